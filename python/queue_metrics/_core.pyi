@@ -1,0 +1,370 @@
+"""
+The Rust core: what happens in the worker, and what the drainer makes of it.
+
+Types only; the code is in `rust/`. All times are integers of microseconds since 1970 unless a name says otherwise,
+ids are unsigned 64-bit integers. Every class is frozen and may be used from any thread and after a fork.
+Nothing here imports a Python module.
+"""
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, Final, final
+
+__version__: Final[str]
+
+# Outcomes of an execution; the numbers of the journal format.
+SUCCEEDED: Final[int]
+FAILED: Final[int]
+RETRIED: Final[int]
+TIMED_OUT: Final[int]
+CANCELLED: Final[int]
+LOST: Final[int]
+
+# Flags of `finished` and of rules.
+RETRY_FOLLOWS: Final[int]  # 1
+PROVISIONAL: Final[int]  # 2: the process is being torn down, a HINT may know better
+ASK_TERMINATING: Final[int]  # 256: rules only: provisional if the `terminating` callable says so
+
+# Reasons of `discarded`.
+REVOKED: Final[int]
+EXPIRED: Final[int]
+REJECTED: Final[int]
+SKIPPED: Final[int]
+UNKNOWN_TASK: Final[int]
+RESULT_ERROR: Final[int]
+
+# Which clock tells the CPU time of an execution.
+CLOCK_NONE: Final[int]  # not attributable: asyncio, greenlets
+CLOCK_PROCESS: Final[int]  # one execution at a time in the process
+CLOCK_THREAD: Final[int]  # several threads execute
+
+# Roles of a process.
+MAIN: Final[int]
+CHILD: Final[int]
+PRODUCER: Final[int]
+AGENT: Final[int]
+
+NO_TIME: Final[int]  # the smallest i64: a moment that is not known
+
+def hash64(data: bytes) -> int:
+    """BLAKE2b with 8 bytes of digest, as a number. About 200 ns."""
+
+def job_hash(job_id: object) -> int:
+    """The journal's hash of a job id of any type; of `str(job_id)` unless it is text."""
+
+def label_list(kind: int, labels: Sequence[str]) -> bytes:
+    """The canonical bytes of a kind of series and its labels; unstorable characters replaced, overlong labels cut."""
+
+def parse_label_list(data: bytes) -> tuple[int, tuple[str, ...]]:
+    """
+    The kind and labels in canonical bytes.
+
+    Raises:
+        ValueError: not a label list.
+    """
+
+def series_id(kind: int, labels: Sequence[str]) -> int:
+    """The id of a series: `hash64(label_list(kind, labels))`."""
+
+@final
+class Recorder:
+    """
+    The write side of a spool in this process and in the children it forks.
+
+    Creating one touches nothing on disk; the first record makes the spool, the segment and the worker page. No method but
+    the constructor raises: what cannot be written is counted under `drops`, what goes wrong inside under `hook_errors`.
+    """
+
+    def __new__(cls, spool: str, host: str, *, segment_bytes: int = ..., spool_bytes: int = ...) -> Recorder:
+        """
+        Args:
+            spool: directory of the spool; made with mode 0700 at the first record.
+            host: name of this server or container.
+            segment_bytes: size of a segment after the first, which has 64 KiB; default 1 MiB.
+            spool_bytes: bound of all segments together; default 256 MiB. Full: records are dropped and counted.
+        """
+
+    @property
+    def spool(self) -> str: ...
+    @property
+    def worker_id(self) -> str:
+        """This process as labels: `host:pid:start time`."""
+    @property
+    def worker_key(self) -> int:
+        """The worker key of this process; a new one after a fork."""
+
+    def describe(self, role: int, library: str, connection: str, queue: str) -> None:
+        """Say what this process is, for WORKER records and its page. Inherited by children, whose role becomes CHILD if it was MAIN."""
+
+    def series(self, connection: str, queue: str, task: str, clock: int) -> int:
+        """A handle for records of a task: a small number, the same for the same arguments. Resolve once and keep. About 1 us."""
+
+    def arrived(self, handle: int, job_id: object, attempt: int, ready_at: int) -> None:
+        """A job was enqueued; `ready_at` µs when it can run or NO_TIME."""
+
+    def started(self, handle: int, job_id: object, attempt: int, ready_at: int) -> int:
+        """
+        An execution starts in this thread.
+
+        Returns:
+            A slot for `finished`; -1 when it is nested in a running execution of this thread, or all 4,096 are taken
+            (counted as a drop).
+        """
+
+    def finished(self, slot: int, outcome: int, exception: str | None, flags: int) -> None:
+        """The execution in `slot` ended. Nothing happens for -1, a slot twice, or in a child forked since `started`."""
+
+    def discarded(self, handle: int, job_id: object, reason: int) -> None:
+        """A job ended without an execution."""
+
+    def hinted(self, job_id: object, outcome: int, exception: str | None) -> None:
+        """This process heard how a job of another process ended."""
+
+    def gauge(
+        self,
+        connection: str,
+        queue: str,
+        ready: int | None,
+        reserved: int | None,
+        scheduled: int | None,
+        running: int | None,
+        age: int | None,
+    ) -> None:
+        """The state of a queue now; counts of jobs, `age` µs of the oldest ready one."""
+
+    def verdict(self, key: int, outcome: int, exception_id: int, at: int, runtime: int, cpu: int, rss_peak: int, rss_change: int) -> bool:
+        """Append the END of an execution that could not say its own (drainer only); raw fields as in the format. False if dropped."""
+
+    def stopped(self) -> None:
+        """This process leaves in an orderly way: STOP, and the page says stopped."""
+
+    def hook_error(self) -> None:
+        """Count an error inside our own hooks."""
+
+    def status(self) -> dict[str, Any]:
+        """
+        What `doctor` shows of this process: `spool`, `segment` (id or None), `way`, `records` written, `running`, `drops`
+        (reason -> count, only those above 0), `hook_errors`, `last_error` (text or None), `pid`.
+        """
+
+    def heartbeat(self) -> bytes:
+        """The heartbeat of this process as it is now, also when the spool cannot be written."""
+
+@final
+class Tracked:
+    """
+    A native callable around the function that runs a job.
+
+    Native because soft limits and terminate are asynchronous exceptions, which break a Python try / except around the call
+    (13,812 of 59,050 ends lost; native none). An exception of the call is passed on unchanged, always. As a class attribute it
+    binds like a function.
+    """
+
+    def __new__(
+        cls,
+        recorder: Recorder,
+        inner: Callable[..., Any],
+        probe: Callable[..., tuple[int, object, int, int, bool] | None],
+        rules: Sequence[tuple[type[BaseException], int, int]],
+        *,
+        terminating: Callable[[], bool] | None = None,
+        pass_self: bool = False,
+    ) -> Tracked:
+        """
+        Args:
+            inner: called with exactly the arguments of the call.
+            probe: asked before each call, without arguments (with the first argument if `pass_self`): (handle, job id, attempt,
+                ready_at µs, an ordinary exception means a retry follows); None: this call is no execution. An Exception it raises
+                counts as hook error and the call goes untracked; any exception a rule names, or that is no Exception, is an interruption of the
+                job: it is recorded as the end of an execution that began and passed on.
+            rules: (exception class, outcome, flags); the first that matches the exception decides. Else: with retries left
+                RETRIED and RETRY_FOLLOWS, else FAILED.
+            terminating: for rules with ASK_TERMINATING.
+        """
+
+    @property
+    def inner(self) -> Callable[..., Any]: ...
+    def __call__(self, *args: Any, **kwargs: Any) -> Any: ...
+    def __get__(self, instance: object, owner: type | None = None) -> Any: ...
+
+@final
+class Track:
+    """A context manager that records its body as one execution; `with Track(recorder, handle, job_id, attempt, ready_at, rules):`."""
+
+    def __new__(
+        cls, recorder: Recorder, handle: int, job_id: object, attempt: int, ready_at: int, rules: Sequence[tuple[type[BaseException], int, int]]
+    ) -> Track: ...
+    def __enter__(self) -> Track: ...
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, traceback: object) -> bool: ...
+
+@final
+class Row:
+    """One series in one step of a batch."""
+
+    @property
+    def series(self) -> int: ...
+    @property
+    def kind(self) -> int: ...
+    @property
+    def labels(self) -> bytes:
+        """The label list; given in every row, written once by the store."""
+    @property
+    def step(self) -> int:
+        """Seconds: 60, 3600, 86400, or 0 for the total."""
+    @property
+    def bucket(self) -> int:
+        """Start of the step, seconds since 1970; 0 for the total."""
+    @property
+    def value(self) -> bytes:
+        """What is to be merged, packed as in docs/stored-values.md."""
+
+@final
+class Batch:
+    """What a drainer hands to the store in one transaction."""
+
+    def __new__(cls, spool_id: str, sequence: int, positions: bytes, rows: Sequence[tuple[int, bytes, int, int, bytes]]) -> Batch:
+        """For tests and other producers; rows of (series, label list, step, bucket, value)."""
+
+    @property
+    def spool_id(self) -> str: ...
+    @property
+    def sequence(self) -> int:
+        """One more than the mark that it expects."""
+    @property
+    def positions(self) -> bytes: ...
+    @property
+    def rows(self) -> list[Row]: ...
+    @property
+    def records(self) -> int:
+        """Records folded into it."""
+
+@final
+class Drainer:
+    """
+    The read side of a spool: segments in, batches out. Not for two processes at once: hold the spool's lock.
+
+    Use: `restore(mark)`, then again and again `poll()`, `next_batch()` until None with `committed()` or `restore()` after
+    each, `verdicts()`, `tidy()`.
+    """
+
+    def __new__(cls, spool: str, *, grace: float = ..., window: float = ..., spool_bytes: int = ...) -> Drainer:
+        """
+        Args:
+            grace: seconds between a death or provisional end and the verdict; 10.
+            window: seconds a drained segment is kept for a store that goes back; 3600.
+
+        Raises:
+            OSError: the spool cannot be made or read.
+        """
+
+    @property
+    def spool_id(self) -> str: ...
+    def restore(self, sequence: int, positions: bytes) -> None:
+        """
+        Take the store's mark as what is counted: forget all and rebuild the open executions from the records before it.
+
+        Raises:
+            DecodeError: positions of another format.
+        """
+
+    def poll(self) -> int:
+        """Look for new records; returns how many wait to be folded."""
+
+    def next_batch(self, max_series: int = 50) -> Batch | None:
+        """The next batch, or None when all is folded. The same again until `committed` or `restore`."""
+
+    def committed(self) -> None:
+        """The store has the last batch."""
+
+    def verdicts(self, recorder: Recorder, now: int) -> int:
+        """Close executions of the dead and provisional ends older than the grace, by records of `recorder`; returns how many."""
+
+    def heartbeats(self, now: int) -> list[tuple[str, bytes]]:
+        """(worker id, heartbeat) of every worker page, refreshed from the kernel; the dead as lost or stopped, once more before their page goes."""
+
+    def tidy(self, now: int) -> int:
+        """Delete drained segments without open executions that are older than the window; returns how many."""
+
+    def status(self) -> dict[str, Any]:
+        """
+        Counts: `waiting` records, `segments`, `bytes`, `open` executions, `provisional`, `duplicates`, `damaged` slots, `unknown`
+        kinds, `undefined` names, `set_aside` segments, `newer` segments, `lost_to_rollback` records, `uncertain` open executions of workers nobody
+        can judge, `drops` (reason -> count over all pages).
+        """
+
+@final
+class Value:
+    """A stored value, decoded; the reading side of docs/stored-values.md."""
+
+    def __new__(cls) -> Value:
+        """The empty value, neutral in `merge`."""
+
+    @staticmethod
+    def decode(data: bytes) -> Value:
+        """
+        Raises:
+            DecodeError: damaged bytes or a newer version.
+        """
+
+    @staticmethod
+    def from_parts(
+        counters: Sequence[int] = ...,
+        measures: Mapping[int, Sequence[int]] = ...,
+        gauges: Mapping[int, Sequence[tuple[int, int]]] = ...,
+        scale: int = ...,
+    ) -> Value:
+        """A value from plain numbers: observed integers by measure (a sketch is made of each but number 4), (at, number) by gauge."""
+
+    @staticmethod
+    def from_fields(fields: Mapping[str, int]) -> Value:
+        """From the fields of a total: `c<i>`, `m<i>n`, `m<i>s`; unknown fields are ignored."""
+
+    def fields(self) -> dict[str, int]:
+        """The fields of a total, only those that are not 0."""
+
+    def encode(self) -> bytes: ...
+    def merge(self, other: Value) -> Value: ...
+    def counter(self, index: int) -> int:
+        """0 when it was never counted."""
+
+    def measure(self, index: int) -> tuple[int, int, int | None, int | None] | None:
+        """(n, sum, min, max) or None; min and max are None in totals."""
+
+    def gauge(self, index: int) -> tuple[int, int, int, int, int, int] | None:
+        """(n, sum, min, max, last, last_at) or None."""
+
+    def quantiles(self, index: int, qs: Sequence[float]) -> list[float] | None:
+        """
+        Values at ranks `ceil(q n)` from the sketch of a measure; None without one. Raises ValueError unless every 0 <= q <= 1.
+        """
+
+    def sketch(self, index: int) -> tuple[int, bool, int, list[tuple[int, int]]] | None:
+        """(scale, collapsed, zeros, [(index, count)]) or None."""
+
+    def deviation(self, index: int) -> float | None:
+        """Standard deviation from the sketch (n >= 2), else None."""
+
+def merge_values(first: bytes, second: bytes) -> bytes:
+    """
+    Raises:
+        DecodeError: damaged bytes or a newer version.
+        OverflowError: a count or sum would leave 64 bits; nothing is changed.
+    """
+
+def add_fields(total: bytes, value: bytes) -> bytes:
+    """The total `total` (b"" for none) with the counters, n and sums of `value` added; min, max, gauges and sketches are left out."""
+
+def decode_heartbeat(data: bytes) -> dict[str, Any]:
+    """
+    Keys: `version state role pid parent_pid running worker_key start_ticks pid_namespace process_started written
+    job_started busy idle finished failed rss rss_peak cpu boot host library connection queue task job_id`; `state` and `role` as words,
+    unknown numbers and moments None, µs and bytes as in the format.
+
+    Raises:
+        DecodeError: damaged bytes or a newer version.
+    """
+
+def clock_us() -> int:
+    """Wall clock, µs."""
+
+def file_system(path: str) -> str:
+    """Name of the file system of a path, as `doctor` shows it; "unknown" when the kernel does not say."""

@@ -1,0 +1,139 @@
+"""The contract between both wings and a database; knows no database."""
+
+from __future__ import annotations
+
+import abc
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from types import MappingProxyType
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from queue_metrics._core import Batch
+
+SCHEMA_VERSION = 1
+
+MINUTE, HOUR, DAY, TOTAL = 60, 3600, 86400, 0
+
+# Kinds of series; the numbers of docs/journal-format.md.
+TASK, QUEUE, EXCEPTION = 1, 2, 3
+
+RETENTION: Mapping[tuple[int, int], int] = MappingProxyType(
+    {
+        (TASK, MINUTE): 6 * HOUR,
+        (QUEUE, MINUTE): 8 * DAY,
+        (TASK, HOUR): 14 * DAY,
+        (QUEUE, HOUR): 14 * DAY,
+        (EXCEPTION, HOUR): 14 * DAY,
+        (TASK, DAY): 400 * DAY,
+        (QUEUE, DAY): 400 * DAY,
+        (EXCEPTION, DAY): 400 * DAY,
+    }
+)
+"""Seconds that a point is kept behind its bucket, by kind of series and step; totals have no expiry."""
+
+
+@dataclass(frozen=True, slots=True)
+class Mark:
+    """How far the numbers in the store go: the last batch of a spool and the positions it reached."""
+
+    sequence: int
+    positions: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class Applied:
+    """The answer to a batch: whether it changed the store, and the mark that holds now."""
+
+    applied: bool
+    mark: Mark
+
+
+@dataclass(frozen=True, slots=True)
+class Series:
+    """A known series: its id, kind and labels."""
+
+    id: int
+    kind: int
+    labels: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Beat:
+    """The last heartbeat of a worker, and its age in seconds by the store's clock."""
+
+    worker_id: str
+    payload: bytes
+    age: float
+
+
+class StorageDriver(abc.ABC):
+    """
+    What a database must be able to do. Synchronous, safe to use from any thread and after a fork.
+
+    Every method raises StoreUnavailable when the same call may work later, StoreRefused or SchemaMismatch when not; nothing of a
+    database library gets out. Names and labels may hold any text; they are never joined into keys unhashed.
+    """
+
+    @property
+    @abc.abstractmethod
+    def url(self) -> str:
+        """Where this is, without a password: for messages and `doctor`."""
+
+    @abc.abstractmethod
+    def apply_batch(self, shard: int, batch: Batch) -> Applied:
+        """
+        Merge a batch and move the mark of its spool, both or neither.
+
+        Changes nothing unless the mark's sequence is `batch.sequence - 1` (0 without a mark). Safe to send again after an
+        unknown result.
+        """
+
+    @abc.abstractmethod
+    def read_mark(self, spool_id: str, shard: int) -> Mark:
+        """The mark of a spool; sequence 0 and no positions when it has none."""
+
+    @abc.abstractmethod
+    def known_series(self) -> list[Series]:
+        """Every series ever written, in no order."""
+
+    @abc.abstractmethod
+    def read_series(self, series: Sequence[int], step: int, start: int, end: int) -> dict[int, list[tuple[int, bytes]]]:
+        """
+        Points with start <= bucket < end (seconds), per series in order of buckets; expired ones left out. One request.
+
+        Returns:
+            A list for each given series, empty when it has no points; values are for `Value.decode`.
+        """
+
+    @abc.abstractmethod
+    def read_totals(self, series: Sequence[int]) -> dict[int, bytes]:
+        """The total of each series that has one, for `Value.decode`. One request."""
+
+    @abc.abstractmethod
+    def heartbeat_many(self, beats: Iterable[tuple[str, bytes]], ttl: float) -> None:
+        """Store the latest heartbeat of workers (id, payload), to be forgotten after `ttl` seconds."""
+
+    @abc.abstractmethod
+    def read_heartbeats(self) -> list[Beat]:
+        """The heartbeats that are not forgotten, in order of worker ids. One request."""
+
+    @abc.abstractmethod
+    def lease(self, name: str, owner: str, seconds: float) -> bool:
+        """Take or keep the right to a shared duty for some seconds of the store's clock; False while another owner has it."""
+
+    @abc.abstractmethod
+    def sweep(self, limit: int = 1000) -> int:
+        """Remove at most `limit` expired entries; returns how many. A database that expires by itself answers 0."""
+
+    @abc.abstractmethod
+    def capabilities(self) -> dict[str, object]:
+        """What `doctor` shows: at least `name`, `version`, `durable`, `expires_itself`, `exact` and, when not exact, `reason`."""
+
+    @abc.abstractmethod
+    def size(self) -> int:
+        """Bytes that our data takes, as exactly as the database tells."""
+
+    @abc.abstractmethod
+    def close(self) -> None:
+        """Let go of connections; may be called twice, and the driver opens again when used."""

@@ -1,0 +1,15 @@
+//! Crash-safe recording of background jobs, and the values that are made of it. Knows no Python.
+//!
+//! Data flows one way: [`recorder`] appends to the [`journal`], [`drain`] reads it, [`fold`] makes
+//! [`value`]s of it.
+
+pub mod drain;
+pub mod error;
+pub mod fold;
+pub mod heartbeat;
+pub mod journal;
+pub mod names;
+pub mod recorder;
+pub mod sampling;
+pub mod stats;
+pub mod value;
