@@ -1,0 +1,474 @@
+//! Bytes of the journal's records. The specification is `docs/journal-format.md`.
+
+pub use super::header::*;
+pub use super::record::*;
+
+/// Size of a record.
+pub const RECORD_SIZE: usize = 64;
+
+/// What lies in a slot.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Slot {
+    /// A record.
+    Record(Record),
+    /// Commit word 0: nothing was committed here yet.
+    Empty,
+    /// Commit word 1: abandoned.
+    Tombstone,
+    /// The checksum is wrong.
+    Damaged,
+    /// A kind that this version does not know.
+    Unknown(u8),
+}
+
+/// The checksum of records of one segment, salted with its id.
+#[derive(Clone, Copy, Debug)]
+pub struct Checksum(u32);
+
+impl Checksum {
+    /// For the records of this segment.
+    pub fn new(segment: &SegmentId) -> Checksum {
+        Checksum(crc32c::crc32c(segment))
+    }
+
+    fn of(self, record: &[u8; RECORD_SIZE]) -> u32 {
+        crc32c::crc32c_append(self.0, &record[4..])
+    }
+}
+
+/// The bytes of a record in the segment that `checksum` was made for.
+pub fn encode(record: &Record, checksum: Checksum) -> [u8; RECORD_SIZE] {
+    let mut bytes = [0; RECORD_SIZE];
+    let (kind, flags, small) = fill(record, &mut bytes);
+    bytes[4] = kind;
+    bytes[5] = flags;
+    bytes[6..8].copy_from_slice(&small.to_le_bytes());
+    let sum = checksum.of(&bytes);
+    bytes[..4].copy_from_slice(&sum.to_le_bytes());
+    bytes
+}
+
+/// Writes the fields of a record behind its commit word; answers kind, flags and `small`.
+fn fill(record: &Record, bytes: &mut [u8; RECORD_SIZE]) -> (u8, u8, u16) {
+    let mut word = |at: usize, value: u64| bytes[at..at + 8].copy_from_slice(&value.to_le_bytes());
+    let pair = |low: u32, high: u32| u64::from(low) | u64::from(high) << 32;
+    match record {
+        Record::Def(def) => {
+            word(8, def.id);
+            bytes[16..20].copy_from_slice(&def.length.to_le_bytes());
+            bytes[20..].copy_from_slice(&def.part);
+            (1, 0, def.part_number)
+        }
+        Record::Worker(worker) => {
+            word(8, worker.at as u64);
+            word(16, worker.worker);
+            word(24, pair(worker.pid, worker.parent));
+            word(32, worker.start_ticks);
+            word(40, worker.pid_namespace);
+            word(48, worker.boot);
+            word(56, worker.identity);
+            (2, worker.role, 0)
+        }
+        Record::Stop(stop) => {
+            word(8, stop.at as u64);
+            word(16, stop.worker);
+            (3, 0, 0)
+        }
+        Record::Arrive(arrive) => {
+            word(8, arrive.at as u64);
+            word(16, arrive.task);
+            word(24, arrive.job);
+            word(32, arrive.ready_at as u64);
+            (4, 0, arrive.attempt)
+        }
+        Record::Start(start) => {
+            word(8, start.at as u64);
+            word(16, start.key);
+            word(24, start.task);
+            word(32, start.job);
+            word(40, start.ready_at as u64);
+            word(48, start.worker);
+            (5, 0, start.attempt)
+        }
+        Record::End(end) => {
+            word(8, end.at as u64);
+            word(16, end.key);
+            word(24, end.runtime);
+            word(32, end.cpu);
+            word(40, pair(end.rss_peak, end.rss_change as u32));
+            word(48, end.exception);
+            word(56, end.worker);
+            (6, end.flags, end.outcome)
+        }
+        Record::Discard(discard) => {
+            word(8, discard.at as u64);
+            word(16, discard.task);
+            word(24, discard.job);
+            (7, 0, discard.reason)
+        }
+        Record::Hint(hint) => {
+            word(8, hint.at as u64);
+            word(16, hint.job);
+            word(24, hint.worker);
+            word(32, hint.exception);
+            (8, 0, hint.outcome)
+        }
+        Record::Gauge(gauge) => {
+            word(8, gauge.at as u64);
+            word(16, gauge.queue);
+            let values = [
+                gauge.ready,
+                gauge.reserved,
+                gauge.scheduled,
+                gauge.running,
+                gauge.age,
+            ];
+            let mut known = 0;
+            for (index, value) in values.into_iter().enumerate() {
+                if let Some(value) = value {
+                    word(24 + 8 * index, value);
+                    known |= 1 << index;
+                }
+            }
+            (9, known, 0)
+        }
+        Record::Pad => (10, 0, 0),
+    }
+}
+
+/// What 64 bytes of a segment mean. Any bytes give an answer.
+pub fn decode(bytes: &[u8; RECORD_SIZE], checksum: Checksum) -> Slot {
+    let word = |at: usize| u64::from_le_bytes(array(bytes, at));
+    let half = |at: usize| u32::from_le_bytes(array(bytes, at));
+    match word(0) {
+        0 => return Slot::Empty,
+        1 => return Slot::Tombstone,
+        _ if half(0) != checksum.of(bytes) => return Slot::Damaged,
+        _ => {}
+    }
+    let flags = bytes[5];
+    let small = u16::from_le_bytes([bytes[6], bytes[7]]);
+    let at = word(8) as i64;
+    Slot::Record(match bytes[4] {
+        1 => Record::Def(Def {
+            part_number: small,
+            id: word(8),
+            length: half(16),
+            part: array(bytes, 20),
+        }),
+        2 => Record::Worker(Worker {
+            role: flags,
+            at,
+            worker: word(16),
+            pid: half(24),
+            parent: half(28),
+            start_ticks: word(32),
+            pid_namespace: word(40),
+            boot: word(48),
+            identity: word(56),
+        }),
+        3 => Record::Stop(Stop {
+            at,
+            worker: word(16),
+        }),
+        4 => Record::Arrive(Arrive {
+            attempt: small,
+            at,
+            task: word(16),
+            job: word(24),
+            ready_at: word(32) as i64,
+        }),
+        5 => Record::Start(Start {
+            attempt: small,
+            at,
+            key: word(16),
+            task: word(24),
+            job: word(32),
+            ready_at: word(40) as i64,
+            worker: word(48),
+        }),
+        6 => Record::End(End {
+            outcome: small,
+            flags,
+            at,
+            key: word(16),
+            runtime: word(24),
+            cpu: word(32),
+            rss_peak: half(40),
+            rss_change: half(44) as i32,
+            exception: word(48),
+            worker: word(56),
+        }),
+        7 => Record::Discard(Discard {
+            reason: small,
+            at,
+            task: word(16),
+            job: word(24),
+        }),
+        8 => Record::Hint(Hint {
+            outcome: small,
+            at,
+            job: word(16),
+            worker: word(24),
+            exception: word(32),
+        }),
+        9 => {
+            let known = |index: usize| (flags & 1 << index != 0).then(|| word(24 + 8 * index));
+            Record::Gauge(Gauge {
+                at,
+                queue: word(16),
+                ready: known(0),
+                reserved: known(1),
+                scheduled: known(2),
+                running: known(3),
+                age: known(4),
+            })
+        }
+        10 => Record::Pad,
+        kind => return Slot::Unknown(kind),
+    })
+}
+
+/// The DEF records of a label list.
+pub fn definition(list: &[u8]) -> impl Iterator<Item = Record> + '_ {
+    let id = crate::names::hash64(list);
+    list.chunks(PART_SIZE)
+        .enumerate()
+        .map(move |(number, chunk)| {
+            let mut part = [0; PART_SIZE];
+            part[..chunk.len()].copy_from_slice(chunk);
+            Record::Def(Def {
+                part_number: number as u16,
+                id,
+                length: list.len() as u32,
+                part,
+            })
+        })
+}
+
+/// `N` bytes at a fixed offset.
+pub(super) fn array<const N: usize>(bytes: &[u8], at: usize) -> [u8; N] {
+    let mut out = [0; N];
+    out.copy_from_slice(&bytes[at..at + N]);
+    out
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+    use crate::names;
+
+    const SEGMENT: SegmentId = [0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15];
+    const AT: i64 = 1_700_000_000_000_000;
+
+    fn specification() -> &'static str {
+        include_str!("../../../../docs/journal-format.md")
+    }
+
+    fn bytes(hex: &str) -> Vec<u8> {
+        (0..hex.len())
+            .step_by(2)
+            .map(|at| u8::from_str_radix(&hex[at..at + 2], 16).unwrap())
+            .collect()
+    }
+
+    fn vector(name: &str) -> Vec<u8> {
+        let line = specification()
+            .lines()
+            .find(|line| line.starts_with(&format!("{name} ")))
+            .unwrap();
+        bytes(line.split_whitespace().nth(1).unwrap())
+    }
+
+    #[test]
+    fn records_are_the_bytes_of_the_specification() {
+        let list = names::label_list(names::TASK, &["broker", "default", "app.send"]);
+        let (task, job) = (names::hash64(&list), names::job_hash("job-1"));
+        let exception = names::series_id(names::NAME, &["ValueError"]);
+        let worker = Worker {
+            role: Role::Child as u8,
+            at: AT,
+            worker: 0x1111,
+            pid: 4242,
+            parent: 4200,
+            start_ticks: 987_654,
+            pid_namespace: 4_026_531_836,
+            boot: 0x0706_0504_0302_0100,
+            identity: 0x845f_76b1_c633_5518,
+        };
+        let end = End {
+            outcome: Outcome::Retried as u16,
+            flags: RETRY_FOLLOWS,
+            at: AT + 2_000_100,
+            key: 0x00ab_cdef,
+            runtime: 2_000_000_000,
+            cpu: 1_500_000_000,
+            rss_peak: 51_200,
+            rss_change: -12,
+            exception,
+            worker: 0x1111,
+        };
+        let gauge = Gauge {
+            at: AT,
+            queue: names::series_id(names::QUEUE, &["broker", "default"]),
+            ready: Some(12),
+            reserved: None,
+            scheduled: Some(3),
+            running: None,
+            age: Some(1_500_000),
+        };
+        let start = Start {
+            attempt: 1,
+            at: AT + 100,
+            key: 0x00ab_cdef,
+            task,
+            job,
+            ready_at: AT + 5,
+            worker: 0x1111,
+        };
+        let records = [
+            ("DEF.0", definition(&list).next().unwrap()),
+            ("WORKER", Record::Worker(worker)),
+            (
+                "STOP",
+                Record::Stop(Stop {
+                    at: AT + 9,
+                    worker: 0x1111,
+                }),
+            ),
+            (
+                "ARRIVE",
+                Record::Arrive(Arrive {
+                    attempt: 0,
+                    at: AT,
+                    task,
+                    job,
+                    ready_at: AT + 5,
+                }),
+            ),
+            ("START", Record::Start(start)),
+            ("END", Record::End(end)),
+            (
+                "DISCARD",
+                Record::Discard(Discard {
+                    reason: reason::EXPIRED,
+                    at: AT,
+                    task,
+                    job,
+                }),
+            ),
+            (
+                "HINT",
+                Record::Hint(Hint {
+                    outcome: Outcome::TimedOut as u16,
+                    at: AT + 3,
+                    job,
+                    worker: 0x2222,
+                    exception: 0,
+                }),
+            ),
+            ("GAUGE", Record::Gauge(gauge)),
+            ("PAD", Record::Pad),
+        ];
+        for (name, record) in records {
+            assert_eq!(
+                encode(&record, Checksum::new(&SEGMENT)).as_slice(),
+                vector(name),
+                "{name}"
+            );
+        }
+    }
+
+    #[test]
+    fn the_header_is_the_bytes_of_the_specification() {
+        let lines = specification()
+            .lines()
+            .skip_while(|line| !line.starts_with("514d5345474d4e54"));
+        let written = bytes(&lines.take(2).collect::<String>());
+        let header = Header {
+            id: SEGMENT,
+            boot: std::array::from_fn(|index| 16 + index as u8),
+            created: AT,
+            created_monotonic: 0,
+            start_ticks: 987_654,
+            pid: 4242,
+            way: Way::Write,
+            capacity: 1023,
+            pid_namespace: 0,
+        };
+        assert_eq!(header.encode()[..128], written);
+        assert_eq!(Header::decode(&written).unwrap(), HeaderRead::Known(header));
+    }
+
+    #[test]
+    fn a_header_with_any_bit_flipped_is_refused_or_newer() {
+        let line = specification()
+            .lines()
+            .skip_while(|line| !line.starts_with("514d5345474d4e54"));
+        let written = bytes(&line.take(2).collect::<String>());
+        for bit in 0..written.len() * 8 {
+            let mut page = written.clone();
+            page[bit / 8] ^= 1 << (bit % 8);
+            let read = Header::decode(&page);
+            assert!(
+                read.is_err()
+                    || (8..12).contains(&(bit / 8)) && matches!(read, Ok(HeaderRead::Newer(_))),
+                "bit {bit}"
+            );
+        }
+    }
+
+    #[test]
+    fn empty_and_abandoned_slots_and_unknown_kinds_are_told_apart() {
+        let sum = Checksum::new(&SEGMENT);
+        let mut slot = [0; RECORD_SIZE];
+        slot[20] = 9;
+        assert_eq!(decode(&slot, sum), Slot::Empty);
+        slot[0] = 1;
+        assert_eq!(decode(&slot, sum), Slot::Tombstone);
+        slot[4] = 77;
+        assert_eq!(decode(&slot, sum), Slot::Damaged);
+        let crc = sum.of(&slot).to_le_bytes();
+        slot[..4].copy_from_slice(&crc);
+        assert_eq!(decode(&slot, sum), Slot::Unknown(77));
+        assert_eq!(decode(&slot, Checksum::new(&[9; 16])), Slot::Damaged);
+    }
+
+    #[test]
+    fn a_definition_is_whole_in_its_parts() {
+        let list = names::label_list(names::TASK, &["a", "b", &"name".repeat(40)]);
+        let mut joined = Vec::new();
+        for (number, record) in definition(&list).enumerate() {
+            let Record::Def(def) = record else {
+                panic!("no DEF")
+            };
+            assert_eq!(
+                (usize::from(def.part_number), def.length as usize, def.id),
+                (number, list.len(), names::hash64(&list))
+            );
+            joined.extend(def.part);
+        }
+        assert_eq!(joined[..list.len()], list);
+        assert!(joined[list.len()..].iter().all(|byte| *byte == 0));
+    }
+
+    proptest! {
+        #[test]
+        fn what_is_read_is_what_would_be_written(mut slot: [u8; RECORD_SIZE], kind in 1_u8..10) {
+            slot[4] = kind;
+            let sum = Checksum::new(&SEGMENT);
+            let crc = sum.of(&slot).to_le_bytes();
+            slot[..4].copy_from_slice(&crc);
+            let Slot::Record(record) = decode(&slot, sum) else { panic!("a right checksum is refused") };
+            let again = encode(&record, sum);
+            prop_assert_eq!(decode(&again, sum), Slot::Record(record));
+        }
+
+        #[test]
+        fn any_bytes_have_a_meaning(slot: [u8; RECORD_SIZE], segment: SegmentId) {
+            prop_assert!(!matches!(decode(&slot, Checksum::new(&segment)), Slot::Record(_)));
+        }
+    }
+}

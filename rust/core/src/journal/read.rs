@@ -1,0 +1,333 @@
+//! Reads segments of any writer, living or dead. Takes any bytes, changes nothing.
+
+use std::fs::{File, OpenOptions};
+use std::io;
+use std::os::fd::AsRawFd;
+use std::os::unix::fs::{FileExt, OpenOptionsExt};
+use std::path::Path;
+
+use super::format::{
+    Checksum, HEADER_SIZE, Header, HeaderRead, RECORD_SIZE, SEALED, Slot, TAIL_OFFSET, Way, decode,
+};
+
+/// Slots read by one `pread`.
+const CHUNK: usize = 1024;
+
+/// What a file of the spool turned out to be.
+#[derive(Debug)]
+pub enum Opened {
+    /// A segment of this version.
+    Readable(SegmentReader),
+    /// No segment: another magic, size or checksum.
+    Damaged,
+    /// A segment of this newer version.
+    Newer(u32),
+}
+
+/// An open segment. Holds no lock.
+#[derive(Debug)]
+pub struct SegmentReader {
+    file: File,
+    header: Header,
+    checksum: Checksum,
+}
+
+impl SegmentReader {
+    /// Opens a segment file; never follows a symbolic link.
+    pub fn open(path: &Path) -> io::Result<Opened> {
+        // O_NONBLOCK: a FIFO under a segment's name must not stop the drainer.
+        let flags = libc::O_NOFOLLOW | libc::O_CLOEXEC | libc::O_NONBLOCK;
+        let file = OpenOptions::new()
+            .read(true)
+            .custom_flags(flags)
+            .open(path)?;
+        if !file.metadata()?.is_file() {
+            return Ok(Opened::Damaged);
+        }
+        let mut page = [0; HEADER_SIZE];
+        let length = read_full(&file, &mut page, 0)?;
+        Ok(match Header::decode(&page[..length]) {
+            Ok(HeaderRead::Newer(version)) => Opened::Newer(version),
+            Ok(HeaderRead::Known(header)) if length == HEADER_SIZE => {
+                Opened::Readable(SegmentReader {
+                    file,
+                    header,
+                    checksum: Checksum::new(&header.id),
+                })
+            }
+            _ => Opened::Damaged,
+        })
+    }
+
+    /// What the header says.
+    pub fn header(&self) -> &Header {
+        &self.header
+    }
+
+    /// How many slots can be read now: up to the size of the file (write) or the tail (map).
+    pub fn slots(&self) -> io::Result<u64> {
+        let filled = self
+            .file
+            .metadata()?
+            .len()
+            .saturating_sub(HEADER_SIZE as u64)
+            / RECORD_SIZE as u64;
+        match self.header.way {
+            Way::Write => Ok(filled),
+            Way::Map => {
+                let mut tail = [0; 8];
+                self.file.read_exact_at(&mut tail, TAIL_OFFSET as u64)?;
+                Ok((u64::from_le_bytes(tail) & !SEALED).min(filled))
+            }
+        }
+    }
+
+    /// The slots from number `from` up to but without number `to`, in order; fewer when the file is shorter.
+    pub fn records(&self, from: u64, to: u64) -> Records<'_> {
+        Records {
+            reader: self,
+            next: from,
+            to,
+            buffer: Vec::new(),
+            first: from,
+            failed: false,
+        }
+    }
+
+    /// True when no process holds the lock: nobody can append any more.
+    pub fn is_abandoned(&self) -> io::Result<bool> {
+        let fd = self.file.as_raw_fd();
+        // SAFETY: flock takes a descriptor and flags; ours is open.
+        if unsafe { libc::flock(fd, libc::LOCK_EX | libc::LOCK_NB) } == 0 {
+            // SAFETY: as above.
+            unsafe { libc::flock(fd, libc::LOCK_UN) };
+            return Ok(true);
+        }
+        match io::Error::last_os_error() {
+            error if error.raw_os_error() == Some(libc::EWOULDBLOCK) => Ok(false),
+            error => Err(error),
+        }
+    }
+}
+
+/// Iterator over the slots of a segment: their numbers and what lies there.
+#[derive(Debug)]
+pub struct Records<'a> {
+    reader: &'a SegmentReader,
+    next: u64,
+    to: u64,
+    buffer: Vec<u8>,
+    first: u64,
+    failed: bool,
+}
+
+impl Records<'_> {
+    /// Reads the chunk that begins at the next slot.
+    fn load(&mut self) -> io::Result<()> {
+        let wanted = (self.to - self.next).min(CHUNK as u64) as usize * RECORD_SIZE;
+        self.buffer.resize(wanted, 0);
+        let offset = self
+            .next
+            .checked_mul(RECORD_SIZE as u64)
+            .and_then(|bytes| bytes.checked_add(HEADER_SIZE as u64));
+        let length = match offset.filter(|offset| i64::try_from(*offset).is_ok()) {
+            Some(offset) => read_full(&self.reader.file, &mut self.buffer, offset)?,
+            None => 0,
+        };
+        self.buffer.truncate(length - length % RECORD_SIZE);
+        self.first = self.next;
+        Ok(())
+    }
+}
+
+impl Iterator for Records<'_> {
+    type Item = io::Result<(u64, Slot)>;
+
+    fn next(&mut self) -> Option<Self::Item> {
+        if self.next >= self.to || self.failed {
+            return None;
+        }
+        let mut at = (self.next - self.first) as usize * RECORD_SIZE;
+        if at >= self.buffer.len() {
+            if let Err(error) = self.load() {
+                self.failed = true;
+                return Some(Err(error));
+            }
+            at = 0;
+        }
+        let Some(bytes) = self.buffer.get(at..).and_then(|rest| rest.first_chunk()) else {
+            self.to = self.next;
+            return None;
+        };
+        let slot = (self.next, decode(bytes, self.reader.checksum));
+        self.next += 1;
+        Some(Ok(slot))
+    }
+}
+
+/// Reads until the buffer is full or the file ends; answers how many bytes.
+fn read_full(file: &File, buffer: &mut [u8], offset: u64) -> io::Result<usize> {
+    let mut done = 0;
+    while done < buffer.len() {
+        match file.read_at(&mut buffer[done..], offset + done as u64) {
+            Ok(0) => break,
+            Ok(read) => done += read,
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+            Err(error) => return Err(error),
+        }
+    }
+    Ok(done)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::path::PathBuf;
+    use std::sync::atomic::{AtomicU32, Ordering};
+
+    use proptest::prelude::*;
+
+    use super::*;
+    use crate::journal::format::{Record, SegmentId, Stop, encode};
+
+    const SEGMENT: SegmentId = [7; 16];
+
+    /// A file in the temporary directory that goes when the test ends.
+    struct Scratch(PathBuf);
+
+    impl Scratch {
+        fn new(content: &[u8]) -> Scratch {
+            static NEXT: AtomicU32 = AtomicU32::new(0);
+            let name = format!(
+                "qm-read-{}-{}",
+                std::process::id(),
+                NEXT.fetch_add(1, Ordering::Relaxed)
+            );
+            let path = std::env::temp_dir().join(name);
+            std::fs::write(&path, content).unwrap();
+            Scratch(path)
+        }
+    }
+
+    impl Drop for Scratch {
+        fn drop(&mut self) {
+            std::fs::remove_file(&self.0).unwrap();
+        }
+    }
+
+    fn header(way: Way) -> Vec<u8> {
+        Header {
+            id: SEGMENT,
+            boot: [0; 16],
+            created: 0,
+            created_monotonic: 0,
+            start_ticks: 0,
+            pid: 1,
+            way,
+            capacity: 1023,
+            pid_namespace: 0,
+        }
+        .encode()
+        .to_vec()
+    }
+
+    fn stop(worker: u64) -> [u8; RECORD_SIZE] {
+        encode(
+            &Record::Stop(Stop { at: 5, worker }),
+            Checksum::new(&SEGMENT),
+        )
+    }
+
+    fn read(content: &[u8], from: u64, to: u64) -> Vec<(u64, Slot)> {
+        let file = Scratch::new(content);
+        let Opened::Readable(reader) = SegmentReader::open(&file.0).unwrap() else {
+            panic!("not readable")
+        };
+        let to = to.min(reader.slots().unwrap());
+        reader.records(from, to).map(Result::unwrap).collect()
+    }
+
+    #[test]
+    fn a_damaged_slot_and_trailing_bytes_hide_no_record() {
+        let mut content = header(Way::Write);
+        for worker in 0..2_500 {
+            content.extend(stop(worker));
+        }
+        content[HEADER_SIZE + 64 * 1_500 + 20] ^= 1;
+        content.extend([1; 63]);
+        let slots = read(&content, 3, u64::MAX);
+        assert_eq!(slots.len(), 2_497);
+        for (number, slot) in slots {
+            let whole = Slot::Record(Record::Stop(Stop {
+                at: 5,
+                worker: number,
+            }));
+            assert_eq!(
+                slot,
+                if number == 1_500 {
+                    Slot::Damaged
+                } else {
+                    whole
+                }
+            );
+        }
+    }
+
+    #[test]
+    fn a_map_is_read_up_to_its_tail() {
+        let mut content = header(Way::Map);
+        content[TAIL_OFFSET..TAIL_OFFSET + 8].copy_from_slice(&(SEALED | 3).to_le_bytes());
+        for bytes in [stop(1), [0; 64], stop(2), stop(3)] {
+            content.extend(bytes);
+        }
+        let slots = read(&content, 0, u64::MAX);
+        assert_eq!(slots.len(), 3);
+        assert_eq!(slots[1].1, Slot::Empty);
+    }
+
+    #[test]
+    fn a_lock_says_whether_somebody_may_append() {
+        let file = Scratch::new(&header(Way::Write));
+        let Opened::Readable(reader) = SegmentReader::open(&file.0).unwrap() else {
+            panic!("not readable")
+        };
+        assert!(reader.is_abandoned().unwrap());
+        let writer = File::open(&file.0).unwrap();
+        writer.lock_shared().unwrap();
+        assert!(!reader.is_abandoned().unwrap());
+        drop(writer);
+        assert!(reader.is_abandoned().unwrap());
+    }
+
+    #[test]
+    fn a_directory_or_link_is_no_segment() {
+        assert!(matches!(
+            SegmentReader::open(&std::env::temp_dir()).unwrap(),
+            Opened::Damaged
+        ));
+        let target = Scratch::new(&header(Way::Write));
+        let link = target.0.with_extension("link");
+        std::os::unix::fs::symlink(&target.0, &link).unwrap();
+        let refused = SegmentReader::open(&link);
+        std::fs::remove_file(&link).unwrap();
+        assert!(refused.is_err());
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig::with_cases(200))]
+
+        #[test]
+        fn any_bytes_are_read(noise in prop::collection::vec(any::<u8>(), 0..6_000), headed: bool, map: bool, from in 0_u64..200) {
+            let content = if headed { [header(if map { Way::Map } else { Way::Write }), noise].concat() } else { noise };
+            let file = Scratch::new(&content);
+            match SegmentReader::open(&file.0).unwrap() {
+                Opened::Readable(reader) => {
+                    prop_assert!(headed);
+                    prop_assert!(reader.records(from, u64::MAX).all(|slot| slot.is_ok()));
+                    prop_assert!(reader.records(u64::MAX - 1, u64::MAX).next().is_none());
+                }
+                Opened::Damaged => prop_assert!(!headed),
+                Opened::Newer(_) => prop_assert!(false, "noise passed for a newer segment"),
+            }
+        }
+    }
+}
