@@ -7,7 +7,7 @@ Nothing here imports a Python module.
 """
 
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any, Final, final
+from typing import Any, Final, TypeAlias, final
 
 __version__: Final[str]
 
@@ -22,7 +22,8 @@ LOST: Final[int]
 # Flags of `finished` and of rules.
 RETRY_FOLLOWS: Final[int]  # 1
 PROVISIONAL: Final[int]  # 2: the process is being torn down, a HINT may know better
-ASK_TERMINATING: Final[int]  # 256: rules only: provisional if the `terminating` callable says so
+ASK_TERMINATING: Final[int]  # 256: rules only: the rule holds only if the `terminating` callable says so
+RETRY_IF_LEFT: Final[int]  # 512: rules only: RETRY_FOLLOWS if the probe said that an ordinary exception means a retry
 
 # Reasons of `discarded`.
 REVOKED: Final[int]
@@ -33,7 +34,7 @@ UNKNOWN_TASK: Final[int]
 RESULT_ERROR: Final[int]
 
 # Which clock tells the CPU time of an execution.
-CLOCK_NONE: Final[int]  # not attributable: asyncio, greenlets
+CLOCK_NONE: Final[int]  # not attributable: asyncio, greenlets; several run in one thread, so these executions are never nested
 CLOCK_PROCESS: Final[int]  # one execution at a time in the process
 CLOCK_THREAD: Final[int]  # several threads execute
 
@@ -44,6 +45,8 @@ PRODUCER: Final[int]
 AGENT: Final[int]
 
 NO_TIME: Final[int]  # the smallest i64: a moment that is not known
+
+Rule: TypeAlias = tuple[type[BaseException], int, int] | tuple[type[BaseException], int, int, str, object]  # typing only; see Tracked
 
 def hash64(data: bytes) -> int:
     """BLAKE2b with 8 bytes of digest, as a number. About 200 ns."""
@@ -164,7 +167,7 @@ class Tracked:
         recorder: Recorder,
         inner: Callable[..., Any],
         probe: Callable[..., tuple[int, object, int, int, bool] | None],
-        rules: Sequence[tuple[type[BaseException], int, int]],
+        rules: Sequence[Rule],
         *,
         terminating: Callable[[], bool] | None = None,
         pass_self: bool = False,
@@ -176,8 +179,9 @@ class Tracked:
                 ready_at µs, an ordinary exception means a retry follows); None: this call is no execution. An Exception it raises
                 counts as hook error and the call goes untracked; any exception a rule names, or that is no Exception, is an interruption of the
                 job: it is recorded as the end of an execution that began and passed on.
-            rules: (exception class, outcome, flags); the first that matches the exception decides. Else: with retries left
-                RETRIED and RETRY_FOLLOWS, else FAILED.
+            rules: (exception class, outcome, flags), or with two more, (.., name of an attribute of the exception, value that it
+                must equal); the first that matches the exception decides. Else: with retries left RETRIED and RETRY_FOLLOWS,
+                else FAILED. An attribute that is missing or cannot be compared does not match.
             terminating: for rules with ASK_TERMINATING.
         """
 
