@@ -118,16 +118,18 @@ def install(previous: dict[str, str], target: dict[str, str]) -> None:
         raise SetupError(MISSING_CC)
     make_environment(fresh=previous.get("root") not in (None, str(ROOT)))
     STAMP.unlink(missing_ok=True)
+    environment = found[1]
+    environment["PATH"] = f"{VENV / 'bin'}{os.pathsep}{environment['PATH']}"  # where the build backend looks for maturin
     editable = ["--no-build-isolation", "--editable"]
     if previous.get("requirements") != target["requirements"] or not previous:
         project = tomllib.loads((ROOT / "pyproject.toml").read_text())
         say("installing what the build, the tests and the checks need (a few minutes the first time)")
         pip(*project["build-system"]["requires"], *project["dependency-groups"]["dev"])
         say("building the extension and installing the package (a minute or two the first time)")
-        pip(*editable, f".[{EXTRAS}]", environment=found[1])
+        pip(*editable, f".[{EXTRAS}]", environment=environment)
     else:
         say("the Rust sources changed: building the extension again")
-        pip("--no-deps", *editable, ".", environment=found[1])
+        pip("--no-deps", *editable, ".", environment=environment)
     STAMP.write_text(json.dumps(target))
 
 
