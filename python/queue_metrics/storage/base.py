@@ -8,6 +8,8 @@ from dataclasses import dataclass
 from types import MappingProxyType
 from typing import TYPE_CHECKING
 
+from queue_metrics.errors import StoreRefused
+
 if TYPE_CHECKING:
     from queue_metrics._core import Batch
 
@@ -30,7 +32,28 @@ RETENTION: Mapping[tuple[int, int], int] = MappingProxyType(
         (EXCEPTION, DAY): 400 * DAY,
     }
 )
-"""Seconds that a point is kept behind its bucket, by kind of series and step; totals have no expiry."""
+"""Seconds that a point is kept behind the end of its step, by kind of series and step; totals have no expiry."""
+
+LATEST = 2**40
+"""No expiry lies behind this moment (seconds; the year 36812): a clock gone wild must not make a number that a database refuses."""
+
+
+def expires_at(kind: int, step: int, bucket: int) -> int:
+    """
+    The second, by the store's clock, from which a point is no longer seen.
+
+    Raises:
+        StoreRefused: this kind of series has no such step.
+    """
+    kept = RETENTION.get((kind, step))
+    if kept is None:
+        raise StoreRefused(f"a series of kind {kind} keeps no points of {step} s; it was recorded by another version of this package")
+    return min(max(bucket + step + kept, 0), LATEST)
+
+
+def shard_of(series: int, shards: int) -> int:
+    """Where a series lives when a store is split; every reader and writer must agree on the number of shards."""
+    return series % shards
 
 
 @dataclass(frozen=True, slots=True)
@@ -137,3 +160,15 @@ class StorageDriver(abc.ABC):
     @abc.abstractmethod
     def close(self) -> None:
         """Let go of connections; may be called twice, and the driver opens again when used."""
+
+    # A driver that holds what must not be inherited across a fork hands itself to `forks.guard` when it is made, and these are
+    # called around every fork of the process. They may come twice for one fork; none of them waits for a network.
+
+    def before_fork(self) -> None:  # noqa: B027 - most databases need nothing here
+        """This thread is about to fork: close what must not be inherited, and hold new calls back until one of the next two."""
+
+    def after_fork_parent(self) -> None:  # noqa: B027
+        """The fork is done, go on."""
+
+    def after_fork_child(self) -> None:  # noqa: B027
+        """This is the child: drop inherited handles without closing them, take new locks."""
