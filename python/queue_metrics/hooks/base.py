@@ -70,6 +70,9 @@ class DepthProbe(abc.ABC):
     connection: str
     """The connection whose queues it asks for; the lease is taken by this name."""
 
+    local: bool = False
+    """Whether it only reads local files: then a question is bounded and forks wait for it. No fork waits for a server."""
+
     @abc.abstractmethod
     def ask(self) -> Sequence[QueueDepth]:
         """The state of every known queue now. May raise anything; the caller counts and logs it, at most once a minute."""
@@ -80,7 +83,7 @@ class DepthProbe(abc.ABC):
 
     @abc.abstractmethod
     def close(self) -> None:
-        """Close the own connection; it is opened again by the next question. Called before every fork."""
+        """Close the own connection; it is opened again by the next question. Called before every fork, unless a question runs."""
 
     @abc.abstractmethod
     def abandon(self) -> None:
