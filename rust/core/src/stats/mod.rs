@@ -1,1 +1,3 @@
-//! (being written)
+//! Estimators, one a file.
+
+pub mod sketch;

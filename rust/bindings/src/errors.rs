@@ -1,0 +1,16 @@
+//! The one mapping of the core's errors to Python's.
+
+use pyo3::PyErr;
+use pyo3::exceptions::PyOverflowError;
+use queue_metrics_core::error::Error;
+
+pyo3::import_exception!(queue_metrics.errors, DecodeError);
+
+/// The Python exception of an error.
+pub fn raised(error: Error) -> PyErr {
+    match error {
+        Error::Decode { .. } => DecodeError::new_err(error.to_string()),
+        Error::Overflow { .. } => PyOverflowError::new_err(error.to_string()),
+        Error::Io(error) => error.into(),
+    }
+}

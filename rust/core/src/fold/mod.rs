@@ -1,0 +1,5 @@
+//! Records to deltas per series.
+
+mod batch;
+
+pub use self::batch::{Batch, Row};
