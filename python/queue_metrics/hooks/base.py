@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 class HookContext:
     """What a hook is given: the recorder, and whom to tell what this process is."""
 
-    __slots__ = ("connection", "on_child", "on_main", "on_producer", "recorder")
+    __slots__ = ("connection", "known_pid", "on_child", "on_main", "on_producer", "recorder")
 
     def __init__(
         self,
@@ -33,6 +33,8 @@ class HookContext:
             connection: name for the broker that the user gave; None: the hook chooses.
         """
         self.recorder = recorder
+        self.known_pid = 0
+        """The process for which one of the three was called last; hooks compare it with their own to see a fork."""
         self.on_main = on_main
         self.on_child = on_child
         self.on_producer = on_producer

@@ -1,0 +1,372 @@
+"""
+Celery: executions from inside the tracer, all that happens outside of them from signals; knows no other job library.
+
+An execution is recorded where the worker calls the function of a task (`celery_trace`), never through `task_prerun`,
+`task_postrun` or `task_success`, whose mere receivers cost more than all of this. Signals are used for what no function sees: revoked,
+expired, unknown, killed by a hard limit, lost with its process, a result that could not be stored.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+import time
+from collections.abc import Callable, Sequence
+from datetime import datetime
+from typing import Any
+
+from billiard import common as billiard_common
+from billiard.exceptions import SoftTimeLimitExceeded, TimeLimitExceeded, WorkerLostError
+from celery import current_app, signals
+from celery.exceptions import Ignore, Reject, Retry
+
+from queue_metrics import _core
+from queue_metrics.hooks import celery_trace
+from queue_metrics.hooks.base import DepthProbe, Hook, HookContext, guarded
+from queue_metrics.hooks.celery_depth import RedisDepth, redis_parameters
+
+HEADER = "queue_metrics"
+"""Message header: when the job was published, µs since 1970."""
+
+_Probed = tuple[int, object, int, int, bool]
+
+
+def _terminating() -> bool:
+    """Whether a signal handler of billiard is taking this process down; older billiards have only the variable."""
+    fired = getattr(billiard_common, "terminate_handler_fired", None)
+    return bool(fired() if fired is not None else billiard_common._should_have_exited[0])
+
+
+RULES: Sequence[Any] = (
+    (Retry, _core.RETRIED, _core.RETRY_FOLLOWS),
+    (Reject, _core.RETRIED, _core.RETRY_FOLLOWS, "requeue", True),
+    (Reject, _core.FAILED, 0),
+    (Ignore, _core.SUCCEEDED, 0),  # the function decided to end quietly
+    (SoftTimeLimitExceeded, _core.TIMED_OUT, 0),
+    (SystemExit, _core.CANCELLED, _core.PROVISIONAL | _core.ASK_TERMINATING),
+    (KeyboardInterrupt, _core.CANCELLED, _core.PROVISIONAL | _core.ASK_TERMINATING),
+)
+
+
+class CeleryHook(Hook):
+    """One Celery app: in its workers, their pool children, and every process that publishes through it."""
+
+    library = "celery"
+
+    def __init__(self, app: Any, context: HookContext) -> None:
+        self._app = app
+        self._context = context
+        self._recorder = context.recorder
+        self._connection = context.connection or app.main or "celery"
+        self._clock = _core.CLOCK_PROCESS
+        self._installed = False
+        self._handles: dict[tuple[str, str], int] = {}
+        self._queue_names: dict[tuple[str, str], str] = {}
+        self._fallbacks: dict[type, Any] = {}
+        self._last_result_error: object = None
+        self._depth: RedisDepth | None = None
+        self._receivers: list[tuple[Any, Callable[..., None]]] = [
+            (signal, guarded(self._recorder, receiver))
+            for signal, receiver in (
+                (signals.worker_init, self._on_worker_init),
+                (signals.worker_process_init, self._on_child_init),
+                (signals.worker_process_shutdown, self._on_child_shutdown),
+                (signals.task_revoked, self._on_revoked),
+                (signals.task_failure, self._on_failure),
+                (signals.task_internal_error, self._on_internal_error),
+                (signals.task_unknown, self._on_unknown),
+                (signals.task_rejected, self._on_rejected),
+            )
+        ]
+
+    def install(self) -> None:
+        if self._installed:
+            return
+        self._installed = True
+        for signal, receiver in self._receivers:
+            signal.connect(receiver, weak=False)
+        self._wrap_publishing()
+        celery_trace.attach(self._app, self._treat)
+        for name, task in list(self._app._tasks.items()):
+            tracer = getattr(task, "__trace__", None)
+            if tracer is not None and not self._treat(task, tracer):
+                task.__trace__ = celery_trace.current_builder()(name, task, self._app.loader, app=self._app)
+
+    def uninstall(self) -> None:
+        if not self._installed:
+            return
+        self._installed = False
+        for signal, receiver in self._receivers:
+            signal.disconnect(receiver)
+        amqp = self._app.amqp
+        vars(amqp).pop("_create_task_sender", None)
+        sender = vars(amqp).get("send_task_message")
+        if sender is not None and hasattr(sender, "queue_metrics_inner"):
+            amqp.send_task_message = sender.queue_metrics_inner
+        celery_trace.detach(self._app)
+        for task in list(self._app._tasks.values()):
+            cell = celery_trace.function_cell(getattr(task, "__trace__", None))
+            if cell is not None and isinstance(cell.cell_contents, _core.Tracked):
+                cell.cell_contents = cell.cell_contents.inner
+        for kind, own in self._fallbacks.items():
+            if own is None:
+                del kind.__call__
+            else:
+                kind.__call__ = own  # type: ignore[method-assign]
+        self._fallbacks.clear()
+
+    def probes(self) -> Sequence[DepthProbe]:
+        if self._depth is None and isinstance(redis_parameters(self._app), dict):
+            self._depth = RedisDepth(self._app, self._connection, self.queue_names)
+        return () if self._depth is None else (self._depth,)
+
+    def findings(self) -> Sequence[str]:
+        findings = []
+        if self._fallbacks:
+            names = ", ".join(sorted(f"{kind.__module__}.{kind.__qualname__}" for kind in self._fallbacks))
+            findings.append(f"celery: this version's tracer is not known; wrapped through __call__ instead: {names}")
+        elif self._installed:
+            findings.append("celery: executions are recorded inside the tracer")
+        if self._clock == _core.CLOCK_NONE:
+            findings.append("celery: greenlets share a thread; CPU time of a task cannot be told here")
+        if self._app.conf.task_always_eager:
+            findings.append("celery: task_always_eager is on; eager tasks run in the caller and are not recorded")
+        parameters = redis_parameters(self._app)
+        if isinstance(parameters, str):
+            findings.append(f"celery: depth of queues is not asked: {parameters}")
+        return findings
+
+    def queue_names(self) -> list[str]:
+        """Queues of the configuration and those seen by publishing or executing in this process."""
+        return sorted({*self._app.amqp.queues, *(queue for _, queue in list(self._handles))})
+
+    # Executions
+
+    def _treat(self, task: Any, tracer: Any) -> bool:
+        try:
+            cell = celery_trace.function_cell(tracer)
+            if cell is None:
+                return self._fall_back(task)
+            if not isinstance(cell.cell_contents, _core.Tracked):
+                cell.cell_contents = self._tracked(cell.cell_contents, self._probe_of(task))
+        except Exception:
+            self._recorder.hook_error()
+        return True
+
+    def _fall_back(self, task: Any) -> bool:
+        """Wrap `__call__` of the class; the recorder sees that a recursive call is nested. The worker honours it in a new tracer only."""
+        kind = type(task)
+        if kind in self._fallbacks:
+            return True
+        own = vars(kind).get("__call__")
+        probes: dict[str, Callable[[], _Probed | None]] = {}
+
+        def probe(called: Any, *_: Any, **__: Any) -> _Probed | None:
+            return (probes.get(called.name) or probes.setdefault(called.name, self._probe_of(called)))()
+
+        kind.__call__ = self._tracked(kind.__call__, probe, pass_self=True)
+        self._fallbacks[kind] = own
+        return False
+
+    def _tracked(self, inner: Callable[..., Any], probe: Callable[..., _Probed | None], *, pass_self: bool = False) -> _core.Tracked:
+        return _core.Tracked(self._recorder, inner, probe, RULES, terminating=_terminating, pass_self=pass_self)
+
+    def _probe_of(self, task: Any) -> Callable[[], _Probed | None]:
+        name = task.name
+        stack = task.request_stack
+        handles: dict[object, int] = {}
+
+        def probe() -> _Probed | None:
+            request = stack.top
+            if request is None:
+                return None
+            fields = request.__dict__
+            job_id = fields.get("id")
+            if job_id is None or fields.get("is_eager") or fields.get("called_directly", True):
+                return None
+            delivery = fields.get("delivery_info") or {}
+            route = (delivery.get("exchange"), delivery.get("routing_key"))
+            handle = handles.get(route)
+            if handle is None:
+                handle = handles[route] = self._handle(name, self._queue_of(delivery))
+            stamp = fields.get(HEADER)
+            if stamp is None:  # protocol 1 hands the message's headers on in one piece
+                stamp = (fields.get("headers") or {}).get(HEADER)
+            eta = fields.get("eta")
+            ready_at = self._ready_at(stamp, eta) if eta is not None or type(stamp) is not int else stamp
+            return handle, job_id, fields.get("retries") or 0, ready_at, False
+
+        return probe
+
+    def _ready_at(self, stamp: object, eta: object) -> int:
+        """The moment, µs, from which a job could run: published and due; NO_TIME when neither is known."""
+        moments = [stamp] if type(stamp) is int and abs(stamp) < 2**62 else []
+        due = self._eta_us(eta)
+        if due is not None:
+            moments.append(due)
+        return max(moments, default=_core.NO_TIME)
+
+    def _eta_us(self, eta: object) -> int | None:
+        try:
+            due = eta if isinstance(eta, datetime) else datetime.fromisoformat(eta) if isinstance(eta, str) else None
+            if due is None:
+                return None
+            if due.tzinfo is None:
+                due = due.replace(tzinfo=self._app.timezone)
+            return round(due.timestamp() * 1_000_000)
+        except (ValueError, OverflowError):
+            return None
+
+    def _handle(self, task: str, queue: str) -> int:
+        handle = self._handles.get((task, queue))
+        if handle is None:
+            handle = self._recorder.series(self._connection, queue, task, self._clock)
+            self._handles[task, queue] = handle
+        return handle
+
+    def _queue_of(self, delivery: dict[str, Any]) -> str:
+        """The queue of a delivery: with the default exchange its routing key, else looked up in the configuration."""
+        exchange, key = delivery.get("exchange") or "", delivery.get("routing_key") or ""
+        if not exchange and key:
+            return str(key)
+        name = self._queue_names.get((exchange, key))
+        if name is None:
+            bound = (queue.name for queue in self._app.amqp.queues.values() if queue.exchange.name == exchange and queue.routing_key == key)
+            name = next(bound, str(key) or self._app.conf.task_default_queue)
+            self._queue_names[exchange, key] = name
+        return name
+
+    # Publishing
+
+    def _wrap_publishing(self) -> None:
+        """
+        Stamp and count what this app sends.
+
+        The function inside `app.amqp` that sends a message is wrapped, not `before_task_publish` received: that signal does not
+        say which app sends nor whether sending worked, and costs more.
+        """
+        amqp = self._app.amqp
+        create = amqp._create_task_sender
+        amqp._create_task_sender = lambda: self._sender(create())
+        if "send_task_message" in vars(amqp):
+            amqp.send_task_message = self._sender(amqp.send_task_message)
+
+    def _sender(self, send: Callable[..., Any]) -> Callable[..., Any]:
+        def send_task_message(producer: Any, name: str, message: Any, *args: Any, **options: Any) -> Any:
+            if not self._installed:
+                return send(producer, name, message, *args, **options)
+            now = time.time_ns() // 1000
+            try:
+                if options.get("headers"):  # of a retry: these win over the message's own, an old stamp of ours included
+                    options["headers"] = {**options["headers"], HEADER: now}
+                else:
+                    message.headers[HEADER] = now
+            except Exception:
+                self._recorder.hook_error()
+            sent = send(producer, name, message, *args, **options)
+            try:
+                self._arrived(name, message, now, options)
+            except Exception:
+                self._recorder.hook_error()
+            return sent
+
+        send_task_message.queue_metrics_inner = send  # type: ignore[attr-defined]
+        return send_task_message
+
+    def _arrived(self, name: str, message: Any, now: int, options: dict[str, Any]) -> None:
+        if self._context.known_pid != os.getpid():
+            self._context.known_pid = os.getpid()
+            self._recorder.describe(_core.PRODUCER, self.library, self._connection, "")
+            self._context.on_producer()
+        fields = message.headers if "id" in message.headers else message.body
+        queue, exchange = options.get("queue"), options.get("exchange")
+        if queue is not None:
+            queue = queue if isinstance(queue, str) else queue.name
+        elif exchange is None:
+            queue = self._app.amqp.default_queue.name
+        else:
+            queue = self._queue_of({"exchange": getattr(exchange, "name", exchange), "routing_key": options.get("routing_key")})
+        handle = self._handle(name, queue)
+        self._recorder.arrived(handle, fields["id"], fields.get("retries") or 0, self._ready_at(now, fields.get("eta")))
+
+    # Processes
+
+    def _on_worker_init(self, sender: Any, **_: Any) -> None:
+        if sender.app is not self._app:
+            return
+        pool = sender.pool_cls if isinstance(sender.pool_cls, str) else getattr(sender.pool_cls, "__module__", "")
+        if "thread" in pool:
+            self._clock = _core.CLOCK_THREAD
+        elif "gevent" in pool or "eventlet" in pool:
+            self._clock = _core.CLOCK_NONE
+        self._handles.clear()  # whoever published before had another clock in mind
+        self._context.known_pid = os.getpid()
+        self._recorder.describe(_core.MAIN, self.library, self._connection, ",".join(sorted(self._app.amqp.queues.consume_from)))
+        self._context.on_main()
+
+    def _on_child_init(self, **_: Any) -> None:
+        """Sent in every new pool child, and in the main process of a solo pool."""
+        if self._context.known_pid != os.getpid() and current_app._get_current_object() is self._app:
+            self._context.known_pid = os.getpid()
+            self._context.on_child()
+
+    def _on_child_shutdown(self, **_: Any) -> None:
+        if self._context.known_pid == os.getpid():
+            self._recorder.stopped()
+
+    # What no function sees
+
+    def _on_revoked(self, sender: Any, request: Any, terminated: bool, expired: bool, **_: Any) -> None:
+        if sender.app is not self._app:
+            return
+        if terminated:
+            self._recorder.hinted(request.id, _core.CANCELLED, None)
+        else:
+            self._discarded(sender.name, request.delivery_info, request.id, _core.EXPIRED if expired else _core.REVOKED)
+
+    def _on_failure(self, sender: Any, task_id: object, exception: BaseException, **_: Any) -> None:
+        if sender.app is not self._app:
+            return
+        if isinstance(exception, WorkerLostError):
+            self._recorder.hinted(task_id, _core.LOST, type(exception).__name__)
+        elif isinstance(exception, TimeLimitExceeded):
+            self._recorder.hinted(task_id, _core.TIMED_OUT, type(exception).__name__)
+        elif _body_succeeded() and not sender.request.is_eager:
+            self._result_error(sender.name, sender.request.delivery_info, task_id)
+
+    def _on_internal_error(self, sender: Any, task_id: object, request: Any, **_: Any) -> None:
+        if sender.app is self._app and _body_succeeded() and not (request or {}).get("is_eager"):
+            self._result_error(sender.name, (request or {}).get("delivery_info"), task_id)
+
+    def _result_error(self, task: str, delivery: dict[str, Any] | None, job_id: object) -> None:
+        """Count a result that could not be handed on, once: some ways of failing are told twice."""
+        if job_id != self._last_result_error:
+            self._last_result_error = job_id
+            self._discarded(task, delivery, job_id, _core.RESULT_ERROR)
+
+    def _on_unknown(self, sender: Any, message: Any, name: str, id: object, **_: Any) -> None:
+        if sender.app is self._app:
+            self._discarded(name, message.delivery_info, id, _core.UNKNOWN_TASK)
+
+    def _on_rejected(self, sender: Any, message: Any, **_: Any) -> None:
+        headers = message.headers or {}
+        if sender.app is self._app and "id" in headers and "task" in headers:
+            self._discarded(headers["task"], message.delivery_info, headers["id"], _core.REJECTED)
+
+    def _discarded(self, task: str, delivery: dict[str, Any] | None, job_id: object, reason: int) -> None:
+        self._recorder.discarded(self._handle(task, self._queue_of(delivery or {})), job_id, reason)
+
+
+def _body_succeeded() -> bool:
+    """
+    Whether the exception that Celery's tracer handles right now came after the function had returned.
+
+    The tracer keeps the state in a local variable; it is read on the way of failure only, so this costs a good job nothing.
+    """
+    error = sys.exc_info()[1]
+    step = None if error is None else error.__traceback__
+    while step is not None:
+        if step.tb_frame.f_code.co_name == "trace_task" and "fun" in step.tb_frame.f_code.co_freevars:
+            return bool(step.tb_frame.f_locals.get("state") == "SUCCESS")
+        step = step.tb_next
+    return False
