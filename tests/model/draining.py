@@ -16,6 +16,7 @@ from tests.model.state import (
     STARTED,
     Batch,
     Bounds,
+    Do,
     Drainer,
     Positions,
     Record,
@@ -71,7 +72,7 @@ def steps(bounds: Bounds, rules: Rules, state: State, drainer: Drainer) -> Itera
         yield from _poll(bounds, rules, state, drainer)
         store = state.store
         if rules.idle_reads_mark and (store.sequence, store.positions) != (drainer.sequence, drainer.base):
-            yield "restore from the mark", False, state._replace(drainer=restored(bounds, state, drainer.number, store))
+            yield Step(Do.RESTORE, 0, None, state._replace(drainer=restored(bounds, state, drainer.number, store)))
     else:
         yield from _send(bounds, rules, state, drainer, drainer.batch)
     yield from _verdicts(bounds, rules, state, drainer)
@@ -87,7 +88,7 @@ def _poll(bounds: Bounds, rules: Rules, state: State, drainer: Drainer) -> Itera
         for segment in range(bounds.segments):
             drainer = _look(rules, state, drainer, segment)
         folded = fold(bounds, rules, state, drainer)
-        yield "poll and fold", False, state._replace(drainer=folded)
+        yield Step(Do.POLL, 0, None, state._replace(drainer=folded))
         return
     segment = max(drainer.looking, 0)
     if drainer.looking < 0 and all(
@@ -96,10 +97,10 @@ def _poll(bounds: Bounds, rules: Rules, state: State, drainer: Drainer) -> Itera
         return
     drainer = _look(rules, state, drainer, segment)
     if segment + 1 < bounds.segments:
-        yield f"look at segment {segment}", False, state._replace(drainer=drainer._replace(looking=segment + 1))
+        yield Step(Do.LOOK, segment, "", state._replace(drainer=drainer._replace(looking=segment + 1)))
     else:
         folded = fold(bounds, rules, state, drainer._replace(looking=-1))
-        yield f"look at segment {segment} and fold", False, state._replace(drainer=folded)
+        yield Step(Do.LOOK, segment, " and fold", state._replace(drainer=folded))
 
 
 def _look(rules: Rules, state: State, drainer: Drainer, segment: int) -> Drainer:
@@ -172,28 +173,29 @@ def _send(bounds: Bounds, rules: Rules, state: State, drainer: Drainer, batch: B
     number = batch.sequence
     if batch.half:
         store = state.store._replace(sequence=batch.sequence, positions=batch.positions)
-        yield f"mark {number} set", False, state._replace(store=store, drainer=_committed(drainer, batch))
+        yield Step(Do.MARK, number, None, state._replace(store=store, drainer=_committed(drainer, batch)))
         return
     applied, store = apply(rules, state.store, batch)
     if applied and not rules.one_transaction:
         half = state.store._replace(counts=store.counts)
-        yield f"numbers of batch {number} set", False, state._replace(store=half, drainer=drainer._replace(batch=batch._replace(half=True)))
+        after = state._replace(store=half, drainer=drainer._replace(batch=batch._replace(half=True)))
+        yield Step(Do.NUMBERS, number, None, after)
         return
     if applied:
         after = state._replace(store=store)
-        yield f"batch {number} applied", False, after._replace(drainer=_committed(drainer, batch))
+        yield Step(Do.APPLY, number, None, after._replace(drainer=_committed(drainer, batch)))
         if state.faults[4]:
             faults = replaced(state.faults, 4, state.faults[4] - 1)
-            yield f"batch {number} applied, the answer is lost", True, after._replace(faults=faults)
+            yield Step(Do.UNANSWERED, number, None, after._replace(faults=faults))
     elif rules.restore_after_refusal:
         fresh = restored(bounds, state, drainer.number, state.store)
-        yield f"batch {number} refused, restore", False, state._replace(drainer=fresh)
+        yield Step(Do.REFUSE, number, None, state._replace(drainer=fresh))
     else:
         again = batch._replace(sequence=state.store.sequence + 1, base=state.store.positions)
-        yield f"batch {number} refused, renumbered", False, state._replace(drainer=drainer._replace(batch=again))
+        yield Step(Do.RENUMBER, number, None, state._replace(drainer=drainer._replace(batch=again)))
     if state.faults[3] and state.flying is None:
         faults = replaced(state.faults, 3, state.faults[3] - 1)
-        yield f"batch {number} is late", True, state._replace(flying=batch, faults=faults)
+        yield Step(Do.DELAY, number, None, state._replace(flying=batch, faults=faults))
 
 
 def _committed(drainer: Drainer, batch: Batch) -> Drainer:
@@ -219,7 +221,7 @@ def _verdicts(bounds: Bounds, rules: Rules, state: State, drainer: Drainer) -> I
         if gone or suggestion:
             said = [outcome for named, outcome in drainer.hints if named == key] + ([suggestion] if suggestion else [])
             record = Record(END, (key,), min(said, key=RANK.__getitem__) if said else LOST)
-            yield f"verdict {key} {NAMES[record.outcome]}", False, appended(state, own, record)
+            yield Step(Do.VERDICT, key, NAMES[record.outcome], appended(state, own, record))
 
 
 # Deleting segments
@@ -239,7 +241,7 @@ def _tidy(bounds: Bounds, rules: Rules, state: State, drainer: Drainer) -> Itera
         closed = set(state.closed)
         if rules.note_closed:
             closed |= {record.keys[0] for record in content if record.kind == END}
-        yield f"segment {segment} deleted", False, state._replace(segments=tuple(kept), closed=frozenset(closed & begun))
+        yield Step(Do.DELETE, segment, None, state._replace(segments=tuple(kept), closed=frozenset(closed & begun)))
 
 
 def _superfluous(rules: Rules, state: State, segment: int, content: tuple[Record, ...], mark: Positions) -> bool:

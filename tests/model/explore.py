@@ -5,7 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from tests.model import protocol
-from tests.model.state import AS_PROMISED, Bounds, Rules, State
+from tests.model.state import AS_PROMISED, CHOICES, Bounds, Do, Rules, State
+
+Trail = dict[int, tuple[int, tuple[Do, int, object] | None]]
+"""Hash of a state -> hash of the state before it, and what happened in between; the states themselves are let go."""
 
 
 @dataclass(frozen=True)
@@ -31,21 +34,21 @@ def explore(bounds: Bounds, rules: Rules = AS_PROMISED) -> Found:
     Visited states are kept as 64-bit hashes: at a million states the chance that one is missed is below 1 in 10 million.
     """
     begin = protocol.first(bounds)
-    came_from: dict[int, tuple[int, str]] = {hash(begin): (0, "")}
+    came_from: Trail = {hash(begin): (0, None)}
     frontier, quiet = [begin], 0
     while frontier:
         following: list[State] = []
         for state in frontier:
             here, rests = hash(state), True
-            for label, is_fault, after in protocol.steps(bounds, rules, state):
-                there = hash(after)
+            for step in protocol.steps(bounds, rules, state):
+                there = hash(step.after)
                 if there == here:
                     continue
-                rests = rests and is_fault
+                rests = rests and step.do in CHOICES
                 if there not in came_from:
-                    came_from[there] = (here, label)
-                    following.append(after)
-                    broken = protocol.overcounted(after)
+                    came_from[there] = (here, step[:3])
+                    following.append(step.after)
+                    broken = protocol.overcounted(step.after)
                     if broken:
                         return Found(len(came_from), quiet, broken, _trace(came_from, there))
             if rests:
@@ -57,9 +60,11 @@ def explore(bounds: Bounds, rules: Rules = AS_PROMISED) -> Found:
     return Found(len(came_from), quiet, None, ())
 
 
-def _trace(came_from: dict[int, tuple[int, str]], end: int) -> tuple[str, ...]:
-    labels = []
-    while came_from[end][1]:
-        end, label = came_from[end]
-        labels.append(label)
-    return tuple(reversed(labels))
+def _trace(came_from: Trail, end: int) -> tuple[str, ...]:
+    lines = []
+    before, what = came_from[end]
+    while what is not None:
+        do, number, detail = what
+        lines.append(do.value.format(number, detail))
+        before, what = came_from[before]
+    return tuple(reversed(lines))

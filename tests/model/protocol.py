@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from tests.model import draining, truth
-from tests.model.state import HINT, NAMES, STARTED, Bounds, Record, Rules, State, Step, Store, appended, replaced
+from tests.model.state import HINT, NAMES, STARTED, Bounds, Do, Record, Rules, State, Step, Store, appended, replaced
 
 
 def first(bounds: Bounds) -> State:
@@ -37,7 +37,7 @@ def steps(bounds: Bounds, rules: Rules, state: State) -> Iterator[Step]:
     if state.flying is not None:
         applied, store = draining.apply(rules, state.store, state.flying)
         answer = "applied" if applied else "refused"
-        yield f"late batch {state.flying.sequence} {answer}", True, state._replace(store=store, flying=None)
+        yield Step(Do.DELIVER, state.flying.sequence, answer, state._replace(store=store, flying=None))
     if state.drainer is not None:
         yield from draining.steps(bounds, rules, state, state.drainer)
 
@@ -74,17 +74,17 @@ def _workers(bounds: Bounds, state: State) -> Iterator[Step]:
             continue
         at = state.homes[worker]
         if at + 1 < len(home):
-            yield f"worker {worker} rotates", True, state._replace(homes=replaced(state.homes, worker, at + 1))
+            yield Step(Do.ROTATE, worker, None, state._replace(homes=replaced(state.homes, worker, at + 1)))
         if state.faults[0]:
             faults = replaced(state.faults, 0, state.faults[0] - 1)
-            yield f"worker {worker} killed", True, state._replace(dead=state.dead | 1 << worker, faults=faults)
+            yield Step(Do.KILL, worker, None, state._replace(dead=state.dead | 1 << worker, faults=faults))
         for key, execution in enumerate(bounds.executions):
             done = state.done[key]
             if execution.worker == worker and done < len(execution.steps):
                 kind, outcome = execution.steps[done]
                 record = Record(kind, (key,), outcome)
                 after = appended(state, home[at], record)
-                yield f"worker {worker}: {record}", False, after._replace(done=replaced(state.done, key, done + 1))
+                yield Step(Do.WRITE, worker, record, after._replace(done=replaced(state.done, key, done + 1)))
                 break
 
 
@@ -92,9 +92,9 @@ def _listeners_and_time(bounds: Bounds, state: State) -> Iterator[Step]:
     for key, execution in enumerate(bounds.executions):
         if truth.can_hint(bounds, state, key):
             record = Record(HINT, truth.named(bounds, state, key), execution.hint)
-            yield str(record), True, appended(state, bounds.listener, record)._replace(hinted=state.hinted | 1 << key)
+            yield Step(Do.HEAR, key, record, appended(state, bounds.listener, record)._replace(hinted=state.hinted | 1 << key))
         if truth.waits(bounds, state, key) and not state.elapsed >> key & 1:
-            yield f"grace of {key} over", False, state._replace(elapsed=state.elapsed | 1 << key)
+            yield Step(Do.WAIT, key, None, state._replace(elapsed=state.elapsed | 1 << key))
 
 
 def _drainers_come_and_go(bounds: Bounds, state: State) -> Iterator[Step]:
@@ -102,18 +102,16 @@ def _drainers_come_and_go(bounds: Bounds, state: State) -> Iterator[Step]:
     if state.drainer is None:
         number = state.drainers
         fresh = draining.restored(bounds, state, number, state.store)
-        yield f"drainer {number} takes over", False, state._replace(drainer=fresh, drainers=number + 1)
+        yield Step(Do.TAKE_OVER, number, None, state._replace(drainer=fresh, drainers=number + 1))
     elif crashes:
-        yield "drainer killed", True, state._replace(drainer=None, faults=replaced(state.faults, 1, crashes - 1))
+        after = state._replace(drainer=None, faults=replaced(state.faults, 1, crashes - 1))
+        yield Step(Do.CRASH, state.drainer.number, None, after)
 
 
 def _the_store_goes_back(state: State) -> Iterator[Step]:
     left = state.faults[2] - 1
     if state.older is None or state.older == state.store:
         return
-    yield "the store could go back to here", True, state._replace(older=state.store)
-    yield (
-        "the store goes back",
-        True,
-        state._replace(store=state.older, older=state.older if left else None, faults=replaced(state.faults, 2, left)),
-    )
+    yield Step(Do.KEEP, 0, None, state._replace(older=state.store))
+    faults = replaced(state.faults, 2, left)
+    yield Step(Do.GO_BACK, 0, None, state._replace(store=state.older, older=state.older if left else None, faults=faults))

@@ -1,14 +1,15 @@
 """
 What the model of docs/protocol.md is made of: bounds, rules and states; knows nothing of the package.
 
-A state is a tuple of plain values, so that it can be hashed; a step is a label, whether it is a fault or a choice of the
-world (which need not happen), and the next state. Executions are small numbers; times are left out, as the protocol uses
-them only through the two waits (grace, replay window) whose end is a step or a condition here.
+A state is a tuple of plain values, so that it can be hashed; a step is what happens and the next state. Executions are small
+numbers; times are left out, as the protocol uses them only through the two waits (grace, replay window) whose end is a step
+or a condition here.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from enum import Enum
 from typing import NamedTuple
 
 SUCCEEDED, FAILED, RETRIED, TIMED_OUT, CANCELLED, LOST = 1, 2, 3, 4, 5, 6
@@ -146,7 +147,47 @@ class State(NamedTuple):
     faults: tuple[int, ...]  # left: kills, crashes, rollbacks, late, unknown
 
 
-Step = tuple[str, bool, State]
+class Do(Enum):
+    """What can happen next, in words; the numbers are of a worker, execution, segment, batch or drainer."""
+
+    WRITE = "worker {0}: {1}"
+    ROTATE = "worker {0} rotates"
+    KILL = "worker {0} killed"
+    HEAR = "{1}"
+    WAIT = "grace of {0} over"
+    TAKE_OVER = "drainer {0} takes over"
+    CRASH = "drainer {0} killed"
+    KEEP = "the store could go back to here"
+    GO_BACK = "the store goes back"
+    DELIVER = "late batch {0} {1}"
+    LOOK = "look at segment {0}{1}"
+    POLL = "poll and fold"
+    RESTORE = "restore from the mark"
+    APPLY = "batch {0} applied"
+    UNANSWERED = "batch {0} applied, the answer is lost"
+    REFUSE = "batch {0} refused, restore"
+    DELAY = "batch {0} is late"
+    VERDICT = "verdict {0} {1}"
+    DELETE = "segment {0} deleted"
+    NUMBERS = "numbers of batch {0} set"  # broken rules only, as the next two
+    MARK = "mark {0} set"
+    RENUMBER = "batch {0} refused, renumbered"
+
+
+CHOICES = frozenset({Do.ROTATE, Do.KILL, Do.HEAR, Do.CRASH, Do.KEEP, Do.GO_BACK, Do.DELIVER, Do.UNANSWERED, Do.DELAY})
+"""Faults and choices of the world, which need not happen; the protocol has to get everywhere without them."""
+
+
+class Step(NamedTuple):
+    """One thing that can happen, and the world after it."""
+
+    do: Do
+    number: int
+    detail: object
+    after: State
+
+    def __str__(self) -> str:
+        return self.do.value.format(self.number, self.detail)
 
 
 def replaced(values: tuple[int, ...], index: int, value: int) -> tuple[int, ...]:
