@@ -225,7 +225,9 @@ class Row:
 class Batch:
     """What a drainer hands to the store in one transaction."""
 
-    def __new__(cls, spool_id: str, sequence: int, positions: bytes, rows: Sequence[tuple[int, bytes, int, int, bytes]]) -> Batch:
+    def __new__(
+        cls, spool_id: str, sequence: int, positions: bytes, rows: Sequence[tuple[int, bytes, int, int, bytes]], base: bytes = b""
+    ) -> Batch:
         """For tests and other producers; rows of (series, label list, step, bucket, value)."""
 
     @property
@@ -233,6 +235,12 @@ class Batch:
     @property
     def sequence(self) -> int:
         """One more than the mark that it expects."""
+    @property
+    def base(self) -> bytes:
+        """
+        The positions of the mark that it expects. The number alone is not enough: after a store went back it comes again, and a
+        late batch of before could land on numbers that it was not made for (docs/protocol.md, rule 2).
+        """
     @property
     def positions(self) -> bytes: ...
     @property
