@@ -76,9 +76,9 @@ class RedisServer:
             shutil.rmtree(self._directory, ignore_errors=True)
         self._directory.mkdir(mode=0o700, parents=True, exist_ok=True)
         with (self._directory / "log").open("ab") as log:
+            place = ["--bind", "127.0.0.1", "--port", str(self.port), "--dir", str(self._directory), "--daemonize", "no"]
             self._process = subprocess.Popen(
-                [self._program, "--bind", "127.0.0.1", "--port", str(self.port), "--dir", str(self._directory)]
-                + ["--save", "", "--appendonly", "yes", "--appendfsync", "no", "--daemonize", "no", *self.options],
+                [self._program, *place, "--save", "", "--appendonly", "yes", "--appendfsync", "no", *self.options],
                 stdin=subprocess.DEVNULL,
                 stdout=log,
                 stderr=log,

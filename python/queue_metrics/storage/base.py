@@ -6,12 +6,9 @@ import abc
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from types import MappingProxyType
-from typing import TYPE_CHECKING
 
-from queue_metrics.errors import StoreRefused
-
-if TYPE_CHECKING:
-    from queue_metrics._core import Batch
+from queue_metrics import _core
+from queue_metrics.errors import SchemaMismatch, StoreRefused
 
 SCHEMA_VERSION = 1
 
@@ -81,6 +78,36 @@ class Series:
     labels: tuple[str, ...]
 
 
+def known_series(series: int, label_list: bytes) -> Series:
+    """A series as it is stored. Raises StoreRefused when the labels cannot be read."""
+    try:
+        kind, labels = _core.parse_label_list(label_list)
+    except ValueError as error:
+        raise StoreRefused(f"the labels of series {series:016x} cannot be read: {error}") from error
+    return Series(series, kind, labels)
+
+
+def collision(series: int) -> StoreRefused:
+    """Two label lists with one id: one in 2^64, or a damaged store. Their numbers must not be mixed."""
+    return StoreRefused(f"series {series:016x} is stored with other labels; its numbers are not added to a stranger's")
+
+
+def unmergeable(series: int, why: object) -> StoreRefused:
+    """A stored or given value that cannot be read, or a sum that would leave its bits."""
+    return StoreRefused(f"numbers of series {series:016x} cannot be added: {why}; nothing is changed")
+
+
+def wrong_schema(url: str, found: str) -> SchemaMismatch:
+    """What is stored is newer than this package, or no schema version at all."""
+    if found.isascii() and found.isdigit() and int(found) > SCHEMA_VERSION:
+        advice = "upgrade job-queue-metrics on this machine, or give this version another prefix or store"
+    else:
+        advice = "something else keeps data under this name: give another prefix or store"
+    return SchemaMismatch(
+        f"the store {url} has schema version {found!r}, this package reads and writes {SCHEMA_VERSION}; nothing is changed; {advice}"
+    )
+
+
 @dataclass(frozen=True, slots=True)
 class Beat:
     """The last heartbeat of a worker, and its age in seconds by the store's clock."""
@@ -104,7 +131,7 @@ class StorageDriver(abc.ABC):
         """Where this is, without a password: for messages and `doctor`."""
 
     @abc.abstractmethod
-    def apply_batch(self, shard: int, batch: Batch) -> Applied:
+    def apply_batch(self, shard: int, batch: _core.Batch) -> Applied:
         """
         Merge a batch and move the mark of its spool, both or neither.
 

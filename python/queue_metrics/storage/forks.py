@@ -1,0 +1,88 @@
+"""What a fork may meet: no call inside a database library, no connection that both sides believe to own. Knows no database."""
+
+from __future__ import annotations
+
+import os
+import threading
+import weakref
+from types import TracebackType
+from typing import TYPE_CHECKING
+
+from queue_metrics.errors import StoreUnavailable
+
+if TYPE_CHECKING:
+    from queue_metrics.storage.base import StorageDriver
+
+CALLS_END_SECONDS = 2.0
+"""How long a fork waits for calls in other threads to end; longer ones are forked over, and the child drops their handles."""
+
+HELD_BACK_SECONDS = 0.1
+"""
+How long a call waits for a fork in another thread before it answers StoreUnavailable. Not longer, since whoever forks may in turn wait
+for a lock that the caller holds; a fork itself takes milliseconds.
+"""
+
+_guarded: weakref.WeakSet[StorageDriver] = weakref.WeakSet()
+_registered = False
+
+
+def guard(driver: StorageDriver) -> None:
+    """Call the driver's `before_fork`, `after_fork_parent` and `after_fork_child` around every fork from now on."""
+    global _registered
+    _guarded.add(driver)
+    if not _registered:  # twice, by a race, is harmless: the methods may come twice
+        _registered = True
+        os.register_at_fork(before=_before, after_in_parent=_after_in_parent, after_in_child=_after_in_child)
+
+
+def _before() -> None:
+    for driver in list(_guarded):
+        driver.before_fork()
+
+
+def _after_in_parent() -> None:
+    for driver in list(_guarded):
+        driver.after_fork_parent()
+
+
+def _after_in_child() -> None:
+    for driver in list(_guarded):
+        driver.after_fork_child()
+
+
+class ForkGate:
+    """
+    Around every call of a driver: `with gate:`. Lets any number in, and none while the process forks.
+
+    A gate must be renewed in the child, where threads that stood in it do not exist.
+    """
+
+    def __init__(self) -> None:
+        self.renew()
+
+    def renew(self) -> None:
+        self._changed = threading.Condition()
+        self._inside = 0
+        self._shut = False
+
+    def shut(self) -> bool:
+        """Hold new calls back and wait for those inside; False when they did not end in time."""
+        with self._changed:
+            self._shut = True
+            return self._changed.wait_for(lambda: self._inside == 0, CALLS_END_SECONDS)
+
+    def open(self) -> None:
+        with self._changed:
+            self._shut = False
+            self._changed.notify_all()
+
+    def __enter__(self) -> None:
+        with self._changed:
+            if not self._changed.wait_for(lambda: not self._shut, HELD_BACK_SECONDS):
+                raise StoreUnavailable("this process is forking; try again")
+            self._inside += 1
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None) -> None:
+        with self._changed:
+            self._inside -= 1
+            self._changed.notify_all()

@@ -1,0 +1,152 @@
+"""A store in this process: the reference that the other drivers are tested against, and the quickest one for tests."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+from queue_metrics import _core
+from queue_metrics.errors import DecodeError
+from queue_metrics.storage.base import TOTAL, Applied, Beat, Mark, Series, StorageDriver, collision, expires_at, known_series, unmergeable
+from queue_metrics.storage.forks import ForkGate, guard
+
+
+class MemoryStorageDriver(StorageDriver):
+    """
+    Keeps everything in dictionaries until the process ends. After a fork, parent and child each have their own copy.
+
+    Args:
+        url: `memory://` or `memory://name`.
+    """
+
+    def __init__(self, url: str = "memory://") -> None:
+        self._url = url
+        self._gate = ForkGate()
+        self._lock = threading.Lock()
+        self._labels: dict[int, bytes] = {}
+        self._points: dict[tuple[int, int], dict[int, tuple[bytes, float]]] = {}  # (series, step) -> bucket -> value, expiry
+        self._totals: dict[int, bytes] = {}
+        self._marks: dict[tuple[str, int], Mark] = {}
+        self._beats: dict[str, tuple[bytes, float, float]] = {}  # id -> payload, time, expiry
+        self._leases: dict[str, tuple[str, float]] = {}  # name -> owner, expiry
+        guard(self)
+
+    def __repr__(self) -> str:
+        return f"MemoryStorageDriver({self._url!r})"
+
+    @property
+    def url(self) -> str:
+        return self._url
+
+    def apply_batch(self, shard: int, batch: _core.Batch) -> Applied:
+        place = (batch.spool_id, shard)
+        with self._gate, self._lock:
+            mark = self._marks.get(place, Mark(0, b""))
+            if mark.sequence != batch.sequence - 1:
+                return Applied(False, mark)
+            labels: dict[int, bytes] = {}
+            points: dict[tuple[int, int, int], tuple[bytes, float]] = {}
+            totals: dict[int, bytes] = {}
+            for row in batch.rows:
+                known = self._labels.get(row.series, labels.setdefault(row.series, row.labels))
+                if known != row.labels:
+                    raise collision(row.series)
+                try:
+                    if row.step == TOTAL:
+                        total = totals.get(row.series, self._totals.get(row.series, b""))
+                        totals[row.series] = _core.add_fields(total, row.value)
+                        continue
+                    key = (row.series, row.step, row.bucket)
+                    stored = points.get(key) or self._points.get(key[:2], {}).get(row.bucket)
+                    value = _core.merge_values(stored[0] if stored else _core.Value().encode(), row.value)
+                except (DecodeError, OverflowError) as error:
+                    raise unmergeable(row.series, error) from error
+                points[key] = (value, expires_at(row.kind, row.step, row.bucket))
+            # Nothing above changed the store, nothing below can fail.
+            self._labels.update(labels)
+            self._totals.update(totals)
+            for (series, step, bucket), point in points.items():
+                self._points.setdefault((series, step), {})[bucket] = point
+            mark = self._marks[place] = Mark(batch.sequence, batch.positions)
+            return Applied(True, mark)
+
+    def read_mark(self, spool_id: str, shard: int) -> Mark:
+        with self._gate, self._lock:
+            return self._marks.get((spool_id, shard), Mark(0, b""))
+
+    def known_series(self) -> list[Series]:
+        with self._gate, self._lock:
+            return [known_series(series, labels) for series, labels in self._labels.items()]
+
+    def read_series(self, series: Sequence[int], step: int, start: int, end: int) -> dict[int, list[tuple[int, bytes]]]:
+        now = time.time()
+        with self._gate, self._lock:
+            return {
+                one: sorted(
+                    (bucket, value)
+                    for bucket, (value, expiry) in self._points.get((one, step), {}).items()
+                    if start <= bucket < end and expiry > now
+                )
+                for one in series
+            }
+
+    def read_totals(self, series: Sequence[int]) -> dict[int, bytes]:
+        with self._gate, self._lock:
+            return {one: self._totals[one] for one in series if one in self._totals}
+
+    def heartbeat_many(self, beats: Iterable[tuple[str, bytes]], ttl: float) -> None:
+        now = time.time()
+        with self._gate, self._lock:
+            self._beats.update({worker: (payload, now, now + ttl) for worker, payload in beats})
+
+    def read_heartbeats(self) -> list[Beat]:
+        now = time.time()
+        with self._gate, self._lock:
+            living = [(worker, payload, seen) for worker, (payload, seen, expiry) in sorted(self._beats.items()) if expiry > now]
+        return [Beat(worker, payload, max(0.0, now - seen)) for worker, payload, seen in living]
+
+    def lease(self, name: str, owner: str, seconds: float) -> bool:
+        now = time.time()
+        with self._gate, self._lock:
+            holder, expiry = self._leases.get(name, (owner, 0.0))
+            if holder != owner and expiry > now:
+                return False
+            self._leases[name] = (owner, now + seconds)
+            return True
+
+    def sweep(self, limit: int = 1000) -> int:
+        now = time.time()
+        with self._gate, self._lock:
+            expired: list[tuple[dict[Any, Any], object]] = [
+                (kept, bucket) for kept in self._points.values() for bucket, (_, expiry) in kept.items() if expiry <= now
+            ]
+            expired += [(self._beats, worker) for worker, (_, _, expiry) in self._beats.items() if expiry <= now]
+            expired += [(self._leases, name) for name, (_, expiry) in self._leases.items() if expiry <= now]
+            for home, key in expired[:limit]:
+                del home[key]
+            return len(expired[:limit])
+
+    def capabilities(self) -> dict[str, object]:
+        return {"name": "memory", "version": _core.__version__, "durable": False, "expires_itself": False, "exact": True}
+
+    def size(self) -> int:
+        """Bytes of labels, values and heartbeats, without what Python needs around them."""
+        with self._gate, self._lock:
+            kept = [value for points in self._points.values() for value, _ in points.values()]
+            kept += [*self._labels.values(), *self._totals.values(), *(payload for payload, _, _ in self._beats.values())]
+            return sum(map(len, kept))
+
+    def close(self) -> None:
+        """Nothing to let go of; the numbers stay."""
+
+    def before_fork(self) -> None:
+        self._gate.shut()
+
+    def after_fork_parent(self) -> None:
+        self._gate.open()
+
+    def after_fork_child(self) -> None:
+        self._gate.renew()
+        self._lock = threading.Lock()

@@ -1,0 +1,118 @@
+"""What the URL of a store may look like, and how it is shown without its password. Opens nothing."""
+
+from __future__ import annotations
+
+import difflib
+import re
+from pathlib import Path
+from urllib.parse import parse_qsl, quote, urlencode, urlsplit
+
+from queue_metrics.errors import ConfigurationError
+
+FORMS = (
+    "memory://  or  memory://name          in this process only",
+    "sqlite:////absolute/path.db           a file; sqlite:///relative.db counts from the working directory",
+    "redis://[user:password@]host[:6379][/0]",
+    "rediss://...                          the same over TLS",
+    "unix://[user:password@]/path/to/redis.sock[?db=0]",
+)
+SCHEMES = ("memory", "sqlite", "redis", "rediss", "unix")
+LATER = ("postgresql", "postgres", "mysql", "mariadb", "redis+sentinel", "redis+cluster", "rediss+sentinel", "rediss+cluster")
+
+_MASK = "***"
+_SECRET_NAMES = re.compile(r"passw|secret|token|pwd", re.IGNORECASE)
+
+
+def masked(url: str) -> str:
+    """The URL with every password replaced; also of text that is no URL, since it ends up in messages."""
+    head, separator, query = url.partition("?")
+    # Everything between the colon behind the user and the last @ of the authority: a password may hold "@", ":" and "/".
+    scheme, slashes, rest = head.partition("://")
+    if slashes and "@" in rest:
+        user, place = rest.rsplit("@", 1)
+        name, colon, _ = user.partition(":")
+        head = f"{scheme}://{name}{colon}{_MASK if colon else ''}@{place}"
+    if separator:
+        fields = parse_qsl(query, keep_blank_values=True)
+        query = urlencode([(name, _MASK if _SECRET_NAMES.search(name) else value) for name, value in fields], safe="*/")
+    return head + separator + query
+
+
+def scheme_of(url: str) -> str:
+    """
+    The scheme of a store URL that this version can open.
+
+    Raises:
+        ConfigurationError: no URL, or a scheme that is unknown or of a later version; says what there is.
+    """
+    scheme, separator, _ = url.partition("://")
+    scheme = scheme.lower()
+    if scheme in SCHEMES and separator:
+        return scheme
+    if scheme in LATER:
+        raise malformed(url, f"{scheme}:// is not available in this version")
+    if url == "":
+        raise malformed(url, "the store URL is empty")
+    if not separator:
+        fits = difflib.get_close_matches(re.split(r"[:/]", scheme, maxsplit=1)[0], SCHEMES, 1, 0.7)
+        raise malformed(url, "no scheme", f"{fits[0]}://" if fits else "")
+    fits = difflib.get_close_matches(scheme, SCHEMES, 1, 0.5)
+    raise malformed(url, f"unknown scheme {scheme!r}", f"{fits[0]}://" if fits else "")
+
+
+def malformed(url: str, why: str, suggestion: str = "") -> ConfigurationError:
+    """An error that says what is wrong with the store URL, what may have been meant and which forms there are."""
+    hint = f"; did you mean {suggestion}?" if suggestion else ""
+    forms = "\n  ".join(FORMS)
+    return ConfigurationError(f"the store URL {masked(url)!r} cannot be used: {why}{hint}\nA store is one of:\n  {forms}")
+
+
+def sqlite_path(url: str) -> Path:
+    """
+    The absolute path behind `sqlite:///`. It is taken literally: nothing is decoded, `?` and `#` are characters like any other.
+
+    Raises:
+        ConfigurationError: no path, a directory, a database in memory, or a relative path whose directory does not exist.
+    """
+    rest = url.partition("://")[2]
+    if not rest.startswith("/"):
+        raise malformed(url, "a third slash begins the path", f"sqlite:///{rest}" if rest else "sqlite:////absolute/path.db")
+    text = rest[1:]
+    if text in ("", "/") or text.endswith("/"):
+        raise malformed(url, "it names no file")
+    if text.startswith(":memory:"):
+        raise malformed(url, "a database in memory cannot be shared by threads", "memory://")
+    if "\0" in text:
+        raise malformed(url, "a path holds no NUL")
+    path = Path(text)
+    if path.is_absolute():
+        return Path("/", *path.parts[1:])  # "//" at the start has a meaning of its own in POSIX
+    if not path.parent.is_dir():
+        raise malformed(url, f"it is relative, and there is no directory {str(path.parent)!r} here", f"sqlite:////{text}")
+    return path.resolve()
+
+
+def check_redis(url: str) -> None:
+    """
+    Refuse a Redis URL that the client would misread.
+
+    Raises:
+        ConfigurationError: no host, a port or database that is no number, no path of a socket.
+    """
+    try:
+        parts = urlsplit(url)
+        port = parts.port
+    except ValueError as error:
+        raise malformed(url, str(error).replace(url, masked(url)), "a password with special characters written as %XX") from None
+    scheme = parts.scheme.lower()
+    if scheme == "unix":
+        if len(parts.path) < 2:
+            raise malformed(url, "no path of a socket", "unix:///run/redis/redis.sock")
+        return
+    if not parts.hostname:
+        raise malformed(url, "no host", f"{scheme}://127.0.0.1:6379/0")
+    if port == 0:
+        raise malformed(url, "port 0")
+    database = parts.path.strip("/")
+    if database and not (database.isascii() and database.isdigit()):
+        raise malformed(url, f"the database is a number, not {quote(database)!r}", f"{scheme}://{parts.hostname}/0")
