@@ -17,7 +17,7 @@ from typing import Any
 
 from billiard import common as billiard_common
 from billiard.exceptions import SoftTimeLimitExceeded, TimeLimitExceeded, WorkerLostError
-from celery import current_app, signals
+from celery import Celery, current_app, signals
 from celery.exceptions import Ignore, Reject, Retry
 
 from queue_metrics import _core
@@ -78,6 +78,11 @@ class CeleryHook(Hook):
                 (signals.task_rejected, self._on_rejected),
             )
         ]
+
+    @staticmethod
+    def app_of_broker(url: str) -> Celery:
+        """An app that knows its broker and the default queue only: enough to be asked for its depth."""
+        return Celery(broker=url, set_as_current=False)
 
     def install(self) -> None:
         if self._installed:

@@ -1,0 +1,163 @@
+"""`queue-metrics agent`: drains apart from the workers, and asks the brokers that the configuration names."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import signal
+import sys
+import threading
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from queue_metrics import _core
+from queue_metrics.config import ConnectionSettings, Settings, load_settings
+from queue_metrics.errors import ConfigurationError
+from queue_metrics.hooks.base import DepthProbe, HookContext
+from queue_metrics.instrument import hook_class
+from queue_metrics.recording.runtime import Runtime
+from queue_metrics.recording.spool import spools
+
+HELP = "drain the journal of this host's workers, in place of the workers themselves"
+
+_LINE_EVERY, _LOOK_EVERY = 60.0, 5.0
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--store", metavar="URL", help="the store; default: as configured")
+    parser.add_argument("--namespace", metavar="NAME", help="which workers; default: as configured, else the name of this directory")
+    parser.add_argument("--all", action="store_true", help="every namespace of this user that has this store")
+
+
+def run(args: argparse.Namespace) -> int:
+    settings = load_settings(store=args.store, namespace=args.namespace)
+    stop = threading.Event()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, lambda *_: stop.set())
+    return Agent(settings, every_namespace=args.all).run(stop)
+
+
+class Agent:
+    """One runtime a spool, until told to stop."""
+
+    def __init__(self, settings: Settings, *, every_namespace: bool = False) -> None:
+        self._settings = settings
+        self._every_namespace = every_namespace
+        self._runtimes: dict[Path, Runtime] = {}
+        self._shown: dict[Path, tuple[object, ...]] = {}
+        self._shown_at: dict[Path, float] = {}
+
+    def run(self, stop: threading.Event) -> int:
+        """Drain until `stop` is set, then flush for the last time; returns the exit code."""
+        own = self._settings.spool
+        self._add(own)
+        if self._others(own) and not self._every_namespace:
+            print(f"the agent with pid {self._runtimes[own].drain.agent_pid} drains {own} already", file=sys.stderr)
+            return 1
+        for probe in self._probes(self._runtimes[own]):
+            self._runtimes[own].watch(probe)
+        looked_at = float("-inf")
+        while not stop.is_set():
+            if self._every_namespace and time.monotonic() - looked_at >= _LOOK_EVERY:
+                looked_at = time.monotonic()
+                for spool in spools(self._settings.spools_dir, self._settings.spool_suffix):
+                    self._add(spool)
+            for spool, runtime in self._runtimes.items():
+                self._show(spool, runtime)
+            stop.wait(1.0)
+        for runtime in self._runtimes.values():
+            runtime.stop()
+        return 0
+
+    def _add(self, spool: Path) -> None:
+        if spool in self._runtimes:
+            return
+        runtime = self._runtimes[spool] = Runtime(self._settings, spool=spool, agent=True)
+        runtime.recorder.describe(_core.AGENT, "", "", "")
+        runtime.on_producer()
+        _say(f"agent for {spool}, store {runtime.store.url}")
+
+    def _others(self, spool: Path) -> bool:
+        return self._runtimes[spool].drain.agent_pid not in (None, os.getpid())
+
+    def _show(self, spool: Path, runtime: Runtime) -> None:
+        """A line when something changed that matters, and each minute."""
+        status = runtime.reporter.status()
+        drain = status["drain"]
+        if not spool.exists():
+            state = "no spool yet: nothing has been recorded"
+        elif not status["draining"]:
+            state = "another agent drains" if self._others(spool) else "waiting for the drainer of a worker to make way"
+        elif status["failing_seconds"] is not None:
+            state = f"failing: {status['last_error']}"
+        else:
+            state = "draining"
+        troubles = tuple(drain.get(name) for name in ("drops", "damaged", "set_aside", "newer", "lost_to_rollback", "uncertain"))
+        now = time.monotonic()
+        if self._shown.get(spool) != (state, troubles) or now - self._shown_at[spool] >= _LINE_EVERY:
+            self._shown[spool], self._shown_at[spool] = (state, troubles), now
+            _say(f"{spool.name}: {state}" + (f"; {_counts(drain)}" if drain else ""))
+
+    def _probes(self, runtime: Runtime) -> Iterator[DepthProbe]:
+        for name, connection in self._settings.connections.items():
+            yield from probes_of(name, connection, runtime)
+
+
+def probes_of(name: str, connection: ConnectionSettings, runtime: Runtime) -> list[DepthProbe]:
+    """
+    The probes for a connection of the configuration; nothing is installed in its app.
+
+    Raises:
+        ConfigurationError: the library is unknown, the app cannot be imported, or its queues cannot be asked, with the reason.
+    """
+    kind = hook_class(connection.library)
+    if connection.app is not None:
+        target = _imported(name, connection.app)
+    elif hasattr(kind, "app_of_broker"):
+        target = kind.app_of_broker(connection.broker)
+    else:
+        raise ConfigurationError(f'connection {name!r}: a {connection.library} connection needs `app = "module:attribute"`, not `broker`')
+    hook = kind(target, HookContext(runtime.recorder, on_main=_nothing, on_child=_nothing, on_producer=_nothing, connection=name))
+    probes = list(hook.probes())
+    if not probes:
+        raise ConfigurationError(f"connection {name!r} cannot be asked: {'; '.join(hook.findings()) or 'its broker is not supported'}")
+    return probes
+
+
+def _imported(name: str, path: str) -> Any:
+    from importlib import import_module
+
+    module, colon, attribute = path.partition(":")
+    if not module or not colon or not attribute:
+        raise ConfigurationError(f'connection {name!r}: `app` must be "module:attribute", not {path!r}')
+    sys.path.insert(0, os.getcwd())
+    try:
+        target: Any = import_module(module)
+        for part in attribute.split("."):
+            target = getattr(target, part)
+    except Exception as error:
+        raise ConfigurationError(f"connection {name!r}: {path} cannot be imported: {type(error).__name__}: {error}") from error
+    finally:
+        sys.path.remove(os.getcwd())
+    return target
+
+
+def _nothing() -> None:
+    """The agent executes no jobs: there is nobody to tell what it is."""
+
+
+def _counts(drain: dict[str, Any]) -> str:
+    parts = [f"{drain['records']} records in {drain['batches']} batches, {drain['waiting']} waiting, {drain['open']} executions open"]
+    parts += [f"{reason} dropped {count}" for reason, count in drain["drops"].items()]
+    parts += [
+        f"{drain[name]} {name.replace('_', ' ')}"
+        for name in ("damaged", "set_aside", "newer", "lost_to_rollback", "uncertain")
+        if drain[name]
+    ]
+    return ", ".join(parts)
+
+
+def _say(text: str) -> None:
+    print(f"{time.strftime('%Y-%m-%d %H:%M:%S')} {text}", flush=True)

@@ -1,0 +1,250 @@
+"""`queue-metrics doctor`: is everything that workers record on its way, and if not, what to do. Takes no lock and changes nothing."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import sys
+from pathlib import Path
+from typing import Any
+
+from queue_metrics import _core
+from queue_metrics.config import Settings, load_settings
+from queue_metrics.errors import StoreError, StoreUnavailable
+from queue_metrics.recording import spool as look
+from queue_metrics.recording.lock import UNKNOWN_HOLDER, spool_lock
+from queue_metrics.storage import urls
+from queue_metrics.storage.base import SCHEMA_VERSION, StorageDriver
+from queue_metrics.storage.manager import StorageManager
+
+HELP = "check store and spools, and say what to do about each problem"
+
+NOT_VERIFIED = (
+    "macOS and Windows",
+    "free-threaded Python builds",
+    "Valkey, Redis Cluster and Redis Sentinel",
+    "greenlet pools (gevent, eventlet) under kills",
+    "spools on network file systems",
+)
+_LITTLE_SPACE = 256 * 1024 * 1024  # the bound of a spool
+_OLD_REPORT = 60.0  # seconds
+
+# What each reason of dropped records asks for.
+_DROP_ADVICE = {
+    "disk_full": "free space on its file system",
+    "spool_full": "bring the store back, so that the spool can be drained",
+    "not_writable": "make it writable for the user of the workers, or set QUEUE_METRICS_STATE_DIR",
+    "io_error": "look into the kernel's log for errors of its disk",
+    "overflow": "no process should run more than 4,096 executions at once",
+    "too_many_names": "use fewer task and queue names; do not put ids into them",
+}
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--store", metavar="URL", help="the store; default: as configured")
+    parser.add_argument("--namespace", metavar="NAME", help="which workers; default: all that have this store")
+    parser.add_argument("--json", action="store_true", help="one JSON object on stdout")
+
+
+def run(args: argparse.Namespace) -> int:
+    examination = Examination(load_settings(store=args.store, namespace=args.namespace))
+    findings = examination.findings()
+    if args.json:
+        json.dump(findings, sys.stdout, indent=2, default=str)
+        print()
+    else:
+        _print(findings)
+    if not findings["store"]["reachable"]:
+        return 3
+    return 0 if findings["ok"] else 1
+
+
+class Examination:
+    """What there is to see from outside, gathered once."""
+
+    def __init__(self, settings: Settings) -> None:
+        self._settings = settings
+        self._problems: list[dict[str, str]] = []
+
+    def findings(self) -> dict[str, Any]:
+        """Everything as plain data; `ok` is False when there is a problem."""
+        settings = self._settings
+        driver = StorageManager(settings.prefix).open(settings.store)
+        store = self._store(driver)
+        mine = look.spools(settings.spools_dir, settings.spool_suffix)
+        spools = [self._spool(path, driver if store["reachable"] else None) for path in mine]
+        others = [os.fspath(path) for path in look.spools(settings.spools_dir) if path not in mine]
+        if not settings.enabled:
+            self._problem("recording is disabled", "unset QUEUE_METRICS_ENABLED, or set `enabled = true`")
+        return {
+            "ok": not self._problems,
+            "version": _core.__version__,
+            "store": store,
+            "namespace": settings.namespace,
+            "spool": os.fspath(settings.spool),
+            "spools": spools,
+            "other_spools": others,
+            "problems": self._problems,
+            "not_verified": [*([] if sys.platform == "linux" else [f"this platform, {sys.platform}"]), *NOT_VERIFIED],
+        }
+
+    def _problem(self, what: str, advice: str) -> None:
+        self._problems.append({"what": what, "advice": advice})
+
+    def _store(self, driver: StorageDriver) -> dict[str, Any]:
+        found: dict[str, Any] = {"url": driver.url, "reachable": True, "schema": None, "capabilities": {}, "bytes": None}
+        if self._settings.store.startswith("memory:"):
+            self._problem("a store in memory belongs to one process; nothing of other processes can be seen", "set QUEUE_METRICS_STORE")
+            return found
+        if self._settings.store.startswith("sqlite:") and not urls.sqlite_path(self._settings.store).exists():
+            return {**found, "note": "the file does not exist yet; it is made with the first batch"}
+        try:
+            found["capabilities"] = dict(driver.capabilities())
+            found["bytes"] = driver.size()
+            driver.read_mark("0" * 32, 0)
+            found["schema"] = SCHEMA_VERSION
+        except StoreUnavailable as error:
+            found.update(reachable=False, error=str(error))
+            self._problem(
+                f"the store {driver.url} cannot be reached: {error}", "start it, or set QUEUE_METRICS_STORE; records wait in the spool"
+            )
+        except StoreError as error:
+            found.update(error=str(error))
+            self._problem(f"the store {driver.url} refuses: {error}", "mend its rights or limits, or use the package version that wrote it")
+        return found
+
+    def _spool(self, path: Path, driver: StorageDriver | None) -> dict[str, Any]:
+        segments = look.written(path)
+        reports = look.read_reports(path)
+        drainer, agent = spool_lock(path / "drain.lock").holder(), spool_lock(path / "agent.lock").holder()
+        found: dict[str, Any] = {
+            "path": os.fspath(path),
+            "configured": path == self._settings.spool,
+            "id": look.spool_id(path),
+            "file_system": _core.file_system(os.fspath(path)),
+            "free_bytes": look.free_bytes(path),
+            "way": look.way(path),
+            "segments": len(segments),
+            "waiting": self._waiting(path, segments, driver),
+            "drainer_pid": drainer,
+            "agent_pid": agent,
+            "hooks": {name: report for name, report in reports.items() if name != "drainer"},
+            "last_drain": reports.get("drainer"),
+        }
+        self._check_place(path, found)
+        self._check_drain(path, found)
+        for library, report in found["hooks"].items():
+            self._check_hook(path, library, report)
+        return found
+
+    def _waiting(self, path: Path, segments: dict[bytes, int], driver: StorageDriver | None) -> int | None:
+        """Records that the store has not counted; None when it cannot say."""
+        name = look.spool_id(path)
+        if driver is None or name is None:
+            return None
+        if self._settings.store.startswith("sqlite:") and not urls.sqlite_path(self._settings.store).exists():
+            return sum(segments.values())
+        try:
+            return look.waiting(segments, driver.read_mark(name, 0).positions)
+        except StoreError:
+            return None
+
+    def _check_place(self, path: Path, found: dict[str, Any]) -> None:
+        status = path.stat()
+        if status.st_uid == os.geteuid() and not os.access(path, os.W_OK | os.X_OK):
+            self._problem(f"{path} is not writable for its owner", f"chmod 700 {path}")
+        if status.st_mode & 0o077:
+            self._problem(f"others can look into {path}, which holds task names and job ids", f"chmod 700 {path}")
+        free = found["free_bytes"]
+        if free is not None and free < _LITTLE_SPACE:
+            self._problem(
+                f"{path} has {free // 1024**2} MiB left; a store that is away could fill it", "free space, or set QUEUE_METRICS_STATE_DIR"
+            )
+        kind = found["file_system"]
+        if kind in ("nfs", "nfs4", "cifs", "smb2", "smb3", "9p", "fuse"):
+            self._problem(f"{path} is on {kind}, where locks cannot be relied on", "set QUEUE_METRICS_STATE_DIR to a local disk")
+        elif kind in ("tmpfs", "ramfs", "overlayfs"):
+            found["note"] = f"on {kind}: what waits is lost with the container or at a reboot; a volume keeps it"
+
+    def _check_drain(self, path: Path, found: dict[str, Any]) -> None:
+        if found["waiting"] and found["drainer_pid"] is None:
+            self._problem(
+                f"{found['waiting']} records wait in {path} and nobody drains it",
+                "start a worker of this app, or `queue-metrics agent --all`",
+            )
+        drain = (found["last_drain"] or {}).get("drain") or {}
+        for reason, count in (drain.get("drops") or {}).items():
+            self._problem(f"{count} records were dropped in {path}: {reason}", _DROP_ADVICE.get(reason, "see docs/journal-format.md"))
+        for name, what, advice in (
+            ("damaged", "slots of segments are damaged", "check the disk; everything readable was counted"),
+            ("set_aside", "segments could not be read and were set aside", f"look into {path / 'damaged'}; nothing else is affected"),
+            ("newer", "segments were written by a newer version", "upgrade the package where it drains"),
+            (
+                "lost_to_rollback",
+                "records were counted in a store that went back further than is kept",
+                "the numbers of that time are too low",
+            ),
+            ("uncertain", "open executions belong to workers nobody here can judge", "drain in the container or host of the workers"),
+        ):
+            if drain.get(name):
+                self._problem(f"{drain[name]} {what} ({path.name})", advice)
+
+    def _check_hook(self, path: Path, library: str, report: dict[str, Any]) -> None:
+        if report.get("hook_errors"):
+            self._problem(
+                f"{report['hook_errors']} errors inside the hook of {library} ({path.name}), the last: {report.get('last_error')}",
+                "jobs are not affected; please report it with this text",
+            )
+        for connection, error in (report.get("depth") or {}).items():
+            if error:
+                self._problem(f"the broker of connection {connection!r} cannot be asked: {error}", "depth is unknown until it answers")
+
+
+def _print(findings: dict[str, Any]) -> None:
+    store = findings["store"]
+    print(f"queue_metrics {findings['version']}")
+    print(f"store      {store['url']}  {'reachable' if store['reachable'] else 'NOT REACHABLE'}")
+    if store["capabilities"]:
+        about = ", ".join(f"{name}: {value}" for name, value in store["capabilities"].items())
+        print(f"           schema {store['schema']}; {about}; {store['bytes']} bytes")
+    if store.get("note"):
+        print(f"           {store['note']}")
+    print(f"spool      {findings['spool']} (namespace {findings['namespace']!r})")
+    if not findings["spools"]:
+        print("           no worker has recorded anything for this store yet")
+    for spool in findings["spools"]:
+        _print_spool(spool)
+    for path in findings["other_spools"]:
+        print(f"also here  {path} (another store)")
+    print(f"not verified: {'; '.join(findings['not_verified'])}")
+    for problem in findings["problems"]:
+        print(f"\nproblem: {problem['what']}\n  to do: {problem['advice']}")
+    if findings["ok"]:
+        print("no problem found")
+
+
+def _print_spool(spool: dict[str, Any]) -> None:
+    waiting = "unknown" if spool["waiting"] is None else spool["waiting"]
+    free = "unknown" if spool["free_bytes"] is None else f"{spool['free_bytes'] // 1024**2} MiB"
+    print(f"\n{spool['path']}" + (" (configured)" if spool["configured"] else ""))
+    print(f"  {spool['file_system']}, {free} free, appended by {spool['way'] or 'nobody yet'}")
+    print(f"  {spool['segments']} segments, {waiting} records waiting")
+    print(f"  drained by {_who(spool['drainer_pid'])}" + ("" if spool["agent_pid"] is None else f", agent {_who(spool['agent_pid'])}"))
+    if spool.get("note"):
+        print(f"  {spool['note']}")
+    report = spool["last_drain"]
+    if report:
+        drain = report.get("drain") or {}
+        counts = ", ".join(f"{drain.get(name, 0)} {name.replace('_', ' ')}" for name in ("open", "duplicates", "damaged", "uncertain"))
+        age = max(0.0, (_core.clock_us() - int(report.get("written") or 0)) / 1e6)
+        print(f"  {counts}" + (f" ({age:.0f} s ago)" if age > _OLD_REPORT else ""))
+    for report in spool["hooks"].values():
+        for finding in report.get("findings") or ():
+            print(f"  {finding}")
+
+
+def _who(pid: int | None) -> str:
+    if pid is None:
+        return "nobody"
+    return "a process of another container" if pid == UNKNOWN_HOLDER else f"process {pid}"

@@ -1,0 +1,120 @@
+"""
+The thread that asks one broker how deep its queues are, and records the answers, so that a store that is away loses no minute.
+
+One thread a connection: a broker that does not answer holds up nothing else.
+"""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable
+from contextlib import suppress
+from typing import TYPE_CHECKING
+
+from queue_metrics.errors import StoreError
+from queue_metrics.recording.fork import Gate
+from queue_metrics.recording.trouble import shown, warner
+
+if TYPE_CHECKING:
+    from queue_metrics._core import Recorder
+    from queue_metrics.hooks.base import DepthProbe, QueueDepth
+    from queue_metrics.storage.base import StorageDriver
+
+_TICK = 1.0
+_LEASE_ROUNDS = 3  # a lease holds for so many questions and is renewed at every second one
+_RELEASE = 0.001  # seconds: the shortest lease, which ends at once
+
+
+class DepthWatch:
+    """Asks one probe every `depth_seconds` while this process has the lease of its connection."""
+
+    def __init__(self, probe: DepthProbe, recorder: Recorder, store: StorageDriver, every: float) -> None:
+        self.probe = probe
+        self.last_error: str | None = None
+        self._recorder = recorder
+        self._store = store
+        self._every = every
+        # A probe of a local file is waited for, and closed, before a fork; one that waits for a server is left to itself.
+        self._gate = Gate(close=probe.close, abandon=probe.abandon, waits=probe.local)
+        self._thread: threading.Thread | None = None
+        self._forget()
+
+    def _forget(self) -> None:
+        self._stop = threading.Event()
+        self._asked_at = self._leased_at = float("-inf")
+        # Until somebody else is known to ask, we do: without a store to tell, the same answer twice harms nothing.
+        self._mine = True
+
+    def start(self) -> None:
+        """Start the thread, if it does not run."""
+        if self._thread is None or not self._thread.is_alive():
+            self._forget()
+            self._thread = threading.Thread(target=self._run, args=(self._stop,), name="queue-metrics-depth", daemon=True)
+            self._thread.start()
+
+    def forked(self) -> None:
+        """To be called in a forked child: no thread of ours came along, and the probe has been abandoned."""
+        self._thread = None
+        self._gate.remove()
+
+    def stop(self, timeout: float) -> None:
+        """End the thread and close the probe; a question that hangs is not waited for longer than `timeout` seconds."""
+        self._stop.set()
+        if self._thread is not None:
+            self._thread.join(timeout)
+            self._thread = None
+        self._gate.remove()
+
+    def turn(self) -> None:
+        """Do what is due now: a tick, or a question."""
+        now = time.monotonic()
+        if now - self._asked_at < self._every:
+            self._guarded(self.probe.tick)
+            return
+        self._asked_at = now
+        if self._leased(now):
+            self._guarded(self._ask)
+
+    def _run(self, stop: threading.Event) -> None:
+        while not stop.is_set():
+            self.turn()
+            stop.wait(min(_TICK, self._every))
+        with self._gate, suppress(Exception):
+            self.probe.close()
+        if self._mine and self._leased_at > float("-inf"):
+            with suppress(StoreError):  # whoever comes next need not wait for the lease to end
+                self._lease(_RELEASE)
+
+    def _ask(self) -> None:
+        for depth in self.probe.ask():
+            self._record(depth)
+        warner.over(f"depth {self.probe.connection}", f"the broker of connection {self.probe.connection!r} answers again")
+        self.last_error = None
+
+    def _record(self, depth: QueueDepth) -> None:
+        age = None if depth.oldest_age is None else max(0, round(depth.oldest_age * 1_000_000))
+        self._recorder.gauge(depth.connection, depth.queue, depth.ready, depth.reserved, depth.scheduled, depth.running, age)
+
+    def _guarded(self, call: Callable[[], object]) -> None:
+        try:
+            with self._gate:
+                call()
+        except Exception as error:
+            self.last_error = shown(error)
+            warner.warn(
+                f"depth {self.probe.connection}",
+                f"the broker of connection {self.probe.connection!r} cannot be asked ({self.last_error}); the depth of its queues is "
+                "unknown until it answers, jobs are recorded all the same",
+            )
+
+    def _leased(self, now: float) -> bool:
+        renew = _LEASE_ROUNDS / 2 * self._every if self._mine else self._every
+        if now - self._leased_at >= renew:
+            with suppress(StoreError):  # the reporter warns of the store; whoever asked goes on asking
+                self._mine = self._lease(_LEASE_ROUNDS * self._every)
+                self._leased_at = now
+        return self._mine
+
+    def _lease(self, seconds: float) -> bool:
+        return self._store.lease(f"depth:{self.probe.connection}", self._recorder.worker_id, seconds)

@@ -1,0 +1,183 @@
+"""
+One step of the drain: elected, restored, and batch after batch into the store in total order. No thread, no waiting, no policy.
+
+The store's mark decides what is counted. A batch with an unknown result is simply sent again; one that the store did not take means
+that the store knows better, so the drain starts again from the store's mark.
+"""
+
+from __future__ import annotations
+
+import os
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from queue_metrics import _core
+from queue_metrics.recording.fork import Gate
+from queue_metrics.recording.lock import spool_lock
+from queue_metrics.recording.spool import spool_id
+from queue_metrics.storage.base import Applied, Mark
+from queue_metrics.storage.spools import spool_beat
+
+if TYPE_CHECKING:
+    from queue_metrics.storage.base import StorageDriver
+
+SHARD = 0
+MAX_SERIES = 50
+_LONGEST_STEP = 2.0  # seconds; heartbeats must not starve behind a backlog
+_VERDICTS_EVERY, _TIDY_EVERY = 1.0, 10.0
+
+
+class Drain:
+    """The spool of this process, drained while its lock can be had; `step` is called by one thread only."""
+
+    def __init__(self, spool: Path, recorder: _core.Recorder, store: StorageDriver, *, agent: bool = False) -> None:
+        """
+        Args:
+            spool: the directory; it need not exist yet.
+            recorder: verdicts become records of it.
+            store: where batches go.
+            agent: this is the agent of the spool, which other drainers make way for.
+        """
+        self.spool = spool
+        self.batches = 0
+        self.records = 0
+        self._recorder = recorder
+        self._store = store
+        self._agent = agent
+        self._lock = spool_lock(spool / "drain.lock")
+        self._agent_lock = spool_lock(spool / "agent.lock")
+        self._gate = Gate(abandon=self._abandon)
+        self._drainer: _core.Drainer | None = None
+        self._restored = False
+        self._verdicts_at = self._tidy_at = 0.0
+        self._inherited: list[object] = []
+
+    @property
+    def elected(self) -> bool:
+        """Whether this process drains the spool."""
+        return self._lock.held_by(self)
+
+    @property
+    def orphaned(self) -> bool:
+        """Whether there is a spool that nobody drains."""
+        return spool_id(self.spool) is not None and self._lock.holder() is None and self._agent_lock.holder() is None
+
+    @property
+    def agent_pid(self) -> int | None:
+        """Who is the agent of this spool; 0 unknown, None nobody."""
+        return self._agent_lock.holder()
+
+    def step(self) -> bool:
+        """
+        Count what is new, for at most two seconds.
+
+        Returns:
+            True when nothing that was there is left; False when there is more, or somebody else drains.
+
+        Raises:
+            StoreError: what is not counted stays in the spool; call again later.
+            OSError: the spool cannot be read.
+        """
+        if not self._elect():
+            return False
+        drainer = self._restore()
+        with self._gate:
+            drainer.poll()
+        until = time.monotonic() + _LONGEST_STEP
+        while time.monotonic() < until:
+            with self._gate:
+                batch = drainer.next_batch(MAX_SERIES)
+            if batch is None:
+                self._judge(drainer)
+                return True
+            self._take(drainer, batch, self._store.apply_batch(SHARD, batch))
+        return False
+
+    def heartbeats(self) -> list[tuple[str, bytes]]:
+        """(worker id, heartbeat) of every worker of this spool, and the report of the spool; empty when somebody else drains."""
+        if self._drainer is None or not self.elected:
+            return []
+        with self._gate:
+            beats = self._drainer.heartbeats(_core.clock_us())
+            return [*beats, spool_beat(self._drainer.spool_id, self._drainer.status())]
+
+    def status(self) -> dict[str, Any]:
+        """`Drainer.status` with `batches` and `records` sent by this process; empty when somebody else drains."""
+        with self._gate:
+            if self._drainer is None:
+                return {}
+            return {**self._drainer.status(), "batches": self.batches, "records": self.records}
+
+    def reset(self) -> None:
+        """Forget what was read of the spool, after an error of which nothing is known."""
+        with self._gate:
+            self._drainer = None
+
+    def release(self) -> None:
+        """Let somebody else drain."""
+        self.reset()
+        self._lock.release(self)
+        self._agent_lock.release(self)
+
+    def close(self) -> None:
+        """Release, for good."""
+        self.release()
+        self._gate.remove()
+
+    def _elect(self) -> bool:
+        # Without a spool there is nothing to drain; it is made by the first record, not by us.
+        precedence = self._agent_lock.acquire(self) if self._agent else self._agent_lock.holder() is None
+        if not precedence:
+            if self._drainer is not None:
+                self.release()
+            return False
+        if self._lock.held_by(self) and self._drainer is not None:
+            return True
+        self.reset()
+        return self._lock.acquire(self)
+
+    def _restore(self) -> _core.Drainer:
+        if self._drainer is None:
+            with self._gate:
+                self._drainer = _core.Drainer(os.fspath(self.spool))
+            self._restored = False
+        if not self._restored:
+            self._start_from(self._drainer, self._store.read_mark(self._drainer.spool_id, SHARD))
+        return self._drainer
+
+    def _start_from(self, drainer: _core.Drainer, mark: Mark) -> None:
+        self._restored = False
+        with self._gate:
+            drainer.restore(mark.sequence, mark.positions)
+        self._restored = True
+
+    def _take(self, drainer: _core.Drainer, batch: _core.Batch, answer: Applied) -> None:
+        # Not applied but the mark is this very batch's: an earlier sending, whose answer was lost, did arrive.
+        if answer.applied or (answer.mark.sequence, answer.mark.positions) == (batch.sequence, batch.positions):
+            self.batches += 1
+            self.records += batch.records
+            with self._gate:
+                drainer.committed()
+        else:
+            self._start_from(drainer, answer.mark)
+            with self._gate:
+                drainer.poll()
+
+    def _judge(self, drainer: _core.Drainer) -> None:
+        """Close what the dead left open, and delete what is no longer needed."""
+        now, wall = time.monotonic(), _core.clock_us()
+        if now - self._verdicts_at >= _VERDICTS_EVERY:
+            self._verdicts_at = now
+            with self._gate:
+                drainer.verdicts(self._recorder, wall)
+        if now - self._tidy_at >= _TIDY_EVERY:
+            self._tidy_at = now
+            with self._gate:
+                drainer.tidy(wall)
+
+    def _abandon(self) -> None:
+        # Kept, not dropped: dropping would close what is the parent's.
+        if self._drainer is not None:
+            self._inherited.append(self._drainer)
+            self._drainer = None

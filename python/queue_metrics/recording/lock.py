@@ -1,0 +1,149 @@
+"""
+Which process drains a spool: POSIX locks, kept by the kernel between living processes and dropped at their death.
+
+A POSIX lock is gone as soon as its process closes *any* descriptor of the file. So a file is opened once per process, here, and never
+closed while it is the one in the spool.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import struct
+import sys
+from contextlib import suppress
+from pathlib import Path
+
+from queue_metrics.recording.fork import Gate
+
+UNKNOWN_HOLDER = 0
+"""Somebody holds the lock, but the kernel does not say who: a process of another container."""
+
+_locks: dict[str, SpoolLock] = {}
+_guard = Gate()
+
+
+def spool_lock(path: Path) -> SpoolLock:
+    """The one lock object of this process for a lock file."""
+    name = os.path.realpath(path)
+    with _guard:
+        return _locks.setdefault(name, SpoolLock(name))
+
+
+def _new_guard() -> None:
+    global _guard
+    _guard = Gate()
+
+
+class SpoolLock:
+    """
+    A lock file of a spool. Get one from `spool_lock`; owners within a process exclude each other too.
+
+    It survives what jobs do to a process: a fork (the child holds nothing), all descriptors closed (the loss is noticed), the
+    spool removed (the new file is taken).
+    """
+
+    def __init__(self, path: str) -> None:
+        self._path = path
+        self._descriptor = -1
+        self._file = (0, 0)
+        self._owner: object = None
+        self._pid = 0
+
+    def acquire(self, owner: object) -> bool:
+        """Take the lock for `owner` or find that it has it; False while somebody else has it or the spool does not exist."""
+        if self.held_by(owner):
+            return True
+        if self._owner is not None and self._pid == os.getpid() and self._is_the_file():
+            return False
+        if not self._open(create=True):
+            return False
+        try:
+            fcntl.lockf(self._descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError:  # taken, or a file system without locks: then nobody drains, and `doctor` says so
+            return False
+        self._owner, self._pid = owner, os.getpid()
+        return True
+
+    def held_by(self, owner: object) -> bool:
+        """Whether `owner` has the lock still."""
+        return self._owner is owner and self._pid == os.getpid() and self._is_the_file()
+
+    def release(self, owner: object) -> None:
+        """Let somebody else have it; nothing happens when `owner` does not have it."""
+        if self.held_by(owner):
+            with suppress(OSError):
+                fcntl.lockf(self._descriptor, fcntl.LOCK_UN)
+        if self._owner is owner:
+            self._owner = None
+
+    def holder(self) -> int | None:
+        """The pid that has the lock, `UNKNOWN_HOLDER`, or None when it is free. Changes nothing."""
+        if self._owner is not None and self.held_by(self._owner):
+            return os.getpid()
+        if not self._is_the_file() and not self._open(create=False):
+            return None
+        return _holder(self._descriptor)
+
+    def _open(self, *, create: bool) -> bool:
+        if self._is_the_file():
+            return True
+        self._forget()
+        try:
+            self._descriptor = _open_file(self._path, create)
+        except OSError:
+            return False
+        found = os.fstat(self._descriptor)
+        self._file = (found.st_dev, found.st_ino)
+        return True
+
+    def _forget(self) -> None:
+        """Close the descriptor of a file that is no longer in the spool, unless the number belongs to somebody else by now."""
+        self._owner = None
+        if self._descriptor >= 0:
+            with suppress(OSError):
+                found = os.fstat(self._descriptor)
+                if (found.st_dev, found.st_ino) == self._file:
+                    os.close(self._descriptor)
+            self._descriptor = -1
+
+    def _is_the_file(self) -> bool:
+        if self._descriptor < 0:
+            return False
+        try:
+            found, wanted = os.fstat(self._descriptor), os.stat(self._path)
+        except OSError:
+            return False
+        return (found.st_dev, found.st_ino) == self._file == (wanted.st_dev, wanted.st_ino)
+
+
+def _open_file(path: str, create: bool) -> int:
+    flags = os.O_CLOEXEC | os.O_NOFOLLOW
+    try:
+        return os.open(path, flags | os.O_RDWR | (os.O_CREAT if create else 0), 0o600)
+    except PermissionError:
+        if create:
+            raise
+        return os.open(path, flags | os.O_RDONLY)
+
+
+# struct flock: type, whence, start, length, pid on Linux; start, length, pid, type, whence on macOS.
+_LINUX, _MACOS = "hhqqi4x", "qqihh"
+
+
+def _holder(descriptor: int) -> int | None:
+    if sys.platform == "darwin":
+        query = struct.pack(_MACOS, 0, 0, 0, fcntl.F_WRLCK, os.SEEK_SET)
+    else:
+        query = struct.pack(_LINUX, fcntl.F_WRLCK, os.SEEK_SET, 0, 0, 0)
+    try:
+        answer = fcntl.fcntl(descriptor, fcntl.F_GETLK, query)
+    except OSError:
+        return None
+    if sys.platform == "darwin":
+        _, _, pid, kind, _ = struct.unpack(_MACOS, answer)
+    else:
+        kind, _, _, _, pid = struct.unpack(_LINUX, answer)
+    if kind == fcntl.F_UNLCK:
+        return None
+    return int(pid) if pid > 0 else UNKNOWN_HOLDER

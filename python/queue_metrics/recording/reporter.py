@@ -1,0 +1,258 @@
+"""
+The thread that reports: drains the spool, sends heartbeats, and bears a store that is away.
+
+In the main process of a worker, in a producer and in the agent it reports; in a child it only watches its parent, and reports once
+that is gone.
+"""
+
+from __future__ import annotations
+
+import os
+import random
+import threading
+import time
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
+
+from queue_metrics import _core
+from queue_metrics.errors import StoreError, StoreUnavailable
+from queue_metrics.recording import spool
+from queue_metrics.recording.drain import SHARD, Drain
+from queue_metrics.recording.trouble import shown, warner
+from queue_metrics.storage.spools import ID_PREFIX, spool_beat
+
+if TYPE_CHECKING:
+    from queue_metrics.config import Settings
+    from queue_metrics.storage.base import StorageDriver
+
+_SHORTEST_RETRY, _LONGEST_RETRY = 1.0, 10.0
+_SWEEP_EVERY = 60.0
+_NEGLECTED_AFTER = 15.0
+_STOPPED = b"\x04"  # the state, byte 2 of a heartbeat
+EXIT_SECONDS = 2.0
+"""How long the last flush may hold up the exit of a process."""
+
+
+class Reporter:
+    """Reports for this process; `start` makes the thread, and nothing before it does anything."""
+
+    def __init__(
+        self, settings: Settings, recorder: _core.Recorder, store: StorageDriver, drain: Drain, *, report: Callable[[], None] | None = None
+    ) -> None:
+        """
+        Args:
+            report: called about each `heartbeat_seconds` while this process reports, to leave its report file.
+        """
+        self._settings = settings
+        self._recorder = recorder
+        self._store = store
+        self._drain = drain
+        self._report = report
+        self._thread: threading.Thread | None = None
+        self._refresh()
+
+    def _refresh(self) -> None:
+        self._wake = threading.Event()
+        self._changed = threading.Condition()
+        self._stop = threading.Event()
+        self._asked = self._answered = 0
+        self._parent = 0
+        self._retry_at = self._heartbeat_at = self._sweep_at = 0.0
+        self._drained_at = time.monotonic()
+        self._retry_after = _SHORTEST_RETRY
+        self._failing_since: float | None = None
+        self.last_error: str | None = None
+
+    @property
+    def running(self) -> bool:
+        return self._thread is not None and self._thread.is_alive()
+
+    def start(self, *, parent: int = 0) -> None:
+        """
+        Start the thread, if it does not run.
+
+        Args:
+            parent: pid of the main process that reports for this one as long as it lives; 0: report now.
+        """
+        if self.running:
+            return
+        self._stop = threading.Event()
+        self._parent = parent
+        self._thread = threading.Thread(target=self._run, args=(self._stop,), name="queue-metrics", daemon=True)
+        self._thread.start()
+
+    def forked(self) -> None:
+        """To be called in a forked child: no thread of ours came along."""
+        self._thread = None
+        self._refresh()
+
+    def stop(self, timeout: float = EXIT_SECONDS) -> None:
+        """Flush for the last time, within `timeout` seconds, and let somebody else drain."""
+        thread, self._thread = self._thread, None
+        if thread is None:
+            return
+        self._stop.set()
+        self._wake.set()
+        thread.join(timeout)
+
+    def flush(self, timeout: float) -> bool:
+        """Have everything that is recorded by now counted in the store; False if that took longer than `timeout` seconds."""
+        deadline = time.monotonic() + timeout
+        there = spool.written(self._drain.spool)
+        self.start()
+        self._asked += 1
+        asked = self._asked
+        while (left := deadline - time.monotonic()) > 0:
+            self._retry_at = 0.0
+            self._wake.set()
+            with self._changed:
+                if self._changed.wait_for(lambda: self._answered >= asked, min(left, 0.2)):
+                    return True
+            if not self._drain.elected and self._counted_elsewhere(there):
+                return True
+        return False
+
+    def status(self) -> dict[str, Any]:
+        """Whether this process reports, what its drain counted, and since how many seconds the store fails."""
+        since = self._failing_since
+        return {
+            "running": self.running,
+            "draining": self._drain.elected,
+            "drain": self._drain.status(),
+            "failing_seconds": None if since is None else time.monotonic() - since,
+            "last_error": self.last_error,
+        }
+
+    def _run(self, stop: threading.Event) -> None:
+        while not stop.is_set():
+            pause = self._turn()
+            self._wake.wait(pause)
+            self._wake.clear()
+        if self._parent == 0 and self._failing_since is None:
+            self._attempt(self._drain_all)
+            self._attempt(self._send_heartbeats)
+        if stop is self._stop:  # else somebody did not wait for us and started anew
+            self._drain.release()
+
+    def _turn(self) -> float:
+        """Do what is due; returns the seconds until something is."""
+        now = time.monotonic()
+        if self._parent and self._parent == os.getppid() and not self._neglected(now):
+            self._watch_parent(now)
+            return self._settings.flush_seconds
+        self._parent = 0
+        if now < self._retry_at:
+            return self._retry_at - now
+        asked = self._asked
+        done = self._attempt(self._drain.step)
+        if done and self._failing_since is None:
+            self._answer(asked)
+        if self._failing_since is not None:
+            return max(0.0, self._retry_at - time.monotonic())
+        if now >= self._heartbeat_at:
+            self._heartbeat_at = now + self._settings.heartbeat_seconds
+            self._attempt(self._send_heartbeats)
+        if self._drain.elected and now >= self._sweep_at:
+            self._sweep_at = now + _SWEEP_EVERY
+            self._attempt(self._sweep)
+        return self._settings.flush_seconds if done or not self._drain.elected else 0.0
+
+    def _attempt(self, duty: Callable[[], Any]) -> bool:
+        """Do a duty; False when it failed or said so. Whatever it raises ends in a warning and a later try."""
+        try:
+            answer = duty()
+        except StoreError as error:
+            self._failed(error, self._store_advice(error), temporary=isinstance(error, StoreUnavailable))
+            return False
+        except Exception as error:
+            self._recorder.hook_error()
+            self._drain.reset()
+            self._failed(error, f"the spool {self._drain.spool} cannot be drained ({shown(error)}); jobs go on, see `queue-metrics doctor`")
+            return False
+        self._recovered()
+        return answer is not False
+
+    def _store_advice(self, error: StoreError) -> str:
+        url = self._store.url
+        if isinstance(error, StoreUnavailable):
+            return (
+                f"the store {url} cannot be reached ({shown(error)}); jobs go on and their records wait in {self._drain.spool}. "
+                "Start it, or set QUEUE_METRICS_STORE to another"
+            )
+        return (
+            f"the store {url} does not take what is recorded ({shown(error)}); jobs go on and their records wait in "
+            f"{self._drain.spool}. Mend the store; `queue-metrics doctor` tells more"
+        )
+
+    def _failed(self, error: Exception, advice: str, *, temporary: bool = False) -> None:
+        now = time.monotonic()
+        self._failing_since = self._failing_since or now
+        self.last_error = shown(error)
+        # Jitter, so that a fleet does not come back to its store in one moment.
+        pause = self._retry_after * random.uniform(0.75, 1.25) if temporary else _LONGEST_RETRY
+        self._retry_after = min(_LONGEST_RETRY, self._retry_after * 2)
+        self._retry_at = now + pause
+        warner.warn(f"{type(error).__name__} {self._store.url}", advice)
+
+    def _recovered(self) -> None:
+        if self._failing_since is not None:
+            self._failing_since = None
+            self._retry_after = _SHORTEST_RETRY
+            for kind in ("StoreUnavailable", "StoreRefused", "SchemaMismatch"):
+                warner.over(f"{kind} {self._store.url}", f"the store {self._store.url} takes records again; those that waited are sent")
+
+    def _sweep(self) -> None:
+        if not self._store.capabilities().get("expires_itself"):
+            self._store.sweep()
+
+    def _answer(self, asked: int) -> None:
+        with self._changed:
+            self._answered = asked
+            self._changed.notify_all()
+
+    def _drain_all(self) -> None:
+        while not self._drain.step() and self._drain.elected:
+            pass
+
+    def _send_heartbeats(self) -> None:
+        """Of the spool and all its workers when this process drains; of this one when no drainer can see it."""
+        if self._report is not None:
+            self._report()
+        beats = dict(self._drain.heartbeats())
+        beats.update(self._own_beats(also_without_page=True))
+        # Workers that stopped in good order are of no interest soon; with one job a child they would fill the store.
+        stopped = {name: beat for name, beat in beats.items() if beat[2:3] == _STOPPED and not name.startswith(ID_PREFIX)}
+        others = [(name, beat) for name, beat in beats.items() if name not in stopped]
+        if others:
+            self._store.heartbeat_many(others, 2 * self._settings.lost_seconds)
+        if stopped:
+            self._store.heartbeat_many(stopped.items(), self._settings.stale_seconds)
+
+    def _neglected(self, now: float) -> bool:
+        """Whether the main lives but nobody has drained for a while: it was started in a way that no hook saw."""
+        if not self._drain.orphaned:
+            self._drained_at = now
+        return now - self._drained_at > _NEGLECTED_AFTER
+
+    def _watch_parent(self, now: float) -> None:
+        """What a child does while its main reports for it: tell the store itself of what it could not write."""
+        if now >= max(self._heartbeat_at, self._retry_at):
+            self._heartbeat_at = now + self._settings.heartbeat_seconds
+            beats = self._own_beats(also_without_page=False)
+            if beats:
+                self._attempt(lambda: self._store.heartbeat_many(beats.items(), 2 * self._settings.lost_seconds))
+
+    def _own_beats(self, *, also_without_page: bool) -> dict[str, bytes]:
+        status = self._recorder.status()
+        if not status["drops"] and not (also_without_page and status["segment"] is None):
+            return {}
+        return dict([(self._recorder.worker_id, self._recorder.heartbeat()), spool_beat(self._recorder.worker_id, status)])
+
+    def _counted_elsewhere(self, there: dict[bytes, int]) -> bool:
+        name = spool.spool_id(self._drain.spool)
+        if name is None:
+            return not there
+        try:
+            return spool.waiting(there, self._store.read_mark(name, SHARD).positions) == 0
+        except StoreError:
+            return False

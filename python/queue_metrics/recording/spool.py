@@ -1,0 +1,124 @@
+"""
+A look at a spool from outside: what waits, what is reported. Takes no lock and changes nothing but its own report files.
+
+Only what docs/journal-format.md and docs/stored-values.md promise is read here: sizes of segments, and the positions of a mark.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Iterable
+from contextlib import suppress
+from pathlib import Path
+from typing import Any
+
+_HEADER, _RECORD, _POSITION = 4096, 64, 24
+_SEALED = 1 << 63
+
+
+def written(spool: Path) -> dict[bytes, int]:
+    """Records in each segment, by its id."""
+    segments = {}
+    with suppress(OSError):
+        for entry in os.scandir(spool):
+            if entry.name.endswith(".seg") and len(entry.name) == 36:
+                with suppress(OSError, ValueError):
+                    segments[bytes.fromhex(entry.name[:32])] = _records(entry.path)
+    return segments
+
+
+def _records(path: str) -> int:
+    with open(path, "rb") as file:
+        header = file.read(136)
+        size = os.fstat(file.fileno()).st_size
+    if int.from_bytes(header[84:88], "little") == 1:  # mapped: the file is as large as it will ever be
+        return int.from_bytes(header[128:136], "little") & ~_SEALED
+    return max(0, size - _HEADER) // _RECORD
+
+
+def way(spool: Path) -> str | None:
+    """How the newest segment is appended to, `write` or `map`; None when there is none."""
+    newest: tuple[float, str] | None = None
+    with suppress(OSError):
+        for entry in os.scandir(spool):
+            if entry.name.endswith(".seg"):
+                newest = max(newest or (0.0, ""), (entry.stat().st_mtime, entry.path))
+    if newest is None:
+        return None
+    try:
+        with open(newest[1], "rb") as file:
+            return {0: "write", 1: "map"}.get(int.from_bytes(file.read(88)[84:], "little"), "unknown")
+    except OSError:
+        return None
+
+
+def counted(positions: bytes) -> dict[bytes, int]:
+    """Records that a mark has taken from each segment, by its id."""
+    return {
+        positions[at : at + 16]: int.from_bytes(positions[at + 16 : at + _POSITION], "little")
+        for at in range(0, len(positions) - _POSITION + 1, _POSITION)
+    }
+
+
+def waiting(segments: dict[bytes, int], positions: bytes) -> int:
+    """How many of the records in `segments` a mark has not taken."""
+    done = counted(positions)
+    return sum(max(0, records - done.get(segment, 0)) for segment, records in segments.items())
+
+
+def spool_id(spool: Path) -> str | None:
+    """The id of a spool in marks; None when there is no spool."""
+    try:
+        return (spool / "spool.id").read_text("ascii").strip() or None
+    except (OSError, ValueError):
+        return None
+
+
+def spools(directory: Path, suffix: str = "") -> list[Path]:
+    """The spools in a state directory whose names end with `suffix`, in order of names."""
+    try:
+        found = [Path(entry.path) for entry in os.scandir(directory) if entry.name.endswith(suffix) and entry.is_dir(follow_symlinks=False)]
+    except OSError:
+        return []
+    return sorted(path for path in found if spool_id(path) is not None)
+
+
+def free_bytes(spool: Path) -> int | None:
+    """What this user may still write where the spool is, or will be; None when the system does not say."""
+    for directory in (spool, *spool.parents):
+        try:
+            found = os.statvfs(directory)
+        except OSError:
+            continue
+        return found.f_bavail * found.f_frsize
+    return None
+
+
+def write_report(spool: Path, name: str, report: dict[str, Any]) -> None:
+    """Leave what a process knows of itself for `doctor`: one file a name, the newest wins. Never raises, never makes the spool."""
+    path = spool / f"report-{name}.json"
+    partial = spool / f".report-{name}.{os.getpid()}.tmp"
+    with suppress(OSError, ValueError):
+        descriptor = os.open(partial, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
+        with open(descriptor, "w", encoding="utf-8") as file:
+            json.dump(report, file)
+        os.replace(partial, path)
+
+
+def read_reports(spool: Path) -> dict[str, dict[str, Any]]:
+    """The reports of processes by name; unreadable ones left out."""
+    reports = {}
+    for path in _sorted_glob(spool, "report-*.json"):
+        with suppress(OSError, ValueError):
+            report = json.loads(path.read_text("utf-8"))
+            if isinstance(report, dict):
+                reports[path.stem.removeprefix("report-")] = report
+    return reports
+
+
+def _sorted_glob(directory: Path, pattern: str) -> Iterable[Path]:
+    try:
+        return sorted(directory.glob(pattern))
+    except OSError:
+        return ()
