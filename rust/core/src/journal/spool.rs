@@ -1,0 +1,176 @@
+//! The directory of a spool: made, checked, and used by its descriptor only.
+
+use std::ffi::{CStr, CString};
+use std::fs::{self, DirBuilder, File, OpenOptions};
+use std::io::{self, Read, Write};
+use std::os::fd::{AsRawFd, FromRawFd};
+use std::os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt, PermissionsExt};
+use std::path::{Path, PathBuf};
+
+use super::random;
+
+/// Name of the file that holds the id of a spool.
+const ID_FILE: &CStr = c"spool.id";
+
+/// An open spool.
+#[derive(Debug)]
+pub struct Spool {
+    path: PathBuf,
+    directory: File,
+}
+
+impl Spool {
+    /// Opens the directory, makes it with its id if need be, and refuses one of another user.
+    pub fn open(path: &Path) -> io::Result<Spool> {
+        DirBuilder::new().recursive(true).mode(0o700).create(path)?;
+        let flags = libc::O_DIRECTORY | libc::O_NOFOLLOW | libc::O_CLOEXEC;
+        let directory = OpenOptions::new().read(true).custom_flags(flags).open(path)?;
+        let about = directory.metadata()?;
+        // SAFETY: geteuid only reads.
+        if about.uid() != unsafe { libc::geteuid() } {
+            return Err(io::Error::new(io::ErrorKind::PermissionDenied, "the spool belongs to another user"));
+        }
+        if about.mode() & 0o077 != 0 {
+            directory.set_permissions(fs::Permissions::from_mode(0o700))?;
+        }
+        let spool = Spool { path: path.to_owned(), directory };
+        spool.id()?;
+        Ok(spool)
+    }
+
+    /// Where it is.
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// The id of this spool in marks, 32 hex digits; made once, whoever comes first.
+    pub fn id(&self) -> io::Result<String> {
+        if let Some(id) = self.read_id()? {
+            return Ok(id);
+        }
+        let id = hex(&random::bytes());
+        let temporary = c_name(&format!(".{}.tmp", hex(&random::bytes())))?;
+        let mut file = self.create(&temporary, libc::O_WRONLY)?;
+        let made = file.write_all(id.as_bytes()).and_then(|()| file.sync_all()).and_then(|()| self.link(&temporary, ID_FILE));
+        self.remove(&temporary);
+        match made {
+            Err(error) if error.kind() != io::ErrorKind::AlreadyExists => Err(error),
+            _ => self.read_id()?.ok_or_else(|| io::Error::new(io::ErrorKind::InvalidData, "spool.id is damaged: remove it")),
+        }
+    }
+
+    /// Bytes in all segments together.
+    pub fn used(&self) -> io::Result<u64> {
+        let mut used = 0;
+        for entry in fs::read_dir(&self.path)? {
+            let entry = entry?;
+            if entry.path().extension().is_some_and(|extension| extension == "seg") {
+                // Gone in between: a drainer deletes what is counted.
+                used += entry.metadata().map_or(0, |about| about.len());
+            }
+        }
+        Ok(used)
+    }
+
+    /// A new file of mode 0600 under this name.
+    pub fn create(&self, name: &CStr, access: libc::c_int) -> io::Result<File> {
+        let flags = access | libc::O_CREAT | libc::O_EXCL | libc::O_NOFOLLOW | libc::O_CLOEXEC;
+        // SAFETY: the name ends with NUL and the directory is open.
+        let fd = unsafe { libc::openat(self.directory.as_raw_fd(), name.as_ptr(), flags, 0o600) };
+        if fd < 0 {
+            return Err(io::Error::last_os_error());
+        }
+        // SAFETY: the descriptor is new and nobody else has it.
+        Ok(unsafe { File::from_raw_fd(fd) })
+    }
+
+    /// Gives a file its final name.
+    pub fn rename(&self, from: &CStr, to: &CStr) -> io::Result<()> {
+        let directory = self.directory.as_raw_fd();
+        // SAFETY: both names end with NUL and the directory is open.
+        check(unsafe { libc::renameat(directory, from.as_ptr(), directory, to.as_ptr()) })
+    }
+
+    /// Removes a file; a failure leaves a file that nobody reads.
+    pub fn remove(&self, name: &CStr) {
+        // SAFETY: the name ends with NUL and the directory is open.
+        unsafe { libc::unlinkat(self.directory.as_raw_fd(), name.as_ptr(), 0) };
+    }
+
+    /// A second name, which must not exist.
+    fn link(&self, from: &CStr, to: &CStr) -> io::Result<()> {
+        let directory = self.directory.as_raw_fd();
+        // SAFETY: both names end with NUL and the directory is open.
+        check(unsafe { libc::linkat(directory, from.as_ptr(), directory, to.as_ptr(), 0) })
+    }
+
+    fn read_id(&self) -> io::Result<Option<String>> {
+        let flags = libc::O_RDONLY | libc::O_NOFOLLOW | libc::O_CLOEXEC | libc::O_NONBLOCK;
+        // SAFETY: the name ends with NUL and the directory is open.
+        let fd = unsafe { libc::openat(self.directory.as_raw_fd(), ID_FILE.as_ptr(), flags) };
+        if fd < 0 {
+            let error = io::Error::last_os_error();
+            return if error.kind() == io::ErrorKind::NotFound { Ok(None) } else { Err(error) };
+        }
+        // SAFETY: the descriptor is new and nobody else has it.
+        let file = unsafe { File::from_raw_fd(fd) };
+        let mut id = String::new();
+        file.take(64).read_to_string(&mut id)?;
+        let id = id.trim_end();
+        if id.len() == 32 && id.bytes().all(|byte| byte.is_ascii_hexdigit()) {
+            Ok(Some(id.to_owned()))
+        } else {
+            Err(io::Error::new(io::ErrorKind::InvalidData, "spool.id is damaged: remove it"))
+        }
+    }
+}
+
+/// Bytes as hexadecimal digits.
+pub fn hex(bytes: &[u8]) -> String {
+    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
+}
+
+/// A name for the kernel.
+pub fn c_name(name: &str) -> io::Result<CString> {
+    Ok(CString::new(name)?)
+}
+
+fn check(answer: libc::c_int) -> io::Result<()> {
+    if answer == 0 { Ok(()) } else { Err(io::Error::last_os_error()) }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::journal::scratch::Scratch;
+
+    #[test]
+    fn all_who_open_a_spool_at_once_get_one_id() {
+        let scratch = Scratch::directory();
+        let path = scratch.path().join("deep/spool");
+        let ids: Vec<String> = std::thread::scope(|scope| {
+            let threads: Vec<_> = (0..16).map(|_| scope.spawn(|| Spool::open(&path).unwrap().id().unwrap())).collect();
+            threads.into_iter().map(|thread| thread.join().unwrap()).collect()
+        });
+        assert!(ids.iter().all(|id| *id == ids[0] && id.len() == 32));
+        assert_eq!(fs::read_dir(&path).unwrap().count(), 1);
+    }
+
+    #[test]
+    fn the_directory_is_for_its_owner_only() {
+        let scratch = Scratch::directory();
+        fs::set_permissions(scratch.path(), fs::Permissions::from_mode(0o777)).unwrap();
+        Spool::open(scratch.path()).unwrap();
+        assert_eq!(fs::metadata(scratch.path()).unwrap().mode() & 0o777, 0o700);
+    }
+
+    #[test]
+    fn a_file_or_link_in_the_place_of_the_spool_is_refused() {
+        let scratch = Scratch::directory();
+        let (file, link) = (scratch.path().join("file"), scratch.path().join("link"));
+        fs::write(&file, "").unwrap();
+        std::os::unix::fs::symlink(scratch.path(), &link).unwrap();
+        assert!(Spool::open(&file).is_err());
+        assert!(Spool::open(&link).is_err());
+    }
+}

@@ -1,0 +1,202 @@
+//! The journal of one process: its current segment, the next one, and what to do when there is none.
+
+use std::io;
+use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+
+use super::dropped::Dropped;
+use super::format::Record;
+use super::segment::{Append, Refused, WriteSegment};
+use super::spool::{Spool, hex};
+use crate::sampling::clock;
+use crate::sampling::process::Identity;
+
+/// Size of the first segment of a process.
+const FIRST_BYTES: u64 = 64 * 1024;
+/// A spool that refused is not tried again for so many ns.
+const PAUSE_NS: u64 = 1_000_000_000;
+/// A record that met the end of its segment is tried with so many further ones.
+const ATTEMPTS: u32 = 3;
+
+/// A segment as one process uses it.
+#[derive(Debug)]
+pub struct Current {
+    segment: Arc<dyn Append>,
+    serial: u64,
+    announced: AtomicU64,
+}
+
+impl Current {
+    fn new(segment: Arc<dyn Append>) -> Arc<Current> {
+        // A forked child counts on where its parent was, so a serial is never met twice in one line of descent.
+        static NEXT: AtomicU64 = AtomicU64::new(1);
+        Arc::new(Current { segment, serial: NEXT.fetch_add(1, Ordering::Relaxed), announced: AtomicU64::new(0) })
+    }
+
+    /// Number of this use of a segment: what was defined under another number must be defined again.
+    pub fn serial(&self) -> u64 {
+        self.serial
+    }
+
+    /// Which description of the process was announced here, 0 for none.
+    pub fn announced(&self) -> &AtomicU64 {
+        &self.announced
+    }
+
+    /// Appends one record.
+    pub fn append(&self, record: &Record) -> Result<(), Refused> {
+        self.segment.append(record)
+    }
+}
+
+/// Sizes of a spool.
+#[derive(Clone, Copy, Debug)]
+pub struct Bounds {
+    /// Size of a segment after the first of a process.
+    pub segment_bytes: u64,
+    /// Bound of all segments together.
+    pub spool_bytes: u64,
+}
+
+/// The write side of a spool in one process. Locks are held for an exchange of pointers only, never over a system call.
+#[derive(Debug)]
+pub struct Journal {
+    path: PathBuf,
+    bounds: Bounds,
+    current: Mutex<Option<Arc<Current>>>,
+    made: AtomicU64,
+    pause_until: AtomicU64,
+    pause_reason: AtomicU64,
+    last_error: Mutex<Option<String>>,
+}
+
+impl Journal {
+    /// Touches nothing on disk.
+    pub fn new(path: &Path, bounds: Bounds) -> Journal {
+        Journal {
+            path: path.to_owned(),
+            bounds,
+            current: Mutex::new(None),
+            made: AtomicU64::new(0),
+            pause_until: AtomicU64::new(0),
+            pause_reason: AtomicU64::new(0),
+            last_error: Mutex::new(None),
+        }
+    }
+
+    /// The journal of a forked child: it goes on in its parent's segment. The parent's locks may be held by threads that do
+    /// not exist here, so none is waited for.
+    pub fn forked(&self) -> Journal {
+        let journal = Journal::new(&self.path, self.bounds);
+        if let Ok(current) = self.current.try_lock()
+            && let Some(current) = current.as_ref()
+        {
+            current.segment.forked();
+            *lock(&journal.current) = Some(Current::new(Arc::clone(&current.segment)));
+        }
+        journal
+    }
+
+    /// Appends by `write`, which is given a segment and may append several records to it; with a new segment if the current one ends.
+    pub fn append(
+        &self,
+        identity: &Identity,
+        mut write: impl FnMut(&Current) -> Result<(), Refused>,
+    ) -> Result<(), Dropped> {
+        for _ in 0..ATTEMPTS {
+            let current = self.current(identity)?;
+            match write(&current) {
+                Ok(()) => return Ok(()),
+                Err(Refused::Ended) => self.end(&current),
+                Err(Refused::Failed(error)) => {
+                    self.end(&current);
+                    return Err(self.pause(&error, Dropped::from_error(&error)));
+                }
+            }
+        }
+        let error = io::Error::from_raw_os_error(libc::EFBIG);
+        Err(self.pause(&error, Dropped::DiskFull))
+    }
+
+    /// Id of the current segment and the way it is written.
+    pub fn segment(&self) -> Option<(String, &'static str)> {
+        let current = lock(&self.current).clone()?;
+        Some((hex(current.segment.id()), current.segment.way()))
+    }
+
+    /// What went wrong last.
+    pub fn last_error(&self) -> Option<String> {
+        lock(&self.last_error).clone()
+    }
+
+    /// Where the spool is.
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+
+    fn current(&self, identity: &Identity) -> Result<Arc<Current>, Dropped> {
+        if let Some(current) = lock(&self.current).clone() {
+            return Ok(current);
+        }
+        if clock::monotonic_ns() < self.pause_until.load(Ordering::Relaxed) {
+            return Err(reason(self.pause_reason.load(Ordering::Relaxed)));
+        }
+        // Threads that come here at once make a segment each; the last one stays, the others close with the record that
+        // they were made for. So nobody waits for a disk that another thread waits for.
+        match self.make(identity) {
+            Ok(segment) => {
+                self.made.fetch_add(1, Ordering::Relaxed);
+                let current = Current::new(segment);
+                let replaced = lock(&self.current).replace(Arc::clone(&current));
+                drop(replaced);
+                Ok(current)
+            }
+            Err((error, reason)) => Err(self.pause(&error, reason)),
+        }
+    }
+
+    fn make(&self, identity: &Identity) -> Result<Arc<dyn Append>, (io::Error, Dropped)> {
+        let failed = |error: io::Error| {
+            let reason = Dropped::from_error(&error);
+            (error, reason)
+        };
+        let bytes = if self.made.load(Ordering::Relaxed) == 0 { self.bounds.segment_bytes.min(FIRST_BYTES) } else { self.bounds.segment_bytes };
+        let spool = Spool::open(&self.path).map_err(|error| match error.kind() {
+            io::ErrorKind::PermissionDenied | io::ErrorKind::InvalidData => (error, Dropped::NotWritable),
+            _ => failed(error),
+        })?;
+        if spool.used().map_err(failed)?.saturating_add(bytes) > self.bounds.spool_bytes {
+            let text = format!("the segments of the spool have reached {} bytes", self.bounds.spool_bytes);
+            return Err((io::Error::other(text), Dropped::SpoolFull));
+        }
+        Ok(Arc::new(WriteSegment::create(&spool, identity, bytes).map_err(failed)?))
+    }
+
+    /// Forgets a segment, unless another thread has done so already.
+    fn end(&self, ended: &Arc<Current>) {
+        let mut current = lock(&self.current);
+        let replaced = if current.as_ref().is_some_and(|current| Arc::ptr_eq(current, ended)) { current.take() } else { None };
+        drop(current);
+        drop(replaced);
+    }
+
+    /// Notes an error and stays away from the disk for a second.
+    fn pause(&self, error: &io::Error, reason: Dropped) -> Dropped {
+        self.pause_reason.store(reason as u64, Ordering::Relaxed);
+        self.pause_until.store(clock::monotonic_ns() + PAUSE_NS, Ordering::Relaxed);
+        *lock(&self.last_error) = Some(format!("{}: {error}", self.path.display()));
+        reason
+    }
+}
+
+fn reason(number: u64) -> Dropped {
+    [Dropped::DiskFull, Dropped::SpoolFull, Dropped::NotWritable]
+        .into_iter()
+        .find(|reason| *reason as u64 == number)
+        .unwrap_or(Dropped::IoError)
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}

@@ -1,0 +1,223 @@
+//! What belongs to one process of a recorder. A forked child makes its own and waits for none of its parent's locks.
+
+use std::collections::HashMap;
+use std::path::Path;
+use std::ptr;
+use std::sync::atomic::{AtomicBool, AtomicI64, AtomicPtr, AtomicU64, Ordering};
+use std::sync::{Mutex, MutexGuard, PoisonError};
+
+use super::memory::Memory;
+use super::page::Page;
+use super::series::{Clock, Series, Table};
+use super::slots::Slots;
+use crate::heartbeat::HOOK_ERRORS;
+use crate::journal::random;
+use crate::journal::spool::Spool;
+use crate::journal::writer::{Bounds, Current, Journal};
+use crate::names;
+use crate::sampling::clock;
+use crate::sampling::process::Identity;
+
+/// The state of a recorder in one process.
+#[derive(Debug)]
+pub struct Local {
+    /// Generation of the process that this belongs to.
+    pub generation: u64,
+    /// Made in a forked child.
+    pub forked: bool,
+    /// Differs from every other state in this line of descent.
+    pub serial: u64,
+    /// Who the process is.
+    pub identity: Identity,
+    /// Its labels as a name.
+    pub series: Series,
+    /// Worker key.
+    pub worker: u64,
+    /// Its segments.
+    pub journal: Journal,
+    /// Its running executions.
+    pub slots: Slots,
+    /// Its memory.
+    pub memory: Memory,
+    /// How its time was spent.
+    pub times: Times,
+    /// Records written.
+    pub records: AtomicU64,
+    /// Ticket of the execution that the page shows.
+    pub shown: AtomicI64,
+    /// It left in an orderly way.
+    pub stopped: AtomicBool,
+    keys: AtomicU64,
+    handles: Mutex<HashMap<(u64, Clock), u32>>,
+    page: AtomicPtr<Page>,
+    page_serial: AtomicU64,
+}
+
+/// Counts of executions and the time with and without one.
+#[derive(Debug)]
+pub struct Times {
+    /// This state was made, monotonic ns.
+    pub born_ns: u64,
+    /// Executions that run.
+    pub running: AtomicU64,
+    /// Executions that started.
+    pub started: AtomicU64,
+    /// Executions that finished.
+    pub finished: AtomicU64,
+    /// Of these, neither succeeded nor retried.
+    pub failed: AtomicU64,
+    busy_ns: AtomicU64,
+    busy_since_ns: AtomicU64,
+}
+
+impl Times {
+    fn new() -> Times {
+        Times {
+            born_ns: clock::monotonic_ns(),
+            running: AtomicU64::new(0),
+            started: AtomicU64::new(0),
+            finished: AtomicU64::new(0),
+            failed: AtomicU64::new(0),
+            busy_ns: AtomicU64::new(0),
+            busy_since_ns: AtomicU64::new(0),
+        }
+    }
+
+    /// An execution starts; answers its number, or 0 when another one runs.
+    pub fn enter(&self, now_ns: u64) -> u64 {
+        let turn = self.started.fetch_add(1, Ordering::AcqRel) + 1;
+        if self.running.fetch_add(1, Ordering::AcqRel) == 0 {
+            self.busy_since_ns.store(now_ns, Ordering::Relaxed);
+            turn
+        } else {
+            0
+        }
+    }
+
+    /// An execution ended; answers whether no other one ran beside it since its `turn`.
+    pub fn leave(&self, now_ns: u64, turn: u64) -> bool {
+        let alone = turn != 0 && self.started.load(Ordering::Acquire) == turn;
+        if self.running.fetch_sub(1, Ordering::AcqRel) == 1 {
+            let since = self.busy_since_ns.load(Ordering::Relaxed);
+            self.busy_ns.fetch_add(now_ns.saturating_sub(since), Ordering::Relaxed);
+        }
+        alone
+    }
+
+    /// Busy and idle time until now, µs.
+    pub fn busy_and_idle_us(&self, now_ns: u64) -> (u64, u64) {
+        let mut busy = self.busy_ns.load(Ordering::Relaxed);
+        if self.running.load(Ordering::Relaxed) > 0 {
+            busy += now_ns.saturating_sub(self.busy_since_ns.load(Ordering::Relaxed));
+        }
+        let age = now_ns.saturating_sub(self.born_ns);
+        (busy.min(age) / 1_000, age.saturating_sub(busy) / 1_000)
+    }
+}
+
+impl Local {
+    /// The state of the first process of a recorder, or of a child of the process that `parent` belongs to.
+    pub fn new(generation: u64, parent: Option<&Local>, path: &Path, host: &str, bounds: Bounds, table: &Table) -> Local {
+        static NEXT: AtomicU64 = AtomicU64::new(1);
+        let identity = Identity::of_this_process();
+        let labels = [host, &identity.pid.to_string(), &identity.start_ticks.to_string()];
+        Local {
+            generation,
+            forked: parent.is_some(),
+            serial: NEXT.fetch_add(1, Ordering::Relaxed),
+            identity,
+            series: Series::new(names::label_list(names::WORKER, &labels), Clock::None),
+            worker: random::number(),
+            journal: parent.map_or_else(|| Journal::new(path, bounds), |parent| parent.journal.forked()),
+            slots: Slots::new(parent.map_or(0, |parent| parent.slots.last_serial())),
+            memory: Memory::new(),
+            times: Times::new(),
+            records: AtomicU64::new(0),
+            shown: AtomicI64::new(-1),
+            stopped: AtomicBool::new(false),
+            keys: AtomicU64::new(random::number()),
+            handles: Mutex::new(table.iter().map(|(handle, series)| ((series.id, series.clock), handle)).collect()),
+            page: AtomicPtr::new(ptr::null_mut()),
+            page_serial: AtomicU64::new(0),
+        }
+    }
+
+    /// A new execution key; never 0.
+    pub fn key(&self) -> u64 {
+        match self.keys.fetch_add(1, Ordering::Relaxed) {
+            0 => self.keys.fetch_add(1, Ordering::Relaxed),
+            key => key,
+        }
+    }
+
+    /// The handle of a name, kept at its first use; the name itself when the table is full.
+    pub fn handle(&self, table: &Table, list: Vec<u8>, clock: Clock) -> Result<u32, Series> {
+        let series = Series::new(list, clock);
+        let key = (series.id, clock);
+        let mut handles = self.handles();
+        if let Some(handle) = handles.get(&key) {
+            return Ok(*handle);
+        }
+        let handle = table.add(series)?;
+        handles.insert(key, handle);
+        Ok(handle)
+    }
+
+    /// The page of this process, if there is one.
+    pub fn page(&self) -> Option<&Page> {
+        // SAFETY: a page, once published, lives as long as this state.
+        unsafe { self.page.load(Ordering::Acquire).as_ref() }
+    }
+
+    /// Makes the page at the first use of a segment, and again when its file is gone. Counts that waited in shared memory move in.
+    pub fn ensure_page(&self, current: &Current, shared: Option<&Page>) {
+        if self.page_serial.swap(current.serial(), Ordering::AcqRel) == current.serial() {
+            return;
+        }
+        let Ok(spool) = Spool::open(self.journal.path()) else { return };
+        if self.page().is_some_and(|page| page.is_in(&spool, self.worker)) {
+            return;
+        }
+        let Ok(page) = Page::create(&spool, self.worker) else { return };
+        if let Some(source) = self.page().or(shared) {
+            for index in 0..=HOOK_ERRORS {
+                let waiting = source.counter(index).swap(0, Ordering::AcqRel);
+                page.counter(index).fetch_add(waiting, Ordering::Relaxed);
+            }
+        }
+        // The page before is not unmapped: a thread may be writing to it. It happens once each time a spool is deleted.
+        self.page.store(Box::into_raw(Box::new(page)), Ordering::Release);
+    }
+
+    /// The ticket shown on the page: the last one if it still runs, else the one that runs longest.
+    pub fn shown(&self) -> Option<i64> {
+        let shown = self.shown.load(Ordering::Relaxed);
+        if self.slots.is_running(shown) {
+            return Some(shown);
+        }
+        let oldest = self.slots.oldest()?;
+        self.shown.store(oldest, Ordering::Relaxed);
+        Some(oldest)
+    }
+
+    fn handles(&self) -> MutexGuard<'_, HashMap<(u64, Clock), u32>> {
+        self.handles.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Drop for Local {
+    fn drop(&mut self) {
+        let page = *self.page.get_mut();
+        if !page.is_null() {
+            // SAFETY: it came from a Box, and nobody else has this state any more.
+            drop(unsafe { Box::from_raw(page) });
+        }
+    }
+}
+
+/// Counts a dropped record or hook error: in the page if there is one, else where it waits for one.
+pub fn count(local: &Local, shared: Option<&Page>, index: usize) {
+    if let Some(page) = local.page().or(shared) {
+        page.counter(index).fetch_add(1, Ordering::Relaxed);
+    }
+}

@@ -1,0 +1,96 @@
+//! Resident memory of this process, read at most once in 5 ms.
+
+use std::fs::File;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+
+use crate::journal::Descriptor;
+use crate::journal::format::NO_VALUE;
+use crate::sampling::process::parse_resident;
+
+const FRESH_NS: u64 = 5_000_000;
+
+/// The last reading, and the open file behind it. Not for a forked child: its `/proc/self` is another.
+#[derive(Debug)]
+pub struct Memory {
+    statm: Mutex<Option<Arc<Descriptor>>>,
+    kept: AtomicU64,
+    read_at: AtomicU64,
+}
+
+impl Memory {
+    /// Nothing read yet.
+    pub fn new() -> Memory {
+        Memory { statm: Mutex::new(None), kept: AtomicU64::new(NO_VALUE), read_at: AtomicU64::new(0) }
+    }
+
+    /// Bytes at the last reading, however old; a new reading if there is none.
+    pub fn last(&self, now_ns: u64) -> Option<u64> {
+        match self.kept.load(Ordering::Relaxed) {
+            NO_VALUE => self.now(now_ns),
+            kept => Some(kept),
+        }
+    }
+
+    /// Bytes now: a new reading, or one that is younger than 5 ms.
+    pub fn now(&self, now_ns: u64) -> Option<u64> {
+        let kept = self.kept.load(Ordering::Relaxed);
+        if kept != NO_VALUE && now_ns.saturating_sub(self.read_at.load(Ordering::Relaxed)) < FRESH_NS {
+            return Some(kept);
+        }
+        let read = self.read();
+        self.kept.store(read.unwrap_or(NO_VALUE), Ordering::Relaxed);
+        self.read_at.store(now_ns, Ordering::Relaxed);
+        read
+    }
+
+    fn read(&self) -> Option<u64> {
+        if let Some(bytes) = self.statm().and_then(|file| resident(&file)) {
+            return Some(bytes);
+        }
+        // Closed under us, or not opened yet.
+        let file = Arc::new(Descriptor::keep(File::open("/proc/self/statm").ok()?).ok()?);
+        let bytes = resident(&file);
+        let replaced = self.lock().replace(file);
+        drop(replaced);
+        bytes
+    }
+
+    fn statm(&self) -> Option<Arc<Descriptor>> {
+        self.lock().clone()
+    }
+
+    fn lock(&self) -> std::sync::MutexGuard<'_, Option<Arc<Descriptor>>> {
+        self.statm.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+fn resident(file: &Descriptor) -> Option<u64> {
+    let mut buffer = [0; 128];
+    let length = file.read(&mut buffer)?;
+    parse_resident(&buffer[..length])
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_reading_is_kept_for_5_ms_of_the_clock_that_it_is_given() {
+        let memory = Memory::new();
+        let first = memory.now(1_000_000_000).unwrap();
+        assert!(first > 100_000);
+        memory.kept.store(7, Ordering::Relaxed);
+        assert_eq!(memory.now(1_004_999_999), Some(7));
+        assert_eq!(memory.last(9_000_000_000), Some(7));
+        assert_ne!(memory.now(1_005_000_000), Some(7));
+    }
+
+    #[test]
+    fn a_closed_descriptor_is_opened_again() {
+        let memory = Memory::new();
+        memory.now(0).unwrap();
+        *memory.lock() = Some(Arc::new(Descriptor::keep(File::open("/dev/null").unwrap()).unwrap()));
+        assert!(memory.now(1_000_000_000).is_some());
+    }
+}

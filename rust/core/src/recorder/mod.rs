@@ -1,0 +1,439 @@
+//! The write side of a spool: what happens to jobs in this process and its forked children becomes records.
+
+pub mod fork;
+mod local;
+mod memory;
+mod nesting;
+mod page;
+mod series;
+mod slots;
+mod state;
+
+use std::path::{Path, PathBuf};
+use std::ptr;
+use std::sync::atomic::{AtomicPtr, AtomicU64, Ordering};
+
+use crate::heartbeat::HOOK_ERRORS;
+use crate::journal::dropped::Dropped;
+use crate::journal::format::{
+    Arrive, Discard, End, Gauge, Hint, NO_CHANGE, NO_PEAK, NO_TIME, NO_VALUE, Outcome, Record, Role, Start, Stop, VERDICT, Worker, definition,
+};
+use crate::journal::segment::Refused;
+use crate::journal::writer::{Bounds, Current};
+use crate::names;
+use crate::sampling::clock;
+
+use local::Local;
+use page::Page;
+pub use series::Clock;
+use series::{Series, Table};
+use slots::Execution;
+pub use state::{Description, Status};
+
+/// Answer of [`Recorder::started`] when there is nothing to finish.
+pub const NO_SLOT: i64 = -1;
+/// Handle of a task that could not be kept.
+pub const NO_HANDLE: i64 = -1;
+
+/// What a hook knows of a job.
+#[derive(Clone, Copy, Debug)]
+pub struct Job<'a> {
+    /// Id of the job as text.
+    pub id: &'a str,
+    /// Attempt, 0 for the first.
+    pub attempt: u16,
+    /// The moment it can or could run, µs, or [`NO_TIME`].
+    pub ready_at: i64,
+}
+
+/// The write side of a spool. No method waits for a lock that is held over a system call, none fails: what cannot be
+/// written is counted.
+#[derive(Debug)]
+pub struct Recorder {
+    path: PathBuf,
+    host: String,
+    bounds: Bounds,
+    table: Table,
+    description: AtomicPtr<Description>,
+    descriptions: AtomicU64,
+    local: AtomicPtr<Local>,
+    /// Counts of processes without a page, shared with children. None only if the kernel had no memory for it.
+    shared: Option<Page>,
+}
+
+impl Recorder {
+    /// Touches nothing on disk.
+    pub fn new(path: &Path, host: &str, segment_bytes: u64, spool_bytes: u64) -> Recorder {
+        Recorder {
+            path: path.to_owned(),
+            host: host.to_owned(),
+            bounds: Bounds { segment_bytes, spool_bytes },
+            table: Table::new(),
+            description: AtomicPtr::new(ptr::null_mut()),
+            descriptions: AtomicU64::new(0),
+            local: AtomicPtr::new(ptr::null_mut()),
+            shared: Page::anonymous().ok(),
+        }
+    }
+
+    /// Where the spool is.
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// `host:pid:start time` of this process.
+    pub fn worker_id(&self) -> String {
+        self.local().series.labels().join(":")
+    }
+
+    /// The worker key of this process; a new one after a fork.
+    pub fn worker_key(&self) -> u64 {
+        self.local().worker
+    }
+
+    /// Says what this process is. Children inherit it; a child of a main is a child.
+    pub fn describe(&self, role: Role, library: &str, connection: &str, queue: &str) {
+        let local = self.local();
+        let serial = self.descriptions.fetch_add(1, Ordering::Relaxed) + 1;
+        let [library, connection, queue] = [library, connection, queue].map(str::to_owned);
+        let new = Description { serial, generation: local.generation, role, library, connection, queue };
+        // The one before is not freed: another thread may be reading it. A process is described a few times in its life.
+        self.description.store(Box::into_raw(Box::new(new)), Ordering::Release);
+        self.show(local);
+    }
+
+    /// A handle for records of a task, the same for the same arguments; [`NO_HANDLE`] when there are too many.
+    pub fn series(&self, connection: &str, queue: &str, task: &str, clock: Clock) -> i64 {
+        let list = names::label_list(names::TASK, &[connection, queue, task]);
+        self.local().handle(&self.table, list, clock).map_or(NO_HANDLE, i64::from)
+    }
+
+    /// A job was enqueued.
+    pub fn arrived(&self, handle: i64, job: Job) {
+        let local = self.local();
+        let Some(series) = self.known(local, handle) else { return };
+        let at = clock::wall_us();
+        let record = Arrive { attempt: job.attempt, at, task: series.id, job: names::job_hash(job.id), ready_at: job.ready_at };
+        self.append(local, &[series], &Record::Arrive(record));
+    }
+
+    /// An execution starts in this thread; answers a ticket for [`finished`](Self::finished), or [`NO_SLOT`].
+    pub fn started(&self, handle: i64, job: Job) -> i64 {
+        let local = self.local();
+        let Some(series) = self.known(local, handle) else { return NO_SLOT };
+        let nests = series.clock != Clock::None;
+        if nests && nesting::running(local.serial).is_some_and(|ticket| local.slots.is_running(ticket)) {
+            return NO_SLOT;
+        }
+        let Some(reserved) = local.slots.reserve() else {
+            self.drop_record(local, Dropped::Overflow);
+            return NO_SLOT;
+        };
+        let (started_us, key) = (clock::wall_us(), local.key());
+        let turn = local.times.enter(clock::monotonic_ns());
+        let record = Start {
+            attempt: job.attempt,
+            at: started_us,
+            key,
+            task: series.id,
+            job: names::job_hash(job.id),
+            ready_at: job.ready_at,
+            worker: local.worker,
+        };
+        let written = self.append(local, &[series], &Record::Start(record));
+        let now_ns = clock::monotonic_ns();
+        let resident = if series.clock == Clock::Process { local.memory.last(now_ns) } else { None };
+        let execution = Execution {
+            key: if written { key } else { 0 },
+            handle: handle as u64,
+            started_ns: now_ns,
+            started_us,
+            cpu_ns: cpu(series.clock).unwrap_or(NO_VALUE),
+            resident: resident.unwrap_or(NO_VALUE),
+            turn,
+        };
+        let ticket = local.slots.fill(reserved, &execution, job.id);
+        if nests {
+            nesting::enter(local.serial, ticket);
+        }
+        self.show(local);
+        ticket
+    }
+
+    /// The execution of a ticket ended. Nothing happens for [`NO_SLOT`], for a ticket twice, or in a child forked since.
+    pub fn finished(&self, ticket: i64, outcome: Outcome, exception: Option<&str>, flags: u8) {
+        if ticket < 0 {
+            return;
+        }
+        let local = self.local();
+        let Some(execution) = local.slots.release(ticket) else { return };
+        let series = self.table.get(execution.handle);
+        let measured = series.map_or(Clock::None, |series| series.clock);
+        let cpu_ns = cpu(measured);
+        let now_ns = clock::monotonic_ns();
+        let here = nesting::leave(local.serial, ticket);
+        let alone = local.times.leave(now_ns, execution.turn);
+        local.times.finished.fetch_add(1, Ordering::Relaxed);
+        if !matches!(outcome, Outcome::Succeeded | Outcome::Retried) {
+            local.times.failed.fetch_add(1, Ordering::Relaxed);
+        }
+        let attributable = match measured {
+            Clock::None => false,
+            Clock::Process => alone,
+            Clock::Thread => here,
+        };
+        let cpu = cpu_ns.zip((execution.cpu_ns != NO_VALUE).then_some(execution.cpu_ns));
+        let resident = if measured == Clock::Process && alone { local.memory.now(now_ns) } else { None };
+        let (rss_peak, rss_change) = memory_of(execution.resident, resident);
+        let exception = exception.map(|name| self.name(local, name));
+        let record = End {
+            outcome: outcome as u16,
+            flags,
+            at: clock::wall_us(),
+            key: execution.key,
+            runtime: now_ns.saturating_sub(execution.started_ns),
+            cpu: cpu.filter(|_| attributable).map_or(NO_VALUE, |(now, before)| now.saturating_sub(before)),
+            rss_peak,
+            rss_change,
+            exception: exception.as_ref().map_or(0, |name| name.series().id),
+            worker: local.worker,
+        };
+        if execution.key == 0 {
+            // Its START could not be written: an END alone would be taken for a duplicate.
+            self.drop_record(local, Dropped::IoError);
+        } else {
+            let names: &[&Series] = &exception.iter().map(Name::series).collect::<Vec<_>>();
+            self.append(local, names, &Record::End(record));
+        }
+        self.show(local);
+    }
+
+    /// A job ended without an execution; `reason` is one of [`reason`](crate::journal::format::reason).
+    pub fn discarded(&self, handle: i64, job: &str, reason: u16) {
+        let local = self.local();
+        let Some(series) = self.known(local, handle) else { return };
+        let record = Discard { reason, at: clock::wall_us(), task: series.id, job: names::job_hash(job) };
+        self.append(local, &[series], &Record::Discard(record));
+    }
+
+    /// This process heard how a job of another process ended.
+    pub fn hinted(&self, job: &str, outcome: Outcome, exception: Option<&str>) {
+        let local = self.local();
+        let exception = exception.map(|name| self.name(local, name));
+        let record = Hint {
+            outcome: outcome as u16,
+            at: clock::wall_us(),
+            job: names::job_hash(job),
+            worker: local.worker,
+            exception: exception.as_ref().map_or(0, |name| name.series().id),
+        };
+        let names: &[&Series] = &exception.iter().map(Name::series).collect::<Vec<_>>();
+        self.append(local, names, &Record::Hint(record));
+    }
+
+    /// The state of a queue now: ready, reserved, scheduled and running jobs, and the age of the oldest ready one in µs.
+    pub fn gauge(&self, connection: &str, queue: &str, values: [Option<u64>; 5]) {
+        let local = self.local();
+        let name = self.keep(local, names::label_list(names::QUEUE, &[connection, queue]));
+        let [ready, reserved, scheduled, running, age] = values;
+        let record = Gauge { at: clock::wall_us(), queue: name.series().id, ready, reserved, scheduled, running, age };
+        self.append(local, &[name.series()], &Record::Gauge(record));
+    }
+
+    /// Appends the END of an execution that could not say its own, with the definition of its exception if it is known; false when
+    /// it was dropped. For drainers.
+    pub fn verdict(&self, end: &End, exception: Option<&[u8]>) -> bool {
+        let local = self.local();
+        let end = End { flags: end.flags | VERDICT, worker: local.worker, ..*end };
+        match exception {
+            Some(list) => {
+                let name = self.keep(local, list.to_vec());
+                self.append(local, &[name.series()], &Record::End(end))
+            }
+            None => self.append(local, &[], &Record::End(end)),
+        }
+    }
+
+    /// This process leaves in an orderly way.
+    pub fn stopped(&self) {
+        let local = self.local();
+        local.stopped.store(true, Ordering::Relaxed);
+        let record = Stop { at: clock::wall_us(), worker: local.worker };
+        self.append(local, &[], &Record::Stop(record));
+        self.show(local);
+    }
+
+    /// Counts an error inside our own hooks.
+    pub fn hook_error(&self) {
+        local::count(self.local(), self.shared.as_ref(), HOOK_ERRORS);
+    }
+
+    /// The state of this process; made anew after a fork, which costs no system call to find out.
+    fn local(&self) -> &Local {
+        let generation = fork::generation();
+        let current = self.local.load(Ordering::Acquire);
+        // SAFETY: a state, once published, is freed with the recorder only.
+        match unsafe { current.as_ref() } {
+            Some(local) if local.generation == generation => local,
+            parent => self.begin(generation, parent),
+        }
+    }
+
+    #[cold]
+    fn begin(&self, generation: u64, parent: Option<&Local>) -> &Local {
+        let new = Box::into_raw(Box::new(Local::new(generation, parent, &self.path, &self.host, self.bounds, &self.table)));
+        let expected = parent.map_or(ptr::null_mut(), |parent| ptr::from_ref(parent).cast_mut());
+        match self.local.compare_exchange(expected, new, Ordering::AcqRel, Ordering::Acquire) {
+            // The parent's state is left as it is: its locks may be held by threads that do not exist here.
+            // SAFETY: just published; freed with the recorder only.
+            Ok(_) => unsafe { &*new },
+            Err(other) => {
+                // SAFETY: ours was not published; the other one is freed with the recorder only.
+                unsafe {
+                    drop(Box::from_raw(new));
+                    &*other
+                }
+            }
+        }
+    }
+
+    /// The task of a handle; an unknown one is counted.
+    fn known(&self, local: &Local, handle: i64) -> Option<&Series> {
+        let series = u64::try_from(handle).ok().and_then(|handle| self.table.get(handle));
+        match series {
+            None if handle == NO_HANDLE => self.drop_record(local, Dropped::TooManyNames),
+            None => local::count(local, self.shared.as_ref(), HOOK_ERRORS),
+            Some(_) => {}
+        }
+        series
+    }
+
+    fn name(&self, local: &Local, text: &str) -> Name<'_> {
+        self.keep(local, names::label_list(names::NAME, &[text]))
+    }
+
+    fn keep(&self, local: &Local, list: Vec<u8>) -> Name<'_> {
+        match local.handle(&self.table, list, Clock::None) {
+            Ok(handle) => match self.table.get(u64::from(handle)) {
+                Some(series) => Name::Kept(series),
+                None => unreachable!("a handle that was given has its name"),
+            },
+            Err(series) => Name::Loose(series),
+        }
+    }
+
+    /// Appends a record behind the WORKER of this process and the definitions of its names; counts it if it cannot be written.
+    fn append(&self, local: &Local, names: &[&Series], record: &Record) -> bool {
+        let written = local.journal.append(&local.identity, |current| {
+            self.announce(local, current)?;
+            for name in names {
+                define(current, name)?;
+            }
+            current.append(record)?;
+            local.ensure_page(current, self.shared.as_ref());
+            Ok(())
+        });
+        match written {
+            Ok(()) => {
+                local.records.fetch_add(1, Ordering::Relaxed);
+                true
+            }
+            Err(reason) => {
+                self.drop_record(local, reason);
+                false
+            }
+        }
+    }
+
+    /// Writes WORKER before the first own record in a segment, and when the process was described anew.
+    fn announce(&self, local: &Local, current: &Current) -> Result<(), Refused> {
+        let (description, role) = self.description(local);
+        let serial = description.map_or(1, |description| description.serial + 1);
+        if current.announced().load(Ordering::Acquire) == serial {
+            return Ok(());
+        }
+        define(current, &local.series)?;
+        let identity = &local.identity;
+        current.append(&Record::Worker(Worker {
+            role: role as u8,
+            at: clock::wall_us(),
+            worker: local.worker,
+            pid: identity.pid,
+            parent: identity.parent,
+            start_ticks: identity.start_ticks,
+            pid_namespace: identity.pid_namespace,
+            boot: identity.boot_word(),
+            identity: local.series.id,
+        }))?;
+        current.announced().store(serial, Ordering::Release);
+        Ok(())
+    }
+
+    fn drop_record(&self, local: &Local, reason: Dropped) {
+        local::count(local, self.shared.as_ref(), reason as usize);
+    }
+}
+
+impl Drop for Recorder {
+    fn drop(&mut self) {
+        let (local, description) = (*self.local.get_mut(), *self.description.get_mut());
+        if !description.is_null() {
+            // SAFETY: it came from a Box, and nobody else has the recorder any more.
+            drop(unsafe { Box::from_raw(description) });
+        }
+        // SAFETY: as above. A state of another generation holds locks of its time: it is left to the end of this child.
+        if !local.is_null() && unsafe { (*local).generation } == fork::generation() {
+            // SAFETY: as above.
+            drop(unsafe { Box::from_raw(local) });
+        }
+    }
+}
+
+/// A name for one record: kept in the table, or not when the table is full.
+#[derive(Debug)]
+enum Name<'a> {
+    Kept(&'a Series),
+    Loose(Series),
+}
+
+impl Name<'_> {
+    fn series(&self) -> &Series {
+        match self {
+            Name::Kept(series) => series,
+            Name::Loose(series) => series,
+        }
+    }
+}
+
+/// Writes the definition of a name before its first use in a segment.
+fn define(current: &Current, series: &Series) -> Result<(), Refused> {
+    if series.defined_in.load(Ordering::Acquire) == current.serial() {
+        return Ok(());
+    }
+    for part in definition(&series.list) {
+        current.append(&part)?;
+    }
+    series.defined_in.store(current.serial(), Ordering::Release);
+    Ok(())
+}
+
+fn cpu(clock: Clock) -> Option<u64> {
+    match clock {
+        Clock::None => None,
+        Clock::Process => clock::process_cpu_ns(),
+        Clock::Thread => clock::thread_cpu_ns(),
+    }
+}
+
+/// Peak and change of resident memory in KiB, from the bytes before and after.
+fn memory_of(before: u64, after: Option<u64>) -> (u32, i32) {
+    let kib = |bytes: u64| (bytes / 1_024).min(u64::from(NO_PEAK - 1));
+    match after {
+        Some(after) if before != NO_VALUE => {
+            let (before, after) = (kib(before), kib(after));
+            let change = after as i64 - before as i64;
+            (before.max(after) as u32, change.clamp(i64::from(NO_CHANGE + 1), i64::from(i32::MAX)) as i32)
+        }
+        _ => (NO_PEAK, NO_CHANGE),
+    }
+}

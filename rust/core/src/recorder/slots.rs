@@ -1,0 +1,301 @@
+//! The running executions of a process: 4,096 slots, claimed and freed without a lock.
+
+use std::sync::OnceLock;
+use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
+
+use crate::names::cut;
+
+/// Slots of a process.
+pub const SLOTS: usize = 4_096;
+/// Slots that are allocated together, one word of the map of those taken.
+const CHUNK: usize = 64;
+/// Bytes kept of a job id, for the worker page.
+const JOB_BYTES: usize = 248;
+const INDEX_BITS: u32 = SLOTS.trailing_zeros();
+
+/// What is kept of an execution while it runs.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Execution {
+    /// Execution key; 0 when its START could not be written.
+    pub key: u64,
+    /// Handle of its task.
+    pub handle: u64,
+    /// Started, monotonic ns.
+    pub started_ns: u64,
+    /// Started, µs of the wall clock.
+    pub started_us: i64,
+    /// CPU clock at the start, ns, or all ones.
+    pub cpu_ns: u64,
+    /// Resident memory at the start, bytes, or all ones.
+    pub resident: u64,
+    /// Which start of the process this was, to know whether another one came in between.
+    pub turn: u64,
+}
+
+/// One slot. Its serial is 0 while it is free or being filled; the other fields are read between two equal readings of it.
+#[derive(Debug)]
+struct Slot {
+    serial: AtomicU64,
+    key: AtomicU64,
+    handle: AtomicU64,
+    started_ns: AtomicU64,
+    started_us: AtomicI64,
+    cpu_ns: AtomicU64,
+    resident: AtomicU64,
+    turn: AtomicU64,
+    job_length: AtomicU64,
+    job: [AtomicU64; JOB_BYTES / 8],
+}
+
+impl Slot {
+    const fn new() -> Slot {
+        Slot {
+            serial: AtomicU64::new(0),
+            key: AtomicU64::new(0),
+            handle: AtomicU64::new(0),
+            started_ns: AtomicU64::new(0),
+            started_us: AtomicI64::new(0),
+            cpu_ns: AtomicU64::new(0),
+            resident: AtomicU64::new(0),
+            turn: AtomicU64::new(0),
+            job_length: AtomicU64::new(0),
+            job: [const { AtomicU64::new(0) }; JOB_BYTES / 8],
+        }
+    }
+
+    fn fill(&self, execution: &Execution, job: &str) {
+        self.key.store(execution.key, Ordering::Relaxed);
+        self.handle.store(execution.handle, Ordering::Relaxed);
+        self.started_ns.store(execution.started_ns, Ordering::Relaxed);
+        self.started_us.store(execution.started_us, Ordering::Relaxed);
+        self.cpu_ns.store(execution.cpu_ns, Ordering::Relaxed);
+        self.resident.store(execution.resident, Ordering::Relaxed);
+        self.turn.store(execution.turn, Ordering::Relaxed);
+        let job = cut(job, JOB_BYTES).as_bytes();
+        self.job_length.store(job.len() as u64, Ordering::Relaxed);
+        for (word, bytes) in self.job.iter().zip(job.chunks(8)) {
+            let mut padded = [0; 8];
+            padded[..bytes.len()].copy_from_slice(bytes);
+            word.store(u64::from_le_bytes(padded), Ordering::Relaxed);
+        }
+    }
+
+    fn execution(&self) -> Execution {
+        Execution {
+            key: self.key.load(Ordering::Relaxed),
+            handle: self.handle.load(Ordering::Relaxed),
+            started_ns: self.started_ns.load(Ordering::Relaxed),
+            started_us: self.started_us.load(Ordering::Relaxed),
+            cpu_ns: self.cpu_ns.load(Ordering::Relaxed),
+            resident: self.resident.load(Ordering::Relaxed),
+            turn: self.turn.load(Ordering::Relaxed),
+        }
+    }
+
+    fn job(&self) -> String {
+        let length = (self.job_length.load(Ordering::Relaxed) as usize).min(JOB_BYTES);
+        let words = self.job.iter().take(length.div_ceil(8));
+        let mut bytes: Vec<u8> = words.flat_map(|word| word.load(Ordering::Relaxed).to_le_bytes()).collect();
+        bytes.truncate(length);
+        String::from_utf8_lossy(&bytes).into_owned()
+    }
+}
+
+/// A slot that is taken and not filled yet.
+#[derive(Debug)]
+#[must_use]
+pub struct Reserved(usize);
+
+/// The running executions of a process.
+#[derive(Debug)]
+pub struct Slots {
+    taken: [AtomicU64; SLOTS / CHUNK],
+    chunks: [OnceLock<Box<[Slot; CHUNK]>>; SLOTS / CHUNK],
+    serial: AtomicU64,
+}
+
+impl Slots {
+    /// Empty. Serials begin behind `serial`.
+    pub fn new(serial: u64) -> Slots {
+        Slots {
+            taken: [const { AtomicU64::new(0) }; SLOTS / CHUNK],
+            chunks: [const { OnceLock::new() }; SLOTS / CHUNK],
+            serial: AtomicU64::new(serial + 1),
+        }
+    }
+
+    /// The last serial that was given: a child goes on behind it, so that a ticket of its parent never opens a slot of its own.
+    pub fn last_serial(&self) -> u64 {
+        self.serial.load(Ordering::Relaxed)
+    }
+
+    /// Takes a slot, or None when all are taken.
+    pub fn reserve(&self) -> Option<Reserved> {
+        self.take().map(Reserved)
+    }
+
+    /// Puts an execution into its slot; answers its ticket.
+    pub fn fill(&self, reserved: Reserved, execution: &Execution, job: &str) -> i64 {
+        let Reserved(index) = reserved;
+        let slot = self.slot(index);
+        let serial = self.serial.fetch_add(1, Ordering::Relaxed);
+        slot.fill(execution, job);
+        slot.serial.store(serial, Ordering::Release);
+        (serial << INDEX_BITS | index as u64) as i64
+    }
+
+    /// Frees the slot of a ticket; answers what was kept in it, once.
+    pub fn release(&self, ticket: i64) -> Option<Execution> {
+        let (index, serial) = parts(ticket)?;
+        let slot = self.chunks[index / CHUNK].get()?.get(index % CHUNK)?;
+        slot.serial.compare_exchange(serial, 0, Ordering::AcqRel, Ordering::Relaxed).ok()?;
+        let execution = slot.execution();
+        self.taken[index / CHUNK].fetch_and(!(1 << (index % CHUNK)), Ordering::Release);
+        Some(execution)
+    }
+
+    /// True while the execution of a ticket runs.
+    pub fn is_running(&self, ticket: i64) -> bool {
+        self.look(ticket, |_| ()).is_some()
+    }
+
+    /// The execution of a ticket and its job id, if it runs.
+    pub fn get(&self, ticket: i64) -> Option<(Execution, String)> {
+        self.look(ticket, |slot| (slot.execution(), slot.job()))
+    }
+
+    /// Ticket of the execution that has run longest, among the first 64 found.
+    pub fn oldest(&self) -> Option<i64> {
+        let mut oldest: Option<(u64, i64)> = None;
+        let mut found = 0;
+        for (word, taken) in self.taken.iter().enumerate() {
+            let mut bits = taken.load(Ordering::Acquire);
+            while bits != 0 && found < 64 {
+                let index = word * CHUNK + bits.trailing_zeros() as usize;
+                bits &= bits - 1;
+                found += 1;
+                let Some(slot) = self.chunks[word].get().map(|chunk| &chunk[index % CHUNK]) else { continue };
+                let serial = slot.serial.load(Ordering::Acquire);
+                if serial != 0 && oldest.is_none_or(|(first, _)| serial < first) {
+                    oldest = Some((serial, (serial << INDEX_BITS | index as u64) as i64));
+                }
+            }
+        }
+        oldest.map(|(_, ticket)| ticket)
+    }
+
+    fn look<T>(&self, ticket: i64, read: impl Fn(&Slot) -> T) -> Option<T> {
+        let (index, serial) = parts(ticket)?;
+        let slot = &self.chunks[index / CHUNK].get()?[index % CHUNK];
+        let same = || slot.serial.load(Ordering::Acquire) == serial;
+        let answer = same().then(|| read(slot))?;
+        std::sync::atomic::fence(Ordering::Acquire);
+        same().then_some(answer)
+    }
+
+    fn take(&self) -> Option<usize> {
+        for (word, taken) in self.taken.iter().enumerate() {
+            let mut bits = taken.load(Ordering::Relaxed);
+            while bits != u64::MAX {
+                let bit = bits.trailing_ones();
+                bits = taken.fetch_or(1 << bit, Ordering::Acquire);
+                if bits & 1 << bit == 0 {
+                    return Some(word * CHUNK + bit as usize);
+                }
+            }
+        }
+        None
+    }
+
+    fn slot(&self, index: usize) -> &Slot {
+        let chunk = self.chunks[index / CHUNK].get_or_init(|| Box::new([const { Slot::new() }; CHUNK]));
+        &chunk[index % CHUNK]
+    }
+}
+
+/// Index and serial in a ticket; None for one that was never given.
+fn parts(ticket: i64) -> Option<(usize, u64)> {
+    let ticket = u64::try_from(ticket).ok()?;
+    let serial = ticket >> INDEX_BITS;
+    (serial != 0).then_some(((ticket & (SLOTS as u64 - 1)) as usize, serial))
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn execution(key: u64) -> Execution {
+        Execution { key, ..Execution::default() }
+    }
+
+    fn claim(slots: &Slots, key: u64, job: &str) -> Option<i64> {
+        slots.reserve().map(|reserved| slots.fill(reserved, &execution(key), job))
+    }
+
+    #[test]
+    fn all_slots_can_run_and_one_more_cannot() {
+        let slots = Slots::new(0);
+        let tickets: Vec<i64> = (0..SLOTS as u64).map(|key| claim(&slots, key, "").unwrap()).collect();
+        assert!(claim(&slots, 1, "").is_none());
+        for (key, ticket) in tickets.iter().enumerate() {
+            assert_eq!(slots.release(*ticket).unwrap().key, key as u64);
+            assert!(slots.release(*ticket).is_none());
+        }
+        assert!(slots.oldest().is_none());
+    }
+
+    #[test]
+    fn a_ticket_of_the_parent_opens_nothing_in_the_child() {
+        let parent = Slots::new(0);
+        let ticket = claim(&parent, 1, "").unwrap();
+        let child = Slots::new(parent.last_serial());
+        let own = claim(&child, 2, "").unwrap();
+        assert!(child.release(ticket).is_none());
+        assert_eq!(child.release(own).unwrap().key, 2);
+    }
+
+    #[test]
+    fn job_ids_are_kept_and_cut() {
+        let slots = Slots::new(0);
+        for (job, kept) in [("", 0), ("job-1", 5), (&"é".repeat(300), 248)] {
+            let ticket = claim(&slots, 1, job).unwrap();
+            let (_, text) = slots.get(ticket).unwrap();
+            assert_eq!(text.len(), kept);
+            assert!(job.starts_with(&text));
+            slots.release(ticket);
+        }
+    }
+
+    #[test]
+    fn threads_never_share_a_slot() {
+        let slots = Slots::new(0);
+        let counted = AtomicU64::new(0);
+        std::thread::scope(|scope| {
+            for thread in 1..5_u64 {
+                let (slots, counted) = (&slots, &counted);
+                scope.spawn(move || {
+                    for turn in 0..5_000 {
+                        let key = thread << 32 | turn;
+                        let ticket = claim(slots, key, "job").unwrap();
+                        assert_eq!(slots.get(ticket).unwrap().0.key, key);
+                        assert_eq!(slots.release(ticket).unwrap().key, key);
+                        counted.fetch_add(1, Ordering::Relaxed);
+                    }
+                });
+            }
+        });
+        assert_eq!(counted.into_inner(), 20_000);
+    }
+
+    proptest! {
+        #[test]
+        fn a_ticket_that_was_not_given_opens_nothing(ticket: i64) {
+            let slots = Slots::new(0);
+            let own = claim(&slots, 1, "").unwrap();
+            prop_assert!(ticket == own || slots.release(ticket).is_none());
+            prop_assert!(ticket == own || slots.get(ticket).is_none());
+        }
+    }
+}

@@ -1,0 +1,38 @@
+//! Clocks of the kernel.
+
+use libc::clockid_t;
+
+/// Wall clock, µs since 1970.
+pub fn wall_us() -> i64 {
+    (read(libc::CLOCK_REALTIME).unwrap_or(0) / 1_000) as i64
+}
+
+/// Monotonic clock, ns.
+pub fn monotonic_ns() -> u64 {
+    read(libc::CLOCK_MONOTONIC).unwrap_or(0)
+}
+
+/// Time since boot with the time asleep, ns.
+pub fn boot_ns() -> Option<u64> {
+    read(libc::CLOCK_BOOTTIME)
+}
+
+/// CPU time of all threads of this process, ns.
+pub fn process_cpu_ns() -> Option<u64> {
+    read(libc::CLOCK_PROCESS_CPUTIME_ID)
+}
+
+/// CPU time of this thread, ns.
+pub fn thread_cpu_ns() -> Option<u64> {
+    read(libc::CLOCK_THREAD_CPUTIME_ID)
+}
+
+fn read(clock: clockid_t) -> Option<u64> {
+    let mut time = libc::timespec { tv_sec: 0, tv_nsec: 0 };
+    // SAFETY: the kernel writes one timespec, which is ours.
+    if unsafe { libc::clock_gettime(clock, &mut time) } != 0 {
+        return None;
+    }
+    let seconds = u64::try_from(time.tv_sec).ok()?;
+    Some(seconds * 1_000_000_000 + time.tv_nsec as u64)
+}
