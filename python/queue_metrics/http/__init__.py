@@ -1,0 +1,56 @@
+"""Who sees it: page, JSON and Prometheus text over HTTP. Reads only; knows no job library and no database."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING
+
+from queue_metrics.errors import MissingDependency
+
+if TYPE_CHECKING:
+    from queue_metrics.http.app import Application
+    from queue_metrics.storage.base import StorageDriver
+
+__all__ = ["asgi_app"]
+
+
+def asgi_app(
+    store: str | StorageDriver,
+    *,
+    prefix: str = "queue_metrics",
+    token: str | None = None,
+    allowed_hosts: Sequence[str] = (),
+    stale_seconds: float = 60.0,
+    lost_seconds: float = 300.0,
+    now: Callable[[], float] | None = None,
+) -> Application:
+    """
+    An ASGI app that shows a store; to be served alone or mounted in another app.
+
+    Args:
+        store: its URL, or a driver that is open.
+        prefix: of its keys or tables.
+        token: asked for as a bearer token, or as the password of any user; None: whoever reaches the app may read. Then keep it on
+            loopback, or behind something that asks.
+        allowed_hosts: names, addresses or networks (`10.0.0.0/8`) by which it may be called, beside those of loopback.
+        stale_seconds: a worker or depth not heard of for so long is stale.
+        lost_seconds: a worker not heard of for so long is lost.
+        now: the clock, seconds since 1970; the wall clock by default.
+
+    Raises:
+        MissingDependency: starlette is not installed.
+        ConfigurationError: the URL is malformed, or the token too short to be safe.
+    """
+    try:
+        import starlette  # noqa: F401 - only to ask whether it is there
+    except ImportError as error:
+        raise MissingDependency('the HTTP surface needs Starlette: pip install "job-queue-metrics[http]"') from error
+    from queue_metrics.http.app import Application
+    from queue_metrics.http.guard import Guard
+    from queue_metrics.http.shared import SharedReading
+    from queue_metrics.insights import connect
+
+    guard = Guard(token, allowed_hosts)
+    metrics = connect(store, prefix=prefix, now=now, stale_seconds=stale_seconds, lost_seconds=lost_seconds)
+    # A scrape wants totals and what is now: as many minutes as a depth may be old, and the open one.
+    return Application(SharedReading(metrics), guard, scrape_minutes=int(stale_seconds // 60) + 2)

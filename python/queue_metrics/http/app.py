@@ -1,0 +1,160 @@
+"""The ASGI app: every request through the same gates in the same order, every answer with the same headers."""
+
+from __future__ import annotations
+
+import logging
+from http import HTTPStatus
+from urllib.parse import quote
+
+from starlette.concurrency import run_in_threadpool
+from starlette.responses import Response
+from starlette.types import Receive, Scope, Send
+
+from queue_metrics import _core
+from queue_metrics.http import answers
+from queue_metrics.http.answers import Call
+from queue_metrics.http.guard import CHALLENGES, SECURITY_HEADERS, Guard, is_loopback
+from queue_metrics.http.page import render_unavailable
+from queue_metrics.http.parameters import BadParameter, parse
+from queue_metrics.http.problem import problem
+from queue_metrics.http.routes import ROUTES, Access, Route, index
+from queue_metrics.http.shared import NothingToShow, SharedReading
+from queue_metrics.insights.window import MINUTES_DEFAULT
+
+log = logging.getLogger(__name__)
+
+RETRY_SECONDS = 5
+"""What is told to who asks while there is nothing to show."""
+
+
+class Application:
+    """
+    The surface as an ASGI app.
+
+    Order of the gates: Host, route, method, token, parameters, store. So a request under a wrong name learns nothing, not even which
+    paths exist.
+    """
+
+    def __init__(self, reading: SharedReading, guard: Guard, *, scrape_minutes: int) -> None:
+        """
+        Args:
+            reading: of the store.
+            guard: who may ask.
+            scrape_minutes: window of `/metrics`, which shows totals and what is now.
+        """
+        self._reading = reading
+        self._guard = guard
+        self._scrape_minutes = scrape_minutes
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] == "lifespan":
+            await self._lifespan(receive, send)
+        elif scope["type"] == "websocket":
+            await receive()
+            await send({"type": "websocket.close", "code": 1008})
+        elif scope["type"] == "http":
+            response = await self._guarded(scope)
+            if scope["method"] == "HEAD":
+                response.body = b""  # its Content-Length stays that of the GET
+            await response(scope, receive, send)
+
+    async def _guarded(self, scope: Scope) -> Response:
+        try:
+            response = await self._answer(scope)
+        except Exception:
+            log.exception("a request failed")
+            response = problem(HTTPStatus.INTERNAL_SERVER_ERROR, "something in here is broken; the server's log tells more")
+        response.headers.update(SECURITY_HEADERS)
+        if response.status_code == HTTPStatus.OK and _unchanged(scope, response):
+            response = Response(status_code=HTTPStatus.NOT_MODIFIED, headers={"ETag": response.headers["ETag"], **SECURITY_HEADERS})
+        return response
+
+    async def _answer(self, scope: Scope) -> Response:
+        headers = scope["headers"]
+        if not self._guard.host_allowed(headers):
+            return problem(
+                HTTPStatus.MISDIRECTED_REQUEST, "this server does not answer to that Host; allow it with `allowed_hosts` if it is yours"
+            )
+        root, path = _paths(scope)
+        route = ROUTES.get(path)
+        authorised = self._guard.authorised(headers)
+        if not authorised and (route is None or route.access is Access.TOKEN):
+            return _unauthorised()
+        if route is None:
+            return problem(HTTPStatus.NOT_FOUND, "there is nothing here; / lists what there is")
+        if scope["method"] not in ("GET", "HEAD"):
+            return problem(HTTPStatus.METHOD_NOT_ALLOWED, "everything here is only read", headers={"Allow": "GET, HEAD"})
+        try:
+            parameters = parse(scope["query_string"], route.parameters)
+        except BadParameter as error:
+            return problem(HTTPStatus.UNPROCESSABLE_ENTITY, str(error), **error.members)
+        trusted = authorised if self._guard.asks else _from_here(scope)
+        return await self._routed(scope, path, route, Call(root, parameters, trusted, self._reading.store))
+
+    async def _routed(self, scope: Scope, path: str, route: Route, call: Call) -> Response:
+        html = path == "/" and _wants_html(scope)
+        if path == "/" and not html:
+            return answers.as_json({"name": "queue-metrics", "version": _core.__version__, "routes": index()})
+        if route.plain is not None:
+            return await run_in_threadpool(route.plain, call)
+        assert route.reading is not None
+        minutes = self._scrape_minutes if path == "/metrics" else call.parameters.get("minutes", MINUTES_DEFAULT)
+        try:
+            held = await self._reading.get(minutes)
+        except NothingToShow as error:
+            return _unavailable(path, html, call, str(error))
+        return await run_in_threadpool(route.reading, call, held)
+
+    async def _lifespan(self, receive: Receive, send: Send) -> None:
+        while True:
+            message = await receive()
+            if message["type"] == "lifespan.shutdown":
+                await run_in_threadpool(self._reading.close)
+                await send({"type": "lifespan.shutdown.complete"})
+                return
+            await send({"type": "lifespan.startup.complete"})
+
+
+def _paths(scope: Scope) -> tuple[str, str]:
+    """Where the app is mounted, and the path below as it was sent: %2F in it is part of a name, not a separator."""
+    root = scope.get("root_path", "").rstrip("/")
+    raw = scope.get("raw_path")
+    path = quote(scope["path"], safe="/%") if raw is None else raw.decode("latin-1")
+    encoded = quote(root)
+    if encoded and path.startswith(encoded):
+        path = path[len(encoded) :]
+    return encoded, path or "/"
+
+
+def _from_here(scope: Scope) -> bool:
+    client = scope.get("client")
+    return client is not None and is_loopback(client[0])
+
+
+def _wants_html(scope: Scope) -> bool:
+    """Whether a browser asks: it names HTML, programs name JSON or anything."""
+    accept = b",".join(value for name, value in scope["headers"] if name == b"accept").lower()
+    return any(part.partition(b";")[0].strip() in (b"text/html", b"application/xhtml+xml") for part in accept.split(b","))
+
+
+def _unchanged(scope: Scope, response: Response) -> bool:
+    tag = response.headers.get("ETag", "").encode()
+    given = b",".join(value for name, value in scope["headers"] if name == b"if-none-match")
+    return bool(tag) and any(part.strip().removeprefix(b"W/") == tag for part in given.split(b","))
+
+
+def _unauthorised() -> Response:
+    response = problem(HTTPStatus.UNAUTHORIZED, "a token is needed: `Authorization: Bearer ...`, or any user with it as the password")
+    for challenge in CHALLENGES:
+        response.headers.append("WWW-Authenticate", challenge)
+    return response
+
+
+def _unavailable(path: str, html: bool, call: Call, why: str) -> Response:
+    retry = {"Retry-After": str(RETRY_SECONDS)}
+    if html:
+        page = render_unavailable(call.root, why, refresh=call.parameters["refresh"])
+        return Response(page, HTTPStatus.SERVICE_UNAVAILABLE, retry, "text/html")
+    if path == "/health":
+        return answers.unhealthy(call, retry)
+    return problem(HTTPStatus.SERVICE_UNAVAILABLE, why, headers=retry)

@@ -1,0 +1,123 @@
+"""How healthy a queue and the whole are, with every reason and what it takes from the score."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+
+from queue_metrics.insights.wording import count, duration, name, ratio
+from queue_metrics.model import Fleet, Health, QueueAnswer, Reason, Share, Status
+
+# The original's limits: what of a backlog, an age and a failure share still counts as normal, and where their points end.
+DEPTH_NORMAL, DEPTH_PER_POINT, DEPTH_POINTS = 100, 10, 30
+AGE_NORMAL_SECONDS, AGE_SECONDS_PER_POINT, AGE_POINTS = 300.0, 60.0, 30
+FAILURE_POINTS = 20
+NO_WORKER_POINTS = 20
+HEALTHY_FROM, WARNING_FROM = 80, 50
+
+_URGENCY = (Status.CRITICAL, Status.WARNING, Status.UNKNOWN, Status.HEALTHY)
+_EVIDENCE = 0.02
+"""A failure share counts from where the lower end of its interval passes this: three of five is luck, three hundred of five is not."""
+
+
+def queue_health(ready: int | None, age: float | None, failure: Share, workers: int, starting: bool) -> Health:
+    """
+    The health of a queue; unknown when nothing about it is known.
+
+    Args:
+        ready: ready jobs.
+        age: age of the oldest of them, seconds.
+        failure: in the window.
+        workers: live workers that serve it.
+        starting: whether executions began lately, whoever executes them.
+
+    Source:
+        The original's score: 100 less up to 30 for depth above 100, up to 30 for age above 300 s, up to 20 for failures, 20 for a
+        backlog without a worker.
+    """
+    reasons = []
+    if ready is not None and ready > DEPTH_NORMAL:
+        points = min(DEPTH_POINTS, (ready - DEPTH_NORMAL) // DEPTH_PER_POINT)
+        reasons.append(Reason(Status.WARNING, "queue_depth", f"{count(ready)} jobs are waiting.", points))
+    if age is not None and age > AGE_NORMAL_SECONDS:
+        points = min(AGE_POINTS, int((age - AGE_NORMAL_SECONDS) // AGE_SECONDS_PER_POINT))
+        reasons.append(Reason(Status.WARNING, "queue_age", f"The oldest ready job has waited for {duration(age)}.", points))
+    if failure.ratio is not None and failure.low is not None and failure.low > _EVIDENCE:
+        points = min(FAILURE_POINTS, round(failure.ratio * 100))
+        text = f"{ratio(failure.ratio)} of the executions fail ({count(failure.part)} of {count(failure.n)})."
+        reasons.append(Reason(Status.WARNING, "failures", text, points))
+    if ready and not workers and not starting:
+        reasons.append(Reason(Status.CRITICAL, "no_worker", f"{count(ready)} jobs wait and no worker serves the queue.", NO_WORKER_POINTS))
+    if not reasons and ready is None and failure.n == 0:
+        return Health(Status.UNKNOWN, None, ())
+    return _scored(reasons)
+
+
+def _scored(reasons: Sequence[Reason]) -> Health:
+    score = max(100 - sum(reason.points for reason in reasons), 0)
+    by_score = Status.HEALTHY if score >= HEALTHY_FROM else Status.WARNING if score >= WARNING_FROM else Status.CRITICAL
+    status = min((by_score, *(reason.severity for reason in reasons)), key=_URGENCY.index)
+    return Health(status, score, tuple(sorted(reasons, key=lambda reason: (_URGENCY.index(reason.severity), -reason.points))))
+
+
+def overall_health(
+    *,
+    queues: Iterable[QueueAnswer],
+    failure: Share,
+    fleet: Fleet,
+    drainer_age: float | None,
+    stale_seconds: float,
+    dropped: Mapping[str, int] | None,
+    unreadable: int,
+    recorded: bool,
+) -> Health:
+    """
+    The health of the whole: the worst of what is wrong anywhere, its score the sum of all.
+
+    Args:
+        queues: as answered.
+        failure: over all tasks, in the window.
+        fleet: workers by state.
+        drainer_age: age of the youngest heartbeat in the store, seconds; None: there is none.
+        stale_seconds: from which age on nobody is believed to hand over numbers.
+        dropped: records that spools dropped, by reason.
+        unreadable: heartbeats of a newer version, or damaged.
+        recorded: whether anything was ever recorded.
+    """
+    if not recorded and drainer_age is None:
+        return Health(Status.UNKNOWN, None, (Reason(Status.UNKNOWN, "empty", "Nothing was ever recorded in this store.", 0),))
+    reasons = [*_drainer(drainer_age, stale_seconds, fleet)]
+    if dropped:
+        causes = ", ".join(f"{cause} {count(number)}" for cause, number in sorted(dropped.items()))
+        reasons.append(Reason(Status.CRITICAL, "dropped", f"Records were dropped, so the numbers are too low: {causes}.", 50))
+    if fleet.lost:
+        reasons.append(Reason(Status.WARNING, "workers_lost", _workers(fleet.lost, "was lost", "were lost"), 20))
+    if fleet.stale:
+        reasons.append(Reason(Status.WARNING, "workers_stale", _workers(fleet.stale, "has gone quiet", "have gone quiet"), 10))
+    if unreadable:
+        text = f"{count(unreadable)} heartbeats cannot be read: damaged, or of a newer version."
+        reasons.append(Reason(Status.WARNING, "heartbeats_unreadable", text, 10))
+    told = False  # the queues' own failures say it already
+    for queue in queues:
+        told = told or any(reason.code == "failures" for reason in queue.health.reasons)
+        if queue.health.status in (Status.WARNING, Status.CRITICAL):
+            text = f"Queue {name(queue.queue)}: {' '.join(reason.text for reason in queue.health.reasons)}"
+            reasons.append(Reason(queue.health.status, "queue", text, 100 - (queue.health.score or 0)))
+    if failure.ratio is not None and failure.low is not None and failure.low > _EVIDENCE and not told:
+        text = f"{ratio(failure.ratio)} of all executions fail ({count(failure.part)} of {count(failure.n)})."
+        reasons.append(Reason(Status.WARNING, "failures", text, min(FAILURE_POINTS, round(failure.ratio * 100))))
+    return _scored(reasons)
+
+
+def _workers(number: int, one: str, more: str) -> str:
+    return f"{count(number)} worker {one}." if number == 1 else f"{count(number)} workers {more}."
+
+
+def _drainer(age: float | None, stale_seconds: float, fleet: Fleet) -> Iterable[Reason]:
+    if age is not None and age <= stale_seconds:
+        return
+    since = "" if age is None else f" for {duration(age)}"
+    if fleet.stopped and not (fleet.live or fleet.stale or fleet.lost):
+        yield Reason(Status.WARNING, "all_stopped", f"All workers have stopped; nobody has reported{since}.", 20)
+    else:
+        text = f"No worker or agent has reported{since}: the numbers stand still."
+        yield Reason(Status.CRITICAL, "no_drainer", text, 60)

@@ -1,0 +1,79 @@
+"""Everything at one glance, and one reading answered in full."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Mapping, Sequence
+
+from queue_metrics.insights import layout
+from queue_metrics.insights.health import overall_health
+from queue_metrics.insights.measures import counts, distribution, failure_share, merged, rate
+from queue_metrics.insights.queues import queues
+from queue_metrics.insights.reading import Reading
+from queue_metrics.insights.tasks import history, points_together, tasks
+from queue_metrics.insights.workers import fleet, workers
+from queue_metrics.model import Overview, QueueAnswer, Snapshot, WorkerAnswer
+
+
+def snapshot(reading: Reading, *, stale_seconds: float, lost_seconds: float) -> Snapshot:
+    """Overview, tasks, queues and workers of one reading."""
+    people, unreadable = workers(reading.beats, reading.span.now, stale_seconds=stale_seconds, lost_seconds=lost_seconds)
+    lines = queues(reading, people, stale_seconds=stale_seconds)
+    return Snapshot(_overview(reading, lines, people, unreadable, stale_seconds), tasks(reading), lines, people)
+
+
+def overview(reading: Reading, *, stale_seconds: float, lost_seconds: float) -> Overview:
+    """The overview alone."""
+    people, unreadable = workers(reading.beats, reading.span.now, stale_seconds=stale_seconds, lost_seconds=lost_seconds)
+    return _overview(reading, queues(reading, people, stale_seconds=stale_seconds), people, unreadable, stale_seconds)
+
+
+def _overview(
+    reading: Reading, lines: Sequence[QueueAnswer], people: Sequence[WorkerAnswer], unreadable: int, stale_seconds: float
+) -> Overview:
+    points = points_together(reading.tasks)
+    value, when = merged(points.values()), reading.span.window(reading.observed_from)
+    counted = counts(value)
+    failure, states = failure_share(counted), fleet(people)
+    drainer_age = min((*(beat.age for beat in reading.beats), *(spool.age for spool in reading.spools)), default=None)
+    dropped = _dropped(reading)
+    oldest = max((line for line in lines if line.latency_seconds is not None), key=lambda line: line.latency_seconds or 0.0, default=None)
+    depths = [line.ready for line in lines if line.ready is not None]
+    return Overview(
+        window=when,
+        health=overall_health(
+            queues=lines,
+            failure=failure,
+            fleet=states,
+            drainer_age=drainer_age,
+            stale_seconds=stale_seconds,
+            dropped=dropped,
+            unreadable=unreadable,
+            recorded=bool(reading.tasks or reading.queues),
+        ),
+        counts=counted,
+        throughput_per_second=rate(counted.ended, when.observed_seconds),
+        failure=failure,
+        runtime=distribution(value, layout.RUNTIME),
+        wait=distribution(value, layout.WAIT),
+        ready=sum(depths) if depths else None,
+        latency_seconds=None if oldest is None else oldest.latency_seconds,
+        latency_queue=None if oldest is None else (oldest.connection, oldest.queue),
+        queues_unknown=len(lines) - len(depths),
+        fleet=states,
+        tasks=len(reading.tasks),
+        queues=len(reading.queues),
+        drainer_age_seconds=drainer_age,
+        waiting_records=sum(spool.waiting for spool in reading.spools) if reading.spools else None,
+        dropped=dropped,
+        history=history(reading.span, reading.observed_from, points),
+    )
+
+
+def _dropped(reading: Reading) -> Mapping[str, int] | None:
+    if not reading.spools:
+        return None
+    total: Counter[str] = Counter()
+    for spool in reading.spools:
+        total.update(spool.drops)
+    return dict(total)

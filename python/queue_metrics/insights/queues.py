@@ -1,0 +1,121 @@
+"""How each queue is doing: depth, age, flow, wait."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+from queue_metrics._core import Value
+from queue_metrics.insights import layout
+from queue_metrics.insights.health import queue_health
+from queue_metrics.insights.measures import counts, distribution, failure_share, lifetime, rate
+from queue_metrics.insights.reading import Reading, SeriesReading
+from queue_metrics.insights.window import Span
+from queue_metrics.insights.wording import duration
+from queue_metrics.insights.workers import serving
+from queue_metrics.model import Health, QueueAnswer, QueueHistory, Status, WorkerAnswer
+from queue_metrics.storage.base import MINUTE
+
+_URGENCY = (Status.CRITICAL, Status.WARNING, Status.HEALTHY, Status.UNKNOWN)
+_LATELY = 2 * MINUTE
+
+
+def queues(reading: Reading, workers: Sequence[WorkerAnswer], *, stale_seconds: float) -> tuple[QueueAnswer, ...]:
+    """
+    Every known queue, worst first.
+
+    Args:
+        reading: of the store.
+        workers: as answered of the same reading.
+        stale_seconds: a depth older than this is not known any more.
+    """
+    answers = [_queue(reading, series, workers, stale_seconds) for series in reading.queues]
+    answers.sort(key=lambda each: (*_order(each.health), -(each.ready or 0), -each.counts.ended, each.connection, each.queue))
+    return tuple(answers)
+
+
+def _order(health: Health) -> tuple[int, int]:
+    return _URGENCY.index(health.status), 100 if health.score is None else health.score
+
+
+def _queue(reading: Reading, series: SeriesReading, workers: Sequence[WorkerAnswer], stale_seconds: float) -> QueueAnswer:
+    value, when = series.window, reading.span.window(reading.observed_from)
+    counted, failure, seconds = counts(value), failure_share(counts(value)), when.observed_seconds
+    asked = _asked(value, reading.span.now)
+    fresh = asked is not None and asked <= stale_seconds
+    ready, reserved, scheduled, running, age = (_last(value, gauge) if fresh else None for gauge in range(5))
+    latency = None if age is None else age / layout.MICROSECONDS
+    serves = serving(workers, *series.labels)
+    return QueueAnswer(
+        connection=series.labels[0],
+        queue=series.labels[1],
+        window=when,
+        ready=ready,
+        reserved=reserved,
+        scheduled=scheduled,
+        running=running,
+        latency_seconds=latency,
+        depth_age_seconds=asked,
+        depth_reason=_reason(asked, fresh),
+        counts=counted,
+        arrivals_per_second=rate(counted.arrivals, seconds),
+        starts_per_second=rate(counted.started, seconds),
+        ends_per_second=rate(counted.ended, seconds),
+        failure=failure,
+        wait=distribution(value, layout.WAIT),
+        runtime=distribution(value, layout.RUNTIME),
+        workers=serves,
+        health=queue_health(ready, latency, failure, serves, _starting(reading.span, series.points)),
+        history=_history(reading.span, reading.observed_from, series.points),
+        lifetime=lifetime(series.total),
+    )
+
+
+def _asked(value: Value, now: float) -> float | None:
+    """Seconds since the broker was asked last; None: never in this window."""
+    moments = [found[5] for gauge in range(5) if (found := value.gauge(gauge)) is not None]
+    return max(now - max(moments) / layout.MICROSECONDS, 0.0) if moments else None
+
+
+def _last(value: Value, gauge: int) -> int | None:
+    """The last count; one that was not part of the last question is not known any more."""
+    found = value.gauge(gauge)
+    newest = max(each[5] for index in range(5) if (each := value.gauge(index)) is not None)
+    if found is None or (gauge != layout.AGE and newest - found[5] > MINUTE * layout.MICROSECONDS):
+        return None
+    # An empty queue has no oldest job, so nobody tells its age: the last one told is that of a job long gone.
+    return None if gauge == layout.AGE and found[5] != newest else found[4]
+
+
+def _reason(asked: float | None, fresh: bool) -> str | None:
+    if fresh:
+        return None
+    if asked is None:
+        return "nobody has asked the broker in this window: no instrumented main process, agent or configured connection"
+    return f"the broker was last asked {duration(asked)} ago"
+
+
+def _starting(span: Span, points: Mapping[int, Value]) -> bool:
+    return any(bucket + span.step > span.now - _LATELY and value.counter(layout.STARTED) for bucket, value in points.items())
+
+
+def _history(span: Span, observed_from: int | None, points: Mapping[int, Value]) -> QueueHistory:
+    arrivals: list[int | None] = []
+    ended: list[int | None] = []
+    ready: list[int | None] = []
+    latency: list[float | None] = []
+    for bucket in span.buckets:
+        value = points.get(bucket)
+        if value is None:
+            nothing = None if observed_from is None or bucket < observed_from else 0
+            arrivals.append(nothing)
+            ended.append(nothing)
+            ready.append(None)
+            latency.append(None)
+            continue
+        counted = counts(value)
+        arrivals.append(counted.arrivals)
+        ended.append(counted.ended)
+        depth, age = value.gauge(layout.READY), value.gauge(layout.AGE)
+        ready.append(None if depth is None else depth[3])
+        latency.append(None if age is None else age[3] / layout.MICROSECONDS)
+    return QueueHistory(float(span.start), span.step, tuple(arrivals), tuple(ended), tuple(ready), tuple(latency))

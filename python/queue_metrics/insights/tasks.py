@@ -1,0 +1,89 @@
+"""What every task costs."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+
+from queue_metrics._core import Value
+from queue_metrics.insights import layout
+from queue_metrics.insights.measures import counts, distribution, failure_share, lifetime, merged, rate
+from queue_metrics.insights.reading import Reading, SeriesReading
+from queue_metrics.insights.window import Span
+from queue_metrics.model import TaskAnswer, TaskHistory
+
+
+def tasks(reading: Reading) -> tuple[TaskAnswer, ...]:
+    """Every known task, each queue apart; most run time first."""
+    windows = [(series, series.window) for series in reading.tasks]
+    busy = sum(distribution(value, layout.RUNTIME).sum for _, value in windows)
+    answers = [_task(reading, [series], value, series.labels, busy) for series, value in windows]
+    answers.sort(key=lambda each: (-each.runtime.sum, -each.counts.ended, -each.lifetime.counts.started, each.task))
+    return tuple(answers)
+
+
+def task(reading: Reading, series: Sequence[SeriesReading]) -> TaskAnswer:
+    """One task over several queues together: they share its name, and their values merge without loss."""
+    busy = sum(distribution(each.window, layout.RUNTIME).sum for each in reading.tasks)
+    connections = {each.labels[0] for each in series}
+    queues = {each.labels[:2] for each in series}
+    labels = (
+        series[0].labels[0] if len(connections) == 1 else None,
+        series[0].labels[1] if len(queues) == 1 else None,
+        series[0].labels[2],
+    )
+    return _task(reading, series, merged(each.window for each in series), labels, busy)
+
+
+def _task(reading: Reading, series: Sequence[SeriesReading], window: Value, labels: Sequence[str | None], busy: float) -> TaskAnswer:
+    when = reading.span.window(reading.observed_from)
+    counted, runtime = counts(window), distribution(window, layout.RUNTIME)
+    connection, queue, name = labels
+    return TaskAnswer(
+        connection=connection,
+        queue=queue,
+        task=name or "",
+        window=when,
+        counts=counted,
+        throughput_per_second=rate(counted.ended, when.observed_seconds),
+        failure=failure_share(counted),
+        runtime=runtime,
+        wait=distribution(window, layout.WAIT),
+        cpu=distribution(window, layout.CPU),
+        memory_peak=distribution(window, layout.MEMORY_PEAK),
+        memory_change=distribution(window, layout.MEMORY_CHANGE),
+        busy_workers=None if when.observed_seconds is None else runtime.sum / when.observed_seconds,
+        capacity_ratio=runtime.sum / busy if busy > 0 else None,
+        history=history(reading.span, reading.observed_from, points_together(series)),
+        lifetime=lifetime(merged(each.total for each in series)),
+    )
+
+
+def points_together(series: Iterable[SeriesReading]) -> Mapping[int, Value]:
+    """The points of several series by bucket."""
+    points: dict[int, Value] = {}
+    for each in series:
+        for bucket, value in each.points.items():
+            known = points.get(bucket)
+            points[bucket] = value if known is None else known.merge(value)
+    return points
+
+
+def history(span: Span, observed_from: int | None, points: Mapping[int, Value]) -> TaskHistory:
+    """Step by step; a step without a point is 0 while recording was alive, and unknown before."""
+    ended: list[int | None] = []
+    failures: list[int | None] = []
+    p95: list[float | None] = []
+    for bucket in span.buckets:
+        value = points.get(bucket)
+        if value is None:
+            nothing = None if observed_from is None or bucket < observed_from else 0
+            ended.append(nothing)
+            failures.append(nothing)
+            p95.append(None)
+            continue
+        counted = counts(value)
+        ended.append(counted.ended)
+        failures.append(counted.failures)
+        quantiles = value.quantiles(layout.RUNTIME, (0.95,))
+        p95.append(None if quantiles is None else quantiles[0] / layout.MICROSECONDS)
+    return TaskHistory(float(span.start), span.step, tuple(ended), tuple(failures), tuple(p95))

@@ -1,0 +1,70 @@
+"""
+What a drainer tells the store about its spool, beside the heartbeats of workers: the one message that is no number of a job.
+
+It travels as a heartbeat whose id begins with `spool:`: it expires with them, and no driver needs to know of it.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from queue_metrics.storage.base import Beat
+
+ID_PREFIX = "spool:"
+_VERSION = 1
+
+
+@dataclass(frozen=True, slots=True)
+class SpoolReport:
+    """The state of a spool when its drainer last spoke."""
+
+    spool_id: str
+    age: float
+    """Seconds since it was told, by the store's clock."""
+    waiting: int
+    """Records that are not in the store yet."""
+    drops: Mapping[str, int]
+    """Records that could not be written, by reason; only those above 0."""
+    damaged: int
+    """Slots of segments that could not be read."""
+
+
+def spool_beat(spool_id: str, status: Mapping[str, Any]) -> tuple[str, bytes]:
+    """What to hand to `heartbeat_many` for a spool; `status` as `Drainer.status` answers."""
+    told = {
+        "v": _VERSION,
+        "waiting": int(status.get("waiting", 0)),
+        "drops": {str(reason): int(count) for reason, count in dict(status.get("drops", {})).items() if count},
+        "damaged": int(status.get("damaged", 0)),
+    }
+    return ID_PREFIX + spool_id, json.dumps(told, separators=(",", ":")).encode()
+
+
+def spool_reports(beats: Iterable[Beat]) -> list[SpoolReport]:
+    """The reports among heartbeats; those of newer versions and damaged ones are left out."""
+    reports = []
+    for beat in beats:
+        if beat.worker_id.startswith(ID_PREFIX):
+            report = _decoded(beat)
+            if report is not None:
+                reports.append(report)
+    return reports
+
+
+def worker_beats(beats: Iterable[Beat]) -> list[Beat]:
+    """The heartbeats of workers: all that are no report of a spool."""
+    return [beat for beat in beats if not beat.worker_id.startswith(ID_PREFIX)]
+
+
+def _decoded(beat: Beat) -> SpoolReport | None:
+    try:
+        told = json.loads(beat.payload)
+        if told["v"] != _VERSION:
+            return None
+        drops = {str(reason): int(count) for reason, count in told["drops"].items()}
+        return SpoolReport(beat.worker_id.removeprefix(ID_PREFIX), beat.age, int(told["waiting"]), drops, int(told["damaged"]))
+    except (ValueError, KeyError, TypeError, AttributeError):
+        return None
