@@ -232,7 +232,7 @@ def _tidy(bounds: Bounds, rules: Rules, state: State, drainer: Drainer) -> Itera
     if rules.keep_window:  # what makes a segment superfluous has been true in every mark the store may have or go back to
         marks += [store.positions for store in (state.store, state.older) if store is not None]
     for segment, content in enumerate(state.segments):
-        if not content or (rules.keep_writable and _writable(bounds, state, segment)):
+        if not content or (rules.keep_writable and truth.writable(bounds, state, segment)):
             continue
         if not all(_superfluous(rules, state, segment, content, mark) for mark in marks):
             continue
@@ -260,18 +260,3 @@ def _superfluous(rules: Rules, state: State, segment: int, content: tuple[Record
         if record.kind in (HINT, PROVISIONAL) and rules.keep_named and (open_ | unread).intersection(record.keys):
             return False
     return True
-
-
-def _writable(bounds: Bounds, state: State, segment: int) -> bool:
-    """Whether a living process may still append to it: the shared lock of the segment tells."""
-    if state.drainer is not None and segment == bounds.own + state.drainer.number:
-        return True
-    if segment == bounds.listener:
-        return any(
-            execution.hint and not (state.hinted | state.elapsed) >> key & 1 and not truth.written(bounds, state, key, END)
-            for key, execution in enumerate(bounds.executions)
-        )
-    return any(
-        segment in home[at:] and not truth.gone(bounds, state, worker)
-        for worker, (home, at) in enumerate(zip(bounds.homes, state.homes, strict=True))
-    )

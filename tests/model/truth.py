@@ -72,3 +72,18 @@ def outcomes(bounds: Bounds, state: State, execution: int) -> set[int]:
 
 def _worst(said: list[int]) -> int:
     return min(said, key=RANK.__getitem__) if said else LOST
+
+
+def writable(bounds: Bounds, state: State, segment: int) -> bool:
+    """Whether a living process may still append to it: the shared lock of the segment tells."""
+    if state.drainer is not None and segment == bounds.own + state.drainer.number:
+        return True
+    if segment == bounds.listener:
+        return any(
+            execution.hint and not (state.hinted | state.elapsed) >> key & 1 and not written(bounds, state, key, END)
+            for key, execution in enumerate(bounds.executions)
+        )
+    return any(
+        segment in home[at:] and not gone(bounds, state, worker)
+        for worker, (home, at) in enumerate(zip(bounds.homes, state.homes, strict=True))
+    )
