@@ -73,7 +73,7 @@ class Instrumentation:
             self._runtime.remove(hook)
 
     def status(self) -> dict[str, Any]:
-        """Where records go and how that goes, in this process: `enabled store namespace spool recorder reporter depth findings`."""
+        """Where records go and how that goes, in this process: `enabled store namespace spool recorder reporter work depth findings`."""
         about = {"enabled": self.enabled, **(self._runtime.status() if self._runtime is not None else {})}
         return {**about, "findings": list(self.findings())}
 

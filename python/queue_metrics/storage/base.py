@@ -125,6 +125,9 @@ class StorageDriver(abc.ABC):
     database library gets out. Names and labels may hold any text; they are never joined into keys unhashed.
     """
 
+    requests: int = 0
+    """Requests this object has made: transactions, or round trips; 0 where there is nobody to ask."""
+
     @property
     @abc.abstractmethod
     def url(self) -> str:

@@ -309,9 +309,11 @@ class RedisStorageDriver(StorageDriver):
         client = self._connection()
         arguments = [len(keys), *keys, verb, _VERSION, *words]
         with redis_errors.translated(self._url):
+            self.requests += 1
             try:
                 answer = client.execute_command("EVALSHA", _digest(), *arguments)
             except redis_errors.no_script():
+                self.requests += 1
                 answer = client.execute_command("EVAL", _source(), *arguments)  # keeps it for the next time
         if answer[0] == b"schema":
             raise wrong_schema(self._url, answer[1].decode(errors="replace"))
@@ -329,6 +331,7 @@ class RedisStorageDriver(StorageDriver):
             pipeline = self._connection().pipeline(transaction=False)
             for command in (*schemas, *commands):
                 pipeline.execute_command(*command)
+            self.requests += 1
             answers: list[Any] = pipeline.execute()
         for found in answers[: len(schemas)]:
             if found is not None and found != _VERSION.encode():

@@ -243,6 +243,7 @@ class DatabaseStorageDriver(StorageDriver):
             try:
                 with self._gate:
                     connection = self._connection(create)
+                    self.requests += 1
                     with _ended(connection):
                         return transaction(connection)
             except sqlite3.Error as error:
