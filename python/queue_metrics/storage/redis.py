@@ -163,8 +163,8 @@ class RedisStorageDriver(StorageDriver):
             if (labels := next(answers)) is not None:
                 self._kinds[one] = known_series(one, labels).kind
         for one, found in points.items():
-            # A series without labels is a damaged store, and has no points.
-            oldest = now - expires_at(self._kinds[one], step, 0) if one in self._kinds else end
+            kept = RETENTION.get((self._kinds.get(one, 0), step))
+            oldest = end if kept is None else now - step - kept  # without labels or of another kind: no points
             for block in blocks:
                 answer = next(answers)
                 if isinstance(answer, list):  # of HMGET, in the order asked for

@@ -1,0 +1,57 @@
+"""One fresh store of each kind per test; all tests of a run share one Redis, each under a prefix of its own."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from queue_metrics.storage import DatabaseStorageDriver, MemoryStorageDriver, RedisStorageDriver, StorageDriver
+from tests.support.servers import RedisServer
+
+_numbers = itertools.count()
+
+Open = Callable[..., StorageDriver]
+
+
+@pytest.fixture(scope="session")
+def shared_redis(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RedisServer]:
+    with RedisServer(tmp_path_factory.mktemp("redis")) as server:
+        yield server
+
+
+@pytest.fixture
+def redis_server(tmp_path: Path) -> Iterator[RedisServer]:
+    """A server of this test alone, to be killed and paused."""
+    with RedisServer(tmp_path) as server:
+        yield server
+
+
+@pytest.fixture(params=["memory", "sqlite", "redis"])
+def open_driver(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Open]:
+    """Opens a driver for the store of this test, by default always with the same prefix; `fresh` ones share only the database."""
+    opened: list[StorageDriver] = []
+    memory: dict[str, MemoryStorageDriver] = {}
+    own = f"t{next(_numbers)}"
+
+    def open_driver(prefix: str = own, **options: int) -> StorageDriver:
+        if request.param == "memory":
+            return memory.setdefault(prefix, MemoryStorageDriver())
+        driver: StorageDriver
+        if request.param == "sqlite":
+            driver = DatabaseStorageDriver(f"sqlite:///{tmp_path}/store.db", prefix)
+        else:
+            driver = RedisStorageDriver(request.getfixturevalue("shared_redis").url, prefix, **options)
+        opened.append(driver)
+        return driver
+
+    yield open_driver
+    for driver in opened:
+        driver.close()
+
+
+@pytest.fixture
+def driver(open_driver: Open) -> StorageDriver:
+    return open_driver()
