@@ -1,7 +1,16 @@
 //! `queue_metrics._core`: the only place that knows both Rust and Python. Nothing here has logic of its own to test.
 
 mod batch;
+mod constants;
 mod errors;
+mod guard;
+mod heartbeat;
+mod names;
+mod recorder;
+mod rules;
+mod text;
+mod track;
+mod tracked;
 mod value;
 
 use pyo3::prelude::*;
@@ -15,5 +24,20 @@ mod _core {
     #[pymodule_export]
     use crate::batch::{Batch, Row};
     #[pymodule_export]
+    use crate::heartbeat::decode_heartbeat;
+    #[pymodule_export]
+    use crate::names::{clock_us, file_system, hash64, job_hash, label_list, parse_label_list, series_id};
+    #[pymodule_export]
+    use crate::recorder::Recorder;
+    #[pymodule_export]
+    use crate::track::Track;
+    #[pymodule_export]
+    use crate::tracked::Tracked;
+    #[pymodule_export]
     use crate::value::{Value, add_fields, merge_values};
+
+    #[pymodule_init]
+    fn init(module: &super::Bound<'_, super::PyModule>) -> super::PyResult<()> {
+        crate::constants::add(module)
+    }
 }

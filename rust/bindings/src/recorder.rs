@@ -1,0 +1,229 @@
+//! The write side of a spool for Python. The interpreter lock is kept: a record is one short write, and giving the lock away
+//! for it could cost the job 5 ms to get it back.
+
+use std::borrow::Cow;
+use std::ffi::OsString;
+use std::path::PathBuf;
+
+use pyo3::exceptions::PyValueError;
+use pyo3::prelude::*;
+use pyo3::types::{PyBytes, PyDict, PyString};
+use queue_metrics_core::journal::dropped::Dropped;
+use queue_metrics_core::journal::format::{End, NO_TIME, Outcome, Role};
+use queue_metrics_core::recorder::{self as core, Clock, Job, NO_HANDLE, NO_SLOT};
+
+use crate::guard::guarded;
+use crate::text::{attempt, integer, job_text_or_counted, text};
+
+/// The write side of a spool in this process and in the children it forks.
+#[pyclass(frozen, module = "queue_metrics._core")]
+pub struct Recorder(pub core::Recorder);
+
+impl Recorder {
+    /// Counts what is no number of the format.
+    fn known<T>(&self, value: Option<T>) -> Option<T> {
+        if value.is_none() {
+            self.0.hook_error();
+        }
+        value
+    }
+
+    fn job<'a>(&self, job_id: &'a Bound<'_, PyAny>) -> PyResult<Cow<'a, str>> {
+        job_text_or_counted(job_id, || self.0.hook_error())
+    }
+}
+
+/// The outcome with this number.
+pub fn outcome_of(object: &Bound<'_, PyAny>) -> Option<Outcome> {
+    Outcome::from_number(u16::try_from(integer(object)?).ok()?)
+}
+
+#[pymethods]
+impl Recorder {
+    #[new]
+    #[pyo3(signature = (spool, host, *, segment_bytes = 1 << 20, spool_bytes = 256 << 20))]
+    fn new(spool: PathBuf, host: &Bound<'_, PyString>, segment_bytes: u64, spool_bytes: u64) -> PyResult<Recorder> {
+        if spool.as_os_str().as_encoded_bytes().contains(&0) {
+            return Err(PyValueError::new_err("the path of a spool cannot hold NUL"));
+        }
+        Ok(Recorder(core::Recorder::new(&spool, &text(host), segment_bytes, spool_bytes)))
+    }
+
+    #[getter]
+    fn spool(&self) -> OsString {
+        self.0.path().as_os_str().to_owned()
+    }
+
+    #[getter]
+    fn worker_id(&self) -> String {
+        self.0.worker_id()
+    }
+
+    #[getter]
+    fn worker_key(&self) -> u64 {
+        self.0.worker_key()
+    }
+
+    fn describe(
+        &self,
+        role: &Bound<'_, PyAny>,
+        library: &Bound<'_, PyString>,
+        connection: &Bound<'_, PyString>,
+        queue: &Bound<'_, PyString>,
+    ) {
+        guarded(&self.0, (), || {
+            let role = integer(role).and_then(|number| Role::from_number(u8::try_from(number).ok()?));
+            if let Some(role) = self.known(role) {
+                self.0.describe(role, &text(library), &text(connection), &text(queue));
+            }
+        });
+    }
+
+    fn series(
+        &self,
+        connection: &Bound<'_, PyString>,
+        queue: &Bound<'_, PyString>,
+        task: &Bound<'_, PyString>,
+        clock: &Bound<'_, PyAny>,
+    ) -> i64 {
+        guarded(&self.0, NO_HANDLE, || {
+            let clock = self.known(integer(clock).and_then(Clock::from_number)).unwrap_or(Clock::None);
+            self.0.series(&text(connection), &text(queue), &text(task), clock)
+        })
+    }
+
+    fn arrived(
+        &self,
+        handle: i64,
+        job_id: &Bound<'_, PyAny>,
+        attempt: &Bound<'_, PyAny>,
+        ready_at: &Bound<'_, PyAny>,
+    ) -> PyResult<()> {
+        let id = self.job(job_id)?;
+        guarded(&self.0, (), || self.0.arrived(handle, job(&id, attempt, ready_at)));
+        Ok(())
+    }
+
+    fn started(
+        &self,
+        handle: i64,
+        job_id: &Bound<'_, PyAny>,
+        attempt: &Bound<'_, PyAny>,
+        ready_at: &Bound<'_, PyAny>,
+    ) -> PyResult<i64> {
+        let id = self.job(job_id)?;
+        Ok(guarded(&self.0, NO_SLOT, || self.0.started(handle, job(&id, attempt, ready_at))))
+    }
+
+    fn finished(
+        &self,
+        slot: i64,
+        outcome: &Bound<'_, PyAny>,
+        exception: Option<&Bound<'_, PyString>>,
+        flags: &Bound<'_, PyAny>,
+    ) {
+        guarded(&self.0, (), || {
+            // An end of no known outcome is still an end.
+            let outcome = self.known(outcome_of(outcome)).unwrap_or(Outcome::Failed);
+            let flags = integer(flags).unwrap_or(0) as u8;
+            self.0.finished(slot, outcome, exception.map(text).as_deref(), flags);
+        });
+    }
+
+    fn discarded(&self, handle: i64, job_id: &Bound<'_, PyAny>, reason: &Bound<'_, PyAny>) -> PyResult<()> {
+        let id = self.job(job_id)?;
+        guarded(&self.0, (), || {
+            let reason = integer(reason).and_then(|number| u16::try_from(number).ok());
+            if let Some(reason) = self.known(reason) {
+                self.0.discarded(handle, &id, reason);
+            }
+        });
+        Ok(())
+    }
+
+    fn hinted(
+        &self,
+        job_id: &Bound<'_, PyAny>,
+        outcome: &Bound<'_, PyAny>,
+        exception: Option<&Bound<'_, PyString>>,
+    ) -> PyResult<()> {
+        let id = self.job(job_id)?;
+        guarded(&self.0, (), || {
+            if let Some(outcome) = self.known(outcome_of(outcome)) {
+                self.0.hinted(&id, outcome, exception.map(text).as_deref());
+            }
+        });
+        Ok(())
+    }
+
+    #[expect(clippy::too_many_arguments, reason = "the values of a gauge, as the stub names them")]
+    fn gauge(
+        &self,
+        connection: &Bound<'_, PyString>,
+        queue: &Bound<'_, PyString>,
+        ready: Option<&Bound<'_, PyAny>>,
+        reserved: Option<&Bound<'_, PyAny>>,
+        scheduled: Option<&Bound<'_, PyAny>>,
+        running: Option<&Bound<'_, PyAny>>,
+        age: Option<&Bound<'_, PyAny>>,
+    ) {
+        guarded(&self.0, (), || {
+            let value = |object: &Bound<'_, PyAny>| self.known(integer(object).and_then(|number| u64::try_from(number).ok()));
+            let values = [ready, reserved, scheduled, running, age].map(|object| object.and_then(value));
+            self.0.gauge(&text(connection), &text(queue), values);
+        });
+    }
+
+    #[expect(clippy::too_many_arguments, reason = "the fields of END, as the stub names them")]
+    fn verdict(
+        &self,
+        key: u64,
+        outcome: u16,
+        exception_id: u64,
+        at: i64,
+        runtime: u64,
+        cpu: u64,
+        rss_peak: u32,
+        rss_change: i32,
+    ) -> bool {
+        let end = End { outcome, flags: 0, at, key, runtime, cpu, rss_peak, rss_change, exception: exception_id, worker: 0 };
+        guarded(&self.0, false, || self.0.verdict(&end, None))
+    }
+
+    fn stopped(&self) {
+        guarded(&self.0, (), || self.0.stopped());
+    }
+
+    fn hook_error(&self) {
+        self.0.hook_error();
+    }
+
+    fn status<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyDict>> {
+        let status = self.0.status();
+        let drops = PyDict::new(py);
+        for (name, count) in Dropped::NAMES.into_iter().zip(status.drops).filter(|(_, count)| *count > 0) {
+            drops.set_item(name, count)?;
+        }
+        let (segment, way) = status.segment.unzip();
+        let answer = PyDict::new(py);
+        answer.set_item("spool", self.spool())?;
+        answer.set_item("segment", segment)?;
+        answer.set_item("way", way)?;
+        answer.set_item("records", status.records)?;
+        answer.set_item("running", status.running)?;
+        answer.set_item("drops", drops)?;
+        answer.set_item("hook_errors", status.hook_errors)?;
+        answer.set_item("last_error", status.last_error)?;
+        answer.set_item("pid", status.pid)?;
+        Ok(answer)
+    }
+
+    fn heartbeat<'py>(&self, py: Python<'py>) -> Bound<'py, PyBytes> {
+        let bytes = guarded(&self.0, Vec::new(), || self.0.heartbeat());
+        PyBytes::new(py, &bytes)
+    }
+}
+
+fn job<'a>(id: &'a str, number: &Bound<'_, PyAny>, ready_at: &Bound<'_, PyAny>) -> Job<'a> {
+    Job { id, attempt: attempt(number), ready_at: integer(ready_at).unwrap_or(NO_TIME) }
+}

@@ -1,0 +1,170 @@
+//! The native callable around the function that runs a job.
+//!
+//! Between the return of the function and the END there is no Python code, so no signal and no asynchronous exception gets in
+//! between. Heap types of the limited API of 3.11 have no vectorcall; callers of jobs have a tuple and a dict at hand anyway
+//! (`fun(*args, **kwargs)`), so `tp_call` costs them nothing more.
+
+use pyo3::gc::{PyTraverseError, PyVisit};
+use pyo3::prelude::*;
+use pyo3::sync::PyOnceLock;
+use pyo3::types::{PyDict, PySequence, PyTuple, PyType};
+use queue_metrics_core::journal::format::{NO_TIME, Outcome};
+use queue_metrics_core::recorder::{Job, NO_SLOT};
+
+use crate::guard::guarded;
+use crate::recorder::Recorder;
+use crate::rules::Rules;
+use crate::text::{JobText, attempt, integer, job_text, unprintable};
+
+/// A native callable around the function that runs a job.
+///
+/// It has no `__clear__`: every cycle through it also goes through something that can be cleared (a dict, a function, a cell).
+#[pyclass(frozen, module = "queue_metrics._core")]
+pub struct Tracked {
+    recorder: Py<Recorder>,
+    inner: Py<PyAny>,
+    probe: Py<PyAny>,
+    rules: Rules,
+    terminating: Option<Py<PyAny>>,
+    pass_self: bool,
+}
+
+/// What the probe said about a call.
+struct Probed<'py> {
+    handle: i64,
+    job_id: Bound<'py, PyAny>,
+    attempt: u16,
+    ready_at: i64,
+    retries_left: bool,
+}
+
+#[pymethods]
+impl Tracked {
+    #[new]
+    #[pyo3(signature = (recorder, inner, probe, rules, *, terminating = None, pass_self = false))]
+    fn new(
+        recorder: Py<Recorder>,
+        inner: Py<PyAny>,
+        probe: Py<PyAny>,
+        rules: &Bound<'_, PySequence>,
+        terminating: Option<Py<PyAny>>,
+        pass_self: bool,
+    ) -> PyResult<Tracked> {
+        Ok(Tracked { recorder, inner, probe, rules: Rules::new(rules)?, terminating, pass_self })
+    }
+
+    #[getter]
+    fn inner(&self, py: Python<'_>) -> Py<PyAny> {
+        self.inner.clone_ref(py)
+    }
+
+    #[pyo3(signature = (*args, **kwargs))]
+    fn __call__<'py>(
+        &self,
+        py: Python<'py>,
+        args: &Bound<'py, PyTuple>,
+        kwargs: Option<&Bound<'py, PyDict>>,
+    ) -> PyResult<Py<PyAny>> {
+        let probed = match self.ask(py, args) {
+            Ok(Some(probed)) => probed,
+            Ok(None) => return self.inner.call(py, args, kwargs),
+            Err(error) if self.rules.is_interruption(py, &error) => return Err(self.interrupted(py, args, error)),
+            Err(_) => {
+                self.recorder().hook_error();
+                return self.inner.call(py, args, kwargs);
+            }
+        };
+        let slot = match self.start(&probed) {
+            Ok(slot) => slot,
+            Err(error) => return Err(error),
+        };
+        let result = self.inner.call(py, args, kwargs);
+        match &result {
+            Ok(_) => self.finish(slot, Outcome::Succeeded, None, 0),
+            Err(error) => self.end(py, slot, error, probed.retries_left),
+        }
+        result
+    }
+
+    fn __get__<'py>(
+        slf: Bound<'py, Self>,
+        instance: Bound<'py, PyAny>,
+        _owner: Option<Bound<'py, PyAny>>,
+    ) -> PyResult<Bound<'py, PyAny>> {
+        static METHOD: PyOnceLock<Py<PyType>> = PyOnceLock::new();
+        if instance.is_none() {
+            return Ok(slf.into_any());
+        }
+        METHOD.import(slf.py(), "types", "MethodType")?.call1((slf, instance))
+    }
+
+    fn __traverse__(&self, visit: PyVisit<'_>) -> Result<(), PyTraverseError> {
+        visit.call(&self.recorder)?;
+        visit.call(&self.inner)?;
+        visit.call(&self.probe)?;
+        visit.call(&self.terminating)?;
+        self.rules.traverse(&visit)
+    }
+}
+
+impl Tracked {
+    fn recorder(&self) -> &queue_metrics_core::recorder::Recorder {
+        &self.recorder.get().0
+    }
+
+    /// Asks the probe; None: this call is no execution.
+    fn ask<'py>(&self, py: Python<'py>, args: &Bound<'py, PyTuple>) -> PyResult<Option<Probed<'py>>> {
+        let probe = self.probe.bind(py);
+        let answer = if self.pass_self { probe.call1((args.get_item(0)?,))? } else { probe.call0()? };
+        if answer.is_none() {
+            return Ok(None);
+        }
+        let (handle, job_id, number, ready_at, retries_left): (i64, Bound<'py, PyAny>, Bound<'py, PyAny>, Bound<'py, PyAny>, bool) =
+            answer.extract()?;
+        let (attempt, ready_at) = (attempt(&number), integer(&ready_at).unwrap_or(NO_TIME));
+        Ok(Some(Probed { handle, job_id, attempt, ready_at, retries_left }))
+    }
+
+    /// Records the start; Err: the job was interrupted while the text of its id was made, which is recorded too.
+    fn start(&self, probed: &Probed<'_>) -> PyResult<i64> {
+        let py = probed.job_id.py();
+        let job = |id: &str| {
+            let job = Job { id, attempt: probed.attempt, ready_at: probed.ready_at };
+            guarded(self.recorder(), NO_SLOT, || self.recorder().started(probed.handle, job))
+        };
+        match job_text(&probed.job_id) {
+            JobText::Text(id) => Ok(job(&id)),
+            JobText::Raised(error) => {
+                let slot = job(&unprintable(&probed.job_id));
+                if self.rules.is_interruption(py, &error) {
+                    self.end(py, slot, &error, probed.retries_left);
+                    return Err(error);
+                }
+                self.recorder().hook_error();
+                Ok(slot)
+            }
+        }
+    }
+
+    /// The job was interrupted while the probe ran: for its library it began and ended. The probe is asked again to know which.
+    fn interrupted(&self, py: Python<'_>, args: &Bound<'_, PyTuple>, error: PyErr) -> PyErr {
+        match self.ask(py, args) {
+            Ok(Some(probed)) => match self.start(&probed) {
+                Ok(slot) => self.end(py, slot, &error, probed.retries_left),
+                Err(later) => return later,
+            },
+            Ok(None) => {}
+            Err(_) => self.recorder().hook_error(),
+        }
+        error
+    }
+
+    fn end(&self, py: Python<'_>, slot: i64, error: &PyErr, retries_left: bool) {
+        let ending = self.rules.ending(py, self.recorder.get(), error, retries_left, self.terminating.as_ref());
+        self.finish(slot, ending.outcome, ending.exception.as_deref(), ending.flags);
+    }
+
+    fn finish(&self, slot: i64, outcome: Outcome, exception: Option<&str>, flags: u8) {
+        guarded(self.recorder(), (), || self.recorder().finished(slot, outcome, exception, flags));
+    }
+}
