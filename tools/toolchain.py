@@ -8,13 +8,17 @@ from __future__ import annotations
 
 import os
 import pwd
+import re
 import shutil
 import subprocess
 import sys
+import tomllib
 from collections.abc import Iterator
 from pathlib import Path
 
-MISSING_CARGO = "Rust is needed: install it from https://rustup.rs (cargo 1.95 or newer) and run the command again"
+ROOT = Path(__file__).resolve().parent.parent
+OLDEST = tuple(map(int, tomllib.loads((ROOT / "Cargo.toml").read_text())["workspace"]["package"]["rust-version"].split(".")[:2]))
+MISSING_CARGO = f"Rust {OLDEST[0]}.{OLDEST[1]} or newer is needed: install it from https://rustup.rs and run the command again"
 MISSING_CC = "a C compiler is needed as linker: apt-get install -y gcc libc6-dev (or your system's equivalent)"
 
 
@@ -45,13 +49,14 @@ def candidates() -> Iterator[tuple[Path, dict[str, str]]]:
 
 
 def cargo_environment() -> tuple[str, dict[str, str]] | None:
-    """The path of a cargo that answers and the environment to run it in; None when there is none."""
+    """The path of a cargo that is new enough and the environment to run it in; None when there is none."""
     for path, extra in candidates():
         environment = os.environ | extra
         if not os.access(path, os.X_OK):
             continue
-        answer = subprocess.run([path, "--version"], env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, check=False)
-        if answer.returncode == 0:
+        answer = subprocess.run([path, "--version"], env=environment, capture_output=True, text=True, check=False)
+        version = re.match(r"cargo (\d+)\.(\d+)", answer.stdout)
+        if version and (int(version[1]), int(version[2])) >= OLDEST:
             environment["PATH"] = f"{path.parent}{os.pathsep}{os.environ.get('PATH', os.defpath)}"
             return str(path), environment
     return None

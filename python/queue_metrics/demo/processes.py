@@ -25,6 +25,8 @@ class Group:
         self.log = directory / f"{name}.log"
         # The demo's own settings are arguments: what is configured for real queues must not reach them.
         environment = {key: value for key, value in os.environ.items() if not key.startswith(ENVIRONMENT_PREFIX)}
+        if "PYTHONPATH" in environment:  # it may be relative to where we are
+            environment["PYTHONPATH"] = os.pathsep.join(map(os.path.abspath, environment["PYTHONPATH"].split(os.pathsep)))
         with self.log.open("ab") as log:
             self._process = subprocess.Popen(
                 command, stdin=subprocess.PIPE, stdout=log, stderr=log, cwd=directory, env=environment, start_new_session=True
