@@ -4,7 +4,7 @@ use pyo3::prelude::*;
 use queue_metrics_core::journal::format::{self, Outcome, Role, reason};
 use queue_metrics_core::recorder::Clock;
 
-use crate::rules::ASK_TERMINATING;
+use crate::rules::{ASK_TERMINATING, RETRY_IF_LEFT};
 
 /// Adds them to the module.
 pub fn add(module: &Bound<'_, PyModule>) -> PyResult<()> {
@@ -18,6 +18,7 @@ pub fn add(module: &Bound<'_, PyModule>) -> PyResult<()> {
         ("RETRY_FOLLOWS", format::RETRY_FOLLOWS as i64),
         ("PROVISIONAL", format::PROVISIONAL as i64),
         ("ASK_TERMINATING", ASK_TERMINATING as i64),
+        ("RETRY_IF_LEFT", RETRY_IF_LEFT as i64),
         ("REVOKED", reason::REVOKED as i64),
         ("EXPIRED", reason::EXPIRED as i64),
         ("REJECTED", reason::REJECTED as i64),

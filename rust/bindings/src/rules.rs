@@ -3,17 +3,28 @@
 use pyo3::exceptions::PyException;
 use pyo3::gc::{PyTraverseError, PyVisit};
 use pyo3::prelude::*;
-use pyo3::types::{PySequence, PyType};
-use queue_metrics_core::journal::format::{Outcome, PROVISIONAL, RETRY_FOLLOWS};
+use pyo3::types::{PySequence, PyString, PyTuple, PyType};
+use queue_metrics_core::journal::format::{Outcome, RETRY_FOLLOWS};
 
 use crate::recorder::{Recorder, outcome_of};
 use crate::text::text;
 
-/// Flag of a rule: provisional if the process says that it is being torn down.
+/// Flag of a rule: it holds only if the process says that it is being torn down.
 pub const ASK_TERMINATING: u32 = 256;
 
-/// Exception classes with what they mean; the first that matches decides.
-pub struct Rules(Vec<(Py<PyType>, Outcome, u32)>);
+/// Flag of a rule: a retry follows if an ordinary exception would mean one.
+pub const RETRY_IF_LEFT: u32 = 512;
+
+/// What exceptions mean; the first rule that matches decides.
+pub struct Rules(Vec<Rule>);
+
+struct Rule {
+    class: Py<PyType>,
+    outcome: Outcome,
+    flags: u32,
+    /// An attribute that the exception must have, and the value it must equal.
+    condition: Option<(Py<PyString>, Py<PyAny>)>,
+}
 
 /// The end of an execution.
 pub struct Ending {
@@ -26,20 +37,15 @@ pub struct Ending {
 }
 
 impl Rules {
-    /// From `(class, outcome, flags)`.
+    /// From `(class, outcome, flags)` or `(class, outcome, flags, attribute, value)`.
     pub fn new(rules: &Bound<'_, PySequence>) -> PyResult<Rules> {
-        let rule = |rule: PyResult<Bound<'_, PyAny>>| {
-            let (class, outcome, flags): (Bound<'_, PyType>, Bound<'_, PyAny>, u32) = rule?.extract()?;
-            let outcome = outcome_of(&outcome)
-                .ok_or_else(|| pyo3::exceptions::PyValueError::new_err(format!("no outcome: {outcome}")))?;
-            Ok((class.unbind(), outcome, flags))
-        };
-        Ok(Rules(rules.try_iter()?.map(rule).collect::<PyResult<_>>()?))
+        rules.try_iter()?.map(|rule| Rule::new(&rule?)).collect::<PyResult<_>>().map(Rules)
     }
 
     /// True when an exception that came while our own code ran was meant for the job: a rule names it, or it is no `Exception`.
     pub fn is_interruption(&self, py: Python<'_>, error: &PyErr) -> bool {
-        !error.is_instance_of::<PyException>(py) || self.matching(py, error).is_some()
+        let names_it = |rule: &Rule| rule.flags & ASK_TERMINATING == 0 && rule.matches(py, error);
+        !error.is_instance_of::<PyException>(py) || self.0.iter().any(names_it)
     }
 
     /// How an execution ended that raised `error`. `terminating` is asked if a rule wants to know it.
@@ -52,11 +58,12 @@ impl Rules {
         terminating: Option<&Py<PyAny>>,
     ) -> Ending {
         let exception = error.get_type(py).name().ok().map(|name| text(&name).into_owned());
-        let (outcome, flags) = match self.matching(py, error) {
-            Some((outcome, flags)) => {
-                let provisional = flags & ASK_TERMINATING != 0 && self.is_terminating(py, recorder, terminating);
-                (outcome, flags as u8 | if provisional { PROVISIONAL } else { 0 })
-            }
+        let holds = |rule: &&Rule| {
+            rule.matches(py, error)
+                && (rule.flags & ASK_TERMINATING == 0 || self.is_terminating(py, recorder, terminating))
+        };
+        let (outcome, flags) = match self.0.iter().find(holds) {
+            Some(rule) => (rule.outcome, rule.end_flags(retries_left)),
             None if retries_left && error.is_instance_of::<PyException>(py) => (Outcome::Retried, RETRY_FOLLOWS),
             None => (Outcome::Failed, 0),
         };
@@ -65,12 +72,10 @@ impl Rules {
 
     /// For `__traverse__`.
     pub fn traverse(&self, visit: &PyVisit<'_>) -> Result<(), PyTraverseError> {
-        self.0.iter().try_for_each(|(class, _, _)| visit.call(class))
-    }
-
-    fn matching(&self, py: Python<'_>, error: &PyErr) -> Option<(Outcome, u32)> {
-        let rule = self.0.iter().find(|(class, _, _)| error.matches(py, class.bind(py)).unwrap_or(false));
-        rule.map(|(_, outcome, flags)| (*outcome, *flags))
+        self.0.iter().try_for_each(|rule| {
+            visit.call(&rule.class)?;
+            rule.condition.iter().try_for_each(|(_, value)| visit.call(value))
+        })
     }
 
     /// The question itself can be interrupted; the job's exception is on its way already, so only the answer suffers.
@@ -84,5 +89,31 @@ impl Rules {
                 false
             }
         }
+    }
+}
+
+impl Rule {
+    fn new(rule: &Bound<'_, PyAny>) -> PyResult<Rule> {
+        let rule = rule.cast::<PyTuple>()?;
+        let (class, outcome, flags): (Bound<'_, PyType>, Bound<'_, PyAny>, u32) = rule.get_slice(0, 3).extract()?;
+        let outcome = outcome_of(&outcome)
+            .ok_or_else(|| pyo3::exceptions::PyValueError::new_err(format!("no outcome: {outcome}")))?;
+        let condition = match rule.len() {
+            3 => None,
+            _ => Some(rule.get_slice(3, rule.len()).extract()?),
+        };
+        Ok(Rule { class: class.unbind(), outcome, flags, condition })
+    }
+
+    /// Whether the exception is of the class and, if asked for, has the attribute. What cannot be compared does not match.
+    fn matches(&self, py: Python<'_>, error: &PyErr) -> bool {
+        error.matches(py, self.class.bind(py)).unwrap_or(false)
+            && self.condition.as_ref().is_none_or(|(name, value)| {
+                error.value(py).getattr(name.bind(py)).and_then(|own| own.eq(value.bind(py))).unwrap_or(false)
+            })
+    }
+
+    fn end_flags(&self, retries_left: bool) -> u8 {
+        self.flags as u8 | if retries_left && self.flags & RETRY_IF_LEFT != 0 { RETRY_FOLLOWS } else { 0 }
     }
 }
