@@ -62,11 +62,13 @@ pub struct Batch(pub Arc<fold::Batch>);
 #[pymethods]
 impl Batch {
     #[new]
+    #[pyo3(signature = (spool_id, sequence, positions, rows, base = Vec::new()))]
     fn new(
         spool_id: String,
         sequence: u64,
         positions: Vec<u8>,
         rows: Vec<(u64, Vec<u8>, u32, i64, Vec<u8>)>,
+        base: Vec<u8>,
     ) -> PyResult<Batch> {
         let rows = rows
             .into_iter()
@@ -75,7 +77,7 @@ impl Batch {
                 Ok(fold::Row { series, labels: labels.into(), step, bucket, value })
             })
             .collect::<PyResult<Vec<_>>>()?;
-        Ok(Batch(Arc::new(fold::Batch { spool_id, sequence, positions, rows, records: 0 })))
+        Ok(Batch(Arc::new(fold::Batch { spool_id, sequence, base, positions, rows, records: 0 })))
     }
 
     #[getter]
@@ -86,6 +88,11 @@ impl Batch {
     #[getter]
     fn sequence(&self) -> u64 {
         self.0.sequence
+    }
+
+    #[getter]
+    fn base<'py>(&self, py: Python<'py>) -> Bound<'py, PyBytes> {
+        PyBytes::new(py, &self.0.base)
     }
 
     #[getter]

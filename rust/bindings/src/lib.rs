@@ -2,6 +2,7 @@
 
 mod batch;
 mod constants;
+mod drainer;
 mod errors;
 mod guard;
 mod heartbeat;
@@ -23,6 +24,8 @@ mod _core {
 
     #[pymodule_export]
     use crate::batch::{Batch, Row};
+    #[pymodule_export]
+    use crate::drainer::Drainer;
     #[pymodule_export]
     use crate::heartbeat::decode_heartbeat;
     #[pymodule_export]

@@ -31,6 +31,8 @@ pub struct Batch {
     pub spool_id: String,
     /// One more than the mark that it expects.
     pub sequence: u64,
+    /// Positions of the mark that it expects. The number alone is not enough: it comes again when a store went back.
+    pub base: Vec<u8>,
     /// How far the journal is counted with it.
     pub positions: Vec<u8>,
     /// Ordered by series, step and bucket, each once.

@@ -1,0 +1,153 @@
+//! Whether the process that wrote a record still lives.
+
+use std::fs;
+use std::io;
+
+use crate::journal::format::Worker;
+use crate::sampling::process::Identity;
+
+/// What is known about a worker.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Life {
+    /// Its process runs.
+    Alive,
+    /// Its process is gone.
+    Dead,
+    /// It cannot be seen from here.
+    Unknown,
+}
+
+/// Judges workers from where this process runs.
+#[derive(Clone, Copy, Debug)]
+pub struct Observer {
+    pid_namespace: u64,
+    boot: u64,
+}
+
+impl Observer {
+    /// This process.
+    pub fn here() -> Observer {
+        let identity = Identity::of_this_process();
+        Observer { pid_namespace: identity.pid_namespace, boot: identity.boot_word() }
+    }
+
+    /// True when the worker's pid means the same here.
+    pub fn sees(&self, pid_namespace: u64, boot: u64) -> bool {
+        pid_namespace == self.pid_namespace && boot == self.boot && pid_namespace != 0 && boot != 0
+    }
+
+    /// Whether a worker lives. `abandoned` tells if the locks of all segments it wrote in are free.
+    pub fn judge(&self, worker: &Worker, abandoned: impl FnOnce() -> bool) -> Life {
+        if self.sees(worker.pid_namespace, worker.boot) {
+            return alive(worker.pid, worker.start_ticks);
+        }
+        // Also for an earlier boot: its locks went with it, while those of another host on a shared disk are held.
+        if abandoned() { Life::Dead } else { Life::Unknown }
+    }
+}
+
+/// Whether the process with this pid and start time runs.
+pub fn alive(pid: u32, start_ticks: u64) -> Life {
+    match fs::read(format!("/proc/{pid}/stat")) {
+        Ok(stat) => match parse_stat(&stat) {
+            Some((b'Z' | b'X' | b'x', _)) => Life::Dead,
+            Some(_) if start_ticks == 0 => Life::Unknown,
+            Some((_, started)) if started != start_ticks => Life::Dead,
+            Some(_) => Life::Alive,
+            None => Life::Unknown,
+        },
+        Err(_) => {
+            let Some(pid) = libc::pid_t::try_from(pid).ok().filter(|pid| *pid > 0) else { return Life::Dead };
+            // SAFETY: signal 0 is sent to nobody; the kernel only checks the pid.
+            let gone = unsafe { libc::kill(pid, 0) } != 0 && io::Error::last_os_error().raw_os_error() == Some(libc::ESRCH);
+            // Where others' processes are hidden, a pid that exists may have been given to another process.
+            if gone { Life::Dead } else { Life::Unknown }
+        }
+    }
+}
+
+/// State and start time in `/proc/<pid>/stat`. The name of the command, field 2, may hold spaces and brackets.
+fn parse_stat(stat: &[u8]) -> Option<(u8, u64)> {
+    let behind_name = stat.iter().rposition(|byte| *byte == b')')? + 1;
+    let mut fields = std::str::from_utf8(&stat[behind_name..]).ok()?.split_ascii_whitespace();
+    let state = *fields.next()?.as_bytes().first()?;
+    Some((state, fields.nth(18)?.parse().ok()?))
+}
+
+/// Resident memory in bytes and CPU time in µs of a process, as far as they can be read.
+pub fn usage(pid: u32) -> (Option<u64>, Option<u64>) {
+    let memory = fs::read(format!("/proc/{pid}/statm")).ok();
+    let rss = memory.and_then(|statm| crate::sampling::process::parse_resident(&statm));
+    let cpu = fs::read(format!("/proc/{pid}/stat")).ok().and_then(|stat| parse_cpu(&stat));
+    (rss, cpu)
+}
+
+/// User and system time of `/proc/<pid>/stat` in µs; fields 14 and 15.
+fn parse_cpu(stat: &[u8]) -> Option<u64> {
+    let behind_name = stat.iter().rposition(|byte| *byte == b')')? + 1;
+    let mut fields = std::str::from_utf8(&stat[behind_name..]).ok()?.split_ascii_whitespace().skip(11);
+    let (user, system): (u64, u64) = (fields.next()?.parse().ok()?, fields.next()?.parse().ok()?);
+    // SAFETY: sysconf only reads.
+    let ticks = u64::try_from(unsafe { libc::sysconf(libc::_SC_CLK_TCK) }).ok().filter(|ticks| *ticks > 0)?;
+    user.checked_add(system)?.checked_mul(1_000_000).map(|us| us / ticks)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::process::{Command, Stdio};
+
+    use super::*;
+    use crate::sampling::process::start_ticks;
+
+    #[test]
+    fn state_and_start_time_stand_behind_any_command_name() {
+        for name in ["python", "a b) (c d", ") Z 1 (", "((sd-pam))"] {
+            let stat = format!("42 ({name}) S 1 2 3 4 5 6 7 8 9 10 150 50 13 14 15 16 17 18 987654 20 21\n");
+            assert_eq!(parse_stat(stat.as_bytes()), Some((b'S', 987_654)), "{name}");
+            assert_eq!(parse_cpu(stat.as_bytes()), Some(2_000_000), "{name}");
+        }
+        for broken in ["", "42 (x", "42 (x) S 1 2", "42 (x) S a b c d e f g h i j k l m n o p q r s t"] {
+            assert_eq!(parse_stat(broken.as_bytes()), None);
+        }
+    }
+
+    #[test]
+    fn a_child_lives_until_it_dies_and_is_dead_as_a_zombie() {
+        let mut child = Command::new("sleep").arg("60").stdout(Stdio::null()).spawn().unwrap();
+        let started = start_ticks(&child.id().to_string()).unwrap();
+        assert_eq!(alive(child.id(), started), Life::Alive);
+        assert_eq!(alive(child.id(), started + 1), Life::Dead, "the pid was given to another process");
+        child.kill().unwrap();
+        let deadline = std::time::Instant::now() + std::time::Duration::from_secs(10);
+        while alive(child.id(), started) != Life::Dead {
+            assert!(std::time::Instant::now() < deadline, "a zombie is dead");
+            std::thread::yield_now();
+        }
+        child.wait().unwrap();
+        assert_eq!(alive(child.id(), started), Life::Dead);
+        assert_eq!(alive(u32::MAX, 1), Life::Dead);
+    }
+
+    #[test]
+    fn from_another_namespace_only_the_locks_tell() {
+        let here = Observer::here();
+        let own = Identity::of_this_process();
+        let worker = Worker {
+            role: 1,
+            at: 0,
+            worker: 1,
+            pid: own.pid,
+            parent: 1,
+            start_ticks: own.start_ticks,
+            pid_namespace: own.pid_namespace,
+            boot: own.boot_word(),
+            identity: 0,
+        };
+        assert_eq!(here.judge(&worker, || true), Life::Alive);
+        let elsewhere = Worker { pid_namespace: 1, ..worker };
+        assert_eq!(here.judge(&elsewhere, || true), Life::Dead);
+        assert_eq!(here.judge(&elsewhere, || false), Life::Unknown);
+        assert_eq!(here.judge(&Worker { boot: 1, ..worker }, || true), Life::Dead);
+        assert_eq!(here.judge(&Worker { boot: 0, ..worker }, || false), Life::Unknown);
+    }
+}

@@ -1,0 +1,271 @@
+//! The segments in a spool: what is there, how long, and how far it was read. Sets aside what cannot be read.
+
+use std::collections::{BTreeMap, HashSet};
+use std::fs::{self, DirBuilder, Metadata};
+use std::io;
+use std::os::unix::fs::DirBuilderExt;
+use std::path::{Path, PathBuf};
+use std::time::SystemTime;
+
+use crate::journal::format::{HEADER_SIZE, RECORD_SIZE, SegmentId, Way};
+use crate::journal::read::{Opened, SegmentReader};
+
+/// Where files without a readable header go.
+const DAMAGED: &str = "damaged";
+
+/// What is known about one segment.
+#[derive(Debug)]
+pub struct Segment {
+    path: PathBuf,
+    way: Way,
+    created: i64,
+    /// Slots seen by the last look.
+    pub size: u64,
+    /// Slots seen by the look before: what lies below was written before the last look began.
+    pub size_before: u64,
+    /// Slots read.
+    pub position: u64,
+    /// Slots that the mark of the store says are counted.
+    pub committed: u64,
+    /// Bytes of the file.
+    pub bytes: u64,
+    /// Key of the END that it is held back at.
+    pub held: Option<u64>,
+    /// Slot whose END is a duplicate although its START was seen: nobody else can break the circle.
+    pub released: Option<u64>,
+    /// Since when it was superfluous, µs.
+    pub superfluous_since: Option<i64>,
+    /// Ids defined in it.
+    pub defined: HashSet<u64>,
+    /// Keys of workers that wrote a WORKER or START in it.
+    pub workers: HashSet<u64>,
+}
+
+impl Segment {
+    /// Slots seen and not read.
+    pub fn unread(&self) -> u64 {
+        self.size.saturating_sub(self.position)
+    }
+
+    /// Opens it; None when it has gone or is no segment any more.
+    pub fn open(&self) -> io::Result<Option<SegmentReader>> {
+        match open(&self.path)? {
+            Some(Opened::Readable(reader)) => Ok(Some(reader)),
+            _ => Ok(None),
+        }
+    }
+
+    /// True when no process can append any more.
+    pub fn is_abandoned(&self) -> io::Result<bool> {
+        Ok(match self.open()? {
+            Some(reader) => reader.is_abandoned()?,
+            None => true,
+        })
+    }
+
+    /// True when nobody can append and all of it is counted; its size is taken after its lock was seen free.
+    pub fn is_finished(&self) -> io::Result<bool> {
+        let Some(reader) = self.open()? else { return Ok(false) };
+        Ok(reader.is_abandoned()? && reader.slots()? <= self.committed)
+    }
+
+    /// Deletes the file.
+    pub fn delete(&self) -> io::Result<()> {
+        fs::remove_file(&self.path)
+    }
+}
+
+/// What a look at the spool brought.
+#[derive(Debug, Default)]
+pub struct Look {
+    /// New segments, oldest first.
+    pub found: Vec<SegmentId>,
+    /// Segments that somebody else removed.
+    pub gone: Vec<Segment>,
+}
+
+/// All segments of a spool.
+#[derive(Debug)]
+pub struct Segments {
+    spool: PathBuf,
+    known: BTreeMap<SegmentId, Segment>,
+    /// Oldest first: a START usually lies in an older segment than its END.
+    order: Vec<SegmentId>,
+    /// Segments of a newer version, left alone.
+    pub newer: usize,
+}
+
+impl Segments {
+    /// Nothing is known yet.
+    pub fn new(spool: &Path) -> Segments {
+        Segments { spool: spool.to_owned(), known: BTreeMap::new(), order: Vec::new(), newer: 0 }
+    }
+
+    /// One by its id.
+    pub fn get(&self, id: &SegmentId) -> Option<&Segment> {
+        self.known.get(id)
+    }
+
+    /// One by its id.
+    pub fn get_mut(&mut self, id: &SegmentId) -> Option<&mut Segment> {
+        self.known.get_mut(id)
+    }
+
+    /// All, in order of ids.
+    pub fn iter(&self) -> impl Iterator<Item = (&SegmentId, &Segment)> {
+        self.known.iter()
+    }
+
+    /// All.
+    pub fn iter_mut(&mut self) -> impl Iterator<Item = (&SegmentId, &mut Segment)> {
+        self.known.iter_mut()
+    }
+
+    /// Ids, oldest segment first.
+    pub fn order(&self) -> Vec<SegmentId> {
+        self.order.clone()
+    }
+
+    /// Slots seen and not read.
+    pub fn unread(&self) -> u64 {
+        self.known.values().map(Segment::unread).sum()
+    }
+
+    /// Bytes of all files.
+    pub fn bytes(&self) -> u64 {
+        self.known.values().map(|segment| segment.bytes).sum()
+    }
+
+    /// Forgets one.
+    pub fn remove(&mut self, id: &SegmentId) -> Option<Segment> {
+        self.order.retain(|known| known != id);
+        self.known.remove(id)
+    }
+
+    /// How many files were set aside, ever.
+    pub fn set_aside(&self) -> usize {
+        fs::read_dir(self.spool.join(DAMAGED)).map_or(0, |entries| entries.filter(Result::is_ok).count())
+    }
+
+    /// Lists the spool and takes all sizes anew.
+    pub fn look(&mut self) -> io::Result<Look> {
+        let mut look = Look::default();
+        let mut present = HashSet::new();
+        self.newer = 0;
+        for entry in fs::read_dir(&self.spool)? {
+            let entry = entry?;
+            let name = entry.file_name();
+            let Some(digits) = name.to_str().and_then(|name| name.strip_suffix(".seg")) else { continue };
+            let id = u128::from_str_radix(digits, 16).ok().filter(|_| digits.len() == 32).map(u128::to_be_bytes);
+            match id {
+                Some(id) if self.known.contains_key(&id) => {
+                    present.insert(id);
+                }
+                id => {
+                    if let Some(found) = self.find(&entry.path(), id)? {
+                        present.insert(found);
+                        look.found.push(found);
+                    }
+                }
+            }
+        }
+        let gone: Vec<SegmentId> = self.known.keys().filter(|id| !present.contains(*id)).copied().collect();
+        look.gone = gone.iter().filter_map(|id| self.remove(id)).collect();
+        for segment in self.known.values_mut() {
+            measure(segment)?;
+        }
+        self.order = self.known.keys().copied().collect();
+        self.order.sort_by_key(|id| (self.known.get(id).map(|segment| segment.created), *id));
+        look.found.sort_by_key(|id| self.order.iter().position(|known| known == id));
+        Ok(look)
+    }
+
+    /// Takes up a new file, or sets it aside.
+    fn find(&mut self, path: &Path, id: Option<SegmentId>) -> io::Result<Option<SegmentId>> {
+        match open(path)? {
+            Some(Opened::Readable(reader)) if Some(reader.header().id) == id => {
+                let header = reader.header();
+                let segment = Segment {
+                    path: path.to_owned(),
+                    way: header.way,
+                    created: header.created,
+                    size: 0,
+                    size_before: 0,
+                    position: 0,
+                    committed: 0,
+                    bytes: 0,
+                    held: None,
+                    released: None,
+                    superfluous_since: None,
+                    defined: HashSet::new(),
+                    workers: HashSet::new(),
+                };
+                self.known.insert(header.id, segment);
+                Ok(id)
+            }
+            Some(Opened::Newer(_)) => {
+                self.newer += 1;
+                Ok(None)
+            }
+            // It has gone since the directory was listed.
+            None => Ok(None),
+            Some(Opened::Readable(_) | Opened::Damaged) => {
+                let aside = self.spool.join(DAMAGED);
+                match DirBuilder::new().mode(0o700).create(&aside) {
+                    Err(error) if error.kind() != io::ErrorKind::AlreadyExists => return Err(error),
+                    _ => {}
+                }
+                if let Some(name) = path.file_name() {
+                    fs::rename(path, aside.join(name))?;
+                }
+                Ok(None)
+            }
+        }
+    }
+
+    /// Removes what a process that died while it made a file left behind an hour ago.
+    pub fn sweep(&self) -> io::Result<()> {
+        for entry in fs::read_dir(&self.spool)? {
+            let entry = entry?;
+            let name = entry.file_name();
+            let temporary = name.to_str().is_some_and(|name| name.starts_with('.') && name.ends_with(".tmp"));
+            let old = |about: Metadata| {
+                let age = about.modified().ok().and_then(|at| SystemTime::now().duration_since(at).ok());
+                about.is_file() && age.is_some_and(|age| age.as_secs() >= 3_600)
+            };
+            if temporary && entry.metadata().is_ok_and(old) {
+                // Somebody else may have been faster.
+                let _ = fs::remove_file(entry.path());
+            }
+        }
+        Ok(())
+    }
+}
+
+/// Opens a file of the spool; None when there is none. A symbolic link is as good as damaged.
+fn open(path: &Path) -> io::Result<Option<Opened>> {
+    match SegmentReader::open(path) {
+        Ok(opened) => Ok(Some(opened)),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
+        // ENXIO: a socket.
+        Err(error) if matches!(error.raw_os_error(), Some(libc::ELOOP | libc::ENXIO)) => Ok(Some(Opened::Damaged)),
+        Err(error) => Err(error),
+    }
+}
+
+/// Takes the size of a segment anew. A file that got shorter keeps its position: what was counted stays counted.
+fn measure(segment: &mut Segment) -> io::Result<()> {
+    let length = match fs::symlink_metadata(&segment.path) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => 0,
+        about => about?.len(),
+    };
+    let filled = length.saturating_sub(HEADER_SIZE as u64) / RECORD_SIZE as u64;
+    let slots = match segment.way {
+        Way::Write => filled,
+        Way::Map => segment.open()?.map_or(Ok(0), |reader| reader.slots())?,
+    };
+    segment.size_before = segment.size;
+    segment.size = slots;
+    segment.bytes = length;
+    Ok(())
+}

@@ -1,0 +1,85 @@
+//! Deletes segments that nobody needs any more, and notes them in the ledger first.
+
+use std::collections::HashSet;
+
+use super::ledger::Line;
+use super::{Drainer, Segment};
+use crate::error::Result;
+use crate::journal::format::{PROVISIONAL, Record, SegmentId, Slot};
+
+impl Drainer {
+    /// Notes since when segments are superfluous. Only when everything seen is folded and in the mark: a START that was not
+    /// read yet may need the HINT of another segment.
+    pub(super) fn settle(&mut self, now: i64) {
+        if self.pending.is_some() || self.segments.unread() > 0 {
+            return;
+        }
+        let needed = self.executions.needed();
+        for (id, segment) in self.segments.iter_mut() {
+            let superfluous = segment.committed >= segment.size && !needed.contains(id);
+            let since = segment.superfluous_since.unwrap_or(now);
+            segment.superfluous_since = superfluous.then_some(since);
+        }
+    }
+
+    /// Deletes the segments that were superfluous for the window, or, in a spool three quarters full, the oldest superfluous
+    /// ones; answers how many.
+    pub fn tidy(&mut self, now: i64) -> Result<usize> {
+        self.guarded(|drainer| {
+            drainer.segments.sweep()?;
+            let needed = drainer.executions.needed();
+            let mut bytes = drainer.segments.bytes();
+            let mut deleted = 0;
+            for id in drainer.segments.order() {
+                let Some(segment) = drainer.segments.get(&id) else { continue };
+                let Some(since) = segment.superfluous_since.filter(|_| !needed.contains(&id)) else { continue };
+                let crowded = bytes > drainer.options.spool_bytes / 4 * 3;
+                let old = now.saturating_sub(since) >= drainer.options.window;
+                if (old || crowded) && segment.is_finished()? {
+                    bytes -= segment.bytes.min(bytes);
+                    drainer.delete(&id, now)?;
+                    deleted += 1;
+                }
+            }
+            Ok(deleted)
+        })
+    }
+
+    fn delete(&mut self, id: &SegmentId, now: i64) -> Result<()> {
+        let Some(segment) = self.segments.get(id) else { return Ok(()) };
+        let line = summary(id, segment, now)?;
+        self.ended.extend(&line.ended);
+        let noted = self.ledger.add(line.clone());
+        segment.delete()?;
+        if noted.is_err() {
+            // No space was left: now there is some. Should it fail again, the memory of this process still knows.
+            let _ = self.ledger.retry(&line);
+        }
+        if let Some(segment) = self.segments.remove(id) {
+            self.forget(&segment);
+        }
+        Ok(())
+    }
+}
+
+/// The line of a segment in the ledger.
+fn summary(id: &SegmentId, segment: &Segment, now: i64) -> Result<Line> {
+    let mut starts = HashSet::new();
+    let mut ends = HashSet::new();
+    if let Some(reader) = segment.open()? {
+        for slot in reader.records(0, segment.committed) {
+            match slot?.1 {
+                Slot::Record(Record::Start(start)) => {
+                    starts.insert(start.key);
+                }
+                Slot::Record(Record::End(end)) if end.flags & PROVISIONAL == 0 => {
+                    ends.insert(end.key);
+                }
+                _ => {}
+            }
+        }
+    }
+    let mut ended: Vec<u64> = ends.difference(&starts).copied().collect();
+    ended.sort_unstable();
+    Ok(Line { id: *id, records: segment.committed, starts: starts.len() as u64, at: now, ended })
+}
