@@ -293,7 +293,7 @@ def _checked(name: str, shown: str, value: object, from_text: bool) -> Any:
         return _KINDS[name](value, from_text)
     except ValueError as error:
         secret = name in ("token", "connections")
-        given = "" if secret else f", not {_without_password(value) if isinstance(value, str) else value!r}"
+        given = "" if secret else f", not {(_without_password(value) if isinstance(value, str) else value)!r}"
         raise ConfigurationError(f"{shown} must be {error}{given}") from None
 
 

@@ -13,7 +13,7 @@ from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from queue_metrics.config import Settings, load_settings
-from queue_metrics.errors import ConfigurationError, QueueMetricsError, UnsupportedTarget
+from queue_metrics.errors import ConfigurationError, UnsupportedTarget
 from queue_metrics.hooks.base import Hook, HookContext
 from queue_metrics.recording.fork import Gate
 from queue_metrics.recording.runtime import Runtime, runtime
@@ -209,7 +209,7 @@ class _Tracking:
             return self._context
         try:
             self._begin()
-        except (QueueMetricsError, OSError) as error:
+        except Exception as error:
             warner.warn("track", f"nothing is recorded by track(): {shown(error)}")
             return None
         return self._context

@@ -25,7 +25,7 @@ _guard = Gate()
 
 def spool_lock(path: Path) -> SpoolLock:
     """The one lock object of this process for a lock file."""
-    name = os.path.realpath(path)
+    name = os.path.join(os.path.realpath(path.parent), path.name)
     with _guard:
         return _locks.setdefault(name, SpoolLock(name))
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import os
 import random
+import socket
 import threading
 import time
 from collections.abc import Callable
@@ -56,7 +57,7 @@ class Reporter:
         self._changed = threading.Condition()
         self._stop = threading.Event()
         self._asked = self._answered = 0
-        self._parent = 0
+        self._parent = self._family = 0
         self._retry_at = self._heartbeat_at = self._sweep_at = 0.0
         self._drained_at = time.monotonic()
         self._retry_after = _SHORTEST_RETRY
@@ -78,6 +79,7 @@ class Reporter:
             return
         self._stop = threading.Event()
         self._parent = parent
+        self._family = parent or self._family or os.getpid()
         self._thread = threading.Thread(target=self._run, args=(self._stop,), name="queue-metrics", daemon=True)
         self._thread.start()
 
@@ -219,7 +221,7 @@ class Reporter:
         if self._report is not None:
             self._report()
         beats = dict(self._drain.heartbeats())
-        beats.update(self._own_beats(also_without_page=True))
+        beats.update(self._own_beats(also_without_drops=True))
         # Workers that stopped in good order are of no interest soon; with one job a child they would fill the store.
         stopped = {name: beat for name, beat in beats.items() if beat[2:3] == _STOPPED and not name.startswith(ID_PREFIX)}
         others = [(name, beat) for name, beat in beats.items() if name not in stopped]
@@ -238,21 +240,27 @@ class Reporter:
         """What a child does while its main reports for it: tell the store itself of what it could not write."""
         if now >= max(self._heartbeat_at, self._retry_at):
             self._heartbeat_at = now + self._settings.heartbeat_seconds
-            beats = self._own_beats(also_without_page=False)
+            beats = self._own_beats(also_without_drops=False)
             if beats:
                 self._attempt(lambda: self._store.heartbeat_many(beats.items(), 2 * self._settings.lost_seconds))
 
-    def _own_beats(self, *, also_without_page: bool) -> dict[str, bytes]:
+    def _own_beats(self, *, also_without_drops: bool) -> dict[str, bytes]:
+        """The heartbeat and drops of a process without a page; of one that has a page the drainer tells."""
         status = self._recorder.status()
-        if not status["drops"] and not (also_without_page and status["segment"] is None):
+        if status["segment"] is not None or not (status["drops"] or also_without_drops):
             return {}
-        return dict([(self._recorder.worker_id, self._recorder.heartbeat()), spool_beat(self._recorder.worker_id, status)])
+        beats = {self._recorder.worker_id: self._recorder.heartbeat()}
+        if status["drops"]:  # counted in memory that a main shares with its children: told under one name
+            beats.update([spool_beat(f"{socket.gethostname()}:{self._family}", status)])
+        return beats
 
     def _counted_elsewhere(self, there: dict[bytes, int]) -> bool:
         name = spool.spool_id(self._drain.spool)
         if name is None:
             return not there
         try:
-            return spool.waiting(there, self._store.read_mark(name, SHARD).positions) == 0
+            mark = self._store.read_mark(name, SHARD)
         except StoreError:
             return False
+        left = spool.written(self._drain.spool)  # what was deleted meanwhile was counted before
+        return spool.waiting({segment: records for segment, records in there.items() if segment in left}, mark.positions) == 0

@@ -154,12 +154,13 @@ class Runtime:
     def _begin(self, *, parent: int = 0) -> None:
         if self._pid == os.getpid() and self.reporter.running:
             return
-        self._pid = os.getpid()
-        if parent == 0:
-            self._main = self._pid
-        _load_what_threads_need()
-        process.at_exit(self._end)
-        self.reporter.start(parent=parent)
+        with _guard:
+            self._pid = os.getpid()
+            if parent == 0:
+                self._main = self._pid
+            _load_what_threads_need()
+            process.at_exit(self._end)
+            self.reporter.start(parent=parent)
 
     def _watch(self, hook: Hook) -> None:
         for probe in hook.probes():
@@ -178,7 +179,7 @@ class Runtime:
         self._watches.clear()
 
     def _write_report(self) -> None:
-        for library, findings in self.findings().items():
+        for library, findings in self.findings().items() if self._asks else ():  # what a producer has found is not told
             about = {"pid": os.getpid(), "host": socket.gethostname(), "written": _core.clock_us(), "findings": findings}
             write_report(self.spool, library, {**about, **self._troubles()})
         if self.drain.elected:

@@ -1,0 +1,142 @@
+"""The command `queue-metrics doctor`: sees what is wrong, says what to do, changes nothing."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from queue_metrics import _core
+from queue_metrics.cli import doctor
+from queue_metrics.recording.runtime import Runtime
+from tests.recording.tools import Program, eventually, settings_for
+from tests.support.servers import RedisServer, free_port
+
+
+@pytest.fixture(autouse=True)
+def state(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    for name in [name for name in os.environ if name.startswith("QUEUE_METRICS_")]:
+        monkeypatch.delenv(name)
+    monkeypatch.setenv("QUEUE_METRICS_STATE_DIR", os.fspath(tmp_path / "state"))
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
+
+
+def examine(capsys: pytest.CaptureFixture[str], store: str, code: int) -> dict[str, Any]:
+    capsys.readouterr()
+    assert doctor.run(argparse.Namespace(store=store, namespace="test", json=True)) == code
+    found = json.loads(capsys.readouterr().out)
+    assert isinstance(found, dict)
+    assert found["ok"] is (code == 0)
+    assert doctor.run(argparse.Namespace(store=store, namespace="test", json=False)) == code
+    text = capsys.readouterr().out
+    assert found["store"]["url"] in text
+    assert all(problem["what"] in text and problem["advice"] in text for problem in found["problems"])
+    return found
+
+
+def record(runtime: Runtime, jobs: int = 10) -> None:
+    handle = runtime.recorder.series("c", "q", "t", _core.CLOCK_THREAD)
+    for number in range(jobs):
+        runtime.recorder.finished(runtime.recorder.started(handle, number, 0, _core.NO_TIME), _core.SUCCEEDED, None, 0)
+
+
+def contents(path: Path) -> dict[str, tuple[int, int]]:
+    return {str(each): (each.stat().st_size, each.stat().st_mtime_ns) for each in sorted(path.rglob("*"))}
+
+
+def test_before_anything_was_recorded_there_is_no_problem_and_nothing_is_made(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    found = examine(capsys, settings_for(tmp_path).store, 0)
+    assert found["spools"] == []
+    assert list(tmp_path.iterdir()) == []
+    assert found["not_verified"]
+
+
+def test_a_healthy_worker_is_shown_with_who_drains(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    settings = settings_for(tmp_path)
+    with Program(tmp_path, settings.store, jobs=10) as program:
+        program.ready()
+        assert program.ask("flush", "flushed")
+        eventually((settings.spool / "report-drainer.json").exists, "a report")
+        assert program.ask("flush", "flushed")
+        found = examine(capsys, settings.store, 0)
+        (spool,) = found["spools"]
+        assert spool["drainer_pid"] == program.pid
+        assert spool["waiting"] == 0
+        assert spool["agent_pid"] is None
+        assert spool["way"] in ("write", "map")
+        assert spool["last_drain"]["drain"]["duplicates"] == 0
+        assert found["store"]["schema"] == 1
+        assert program.ask("draining", "draining"), "the doctor took nothing from the drainer"
+
+
+def test_records_that_nobody_drains_are_a_problem_and_nothing_is_changed(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    settings = settings_for(tmp_path)
+    runtime = Runtime(settings)
+    record(runtime)
+    before = contents(settings.spool)
+    found = examine(capsys, settings.store, 1)
+    assert found["spools"][0]["waiting"] == _records(settings.spool)
+    assert "nobody drains it" in found["problems"][0]["what"]
+    assert "agent" in found["problems"][0]["advice"]
+    assert contents(settings.spool) == before
+    assert runtime.flush(30)
+    runtime.stop()
+    assert examine(capsys, settings.store, 0)["spools"][0]["waiting"] == 0
+
+
+def _records(spool: Path) -> int:
+    return sum((path.stat().st_size - 4096) // 64 for path in spool.glob("*.seg"))
+
+
+def test_a_store_that_is_away_is_exit_3_with_its_url_but_not_its_password(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    url = f"redis://me:hunter2@127.0.0.1:{free_port()}/0"
+    assert doctor.run(argparse.Namespace(store=url, namespace="test", json=False)) == 3
+    text = capsys.readouterr().out
+    assert "NOT REACHABLE" in text
+    assert "hunter2" not in text
+    assert "QUEUE_METRICS_STORE" in text
+
+
+def test_a_redis_store_is_shown_with_what_it_can_do(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    with RedisServer(tmp_path) as server:
+        found = examine(capsys, server.url, 0)
+        assert found["store"]["capabilities"]["name"]
+        assert found["store"]["bytes"] is not None
+
+
+def test_spools_of_other_stores_are_listed(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    other = Runtime(settings_for(tmp_path, f"sqlite:///{tmp_path}/other.db"))
+    record(other)
+    assert examine(capsys, settings_for(tmp_path).store, 0)["other_spools"] == [os.fspath(other.spool)]
+
+
+def test_a_spool_that_others_can_read_is_a_problem(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    settings = settings_for(tmp_path)
+    runtime = Runtime(settings)
+    record(runtime)
+    assert runtime.flush(30)
+    runtime.stop()
+    settings.spool.chmod(0o755)
+    assert "chmod 700" in examine(capsys, settings.store, 1)["problems"][0]["advice"]
+
+
+def test_damaged_segments_and_errors_of_hooks_are_problems(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    settings = settings_for(tmp_path)
+    runtime = Runtime(settings)
+    record(runtime)
+    (settings.spool / ("ab" * 16 + ".seg")).write_bytes(b"\x13" * 8192)
+    runtime.flush(5)
+    eventually(lambda: runtime.drain.status().get("set_aside") == 1, "it is set aside")
+    path = settings.spool / "report-drainer.json"
+    eventually(lambda: path.exists() and json.loads(path.read_text())["drain"]["set_aside"] == 1, "it is reported")
+    runtime.stop()
+    (settings.spool / "report-celery.json").write_text('{"pid": 1, "hook_errors": 3, "last_error": "boom", "findings": ["f"], "depth": {}}')
+    (settings.spool / "report-broken.json").write_text("{")
+    problems = [problem["what"] for problem in examine(capsys, settings.store, 1)["problems"]]
+    assert any("set aside" in problem for problem in problems)
+    assert any("3 errors inside the hook of celery" in problem and "boom" in problem for problem in problems)

@@ -1,0 +1,266 @@
+"""The way of records into the store, while that is there, away, mute, refusing, empty again; and what the owner is told."""
+
+from __future__ import annotations
+
+import logging
+import os
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from queue_metrics import _core
+from queue_metrics.errors import SchemaMismatch
+from queue_metrics.recording import trouble
+from queue_metrics.recording.runtime import Runtime
+from queue_metrics.storage.spools import spool_reports
+from tests.recording.tools import Program, beats, counts, eventually, settings_for
+from tests.support.servers import RedisServer
+
+
+def record(runtime: Runtime, jobs: int, task: str = "t") -> None:
+    handle = runtime.recorder.series("c", "q", task, _core.CLOCK_THREAD)
+    for number in range(jobs):
+        runtime.recorder.finished(runtime.recorder.started(handle, number, 0, _core.NO_TIME), _core.SUCCEEDED, None, 0)
+
+
+@pytest.fixture
+def warnings(caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch) -> list[logging.LogRecord]:
+    """What the owner was told, with no minute of an earlier test running."""
+    monkeypatch.setattr(trouble.warner, "_said", {})
+    caplog.set_level(logging.WARNING, "queue_metrics")
+    return caplog.records
+
+
+@pytest.fixture
+def runtime(tmp_path: Path) -> Iterator[Runtime]:
+    found = Runtime(settings_for(tmp_path))
+    yield found
+    found.stop()
+
+
+def test_what_is_recorded_is_counted_once(runtime: Runtime) -> None:
+    runtime.on_main()
+    for _ in range(3):
+        record(runtime, 100)
+        assert runtime.flush(30)
+    assert counts(runtime.settings.store)["succeeded"] == counts(runtime.settings.store)["started"] == 300
+    assert runtime.flush(30)
+    assert counts(runtime.settings.store)["started"] == 300
+
+
+def test_nothing_runs_and_nothing_is_made_before_the_process_is_told_what_it_is(runtime: Runtime, tmp_path: Path) -> None:
+    assert not runtime.reporter.running
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_many_series_go_in_batches_of_at_most_fifty(runtime: Runtime, monkeypatch: pytest.MonkeyPatch) -> None:
+    sizes: list[int] = []
+    apply_batch = runtime.store.apply_batch
+
+    def counting(shard: int, batch: _core.Batch) -> object:
+        sizes.append(len({row.series for row in batch.rows}))
+        return apply_batch(shard, batch)
+
+    monkeypatch.setattr(runtime.store, "apply_batch", counting)
+    for number in range(120):
+        record(runtime, 1, f"task {number}")
+    assert runtime.flush(30)
+    assert len(sizes) > 1
+    assert max(sizes) <= 50
+    assert counts(runtime.settings.store)["started"] == 120
+
+
+def test_a_store_that_is_away_from_the_start_gets_everything_later_and_is_warned_of_once_a_minute(
+    tmp_path: Path, warnings: list[logging.LogRecord]
+) -> None:
+    server = RedisServer(tmp_path)
+    runtime = Runtime(settings_for(tmp_path, server.url))
+    try:
+        runtime.on_main()
+        record(runtime, 50)
+        assert not runtime.flush(1.5), "there is no store"
+        eventually(lambda: runtime.reporter.status()["last_error"], "the failure is known")
+        assert len(warnings) == 1
+        text = warnings[0].getMessage()
+        assert server.url in text
+        assert "QUEUE_METRICS_STORE" in text
+        assert os.fspath(runtime.spool) in text
+        with server:
+            record(runtime, 50)
+            assert runtime.flush(30)
+            assert counts(server.url)["succeeded"] == 100
+            server.kill()
+            record(runtime, 50)
+            assert not runtime.flush(1.5)
+            server.start()
+            assert runtime.flush(30)
+            assert counts(server.url)["succeeded"] == counts(server.url)["started"] == 150
+        assert len(warnings) == 1, "the second trouble came within the minute"
+    finally:
+        runtime.stop()
+
+
+def test_a_mute_store_loses_and_doubles_nothing(tmp_path: Path) -> None:
+    with RedisServer(tmp_path) as server:
+        runtime = Runtime(settings_for(tmp_path, server.url))
+        try:
+            runtime.on_main()
+            for _ in range(3):
+                record(runtime, 100)
+                server.pause()
+                record(runtime, 100)
+                assert not runtime.flush(0.5)
+                server.resume()
+            assert runtime.flush(30)
+            assert counts(server.url)["started"] == counts(server.url)["succeeded"] == 600
+        finally:
+            runtime.stop()
+
+
+def test_a_store_that_was_emptied_is_told_again_what_is_still_kept(tmp_path: Path) -> None:
+    with RedisServer(tmp_path) as server:
+        runtime = Runtime(settings_for(tmp_path, server.url))
+        try:
+            record(runtime, 100)
+            assert runtime.flush(30)
+            server.kill()
+            server.start(empty=True)
+            record(runtime, 1)
+            assert runtime.flush(30)
+            assert counts(server.url)["succeeded"] == 101
+        finally:
+            runtime.stop()
+
+
+def test_a_store_of_a_newer_version_is_warned_of_and_gets_everything_when_it_is_mended(
+    runtime: Runtime, warnings: list[logging.LogRecord], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(*_: object) -> None:
+        raise SchemaMismatch("version 99")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(runtime.store, "apply_batch", refuse)
+        record(runtime, 10)
+        assert not runtime.flush(1.0)
+        assert [record.getMessage().count("version 99") for record in warnings] == [1]
+        assert runtime.reporter.status()["failing_seconds"] is not None
+    assert runtime.flush(30)
+    assert counts(runtime.settings.store)["succeeded"] == 10
+
+
+def test_an_error_of_our_own_is_counted_and_the_drain_begins_anew(runtime: Runtime, monkeypatch: pytest.MonkeyPatch) -> None:
+    def broken(*_: object) -> None:
+        raise ZeroDivisionError
+
+    with monkeypatch.context() as patch:
+        patch.setattr(runtime.store, "apply_batch", broken)
+        record(runtime, 10)
+        assert not runtime.flush(0.5)
+    assert runtime.flush(30)
+    assert counts(runtime.settings.store)["succeeded"] == 10
+    assert runtime.recorder.status()["hook_errors"] >= 1
+
+
+def test_an_answer_that_was_lost_is_asked_for_again_and_counts_once(runtime: Runtime, monkeypatch: pytest.MonkeyPatch) -> None:
+    from queue_metrics.errors import StoreUnavailable
+
+    apply_batch, sent = runtime.store.apply_batch, []
+
+    def lose_answers(shard: int, batch: _core.Batch) -> object:
+        answer = apply_batch(shard, batch)
+        sent.append(batch.sequence)
+        if len(sent) == 1:
+            raise StoreUnavailable("the answer was lost")
+        return answer
+
+    monkeypatch.setattr(runtime.store, "apply_batch", lose_answers)
+    record(runtime, 10)
+    assert runtime.flush(30)
+    assert sent[:2] == [1, 1]
+    assert counts(runtime.settings.store)["succeeded"] == 10
+
+
+def test_heartbeats_of_this_process_and_a_report_of_the_spool_reach_the_store(runtime: Runtime) -> None:
+    runtime.recorder.describe(_core.MAIN, "test", "c", "q")
+    runtime.on_main()
+    record(runtime, 3)
+    found = eventually(lambda: beats(runtime.settings.store).get(runtime.recorder.worker_id), "a heartbeat")
+    assert (found["pid"], found["role"], found["library"]) == (os.getpid(), "main", "test")
+    reports = eventually(lambda: spool_reports(runtime.store.read_heartbeats()), "a report")
+    assert reports[0].drops == {}
+
+
+def test_a_main_that_has_recorded_nothing_yet_is_seen(runtime: Runtime) -> None:
+    runtime.recorder.describe(_core.MAIN, "test", "c", "q")
+    runtime.on_main()
+    eventually(lambda: runtime.recorder.worker_id in beats(runtime.settings.store), "a heartbeat")
+
+
+def test_where_no_spool_can_be_made_jobs_go_on_and_the_drops_are_told_to_the_store(tmp_path: Path) -> None:
+    (tmp_path / "state").write_text("a file where the directory should be")
+    runtime = Runtime(settings_for(tmp_path))
+    try:
+        runtime.on_main()
+        record(runtime, 10)
+        reports = eventually(lambda: spool_reports(runtime.store.read_heartbeats()), "a report of the drops")
+        assert sum(reports[0].drops.values()) > 0
+        assert runtime.recorder.worker_id in beats(runtime.settings.store)
+        eventually(lambda: beats(runtime.settings.store)[runtime.recorder.worker_id]["finished"] == 10, "the jobs are seen to run")
+    finally:
+        runtime.stop()
+
+
+def test_a_damaged_segment_is_set_aside_and_the_others_are_counted(runtime: Runtime) -> None:
+    record(runtime, 10)
+    (runtime.spool / ("ab" * 16 + ".seg")).write_bytes(b"\x13" * 8192)
+    record(runtime, 10)
+    runtime.flush(30)
+    eventually(lambda: counts(runtime.settings.store)["succeeded"] == 20, "the readable ones are counted")
+    assert runtime.drain.status()["set_aside"] == 1
+    assert list((runtime.spool / "damaged").iterdir())
+    assert not list(runtime.spool.glob("abab*"))
+
+
+def test_a_process_that_only_produces_leaves_nothing_behind_when_it_ends(tmp_path: Path) -> None:
+    settings = settings_for(tmp_path)
+    with Program(tmp_path, settings.store, role="producer", jobs=25) as program:
+        program.hear("done")
+        assert program.leave() == 0, program.errors()
+    assert counts(settings.store)["arrivals"] == 25
+
+
+def test_the_exit_of_a_main_flushes_and_says_that_it_stopped(tmp_path: Path) -> None:
+    settings = settings_for(tmp_path, flush_seconds=3600)
+    with Program(tmp_path, settings.store, jobs=25, settings={"flush_seconds": 3600}) as program:
+        program.ready()
+        assert program.leave() == 0, program.errors()
+    assert counts(settings.store)["succeeded"] == 25
+    assert [beat["state"] for beat in beats(settings.store).values()] in ([], ["stopped"])
+
+
+def test_the_exit_of_a_process_does_not_wait_for_a_mute_store(tmp_path: Path) -> None:
+    with RedisServer(tmp_path) as server:
+        with Program(tmp_path, server.url, jobs=25) as program:
+            program.ready()
+            server.pause()
+            assert program.leave() == 0, "it ended while the server was stopped"
+        server.resume()
+        runtime = Runtime(settings_for(tmp_path, server.url))
+        try:
+            assert runtime.flush(30)
+            assert counts(server.url)["succeeded"] == 25
+        finally:
+            runtime.stop()
+
+
+def test_a_job_that_closes_all_descriptors_ends_nothing(tmp_path: Path) -> None:
+    settings = settings_for(tmp_path)
+    with Program(tmp_path, settings.store, jobs=25) as program:
+        program.ready()
+        assert program.ask("flush", "flushed")
+        assert program.ask("close descriptors", "closed")
+        assert program.ask("flush", "flushed")
+        eventually(lambda: program.ask("draining", "draining"), "it drains again")
+        assert program.leave() == 0
+    assert counts(settings.store)["succeeded"] == 25
