@@ -13,7 +13,7 @@ import sys
 import time
 from collections.abc import Callable, Sequence
 from datetime import datetime
-from typing import Any
+from typing import Any, TypeGuard
 
 from billiard import common as billiard_common
 from billiard.exceptions import SoftTimeLimitExceeded, TimeLimitExceeded, WorkerLostError
@@ -43,8 +43,8 @@ RULES: Sequence[Any] = (
     (Reject, _core.FAILED, 0),
     (Ignore, _core.SUCCEEDED, 0),  # the function decided to end quietly
     (SoftTimeLimitExceeded, _core.TIMED_OUT, 0),
-    (SystemExit, _core.CANCELLED, _core.PROVISIONAL | _core.ASK_TERMINATING),
-    (KeyboardInterrupt, _core.CANCELLED, _core.PROVISIONAL | _core.ASK_TERMINATING),
+    # Whatever comes out of a body while a signal takes the process down, cleaning up can fail too: main knows why.
+    (BaseException, _core.CANCELLED, _core.PROVISIONAL | _core.ASK_TERMINATING),
 )
 
 
@@ -198,14 +198,14 @@ class CeleryHook(Hook):
             if stamp is None:  # protocol 1 hands the message's headers on in one piece
                 stamp = (fields.get("headers") or {}).get(HEADER)
             eta = fields.get("eta")
-            ready_at = self._ready_at(stamp, eta) if eta is not None or type(stamp) is not int else stamp
+            ready_at = stamp if eta is None and _is_moment(stamp) else self._ready_at(stamp, eta)
             return handle, job_id, fields.get("retries") or 0, ready_at, False
 
         return probe
 
     def _ready_at(self, stamp: object, eta: object) -> int:
         """The moment, µs, from which a job could run: published and due; NO_TIME when neither is known."""
-        moments = [stamp] if type(stamp) is int and abs(stamp) < 2**62 else []
+        moments = [stamp] if _is_moment(stamp) else []
         due = self._eta_us(eta)
         if due is not None:
             moments.append(due)
@@ -360,6 +360,11 @@ class CeleryHook(Hook):
 
     def _discarded(self, task: str, delivery: dict[str, Any] | None, job_id: object, reason: int) -> None:
         self._recorder.discarded(self._handle(task, self._queue_of(delivery or {})), job_id, reason)
+
+
+def _is_moment(stamp: object) -> TypeGuard[int]:
+    """Whether a header can be µs since 1970; anybody may send anything."""
+    return type(stamp) is int and 0 <= stamp < 2**62
 
 
 def _body_succeeded() -> bool:

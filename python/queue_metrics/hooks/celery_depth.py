@@ -122,11 +122,14 @@ class RedisDepth(DepthProbe):
     def _connect(self) -> Any:
         if self._client is None:
             import redis
+            from redis.backoff import NoBackoff
+            from redis.retry import Retry
 
             parameters = redis_parameters(self._app)
             if isinstance(parameters, str):
                 raise ValueError(parameters)
-            self._client = redis.Redis(socket_timeout=_TIMEOUT, socket_connect_timeout=_TIMEOUT, **parameters)
+            again = Retry(NoBackoff(), 0)  # the next question comes soon enough
+            self._client = redis.Redis(socket_timeout=_TIMEOUT, socket_connect_timeout=_TIMEOUT, retry=again, **parameters)
         return self._client
 
 

@@ -117,7 +117,10 @@ class HueyHook(Hook):
         findings = ["huey: executions are recorded around Task.execute"] if self._installed else []
         if not self._stamps:
             kind = type(self._huey.serializer).__name__
-            findings.append(f"huey: messages of {kind} (or compressed ones) cannot be stamped; wait is known for scheduled jobs only")
+            findings.append(
+                f"huey: messages of {kind} (or compressed ones) cannot be stamped; "
+                "wait is known for scheduled jobs only, the age of the queue is not"
+            )
         if self._huey.immediate:
             findings.append("huey: immediate mode is on; tasks run in the caller and are not recorded")
         if sqlite_file(self._huey) is None:

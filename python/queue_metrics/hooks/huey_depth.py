@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import sqlite3
 import time
-from collections import deque
 from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
 from typing import Any
@@ -14,7 +13,6 @@ from urllib.parse import quote
 from queue_metrics.hooks.base import DepthProbe, QueueDepth
 
 _TIMEOUT = 2.0  # seconds to wait for a locked database
-_MAX_STEPS = 4_096  # remembered moments of growth; at one a second more than an hour
 
 _abandoned: list[sqlite3.Connection] = []
 
@@ -34,9 +32,8 @@ class SqliteDepth(DepthProbe):
     The queue of one Huey instance on SQLite.
 
     ready: rows of the task table, and scheduled ones that are due but not moved yet. scheduled: due later. reserved: unknown, Huey
-    hands a job out when a worker takes it. oldest_age: from the stamp of the oldest row. Rows without one hold no time; they are
-    followed by their id, which grows in the order of arrival: the largest id is noted about once a second, so their age is
-    known to about a second, and unknown for those that were there before the first look.
+    hands a job out when a worker takes it. oldest_age: from the stamp of the oldest row, which has the smallest id (SQLite gives
+    ids out again, but only larger ones than all that exist); unknown if it has none, 0 when nothing is ready.
     """
 
     local = True
@@ -53,10 +50,8 @@ class SqliteDepth(DepthProbe):
         self._tail = tail
         self._enqueued_at = enqueued_at
         self._client: sqlite3.Connection | None = None
-        self._steps: deque[tuple[int, float | None]] = deque(maxlen=_MAX_STEPS)
 
     def ask(self) -> Sequence[QueueDepth]:
-        self.tick()
         client, queue = self._connect(), self._huey.name
         now = self._huey_now()
         (ready,) = client.execute("select count(*) from task where queue = ?", (queue,)).fetchone()
@@ -68,13 +63,7 @@ class SqliteDepth(DepthProbe):
         return [QueueDepth(self.connection, queue, ready=ready + due, scheduled=later, oldest_age=age)]
 
     def tick(self) -> None:
-        (largest,) = self._connect().execute("select coalesce(max(id), 0) from task where queue = ?", (self._huey.name,)).fetchone()
-        while len(self._steps) > 1 and self._steps[-1][0] > largest:
-            self._steps.pop()  # SQLite gives the ids of the removed last rows again
-        if not self._steps:
-            self._steps.append((largest, None))
-        elif largest > self._steps[-1][0]:
-            self._steps.append((largest, time.time()))
+        """Messages carry their time: there is nothing to follow."""
 
     def close(self) -> None:
         client, self._client = self._client, None
@@ -88,14 +77,9 @@ class SqliteDepth(DepthProbe):
 
     def _oldest_age(self, client: sqlite3.Connection) -> float | None:
         row = client.execute(
-            "select id, substr(data, ?) from task where queue = ? order by id limit 1", (-self._tail, self._huey.name)
+            "select substr(data, ?) from task where queue = ? order by id limit 1", (-self._tail, self._huey.name)
         ).fetchone()
-        if row is None:
-            return 0.0
-        oldest, tail = row
-        since = self._enqueued_at(bytes(tail))
-        if since is None:
-            since = next((at for largest, at in self._steps if largest >= oldest), None)
+        since = None if row is None else self._enqueued_at(bytes(row[0]))
         return None if since is None else max(0.0, time.time() - since)
 
     def _huey_now(self) -> float:

@@ -1,0 +1,41 @@
+"""What both test apps share: a recorder in the test's directory, and a note of whom the hook told what this process is."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from pathlib import Path
+
+from queue_metrics import _core
+from queue_metrics.hooks.base import HookContext
+
+DIRECTORY = Path(os.environ["HOOK_TEST_DIR"])
+recorder = _core.Recorder(os.fspath(DIRECTORY / "spool"), "testhost")
+
+
+def _note(word: str) -> Callable[[], None]:
+    def note() -> None:
+        with (DIRECTORY / "said").open("a") as file:
+            file.write(f"{word} {os.getpid()}\n")
+
+    return note
+
+
+def context(connection: str | None = None) -> HookContext:
+    return HookContext(recorder, on_main=_note("main"), on_child=_note("child"), on_producer=_note("producer"), connection=connection)
+
+
+def once(name: str) -> bool:
+    """True the first time it is asked for a name in this test, in whatever process."""
+    try:
+        os.close(os.open(DIRECTORY / f"once-{name}", os.O_CREAT | os.O_EXCL))
+    except FileExistsError:
+        return False
+    return True
+
+
+def begun(name: str) -> None:
+    """One byte for each time a body began, written without the library under test."""
+    descriptor = os.open(DIRECTORY / f"begun-{name}", os.O_CREAT | os.O_APPEND | os.O_WRONLY)
+    os.write(descriptor, b".")
+    os.close(descriptor)

@@ -1,0 +1,208 @@
+"""What the Huey hook puts on the instance and into messages, and that it takes everything away again."""
+
+from __future__ import annotations
+
+import pickle
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from huey import MemoryHuey, SqliteHuey
+from huey.api import Task
+from huey.serializer import Serializer, SignedSerializer
+
+from queue_metrics import _core
+from queue_metrics.hooks.base import HookContext
+from queue_metrics.hooks.huey import TRAILER, HueyHook, enqueued_at
+from tests.hooks.journal import NO_TIME, Journal
+
+
+def nothing() -> None:
+    pass
+
+
+def context(directory: Path) -> HookContext:
+    recorder = _core.Recorder(str(directory / "spool"), "testhost")
+    return HookContext(recorder, on_main=nothing, on_child=nothing, on_producer=nothing)
+
+
+def instance(**options: Any) -> MemoryHuey:
+    huey = MemoryHuey("mail", **options)
+
+    @huey.task(retries=1)
+    def work(answer: object = 1) -> object:
+        return answer
+
+    huey.work = work
+    return huey
+
+
+@pytest.fixture
+def huey() -> MemoryHuey:
+    return instance()
+
+
+@pytest.fixture
+def hook(huey: MemoryHuey, tmp_path: Path) -> Iterator[HueyHook]:
+    hook = HueyHook(huey, context(tmp_path))
+    hook.install()
+    yield hook
+    hook.uninstall()
+
+
+def test_a_consumer_without_the_hook_reads_a_stamped_message(huey: MemoryHuey, hook: HueyHook) -> None:
+    huey.work("text")
+    data = huey.storage.enqueued_items()[0]
+    assert enqueued_at(data[-TRAILER.size :]) is not None
+    assert pickle.loads(data).args == ("text",)
+    hook.uninstall()
+    assert huey.dequeue().args == ("text",)
+
+
+def test_a_message_without_a_stamp_is_executed_and_its_wait_unknown(huey: MemoryHuey, hook: HueyHook, tmp_path: Path) -> None:
+    hook.uninstall()
+    result = huey.work()
+    hook.install()
+    huey.execute(huey.dequeue())
+    (start,) = Journal(tmp_path / "spool").of("START", result.id)
+    assert start.ready_at == NO_TIME
+
+
+@pytest.mark.parametrize("tail", [b"", b"\0", b"\x00qm\x01", b"x" * TRAILER.size, b"\x00qm\x02" + bytes(16)])
+def test_foreign_bytes_are_no_stamp(tail: bytes) -> None:
+    assert enqueued_at(tail) is None
+
+
+@pytest.mark.parametrize(
+    "options", [{"compression": True}, {"compression": True, "use_zlib": True}, {"serializer": SignedSerializer("secret")}]
+)
+def test_other_serializers_are_left_alone_and_that_is_a_finding(options: dict[str, Any], tmp_path: Path) -> None:
+    huey = instance(**options)
+    hook = HueyHook(huey, context(tmp_path))
+    hook.install()
+    result = huey.work("text")
+    task = huey.dequeue()
+    assert huey.execute(task) == "text"
+    assert Journal(tmp_path / "spool").outcomes(result.id) == ["succeeded"]
+    assert any("cannot be stamped" in finding for finding in hook.findings())
+    hook.uninstall()
+
+
+def test_a_subclass_of_the_serializer_is_left_alone(tmp_path: Path) -> None:
+    class Upside(Serializer):
+        def _serialize(self, data: object) -> bytes:
+            return bytes(reversed(super()._serialize(data)))
+
+        def _deserialize(self, data: bytes) -> object:
+            return super()._deserialize(bytes(reversed(data)))
+
+    huey = instance(serializer=Upside())
+    hook = HueyHook(huey, context(tmp_path))
+    hook.install()
+    huey.work()
+    assert huey.execute(huey.dequeue()) == 1
+    hook.uninstall()
+
+
+def test_uninstall_puts_everything_back(huey: MemoryHuey, tmp_path: Path) -> None:
+    owners = (huey, huey._registry, huey.work.task_class)
+    before = [dict(vars(owner)) for owner in owners]
+    receivers = {name: list(those) for name, those in huey._signal.receivers.items()}
+    hook = HueyHook(huey, context(tmp_path))
+    hook.install()
+    hook.install()
+    assert [dict(vars(owner)) for owner in owners] != before
+    hook.uninstall()
+    hook.uninstall()
+    assert [dict(vars(owner)) for owner in owners] == before
+    assert {name: those for name, those in huey._signal.receivers.items() if those or name in receivers} == receivers
+    assert (huey._startup, huey._shutdown) == ({}, {})
+
+
+def test_an_inherited_execute_is_put_back_as_inherited(huey: MemoryHuey, hook: HueyHook) -> None:
+    class Base(Task):
+        def execute(self) -> str:
+            return "base"
+
+    class Empty(Base):
+        pass
+
+    huey._registry.register(Empty)
+    assert isinstance(vars(Empty)["execute"], _core.Tracked)
+    assert Empty().execute() == "base"
+    hook.uninstall()
+    assert "execute" not in vars(Empty)
+
+
+def test_an_execute_that_is_no_plain_function_is_called_as_python_would(huey: MemoryHuey, hook: HueyHook, tmp_path: Path) -> None:
+    class Static(Task):
+        @staticmethod
+        def execute() -> str:
+            return "static"
+
+    class Class(Task):
+        @classmethod
+        def execute(cls) -> str:
+            return cls.__name__
+
+    for kind, answer in ((Static, "static"), (Class, "Class")):
+        huey._registry.register(kind)
+        huey.enqueue(kind(id=answer))
+        assert huey.execute(huey.dequeue()) == answer
+        assert Journal(tmp_path / "spool").outcomes(answer) == ["succeeded"]
+
+
+def test_immediate_mode_runs_in_the_caller_and_is_not_recorded(tmp_path: Path) -> None:
+    huey = instance(immediate=True)
+    hook = HueyHook(huey, context(tmp_path))
+    hook.install()
+    assert huey.work(5).get() == 5
+    assert not (tmp_path / "spool").exists()
+    assert any("immediate" in finding for finding in hook.findings())
+    hook.uninstall()
+
+
+def test_groups_and_chords_arrive_member_by_member(huey: MemoryHuey, hook: HueyHook, tmp_path: Path) -> None:
+    from huey.api import chord, group
+
+    huey.enqueue(group([huey.work.s(), huey.work.s()]))
+    assert len(Journal(tmp_path / "spool").of("ARRIVE")) == 2
+    huey.enqueue(chord([huey.work.s(), huey.work.s()], huey.work.s()))
+    assert len(Journal(tmp_path / "spool").of("ARRIVE")) == 4
+    while task := huey.dequeue():
+        huey.execute(task)
+    journal = Journal(tmp_path / "spool")
+    assert len(journal.of("ARRIVE")) == len(journal.of("START")) == len(journal.of("END")) == 5
+
+
+def test_a_storage_that_refuses_is_no_arrival(huey: MemoryHuey, hook: HueyHook, tmp_path: Path) -> None:
+    def refuse(*_: object) -> None:
+        raise OSError("full")
+
+    huey.storage.enqueue = refuse
+    with pytest.raises(OSError, match="full"):
+        huey.work()
+    assert not (tmp_path / "spool").exists()
+
+
+def test_a_subclass_of_huey_keeps_its_methods(tmp_path: Path) -> None:
+    class Own(SqliteHuey):
+        enqueued = 0
+
+        def enqueue(self, task: Any) -> Any:
+            self.enqueued += 1
+            return super().enqueue(task)
+
+    huey = Own("own", filename=str(tmp_path / "own.db"))
+
+    @huey.task()
+    def work() -> None:
+        pass
+
+    hook = HueyHook(huey, context(tmp_path))
+    hook.install()
+    work()
+    assert huey.enqueued == 1
+    assert len(Journal(tmp_path / "spool").of("ARRIVE")) == 1
+    hook.uninstall()
