@@ -324,7 +324,7 @@ class WorkerAnswer:
     elapsed_seconds: float | None
     """How long the running job has been running when last seen."""
     busy_ratio: float | None
-    """Share of its life spent executing, 0-1; None before it lived."""
+    """Share of its life spent executing, 0-1; None: it does not execute, or has just begun."""
     rss_bytes: int | None
     rss_peak_bytes: int | None
     """Resident memory, now and at its highest."""

@@ -46,6 +46,11 @@ class Application:
         self._guard = guard
         self._scrape_minutes = scrape_minutes
 
+    @property
+    def store(self) -> str:
+        """Where the numbers come from, without a password."""
+        return self._reading.store
+
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] == "lifespan":
             await self._lifespan(receive, send)

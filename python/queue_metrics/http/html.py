@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from html import escape
 from typing import Final
 
@@ -9,7 +10,9 @@ from queue_metrics.insights.wording import name as readable
 
 LONGEST_TITLE: Final = 1000
 """Characters of a name in a tooltip; the API has all of it."""
-_VOID = frozenset({"meta", "link", "use"})
+_VOID = frozenset({"meta", "link", "use", "wbr"})
+_SEPARATORS = re.compile(r"(?<=[._/:,-])(?=\w)")
+"""Where a name may be broken: behind these, and only else in the middle of a word."""
 
 
 class Html(str):
@@ -44,7 +47,10 @@ def named(text: str, **attributes: str | int | None) -> Html:
     """A name from outside: on its own for the direction of text, cut where it is endless, whole in the tooltip."""
     shown = readable(text, 160)
     title = None if shown == text and len(text) < 24 else readable(text, LONGEST_TITLE)
-    return tag("bdi", shown or "(empty)", title=title, **attributes)
+    parts = _SEPARATORS.split(shown or "(empty)")
+    breaks = (each for part in parts for each in (tag("wbr"), part))
+    next(breaks)
+    return tag("bdi", *breaks, title=title, **attributes)
 
 
 def icon(symbol: str) -> Html:

@@ -10,7 +10,7 @@ from queue_metrics.http.html import Html, icon, join, named, tag
 from queue_metrics.http.spark import bars, line, meter
 from queue_metrics.http.symbols import SYMBOLS
 from queue_metrics.http.tables import STATUS_ICONS, queue_table, task_table, worker_table
-from queue_metrics.insights.wording import count, duration, moment, per_minute, ratio
+from queue_metrics.insights.wording import ago, count, duration, moment, per_minute, ratio
 from queue_metrics.model import Overview, Snapshot, Status
 
 _WINDOWS = ((15, "15 min"), (60, "1 h"), (360, "6 h"), (1440, "24 h"), (10080, "7 d"))
@@ -116,7 +116,7 @@ def _banner(status: Status, headline: str, *lines: str | None) -> Html:
 
 
 def _stale(age: float) -> Html:
-    text = f"These are the numbers of {duration(age)} ago. Jobs go on, and what they record waits in the spool."
+    text = f"These are the numbers of {ago(age)}. Jobs go on, and what they record waits in the spool."
     return _banner(Status.CRITICAL, "The store cannot be read", tag("p", text))
 
 
@@ -155,7 +155,7 @@ def _each_tile(overview: Overview) -> Iterable[Html]:
     yield _tile(
         "Throughput",
         per_minute(overview.throughput_per_second),
-        f"{count(overview.counts.ended)} ended, {count(overview.counts.started)} started",
+        f"{count(overview.counts.ended)} ended",
         bars(
             ended, overview.history.failures, f"{count(overview.counts.ended)} executions ended, {count(overview.counts.failures)} failed"
         ),
@@ -167,7 +167,7 @@ def _each_tile(overview: Overview) -> Iterable[Html]:
     yield _tile(
         "Runtime p95",
         duration(runtime.p95),
-        f"half within {duration(runtime.p50)}, max {duration(runtime.max)}" if runtime.n else None,
+        f"p50 {duration(runtime.p50)}" if runtime.n else None,
         line(overview.history.runtime_p95_seconds, f"95th percentile of the run time, {duration(runtime.p95)} over the window"),
     )
     fleet = overview.fleet
@@ -211,7 +211,7 @@ def _footer(view: PageView) -> Html:
         if overview.error_ratio is None
         else f" Percentiles are within {ratio(overview.error_ratio)}; counts, means and maxima are exact."
     )
-    handed = "" if overview.drainer_age_seconds is None else f" Last heartbeat {duration(overview.drainer_age_seconds)} ago."
+    handed = "" if overview.drainer_age_seconds is None else f" Last heartbeat {ago(overview.drainer_age_seconds)}."
     waiting = f" {count(overview.waiting_records)} records wait in spools." if overview.waiting_records else ""
     return tag(
         "footer",

@@ -32,9 +32,9 @@ def bars(totals: Sequence[int | None], parts: Sequence[int | None], label: str) 
         elif height:
             # One job among thousands is still seen: most of a pixel at least.
             tall = max((_HEIGHT - _TOP) * height / top, 0.75)
-            drawn["open" if x == len(heights) - 1 else "bar"].append(f"M{x * _STEP + 1} {_HEIGHT}v-{tall:.4g}")
+            drawn["open" if x == len(heights) - 1 else "bar"].append(f"M{x * _STEP + 0.5} {_HEIGHT}v-{tall:.4g}")
             if mark:
-                drawn["bad"].append(f"M{x * _STEP + 1} {_HEIGHT}v-{max(tall * mark / height, 1.5):.4g}")
+                drawn["bad"].append(f"M{x * _STEP + 0.5} {_HEIGHT}v-{max(tall * mark / height, 1.5):.4g}")
     return _chart(len(heights), label, ("base", _base(heights)), *((kind, "".join(paths)) for kind, paths in drawn.items()))
 
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from queue_metrics.http.html import Html, icon, join, named, tag
 from queue_metrics.http.spark import bars, line, meter
-from queue_metrics.insights.wording import count, duration, per_minute, ratio, size
+from queue_metrics.insights.wording import ago, count, duration, per_minute, ratio, size
 from queue_metrics.model import Distribution, Health, Outcome, QueueAnswer, Share, Status, TaskAnswer, WorkerAnswer
 
 STATUS_ICONS = {Status.HEALTHY: "ok", Status.WARNING: "warning", Status.CRITICAL: "critical", Status.UNKNOWN: "unknown"}
@@ -97,12 +97,13 @@ def _worker(worker: WorkerAnswer) -> Iterable[Cell]:
     yield Cell("Now", _title(worker.task, worker.job_id or "") if worker.task else _one("–"), "name")
     yield Cell("For", _one(duration(worker.elapsed_seconds)), "number")
     busy = ratio(worker.busy_ratio)
-    yield Cell("Busy", join(tag("span", busy), meter(worker.busy_ratio, f"busy {busy} of its life")), "number meters")
+    bar = None if worker.busy_ratio is None else meter(worker.busy_ratio, f"busy {busy} of its life")
+    yield Cell("Busy", join(tag("span", busy), bar), "number meters")
     yield Cell("Memory", _two(size(worker.rss_bytes), f"peak {size(worker.rss_peak_bytes)}" if worker.rss_peak_bytes else None), "number")
     yield Cell("CPU", _one(duration(worker.cpu_seconds)), "number")
     yield Cell("Jobs", _two(count(worker.jobs), f"{count(worker.failures)} failed" if worker.failures else None), "number")
     yield Cell("Up", _one(duration(worker.uptime_seconds)), "number")
-    yield Cell("Seen", _one(f"{duration(worker.last_seen_seconds)} ago"), "number")
+    yield Cell("Seen", _one(ago(worker.last_seen_seconds)), "number")
 
 
 def _table(anchor: str, title: str, note: str, rows: Sequence[Iterable[Cell]], total: int, more: str) -> Html:
@@ -177,7 +178,7 @@ def _health(health: Health) -> Html:
 
 def _depth_note(queue: QueueAnswer) -> str | None:
     if queue.depth_reason is not None:
-        return "not known" if queue.depth_age_seconds is None else f"last asked {duration(queue.depth_age_seconds)} ago"
+        return "not known" if queue.depth_age_seconds is None else f"last asked {ago(queue.depth_age_seconds)}"
     parts = ((queue.running, "running"), (queue.reserved, "reserved"), (queue.scheduled, "scheduled"))
     return " · ".join(f"{count(number)} {word}" for number, word in parts if number) or None
 

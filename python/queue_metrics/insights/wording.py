@@ -23,13 +23,20 @@ def duration(seconds: float | None) -> str:
     if seconds < 0.9995:
         return f"{_digits(seconds * 1e3)} ms"
     if seconds < 99.5:
-        return f"{_digits(seconds)} s"
+        return f"{seconds:.0f} s" if seconds == int(seconds) else f"{_digits(seconds)} s"
     whole = round(seconds)
     if whole < _HOUR:
         return f"{whole // _MINUTE} min {whole % _MINUTE:02} s"
     if whole < _DAY:
         return f"{whole // _HOUR} h {whole % _HOUR // _MINUTE:02} min"
     return f"{whole // _DAY} d {whole % _DAY // _HOUR} h"
+
+
+def ago(seconds: float | None) -> str:
+    """12 s ago; what is younger than a second is just now."""
+    if seconds is None:
+        return UNKNOWN
+    return "just now" if seconds < 1 else f"{duration(float(int(seconds)))} ago"
 
 
 def size(number: float | None) -> str:
@@ -92,7 +99,9 @@ def _visible(letter: str) -> str:
 
 
 def _digits(number: float) -> str:
-    """Three significant digits."""
+    """Three significant digits; nothing is 0."""
+    if number == 0:
+        return "0"
     if abs(number) >= 99.95:
         return f"{number:,.0f}"
     return f"{number:.1f}" if abs(number) >= 9.995 else f"{number:.2f}"

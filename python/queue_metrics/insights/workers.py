@@ -47,12 +47,13 @@ def _worker(
     if state in _ALIVE and beat.age > stale_seconds:
         state = "lost" if beat.age > lost_seconds else "stale"
     seen = now - beat.age
-    busy, idle = _accounts(page, seen)
+    role = _ROLES.get(page["role"], "supervisor" if (page["host"], page["pid"]) in parents else "worker")
+    busy, idle = _accounts(page, seen) if role == "worker" else (0.0, 0.0)
     running = page["running"] if state in (*_ALIVE, "stale") else 0
     return WorkerAnswer(
         id=beat.worker_id,
         state=state,
-        role=_ROLES.get(page["role"], "supervisor" if (page["host"], page["pid"]) in parents else "worker"),
+        role=role,
         host=page["host"],
         pid=page["pid"],
         library=page["library"],

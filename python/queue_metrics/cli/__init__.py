@@ -1,0 +1,82 @@
+"""The command `queue-metrics`: its parser, and what becomes of errors. Each subcommand is a module that is imported when it is meant."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import sys
+from collections.abc import Mapping, Sequence
+from importlib import import_module
+from types import MappingProxyType
+from typing import Any
+
+from queue_metrics.errors import ConfigurationError, MissingDependency, QueueMetricsError, StoreError, UnsupportedTarget
+
+EXAMPLES: Mapping[str, str] = MappingProxyType(
+    {
+        "demo": "queue-metrics demo --jobs 500 --exit",
+        "serve": "queue-metrics serve --store redis://localhost",
+        "status": "queue-metrics status --minutes 15",
+        "agent": "queue-metrics agent --store redis://localhost",
+        "doctor": "queue-metrics doctor",
+    }
+)
+"""Every command with a call of it; `run(args)` of the module `cli.<name>` does it."""
+
+FINE, BAD, WRONG_USE, NO_STORE, INTERRUPTED = 0, 1, 2, 3, 130
+"""Exit codes: fine; the answer is bad; wrong use; store or server not reachable; Ctrl-C."""
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """
+    Run the command.
+
+    Args:
+        argv: its arguments; `sys.argv` by default.
+
+    Returns:
+        The exit code.
+    """
+    arguments = sys.argv[1:] if argv is None else list(argv)
+    try:
+        args = _parser(arguments).parse_args(arguments)
+        code: int = args.run(args)
+        sys.stdout.flush()
+    except SystemExit as leaving:  # argparse: help was shown, or the arguments were wrong
+        return leaving.code if isinstance(leaving.code, int) else WRONG_USE
+    except KeyboardInterrupt:
+        return INTERRUPTED
+    except BrokenPipeError:
+        # Who reads us has seen enough. Python would complain once more when it closes stdout.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return FINE
+    except QueueMetricsError as error:
+        print(f"queue-metrics: {error}", file=sys.stderr)
+        if isinstance(error, (ConfigurationError, UnsupportedTarget, MissingDependency)):
+            return WRONG_USE
+        return NO_STORE if isinstance(error, StoreError) else BAD
+    return code
+
+
+def _parser(arguments: Sequence[str]) -> argparse.ArgumentParser:
+    from queue_metrics._core import __version__
+
+    parser = argparse.ArgumentParser(
+        prog="queue-metrics",
+        description="What every background job costs, which workers live, how deep each queue is.",
+        epilog="Exit codes: 0 fine, 1 the answer is bad, 2 wrong use, 3 store or server not reachable.",
+    )
+    parser.add_argument("--version", action="version", version=f"queue-metrics {__version__}")
+    commands = parser.add_subparsers(title="commands", metavar="COMMAND", required=True)
+    meant = next((argument for argument in arguments if not argument.startswith("-")), None)
+    for name, example in EXAMPLES.items():
+        if meant in EXAMPLES and name != meant:
+            commands.add_parser(name)  # only its name is needed: no module is imported for it
+            continue
+        module: Any = import_module(f"queue_metrics.cli.{name}")
+        command = commands.add_parser(
+            name, help=module.HELP, description=f"{module.HELP[0].upper()}{module.HELP[1:]}.", epilog=f"example: {example}"
+        )
+        module.add_arguments(command)
+        command.set_defaults(run=module.run)
+    return parser

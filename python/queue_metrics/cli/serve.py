@@ -1,0 +1,69 @@
+"""`queue-metrics serve`: page, JSON and Prometheus text of a store."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+
+from queue_metrics.config import Settings, load_settings
+from queue_metrics.errors import ConfigurationError
+
+HELP = "serve the page, the JSON API and the Prometheus metrics of a store"
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add the options of serve."""
+    parser.add_argument("--store", metavar="URL", help="the store; default: as configured")
+    parser.add_argument("--host", metavar="ADDRESS", help="address to listen at (default: 127.0.0.1); others need a token")
+    parser.add_argument("--port", type=_port, metavar="P", help="port to listen at (default: 8787, or the next free one)")
+    parser.add_argument("--token", help="ask for this token; QUEUE_METRICS_TOKEN keeps it out of the list of processes")
+    parser.add_argument(
+        "--allow-host", action="append", metavar="NAME", dest="allowed_hosts", help="a name, address or network to answer to; repeatable"
+    )
+
+
+def run(args: argparse.Namespace) -> int:
+    """Serve until told to stop."""
+    from queue_metrics.http.server import bound, page_address, serve
+
+    settings = load_settings(store=args.store, host=args.host, port=args.port, token=args.token, allowed_hosts=args.allowed_hosts)
+    refuse_open_doors(settings)
+    from queue_metrics.http import asgi_app
+
+    app = asgi_app(
+        settings.store,
+        prefix=settings.prefix,
+        token=settings.token,
+        allowed_hosts=(*settings.allowed_hosts, settings.host),
+        stale_seconds=settings.stale_seconds,
+        lost_seconds=settings.lost_seconds,
+    )
+    chosen = args.port is not None or settings.port != Settings.__dataclass_fields__["port"].default
+    listener = bound(settings.host, settings.port, search=not chosen)
+    print(f"queue-metrics at {page_address(listener)}  (Ctrl-C stops)", file=sys.stderr)
+    print(f"store {app.store}\nspool {settings.spool}", file=sys.stderr, flush=True)
+    serve(app, listener)
+    return 0
+
+
+def refuse_open_doors(settings: Settings) -> None:
+    """
+    Nobody serves numbers to a network without a token.
+
+    Raises:
+        ConfigurationError: says what to do.
+    """
+    from queue_metrics.http.guard import is_loopback
+
+    if settings.token is None and not is_loopback(settings.host):
+        raise ConfigurationError(
+            f"listening at {settings.host} lets others on the network read your numbers, so a token is needed. "
+            "Either stay at --host 127.0.0.1, or make one: "
+            "export QUEUE_METRICS_TOKEN=$(python -c 'import secrets; print(secrets.token_urlsafe(32))')"
+        )
+
+
+def _port(text: str) -> int:
+    if not (text.isascii() and text.isdigit() and int(text) <= 65535):
+        raise argparse.ArgumentTypeError("must be a whole number from 0 to 65535")
+    return int(text)
