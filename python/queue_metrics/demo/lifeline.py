@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import atexit
 import json
 import os
 import signal
@@ -32,15 +33,18 @@ def hold(descriptor: int = 0) -> None:
     threading.Thread(target=wait, name="demo-lifeline", daemon=True).start()
 
 
-def instrumented(options: Options, queue: DemoQueue) -> Instrumentation:
-    """What a user writes: the one line that makes a queue's jobs count."""
+def instrumented(options: Options, queue: DemoQueue) -> None:
+    """What a user writes: the one line that makes a queue's jobs count. Says at the end of the process what it asked of the store."""
     import queue_metrics as qm
 
-    return qm.instrument(queue.app, store=options.store, state_dir=options.state, namespace=NAMESPACE, connection=CONNECTION)
+    main = os.getpid()
+    handles: list[Instrumentation] = []
 
+    def note() -> None:
+        if os.getpid() == main:
+            work = [handle.status()["work"] for handle in handles]
+            (options.root / f"{WORK_PREFIX}{main}.json").write_text(json.dumps(work))
 
-def leave(options: Options, handle: Instrumentation) -> None:
-    """Count the last records, and note what this process asked of the store, for `run`."""
-    handle.uninstall()
-    work = handle.status()["work"]
-    (options.root / f"{WORK_PREFIX}{os.getpid()}.json").write_text(json.dumps(work))
+    # Registered before anything of the package is: it speaks last, after the last records were counted.
+    atexit.register(note)
+    handles.append(qm.instrument(queue.app, store=options.store, state_dir=options.state, namespace=NAMESPACE, connection=CONNECTION))

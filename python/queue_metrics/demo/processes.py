@@ -23,13 +23,9 @@ class Group:
             directory: its working directory, and where what it prints goes, to `<name>.log`.
         """
         self.log = directory / f"{name}.log"
-        # The demo's own settings are arguments: what is configured for real queues must not reach them.
-        environment = {key: value for key, value in os.environ.items() if not key.startswith(ENVIRONMENT_PREFIX)}
-        if "PYTHONPATH" in environment:  # it may be relative to where we are
-            environment["PYTHONPATH"] = os.pathsep.join(map(os.path.abspath, environment["PYTHONPATH"].split(os.pathsep)))
         with self.log.open("ab") as log:
             self._process = subprocess.Popen(
-                command, stdin=subprocess.PIPE, stdout=log, stderr=log, cwd=directory, env=environment, start_new_session=True
+                command, stdin=subprocess.PIPE, stdout=log, stderr=log, cwd=directory, env=environment(), start_new_session=True
             )
 
     @property
@@ -63,6 +59,15 @@ class Group:
 
     def _ended(self) -> bool:
         return os.waitid(os.P_PID, self.pid, os.WEXITED | os.WNOHANG | os.WNOWAIT) is not None
+
+
+def environment() -> dict[str, str]:
+    """This process's environment, as its children in another directory need it."""
+    # Their settings are arguments: what is configured for real queues must not reach them.
+    found = {key: value for key, value in os.environ.items() if not key.startswith(ENVIRONMENT_PREFIX)}
+    if "PYTHONPATH" in found:  # it may be relative to where we are
+        found["PYTHONPATH"] = os.pathsep.join(map(os.path.abspath, found["PYTHONPATH"].split(os.pathsep)))
+    return found
 
 
 def python(module: str, directory: Path) -> Group:

@@ -8,7 +8,7 @@ import sys
 import time
 
 from queue_metrics.demo.ledger import Ledger
-from queue_metrics.demo.lifeline import hold, instrumented, leave
+from queue_metrics.demo.lifeline import hold, instrumented
 from queue_metrics.demo.options import Options
 from queue_metrics.demo.queues import DemoQueue, open_queue
 from queue_metrics.demo.work import draw
@@ -51,14 +51,13 @@ def main() -> int:
     options = Options.load(sys.argv[1])
     hold()
     queue = open_queue(options)
-    handle = instrumented(options, queue)
+    instrumented(options, queue)
     ledger, chance = Ledger(options.ledger), random.Random(options.seed)
     if options.jobs is None:
         produce_for_ever(queue, ledger, chance)
     else:
         # Enough ahead that a kill nearly always finds every worker with a job.
         produce_all(queue, ledger, chance, options.jobs, backlog=8 * options.workers)
-    leave(options, handle)
     return 0
 
 

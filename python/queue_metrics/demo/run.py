@@ -18,7 +18,7 @@ from queue_metrics.demo.killer import Killer
 from queue_metrics.demo.ledger import Ledger
 from queue_metrics.demo.lifeline import WORK_PREFIX
 from queue_metrics.demo.options import Options
-from queue_metrics.demo.processes import Group, python
+from queue_metrics.demo.processes import Group, environment, python
 from queue_metrics.demo.progress import Progress
 from queue_metrics.demo.queues import DemoQueue
 from queue_metrics.errors import StoreError
@@ -197,7 +197,7 @@ class Run:
 
     def _work_of_drainers(self) -> tuple[int, int]:
         """Requests to the store and batches it took, of every process that recorded."""
-        work = [json.loads(path.read_text()) for path in self._options.root.glob(f"{WORK_PREFIX}*.json")]
+        work = [entry for path in self._options.root.glob(f"{WORK_PREFIX}*.json") for entry in json.loads(path.read_text())]
         return sum(entry["requests"] for entry in work), sum(entry["batches"] for entry in work)
 
     def _show(self) -> None:
@@ -219,7 +219,7 @@ def _audited(directory: Path, run: dict[str, Any]) -> dict[str, Any]:
     """Have another process compare store and ledger."""
     (directory / "run.json").write_text(json.dumps(run))
     command = [sys.executable, "-m", "queue_metrics.demo.audit", str(directory)]
-    answer = subprocess.run(command, cwd=directory, capture_output=True, text=True, check=False)
+    answer = subprocess.run(command, cwd=directory, env=environment(), capture_output=True, text=True, check=False)
     if answer.returncode != 0:
         raise Failed(f"the audit ended with exit code {answer.returncode}:\n{answer.stderr.strip()}")
     report: dict[str, Any] = json.loads(answer.stdout)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import sys
 
-from queue_metrics.demo.lifeline import hold, instrumented, leave
+from queue_metrics.demo.lifeline import hold, instrumented
 from queue_metrics.demo.options import Options
 from queue_metrics.demo.queues import open_queue
 
@@ -19,11 +19,8 @@ def main() -> int:
     for name in ("huey", "huey.consumer", "celery.worker", "celery.app.trace"):
         logging.getLogger(name).setLevel(logging.CRITICAL)
     queue = open_queue(options)
-    handle = instrumented(options, queue)
-    try:
-        queue.run_worker()
-    finally:  # Celery leaves by SystemExit
-        leave(options, handle)
+    instrumented(options, queue)
+    queue.run_worker()
     return 0
 
 

@@ -1,7 +1,8 @@
 """
 A look at a spool from outside: what waits, what is reported. Takes no lock and changes nothing but its own report files.
 
-Only what docs/journal-format.md and docs/stored-values.md promise is read here: sizes of segments, and the positions of a mark.
+Only what docs/journal-format.md and docs/stored-values.md promise is read here: sizes of segments, kinds of records, and the positions
+of a mark.
 """
 
 from __future__ import annotations
@@ -15,10 +16,16 @@ from typing import Any
 
 _HEADER, _RECORD, _POSITION = 4096, 64, 24
 _SEALED = 1 << 63
+_CHUNK = 64 * 1024
+_COUNTED = frozenset((4, 5, 6, 7, 9))  # ARRIVE, START, END, DISCARD, GAUGE
 
 
 def written(spool: Path) -> dict[bytes, int]:
-    """Records in each segment, by its id."""
+    """
+    Records in each segment up to the last that counts something, by the segment's id.
+
+    What comes behind it, such as the STOP of a worker that left, moves no number and so no mark: it waits for nothing.
+    """
     segments = {}
     with suppress(OSError):
         for entry in os.scandir(spool):
@@ -31,10 +38,18 @@ def written(spool: Path) -> dict[bytes, int]:
 def _records(path: str) -> int:
     with open(path, "rb") as file:
         header = file.read(136)
-        size = os.fstat(file.fileno()).st_size
-    if int.from_bytes(header[84:88], "little") == 1:  # mapped: the file is as large as it will ever be
-        return int.from_bytes(header[128:136], "little") & ~_SEALED
-    return max(0, size - _HEADER) // _RECORD
+        records = max(0, os.fstat(file.fileno()).st_size - _HEADER) // _RECORD
+        if int.from_bytes(header[84:88], "little") == 1:  # mapped: the file is as large as it will ever be
+            records = min(records, int.from_bytes(header[128:136], "little") & ~_SEALED)
+        while records:
+            first = max(0, records - _CHUNK // _RECORD)
+            file.seek(_HEADER + first * _RECORD)
+            kinds = file.read((records - first) * _RECORD)[4::_RECORD]
+            last = next((at for at in range(len(kinds) - 1, -1, -1) if kinds[at] in _COUNTED), None)
+            if last is not None:
+                return first + last + 1
+            records = first
+    return 0
 
 
 def way(spool: Path) -> str | None:
