@@ -46,7 +46,7 @@ AGENT: Final[int]
 
 NO_TIME: Final[int]  # the smallest i64: a moment that is not known
 
-Rule: TypeAlias = tuple[type[BaseException], int, int] | tuple[type[BaseException], int, int, str, object]  # typing only; see Tracked
+_Rule: TypeAlias = tuple[type[BaseException], int, int] | tuple[type[BaseException], int, int, str, object]  # see Tracked
 
 def hash64(data: bytes) -> int:
     """BLAKE2b with 8 bytes of digest, as a number. About 200 ns."""
@@ -167,7 +167,7 @@ class Tracked:
         recorder: Recorder,
         inner: Callable[..., Any],
         probe: Callable[..., tuple[int, object, int, int, bool] | None],
-        rules: Sequence[Rule],
+        rules: Sequence[_Rule],
         *,
         terminating: Callable[[], bool] | None = None,
         pass_self: bool = False,

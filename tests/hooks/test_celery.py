@@ -258,16 +258,18 @@ def test_other_ways_to_instrument_record_the_same(redis: RedisServer, tmp_path: 
 
 def test_a_new_child_for_each_job_and_a_cold_stop(redis: RedisServer, tmp_path: Path) -> None:
     """max_tasks_per_child=1 with Sentry and late acknowledgement; SIGQUIT ends the running job as a provisional cancellation."""
-    jobs = [f"one-{number}" for number in range(3)]
-    words = ("-P", "prefork", "-c", "1", "--max-tasks-per-child", "1", "-Q", "one")
+    jobs = [f"one-{number}" for number in range(4)]
+    words = ("-P", "prefork", "-c", "3", "--max-tasks-per-child", "1", "-Q", "one")
     with worker(tmp_path, *APP, *words, HOOK_TEST_BROKER=redis.url, HOOK_TEST_WITH="late,sentry_before") as running:
         ready(running)
         running.run(SEND, json.dumps([*(send("ok", job, queue="one") for job in jobs), send("long", queue="one")]))
         ended(running, *jobs)
         eventually((tmp_path / "begun-long").exists, about=running.log)
-        running.stop(signal.SIGQUIT)
+        running.process.send_signal(signal.SIGQUIT)
+        gone = running.process.poll
+        eventually(lambda: "open" not in Journal(running.spool).outcomes("long") or gone() is not None, about=running.log)
     journal = Journal(running.spool)
-    assert [journal.outcomes(job) for job in jobs] == [["succeeded"]] * 3
-    assert len({journal.of("START", job)[0].worker for job in jobs}) == 3
+    assert [journal.outcomes(job) for job in jobs] == [["succeeded"]] * 4
+    assert len({journal.of("START", job)[0].worker for job in jobs}) == 4
     assert journal.outcomes("long") in (["cancelled?"], ["open"])
     assert len(journal.of("STOP")) >= 3

@@ -42,7 +42,8 @@ class Track:
     ) -> None:
         """
         Args:
-            context: asked at each execution for where to record; None records nothing.
+            context: asked at each execution for where to record; None records nothing. Whoever gives it knows what this process
+                is: any code may be tracked in a main, a child, or a process of its own.
             task: name of the task; None: the qualified name of the decorated function.
             job_id: id of the job, of any type; None: a new random one for each execution.
         """
@@ -113,11 +114,6 @@ class Track:
         if context is None:
             return None
         try:
-            if context.known_pid != os.getpid():
-                # Forked from a process that tracked before: a child of it. Else whoever runs this code is its own main.
-                announce = context.on_child if context.known_pid else context.on_main
-                context.known_pid = os.getpid()
-                announce()
             recorder = context.recorder
             handle = recorder.series(self._connection or context.connection or "custom", self._queue, task, clock)
             job_id = os.urandom(16).hex() if self._job_id is None else self._job_id
