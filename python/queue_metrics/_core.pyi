@@ -177,8 +177,8 @@ class Tracked:
             inner: called with exactly the arguments of the call.
             probe: asked before each call, without arguments (with the first argument if `pass_self`): (handle, job id, attempt,
                 ready_at µs, an ordinary exception means a retry follows); None: this call is no execution. An Exception it raises
-                counts as hook error and the call goes untracked; any exception a rule names, or that is no Exception, is an interruption of the
-                job: it is recorded as the end of an execution that began and passed on.
+                counts as hook error and the call goes untracked; one that a rule without ASK_TERMINATING names, or that is no
+                Exception, is an interruption of the job: recorded as the end of an execution that began, and passed on.
             rules: (exception class, outcome, flags), or with two more, (.., name of an attribute of the exception, value that it
                 must equal); the first that matches the exception decides. Else: with retries left RETRIED and RETRY_FOLLOWS,
                 else FAILED. An attribute that is missing or cannot be compared does not match.
@@ -195,7 +195,7 @@ class Track:
     """A context manager that records its body as one execution; `with Track(recorder, handle, job_id, attempt, ready_at, rules):`."""
 
     def __new__(
-        cls, recorder: Recorder, handle: int, job_id: object, attempt: int, ready_at: int, rules: Sequence[tuple[type[BaseException], int, int]]
+        cls, recorder: Recorder, handle: int, job_id: object, attempt: int, ready_at: int, rules: Sequence[_Rule]
     ) -> Track: ...
     def __enter__(self) -> Track: ...
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, traceback: object) -> bool: ...
