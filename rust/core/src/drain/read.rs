@@ -134,11 +134,13 @@ impl Drainer {
             Record::Start(start) => {
                 if self.executions.open.contains_key(&start.key) || self.ended.contains(&start.key) {
                     self.counts.duplicates += 1;
+                    self.no_longer_ahead(start.key);
                     return Taken::Yes;
                 }
                 let (task, undefined) = self.task(start.task);
                 let taken = fold.start(&task, start);
                 if taken {
+                    self.no_longer_ahead(start.key);
                     self.counts.undefined += undefined;
                     self.executions.open.insert(start.key, Execution::new(start, task, *id));
                     if *worker != start.worker {
@@ -173,6 +175,12 @@ impl Drainer {
             }
         };
         if taken { Taken::Yes } else { Taken::Full }
+    }
+
+    fn no_longer_ahead(&mut self, key: u64) {
+        if let Some(ahead) = &mut self.ahead {
+            ahead.remove(&key);
+        }
     }
 
     fn take_end(&mut self, id: &SegmentId, slot: u64, end: &End, fold: &mut Fold) -> Taken {
@@ -211,6 +219,7 @@ impl Drainer {
             }
             Record::Stop(stop) => self.workers.stop(stop.worker),
             Record::Hint(hint) if Outcome::from_number(hint.outcome).is_some() => self.executions.hint(hint, *id),
+            Record::Discard(discard) if Cell::knows(discard.reason) => {}
             Record::Hint(_) | Record::Discard(_) => self.counts.unknown += 1,
             Record::Start(_) | Record::End(_) | Record::Arrive(_) | Record::Gauge(_) | Record::Pad => {}
         }

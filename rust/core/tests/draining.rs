@@ -1,0 +1,358 @@
+//! Whatever is written, read, sent, lost, sent again or taken back, in any order: the store holds what the plain way counts.
+
+mod support;
+
+use std::sync::Arc;
+
+use proptest::prelude::*;
+use queue_metrics_core::drain::{Drainer, Options, Positions};
+use queue_metrics_core::fold::Batch;
+use queue_metrics_core::journal::format::{
+    Arrive, Checksum, Discard, End, Gauge, HEADER_SIZE, NO_CHANGE, NO_PEAK, NO_TIME, NO_VALUE, PROVISIONAL, Record, Start, Stop,
+    encode,
+};
+use queue_metrics_core::names::{self, NAME, QUEUE, TASK};
+use support::reference::Reference;
+use support::spool::{Scratch, Writers, header};
+use support::store::Store;
+
+const TASKS: [[&str; 3]; 4] = [["c", "q", "one"], ["c", "q", "two"], ["c", "r", "one"], ["d", "q", "a task with a name that needs three records"]];
+const EXCEPTIONS: [&str; 2] = ["ValueError", "an.exception.with.a.name.that.needs.more.than.one.record.Error"];
+const WRITERS: usize = 3;
+
+/// One of the things that may happen next; numbers choose among what there is.
+#[derive(Clone, Copy, Debug)]
+enum Step {
+    Start(u8, u8, u8),
+    End(u8, u8, u8),
+    EndAgain(u8, u8),
+    Provisional(u8, u8),
+    Arrive(u8, u8),
+    Discard(u8, u8),
+    Gauge(u8, u8),
+    Stop(u8),
+    Rotate(u8),
+    Poll,
+    Send(u8, Fate),
+    TakeOver,
+    GoBack(u8),
+    Tidy,
+}
+
+/// What becomes of a batch.
+#[derive(Clone, Copy, Debug)]
+enum Fate {
+    Committed,
+    AnswerLost,
+    NeverSent,
+    SentAgain,
+}
+
+fn any_step() -> impl Strategy<Value = Step> {
+    let fate = prop_oneof![3 => Just(Fate::Committed), 1 => Just(Fate::AnswerLost), 1 => Just(Fate::NeverSent), 1 => Just(Fate::SentAgain)];
+    let byte = any::<u8>;
+    prop_oneof![
+        8 => (byte(), byte(), byte()).prop_map(|(a, b, c)| Step::Start(a, b, c)),
+        8 => (byte(), byte(), byte()).prop_map(|(a, b, c)| Step::End(a, b, c)),
+        2 => (byte(), byte()).prop_map(|(a, b)| Step::EndAgain(a, b)),
+        1 => (byte(), byte()).prop_map(|(a, b)| Step::Provisional(a, b)),
+        1 => (byte(), byte()).prop_map(|(a, b)| Step::Arrive(a, b)),
+        1 => (byte(), byte()).prop_map(|(a, b)| Step::Discard(a, b)),
+        1 => (byte(), byte()).prop_map(|(a, b)| Step::Gauge(a, b)),
+        1 => byte().prop_map(Step::Stop),
+        2 => byte().prop_map(Step::Rotate),
+        4 => Just(Step::Poll),
+        5 => (byte(), fate).prop_map(|(max, fate)| Step::Send(max, fate)),
+        1 => Just(Step::TakeOver),
+        1 => byte().prop_map(Step::GoBack),
+        2 => Just(Step::Tidy),
+    ]
+}
+
+struct World {
+    scratch: Scratch,
+    writers: Writers,
+    reference: Reference,
+    drainer: Drainer,
+    store: Store,
+    /// States that the store may go back to.
+    older: Vec<Store>,
+    goes_back: bool,
+    now: i64,
+    running: Vec<(Start, usize)>,
+    ended: Vec<(End, Option<&'static str>)>,
+    keys: u64,
+}
+
+impl World {
+    fn new(goes_back: bool) -> World {
+        let scratch = Scratch::new();
+        World {
+            writers: Writers::new(scratch.path()),
+            drainer: drainer(&scratch),
+            scratch,
+            reference: Reference::default(),
+            store: Store::default(),
+            older: vec![Store::default()],
+            goes_back,
+            now: 1_700_000_000_000_000,
+            running: Vec::new(),
+            ended: Vec::new(),
+            keys: 0,
+        }
+    }
+
+    fn write(&mut self, writer: u8, record: &Record, task: usize, exception: Option<&str>) {
+        let task = names::label_list(TASK, &TASKS[task]);
+        let exception = exception.map(|kind| names::label_list(NAME, &[kind]));
+        let needs: Vec<&[u8]> = [Some(&task), exception.as_ref()].into_iter().flatten().map(Vec::as_slice).collect();
+        self.writers.write(usize::from(writer) % WRITERS, record, &needs);
+    }
+
+    fn step(&mut self, step: Step) {
+        self.now += 7_654_321;
+        let at = self.now;
+        match step {
+            Step::Start(writer, task, wait) => {
+                self.keys += 1;
+                let task = usize::from(task) % TASKS.len();
+                let ready_at = if wait == 0 { NO_TIME } else { at + 1_000_000 - (1 << (wait % 36)) };
+                let id = names::series_id(TASK, &TASKS[task]);
+                let start = Start { attempt: 0, at, key: self.keys, task: id, job: 1, ready_at, worker: u64::from(writer) };
+                self.write(writer, &Record::Start(start), task, None);
+                self.reference.start(&TASKS[task], &start);
+                self.running.push((start, task));
+            }
+            Step::End(writer, which, what) if !self.running.is_empty() => {
+                let (start, task) = self.running.swap_remove(usize::from(which) % self.running.len());
+                let exception = (what % 3 == 0).then(|| EXCEPTIONS[usize::from(what) / 3 % 2]);
+                let end = self.end(&start, what, exception);
+                self.write(writer, &Record::End(end), task, exception);
+                self.reference.end(&TASKS[task], exception, &end);
+                self.ended.push((end, exception));
+            }
+            Step::EndAgain(writer, which) if !self.ended.is_empty() => {
+                let (end, exception) = self.ended[usize::from(which) % self.ended.len()];
+                self.write(writer, &Record::End(end), 0, exception);
+            }
+            Step::Provisional(writer, which) if !self.running.is_empty() => {
+                let (start, task) = self.running[usize::from(which) % self.running.len()];
+                let end = End { flags: PROVISIONAL, ..self.end(&start, 2, None) };
+                self.write(writer, &Record::End(end), task, None);
+            }
+            Step::Arrive(writer, task) => {
+                let task = usize::from(task) % TASKS.len();
+                let arrive = Arrive { attempt: 0, at, task: names::series_id(TASK, &TASKS[task]), job: 1, ready_at: at };
+                self.write(writer, &Record::Arrive(arrive), task, None);
+                self.reference.arrive(&TASKS[task], &arrive);
+            }
+            Step::Discard(writer, what) => {
+                let task = usize::from(what) % TASKS.len();
+                let reason = [1, 2, 3, 4, 5, 16][usize::from(what) % 6];
+                let discard = Discard { reason, at, task: names::series_id(TASK, &TASKS[task]), job: 1 };
+                self.write(writer, &Record::Discard(discard), task, None);
+                self.reference.discard(&TASKS[task], &discard);
+            }
+            Step::Gauge(writer, what) => {
+                let queue = [TASKS[usize::from(what) % 4][0], TASKS[usize::from(what) % 4][1]];
+                let number = u64::from(what);
+                let known = |bit: u8| (what >> bit & 1 == 1).then_some(number);
+                let gauge = Gauge {
+                    at,
+                    queue: names::series_id(QUEUE, &queue),
+                    ready: Some(number),
+                    reserved: known(2),
+                    scheduled: known(3),
+                    running: known(4),
+                    age: known(5),
+                };
+                self.writers.write(usize::from(writer) % WRITERS, &Record::Gauge(gauge), &[&names::label_list(QUEUE, &queue)]);
+                self.reference.gauge(&queue, &gauge);
+            }
+            Step::Stop(writer) => self.write(writer, &Record::Stop(Stop { at, worker: 1 }), 0, None),
+            Step::Rotate(writer) => self.writers.rotate(usize::from(writer) % WRITERS),
+            Step::Poll => {
+                self.drainer.poll().unwrap();
+            }
+            Step::Send(max, fate) => {
+                if let Some(batch) = self.drainer.next_batch(1 + usize::from(max) % 8).unwrap() {
+                    self.send(&batch, fate);
+                }
+            }
+            Step::TakeOver => {
+                self.drainer = drainer(&self.scratch);
+                self.restore();
+            }
+            Step::GoBack(which) if self.goes_back => {
+                self.store = self.older[usize::from(which) % self.older.len()].clone();
+            }
+            Step::Tidy if !self.goes_back => {
+                self.drainer.tidy(i64::MAX).unwrap();
+            }
+            Step::End(..) | Step::EndAgain(..) | Step::Provisional(..) | Step::GoBack(_) | Step::Tidy => {}
+        }
+    }
+
+    fn end(&self, start: &Start, what: u8, exception: Option<&str>) -> End {
+        let number = u64::from(what);
+        let unknown = what % 11 == 10;
+        End {
+            outcome: 1 + u16::from(what) % 6,
+            flags: what >> 7,
+            at: self.now,
+            key: start.key,
+            runtime: if unknown { NO_VALUE } else { number * number * 1_234_567 + number },
+            cpu: if unknown { NO_VALUE } else { number * 500 },
+            rss_peak: if unknown { NO_PEAK } else { u32::from(what) << 10 },
+            rss_change: if unknown { NO_CHANGE } else { i32::from(what) - 100 },
+            exception: exception.map_or(0, |kind| names::series_id(NAME, &[kind])),
+            worker: start.worker,
+        }
+    }
+
+    fn send(&mut self, batch: &Arc<Batch>, fate: Fate) {
+        assert!(batch.rows.iter().map(|row| row.series).collect::<std::collections::HashSet<_>>().len() <= 50);
+        match fate {
+            Fate::NeverSent => {
+                let again = self.drainer.next_batch(50).unwrap();
+                assert_eq!(again.as_ref(), Some(batch), "the same batch until it is committed");
+            }
+            Fate::SentAgain => {
+                self.store.apply(batch);
+                if self.store.apply(batch) {
+                    panic!("a batch was applied twice");
+                }
+                self.answered(batch);
+            }
+            Fate::AnswerLost => {
+                self.store.apply(batch);
+                self.restore();
+            }
+            Fate::Committed => {
+                self.store.apply(batch);
+                self.answered(batch);
+            }
+        }
+    }
+
+    fn answered(&mut self, batch: &Batch) {
+        if (self.store.sequence, &self.store.positions) == (batch.sequence, &batch.positions) {
+            self.drainer.committed();
+            self.older.push(self.store.clone());
+        } else {
+            self.restore();
+        }
+    }
+
+    fn restore(&mut self) {
+        self.drainer.restore(self.store.sequence, &self.store.positions).unwrap();
+    }
+
+    fn finish(mut self) -> Result<(), TestCaseError> {
+        self.restore();
+        self.drainer.poll().unwrap();
+        while let Some(batch) = self.drainer.next_batch(50).unwrap() {
+            prop_assert!(self.store.apply(&batch));
+            self.drainer.committed();
+        }
+        self.reference.compare(&self.store).map_err(TestCaseError::fail)?;
+        let status = self.drainer.status().unwrap();
+        prop_assert_eq!(status.waiting, 0);
+        prop_assert_eq!(status.open, self.running.len(), "open executions");
+        prop_assert_eq!((status.damaged, status.unknown, status.undefined, status.lost_to_rollback), (0, 0, 0, 0));
+        Ok(())
+    }
+}
+
+fn drainer(scratch: &Scratch) -> Drainer {
+    Drainer::new(scratch.path(), Options { window: 0, ..Options::default() }).unwrap()
+}
+
+/// 300 worlds in a second or two; `QM_TEST_SCALE` multiplies.
+fn cases(few: u32) -> ProptestConfig {
+    let scale = std::env::var("QM_TEST_SCALE").ok().and_then(|scale| scale.parse().ok()).unwrap_or(1.0_f64);
+    ProptestConfig { cases: (f64::from(few) * scale) as u32, max_shrink_iters: 5_000, failure_persistence: None, ..ProptestConfig::default() }
+}
+
+proptest! {
+    #![proptest_config(cases(300))]
+
+    #[test]
+    fn the_store_holds_what_the_plain_way_counts(goes_back: bool, steps in prop::collection::vec(any_step(), 0..120)) {
+        let mut world = World::new(goes_back);
+        for step in steps {
+            world.step(step);
+        }
+        world.finish()?;
+    }
+}
+
+proptest! {
+    #![proptest_config(cases(200))]
+
+    #[test]
+    fn any_segment_is_drained_without_failing(
+        slots in prop::collection::vec((0_u8..12, any::<[u8; 56]>(), any::<bool>()), 0..40),
+        tail in prop::collection::vec(any::<u8>(), 0..70),
+        other in prop::collection::vec(any::<u8>(), 0..5_000),
+        position: u64,
+    ) {
+        let scratch = Scratch::new();
+        for segment in [[1; 16], [2; 16]] {
+            let mut bytes = header(segment, 0);
+            for (kind, body, valid) in &slots {
+                let mut slot = encode(&Record::Pad, Checksum::new(&segment));
+                slot[4] = *kind;
+                slot[8..].copy_from_slice(body);
+                // Few distinct keys, outcomes and reasons, so that records meet.
+                (slot[6], slot[7], slot[9..16].fill(0), slot[17..24].fill(0)).0 = body[0] % 8;
+                if *valid {
+                    let salted = [segment.as_slice(), &slot[4..]].concat();
+                    slot[..4].copy_from_slice(&crc32c::crc32c(&salted).to_le_bytes());
+                }
+                bytes.extend(slot);
+            }
+            bytes.extend(&tail);
+            std::fs::write(scratch.path().join(format!("{:032x}.seg", u128::from_be_bytes(segment))), bytes).unwrap();
+        }
+        std::fs::write(scratch.path().join(format!("{:032x}.seg", 3)), &other).unwrap();
+        std::fs::write(scratch.path().join(format!("{:016x}.wrk", 3)), &other).unwrap();
+        std::fs::write(scratch.path().join("ledger"), &other).unwrap();
+        let mut drainer = drainer(&scratch);
+        let beyond = Positions { segments: [([1; 16], position), ([9; 16], 7)].into(), ..Positions::default() };
+        for mark in [Positions::default(), beyond] {
+            drainer.restore(1, &mark.encode()).unwrap();
+            drainer.poll().unwrap();
+            let mut batches = 0;
+            while let Some(batch) = drainer.next_batch(3).unwrap() {
+                drainer.committed();
+                prop_assert!(batch.records > 0 || batches < 2);
+                batches += 1;
+            }
+            drainer.heartbeats(0).unwrap();
+            drainer.verdicts(i64::MAX, |_, _| true).unwrap();
+            let status = drainer.status().unwrap();
+            prop_assert_eq!((status.waiting, status.set_aside, status.damaged_pages), (0, 1, 1));
+        }
+        drainer.tidy(i64::MAX).unwrap();
+    }
+}
+
+#[test]
+fn a_file_that_gets_shorter_does_no_harm() {
+    let scratch = Scratch::new();
+    let path = scratch.path().join(format!("{:032x}.seg", 1));
+    let id = 1_u128.to_be_bytes();
+    let mut bytes = header(id, 0);
+    for worker in 0..100 {
+        bytes.extend(encode(&Record::Stop(Stop { at: 0, worker }), Checksum::new(&id)));
+    }
+    std::fs::write(&path, &bytes).unwrap();
+    let mut drainer = drainer(&scratch);
+    assert_eq!(drainer.poll().unwrap(), 100);
+    std::fs::write(&path, &bytes[..HEADER_SIZE + 64 * 10]).unwrap();
+    drainer.next_batch(50).unwrap();
+    assert_eq!(drainer.poll().unwrap(), 0);
+    drainer.committed();
+    assert_eq!(drainer.status().unwrap().damaged, 0);
+}
