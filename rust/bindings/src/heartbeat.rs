@@ -13,7 +13,8 @@ const ROLES: [&str; 4] = ["main", "child", "producer", "agent"];
 #[pyfunction]
 pub fn decode_heartbeat<'py>(py: Python<'py>, data: &[u8]) -> PyResult<Bound<'py, PyDict>> {
     let heartbeat = Heartbeat::decode(data).map_err(raised)?;
-    let word = |words: &[&'static str], index: u8| usize::from(index).checked_sub(1).and_then(|at| words.get(at).copied());
+    let word =
+        |words: &[&'static str], index: u8| usize::from(index).checked_sub(1).and_then(|at| words.get(at).copied());
     let known = |number: u64| (number != 0).then_some(number);
     let fields = PyDict::new(py);
     fields.set_item("version", 1)?;

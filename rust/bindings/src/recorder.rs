@@ -168,7 +168,8 @@ impl Recorder {
         age: Option<&Bound<'_, PyAny>>,
     ) {
         guarded(&self.0, (), || {
-            let value = |object: &Bound<'_, PyAny>| self.known(integer(object).and_then(|number| u64::try_from(number).ok()));
+            let value =
+                |object: &Bound<'_, PyAny>| self.known(integer(object).and_then(|number| u64::try_from(number).ok()));
             let values = [ready, reserved, scheduled, running, age].map(|object| object.and_then(value));
             self.0.gauge(&text(connection), &text(queue), values);
         });
@@ -186,7 +187,8 @@ impl Recorder {
         rss_peak: u32,
         rss_change: i32,
     ) -> bool {
-        let end = End { outcome, flags: 0, at, key, runtime, cpu, rss_peak, rss_change, exception: exception_id, worker: 0 };
+        let end =
+            End { outcome, flags: 0, at, key, runtime, cpu, rss_peak, rss_change, exception: exception_id, worker: 0 };
         guarded(&self.0, false, || self.0.verdict(&end, None))
     }
 

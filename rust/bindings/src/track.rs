@@ -37,7 +37,15 @@ impl Track {
         rules: &Bound<'_, PySequence>,
     ) -> PyResult<Track> {
         let (attempt, ready_at) = (self::attempt(attempt), integer(ready_at).unwrap_or(NO_TIME));
-        Ok(Track { recorder, handle, job_id, attempt, ready_at, rules: Rules::new(rules)?, slot: AtomicI64::new(NO_SLOT) })
+        Ok(Track {
+            recorder,
+            handle,
+            job_id,
+            attempt,
+            ready_at,
+            rules: Rules::new(rules)?,
+            slot: AtomicI64::new(NO_SLOT),
+        })
     }
 
     fn __enter__(slf: Bound<'_, Self>) -> PyResult<Bound<'_, Self>> {

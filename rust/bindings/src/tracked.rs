@@ -74,10 +74,7 @@ impl Tracked {
                 return self.inner.call(py, args, kwargs);
             }
         };
-        let slot = match self.start(&probed) {
-            Ok(slot) => slot,
-            Err(error) => return Err(error),
-        };
+        let slot = self.start(&probed)?;
         let result = self.inner.call(py, args, kwargs);
         match &result {
             Ok(_) => self.finish(slot, Outcome::Succeeded, None, 0),
@@ -119,8 +116,13 @@ impl Tracked {
         if answer.is_none() {
             return Ok(None);
         }
-        let (handle, job_id, number, ready_at, retries_left): (i64, Bound<'py, PyAny>, Bound<'py, PyAny>, Bound<'py, PyAny>, bool) =
-            answer.extract()?;
+        let (handle, job_id, number, ready_at, retries_left): (
+            i64,
+            Bound<'py, PyAny>,
+            Bound<'py, PyAny>,
+            Bound<'py, PyAny>,
+            bool,
+        ) = answer.extract()?;
         let (attempt, ready_at) = (attempt(&number), integer(&ready_at).unwrap_or(NO_TIME));
         Ok(Some(Probed { handle, job_id, attempt, ready_at, retries_left }))
     }

@@ -43,12 +43,7 @@ pub fn job_hash(text: &str) -> u64 {
 /// With more than 255 labels; every caller has a fixed number.
 pub fn label_list(kind: u8, labels: &[&str]) -> Vec<u8> {
     let count = u8::try_from(labels.len()).expect("a series has at most seven labels");
-    let mut list = Vec::with_capacity(
-        2 + labels
-            .iter()
-            .map(|label| 4 + label.len().min(LABEL_LIMIT))
-            .sum::<usize>(),
-    );
+    let mut list = Vec::with_capacity(2 + labels.iter().map(|label| 4 + label.len().min(LABEL_LIMIT)).sum::<usize>());
     list.push(kind);
     list.push(count);
     for label in labels {
@@ -66,20 +61,14 @@ pub fn series_id(kind: u8, labels: &[&str]) -> u64 {
 
 /// The kind and labels in canonical bytes. Takes only what [`label_list`] can make.
 pub fn parse_label_list(data: &[u8]) -> Result<(u8, Vec<&str>)> {
-    let broken = |at: usize| Error::Decode {
-        what: "a label list",
-        at,
-    };
+    let broken = |at: usize| Error::Decode { what: "a label list", at };
     let [kind, count, ..] = *data else {
         return Err(broken(0));
     };
     let mut labels = Vec::with_capacity(usize::from(count));
     let mut at = 2;
     for _ in 0..count {
-        let length: [u8; 4] = data
-            .get(at..at + 4)
-            .and_then(|bytes| bytes.try_into().ok())
-            .ok_or(broken(at))?;
+        let length: [u8; 4] = data.get(at..at + 4).and_then(|bytes| bytes.try_into().ok()).ok_or(broken(at))?;
         let length = u32::from_le_bytes(length) as usize;
         if length > LABEL_LIMIT {
             return Err(broken(at));
@@ -93,11 +82,7 @@ pub fn parse_label_list(data: &[u8]) -> Result<(u8, Vec<&str>)> {
         labels.push(text);
         at += length;
     }
-    if at == data.len() {
-        Ok((kind, labels))
-    } else {
-        Err(broken(at))
-    }
+    if at == data.len() { Ok((kind, labels)) } else { Err(broken(at)) }
 }
 
 /// The beginning of a text in at most `limit` bytes, cut at a character.
@@ -107,11 +92,7 @@ pub fn cut(text: &str, limit: usize) -> &str {
 
 /// A label as it is stored: without NUL, and cut so that it is not longer than the limit with its hash behind it.
 fn storable(label: &str) -> Cow<'_, str> {
-    let label = if label.contains('\0') {
-        Cow::Owned(label.replace('\0', "\u{fffd}"))
-    } else {
-        Cow::Borrowed(label)
-    };
+    let label = if label.contains('\0') { Cow::Owned(label.replace('\0', "\u{fffd}")) } else { Cow::Borrowed(label) };
     if label.len() <= LABEL_LIMIT {
         return label;
     }
@@ -127,14 +108,8 @@ mod tests {
 
     #[test]
     fn ids_are_those_of_the_specification() {
-        assert_eq!(
-            series_id(TASK, &["broker", "default", "app.send"]),
-            0x577b_b8ec_4411_9cc2
-        );
-        assert_eq!(
-            series_id(QUEUE, &["broker", "default"]),
-            0x8c42_ff0e_cdcc_35a3
-        );
+        assert_eq!(series_id(TASK, &["broker", "default", "app.send"]), 0x577b_b8ec_4411_9cc2);
+        assert_eq!(series_id(QUEUE, &["broker", "default"]), 0x8c42_ff0e_cdcc_35a3);
         assert_eq!(series_id(NAME, &["ValueError"]), 0xf2be_d9f1_da99_832a);
         assert_eq!(job_hash("job-1"), 0x6bb5_0753_a636_e601);
     }
@@ -151,14 +126,8 @@ mod tests {
 
     #[test]
     fn labels_without_a_separator_are_never_confused() {
-        assert_ne!(
-            series_id(QUEUE, &["ab", "c"]),
-            series_id(QUEUE, &["a", "bc"])
-        );
-        assert_eq!(
-            parse_label_list(&label_list(NAME, &["a\0b"])).unwrap(),
-            (NAME, vec!["a\u{fffd}b"])
-        );
+        assert_ne!(series_id(QUEUE, &["ab", "c"]), series_id(QUEUE, &["a", "bc"]));
+        assert_eq!(parse_label_list(&label_list(NAME, &["a\0b"])).unwrap(), (NAME, vec!["a\u{fffd}b"]));
     }
 
     proptest! {

@@ -111,5 +111,11 @@ fn raise(file: File) -> (File, bool) {
 fn stat(fd: RawFd) -> io::Result<libc::stat> {
     let mut answer = std::mem::MaybeUninit::<libc::stat>::uninit();
     // SAFETY: the kernel fills the structure when it answers 0.
-    unsafe { if libc::fstat(fd, answer.as_mut_ptr()) == 0 { Ok(answer.assume_init()) } else { Err(io::Error::last_os_error()) } }
+    unsafe {
+        if libc::fstat(fd, answer.as_mut_ptr()) == 0 {
+            Ok(answer.assume_init())
+        } else {
+            Err(io::Error::last_os_error())
+        }
+    }
 }

@@ -22,13 +22,16 @@ pub enum Dropped {
 
 impl Dropped {
     /// Names of the reasons, by number.
-    pub const NAMES: [&'static str; 6] = ["disk_full", "spool_full", "not_writable", "io_error", "overflow", "too_many_names"];
+    pub const NAMES: [&'static str; 6] =
+        ["disk_full", "spool_full", "not_writable", "io_error", "overflow", "too_many_names"];
 
     /// The reason in an error of the kernel.
     pub fn from_error(error: &io::Error) -> Dropped {
         match error.raw_os_error() {
             Some(libc::ENOSPC | libc::EDQUOT | libc::EFBIG) => Dropped::DiskFull,
-            Some(libc::EROFS | libc::EACCES | libc::EPERM | libc::ENOENT | libc::ENOTDIR | libc::EEXIST | libc::ELOOP) => Dropped::NotWritable,
+            Some(
+                libc::EROFS | libc::EACCES | libc::EPERM | libc::ENOENT | libc::ENOTDIR | libc::EEXIST | libc::ELOOP,
+            ) => Dropped::NotWritable,
             _ => Dropped::IoError,
         }
     }

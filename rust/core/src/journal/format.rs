@@ -116,13 +116,7 @@ fn fill(record: &Record, bytes: &mut [u8; RECORD_SIZE]) -> (u8, u8, u16) {
         Record::Gauge(gauge) => {
             word(8, gauge.at as u64);
             word(16, gauge.queue);
-            let values = [
-                gauge.ready,
-                gauge.reserved,
-                gauge.scheduled,
-                gauge.running,
-                gauge.age,
-            ];
+            let values = [gauge.ready, gauge.reserved, gauge.scheduled, gauge.running, gauge.age];
             let mut known = 0;
             for (index, value) in values.into_iter().enumerate() {
                 if let Some(value) = value {
@@ -150,12 +144,7 @@ pub fn decode(bytes: &[u8; RECORD_SIZE], checksum: Checksum) -> Slot {
     let small = u16::from_le_bytes([bytes[6], bytes[7]]);
     let at = word(8) as i64;
     Slot::Record(match bytes[4] {
-        1 => Record::Def(Def {
-            part_number: small,
-            id: word(8),
-            length: half(16),
-            part: array(bytes, 20),
-        }),
+        1 => Record::Def(Def { part_number: small, id: word(8), length: half(16), part: array(bytes, 20) }),
         2 => Record::Worker(Worker {
             role: flags,
             at,
@@ -167,17 +156,8 @@ pub fn decode(bytes: &[u8; RECORD_SIZE], checksum: Checksum) -> Slot {
             boot: word(48),
             identity: word(56),
         }),
-        3 => Record::Stop(Stop {
-            at,
-            worker: word(16),
-        }),
-        4 => Record::Arrive(Arrive {
-            attempt: small,
-            at,
-            task: word(16),
-            job: word(24),
-            ready_at: word(32) as i64,
-        }),
+        3 => Record::Stop(Stop { at, worker: word(16) }),
+        4 => Record::Arrive(Arrive { attempt: small, at, task: word(16), job: word(24), ready_at: word(32) as i64 }),
         5 => Record::Start(Start {
             attempt: small,
             at,
@@ -199,19 +179,8 @@ pub fn decode(bytes: &[u8; RECORD_SIZE], checksum: Checksum) -> Slot {
             exception: word(48),
             worker: word(56),
         }),
-        7 => Record::Discard(Discard {
-            reason: small,
-            at,
-            task: word(16),
-            job: word(24),
-        }),
-        8 => Record::Hint(Hint {
-            outcome: small,
-            at,
-            job: word(16),
-            worker: word(24),
-            exception: word(32),
-        }),
+        7 => Record::Discard(Discard { reason: small, at, task: word(16), job: word(24) }),
+        8 => Record::Hint(Hint { outcome: small, at, job: word(16), worker: word(24), exception: word(32) }),
         9 => {
             let known = |index: usize| (flags & 1 << index != 0).then(|| word(24 + 8 * index));
             Record::Gauge(Gauge {
@@ -232,18 +201,11 @@ pub fn decode(bytes: &[u8; RECORD_SIZE], checksum: Checksum) -> Slot {
 /// The DEF records of a label list.
 pub fn definition(list: &[u8]) -> impl Iterator<Item = Record> + '_ {
     let id = crate::names::hash64(list);
-    list.chunks(PART_SIZE)
-        .enumerate()
-        .map(move |(number, chunk)| {
-            let mut part = [0; PART_SIZE];
-            part[..chunk.len()].copy_from_slice(chunk);
-            Record::Def(Def {
-                part_number: number as u16,
-                id,
-                length: list.len() as u32,
-                part,
-            })
-        })
+    list.chunks(PART_SIZE).enumerate().map(move |(number, chunk)| {
+        let mut part = [0; PART_SIZE];
+        part[..chunk.len()].copy_from_slice(chunk);
+        Record::Def(Def { part_number: number as u16, id, length: list.len() as u32, part })
+    })
 }
 
 /// `N` bytes at a fixed offset.
@@ -268,17 +230,11 @@ mod tests {
     }
 
     fn bytes(hex: &str) -> Vec<u8> {
-        (0..hex.len())
-            .step_by(2)
-            .map(|at| u8::from_str_radix(&hex[at..at + 2], 16).unwrap())
-            .collect()
+        (0..hex.len()).step_by(2).map(|at| u8::from_str_radix(&hex[at..at + 2], 16).unwrap()).collect()
     }
 
     fn vector(name: &str) -> Vec<u8> {
-        let line = specification()
-            .lines()
-            .find(|line| line.starts_with(&format!("{name} ")))
-            .unwrap();
+        let line = specification().lines().find(|line| line.starts_with(&format!("{name} "))).unwrap();
         bytes(line.split_whitespace().nth(1).unwrap())
     }
 
@@ -319,73 +275,30 @@ mod tests {
             running: None,
             age: Some(1_500_000),
         };
-        let start = Start {
-            attempt: 1,
-            at: AT + 100,
-            key: 0x00ab_cdef,
-            task,
-            job,
-            ready_at: AT + 5,
-            worker: 0x1111,
-        };
+        let start = Start { attempt: 1, at: AT + 100, key: 0x00ab_cdef, task, job, ready_at: AT + 5, worker: 0x1111 };
         let records = [
             ("DEF.0", definition(&list).next().unwrap()),
             ("WORKER", Record::Worker(worker)),
-            (
-                "STOP",
-                Record::Stop(Stop {
-                    at: AT + 9,
-                    worker: 0x1111,
-                }),
-            ),
-            (
-                "ARRIVE",
-                Record::Arrive(Arrive {
-                    attempt: 0,
-                    at: AT,
-                    task,
-                    job,
-                    ready_at: AT + 5,
-                }),
-            ),
+            ("STOP", Record::Stop(Stop { at: AT + 9, worker: 0x1111 })),
+            ("ARRIVE", Record::Arrive(Arrive { attempt: 0, at: AT, task, job, ready_at: AT + 5 })),
             ("START", Record::Start(start)),
             ("END", Record::End(end)),
-            (
-                "DISCARD",
-                Record::Discard(Discard {
-                    reason: reason::EXPIRED,
-                    at: AT,
-                    task,
-                    job,
-                }),
-            ),
+            ("DISCARD", Record::Discard(Discard { reason: reason::EXPIRED, at: AT, task, job })),
             (
                 "HINT",
-                Record::Hint(Hint {
-                    outcome: Outcome::TimedOut as u16,
-                    at: AT + 3,
-                    job,
-                    worker: 0x2222,
-                    exception: 0,
-                }),
+                Record::Hint(Hint { outcome: Outcome::TimedOut as u16, at: AT + 3, job, worker: 0x2222, exception: 0 }),
             ),
             ("GAUGE", Record::Gauge(gauge)),
             ("PAD", Record::Pad),
         ];
         for (name, record) in records {
-            assert_eq!(
-                encode(&record, Checksum::new(&SEGMENT)).as_slice(),
-                vector(name),
-                "{name}"
-            );
+            assert_eq!(encode(&record, Checksum::new(&SEGMENT)).as_slice(), vector(name), "{name}");
         }
     }
 
     #[test]
     fn the_header_is_the_bytes_of_the_specification() {
-        let lines = specification()
-            .lines()
-            .skip_while(|line| !line.starts_with("514d5345474d4e54"));
+        let lines = specification().lines().skip_while(|line| !line.starts_with("514d5345474d4e54"));
         let written = bytes(&lines.take(2).collect::<String>());
         let header = Header {
             id: SEGMENT,
@@ -404,17 +317,14 @@ mod tests {
 
     #[test]
     fn a_header_with_any_bit_flipped_is_refused_or_newer() {
-        let line = specification()
-            .lines()
-            .skip_while(|line| !line.starts_with("514d5345474d4e54"));
+        let line = specification().lines().skip_while(|line| !line.starts_with("514d5345474d4e54"));
         let written = bytes(&line.take(2).collect::<String>());
         for bit in 0..written.len() * 8 {
             let mut page = written.clone();
             page[bit / 8] ^= 1 << (bit % 8);
             let read = Header::decode(&page);
             assert!(
-                read.is_err()
-                    || (8..12).contains(&(bit / 8)) && matches!(read, Ok(HeaderRead::Newer(_))),
+                read.is_err() || (8..12).contains(&(bit / 8)) && matches!(read, Ok(HeaderRead::Newer(_))),
                 "bit {bit}"
             );
         }
@@ -441,9 +351,7 @@ mod tests {
         let list = names::label_list(names::TASK, &["a", "b", &"name".repeat(40)]);
         let mut joined = Vec::new();
         for (number, record) in definition(&list).enumerate() {
-            let Record::Def(def) = record else {
-                panic!("no DEF")
-            };
+            let Record::Def(def) = record else { panic!("no DEF") };
             assert_eq!(
                 (usize::from(def.part_number), def.length as usize, def.id),
                 (number, list.len(), names::hash64(&list))

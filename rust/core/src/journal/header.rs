@@ -84,10 +84,7 @@ impl Header {
 
     /// Reads a header; takes any bytes.
     pub fn decode(page: &[u8]) -> Result<HeaderRead> {
-        let broken = |at: usize| Error::Decode {
-            what: "the header of a segment",
-            at,
-        };
+        let broken = |at: usize| Error::Decode { what: "the header of a segment", at };
         let page: &[u8; CHECKED + 4] = page.first_chunk().ok_or(broken(page.len()))?;
         let half = |at: usize| u32::from_le_bytes(array(page, at));
         let word = |at: usize| u64::from_le_bytes(array(page, at));

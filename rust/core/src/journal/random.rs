@@ -10,7 +10,8 @@ pub fn bytes() -> [u8; 16] {
     let filled = unsafe { libc::getrandom(bytes.as_mut_ptr().cast(), bytes.len(), 0) };
     if filled != bytes.len() as isize {
         // No getrandom(2), as in some sandboxes: pid and time are still unique on this machine.
-        let seed = [u64::from(std::process::id()), clock::monotonic_ns(), clock::wall_us() as u64, &raw const bytes as u64];
+        let seed =
+            [u64::from(std::process::id()), clock::monotonic_ns(), clock::wall_us() as u64, &raw const bytes as u64];
         let seed: Vec<u8> = seed.iter().flat_map(|word| word.to_le_bytes()).collect();
         bytes[..8].copy_from_slice(&hash64(&seed).to_le_bytes());
         bytes[8..].copy_from_slice(&hash64(&[&seed[..], b"2"].concat()).to_le_bytes());

@@ -2,13 +2,12 @@
 
 use std::fs::{File, OpenOptions};
 use std::io;
+use std::mem::ManuallyDrop;
 use std::os::fd::AsRawFd;
-use std::os::unix::fs::{FileExt, OpenOptionsExt};
+use std::os::unix::fs::{FileExt, MetadataExt, OpenOptionsExt};
 use std::path::Path;
 
-use super::format::{
-    Checksum, HEADER_SIZE, Header, HeaderRead, RECORD_SIZE, SEALED, Slot, TAIL_OFFSET, Way, decode,
-};
+use super::format::{Checksum, HEADER_SIZE, Header, HeaderRead, RECORD_SIZE, SEALED, Slot, TAIL_OFFSET, Way, decode};
 
 /// Slots read by one `pread`.
 const CHUNK: usize = 1024;
@@ -27,7 +26,8 @@ pub enum Opened {
 /// An open segment. Holds no lock.
 #[derive(Debug)]
 pub struct SegmentReader {
-    file: File,
+    file: ManuallyDrop<File>,
+    identity: (u64, u64),
     header: Header,
     checksum: Checksum,
 }
@@ -37,20 +37,20 @@ impl SegmentReader {
     pub fn open(path: &Path) -> io::Result<Opened> {
         // O_NONBLOCK: a FIFO under a segment's name must not stop the drainer.
         let flags = libc::O_NOFOLLOW | libc::O_CLOEXEC | libc::O_NONBLOCK;
-        let file = OpenOptions::new()
-            .read(true)
-            .custom_flags(flags)
-            .open(path)?;
-        if !file.metadata()?.is_file() {
+        let file = OpenOptions::new().read(true).custom_flags(flags).open(path)?;
+        let metadata = file.metadata()?;
+        if !metadata.is_file() {
             return Ok(Opened::Damaged);
         }
+        let identity = (metadata.dev(), metadata.ino());
         let mut page = [0; HEADER_SIZE];
         let length = read_full(&file, &mut page, 0)?;
         Ok(match Header::decode(&page[..length]) {
             Ok(HeaderRead::Newer(version)) => Opened::Newer(version),
             Ok(HeaderRead::Known(header)) if length == HEADER_SIZE => {
                 Opened::Readable(SegmentReader {
-                    file,
+                    file: ManuallyDrop::new(file),
+                    identity,
                     header,
                     checksum: Checksum::new(&header.id),
                 })
@@ -66,12 +66,7 @@ impl SegmentReader {
 
     /// How many slots can be read now: up to the size of the file (write) or the tail (map).
     pub fn slots(&self) -> io::Result<u64> {
-        let filled = self
-            .file
-            .metadata()?
-            .len()
-            .saturating_sub(HEADER_SIZE as u64)
-            / RECORD_SIZE as u64;
+        let filled = self.file.metadata()?.len().saturating_sub(HEADER_SIZE as u64) / RECORD_SIZE as u64;
         match self.header.way {
             Way::Write => Ok(filled),
             Way::Map => {
@@ -84,14 +79,7 @@ impl SegmentReader {
 
     /// The slots from number `from` up to but without number `to`, in order; fewer when the file is shorter.
     pub fn records(&self, from: u64, to: u64) -> Records<'_> {
-        Records {
-            reader: self,
-            next: from,
-            to,
-            buffer: Vec::new(),
-            first: from,
-            failed: false,
-        }
+        Records { reader: self, next: from, to, buffer: Vec::new(), first: from, failed: false }
     }
 
     /// True when no process holds the lock: nobody can append any more.
@@ -106,6 +94,16 @@ impl SegmentReader {
         match io::Error::last_os_error() {
             error if error.raw_os_error() == Some(libc::EWOULDBLOCK) => Ok(false),
             error => Err(error),
+        }
+    }
+}
+
+impl Drop for SegmentReader {
+    fn drop(&mut self) {
+        // A job may have closed every descriptor; the file that has our number by now is not ours to close.
+        if self.file.metadata().is_ok_and(|found| (found.dev(), found.ino()) == self.identity) {
+            // SAFETY: the file is not used again.
+            unsafe { ManuallyDrop::drop(&mut self.file) };
         }
     }
 }
@@ -126,10 +124,7 @@ impl Records<'_> {
     fn load(&mut self) -> io::Result<()> {
         let wanted = (self.to - self.next).min(CHUNK as u64) as usize * RECORD_SIZE;
         self.buffer.resize(wanted, 0);
-        let offset = self
-            .next
-            .checked_mul(RECORD_SIZE as u64)
-            .and_then(|bytes| bytes.checked_add(HEADER_SIZE as u64));
+        let offset = self.next.checked_mul(RECORD_SIZE as u64).and_then(|bytes| bytes.checked_add(HEADER_SIZE as u64));
         let length = match offset.filter(|offset| i64::try_from(*offset).is_ok()) {
             Some(offset) => read_full(&self.reader.file, &mut self.buffer, offset)?,
             None => 0,
@@ -197,11 +192,7 @@ mod tests {
     impl Scratch {
         fn new(content: &[u8]) -> Scratch {
             static NEXT: AtomicU32 = AtomicU32::new(0);
-            let name = format!(
-                "qm-read-{}-{}",
-                std::process::id(),
-                NEXT.fetch_add(1, Ordering::Relaxed)
-            );
+            let name = format!("qm-read-{}-{}", std::process::id(), NEXT.fetch_add(1, Ordering::Relaxed));
             let path = std::env::temp_dir().join(name);
             std::fs::write(&path, content).unwrap();
             Scratch(path)
@@ -231,17 +222,12 @@ mod tests {
     }
 
     fn stop(worker: u64) -> [u8; RECORD_SIZE] {
-        encode(
-            &Record::Stop(Stop { at: 5, worker }),
-            Checksum::new(&SEGMENT),
-        )
+        encode(&Record::Stop(Stop { at: 5, worker }), Checksum::new(&SEGMENT))
     }
 
     fn read(content: &[u8], from: u64, to: u64) -> Vec<(u64, Slot)> {
         let file = Scratch::new(content);
-        let Opened::Readable(reader) = SegmentReader::open(&file.0).unwrap() else {
-            panic!("not readable")
-        };
+        let Opened::Readable(reader) = SegmentReader::open(&file.0).unwrap() else { panic!("not readable") };
         let to = to.min(reader.slots().unwrap());
         reader.records(from, to).map(Result::unwrap).collect()
     }
@@ -257,18 +243,8 @@ mod tests {
         let slots = read(&content, 3, u64::MAX);
         assert_eq!(slots.len(), 2_497);
         for (number, slot) in slots {
-            let whole = Slot::Record(Record::Stop(Stop {
-                at: 5,
-                worker: number,
-            }));
-            assert_eq!(
-                slot,
-                if number == 1_500 {
-                    Slot::Damaged
-                } else {
-                    whole
-                }
-            );
+            let whole = Slot::Record(Record::Stop(Stop { at: 5, worker: number }));
+            assert_eq!(slot, if number == 1_500 { Slot::Damaged } else { whole });
         }
     }
 
@@ -287,9 +263,7 @@ mod tests {
     #[test]
     fn a_lock_says_whether_somebody_may_append() {
         let file = Scratch::new(&header(Way::Write));
-        let Opened::Readable(reader) = SegmentReader::open(&file.0).unwrap() else {
-            panic!("not readable")
-        };
+        let Opened::Readable(reader) = SegmentReader::open(&file.0).unwrap() else { panic!("not readable") };
         assert!(reader.is_abandoned().unwrap());
         let writer = File::open(&file.0).unwrap();
         writer.lock_shared().unwrap();
@@ -300,10 +274,7 @@ mod tests {
 
     #[test]
     fn a_directory_or_link_is_no_segment() {
-        assert!(matches!(
-            SegmentReader::open(&std::env::temp_dir()).unwrap(),
-            Opened::Damaged
-        ));
+        assert!(matches!(SegmentReader::open(&std::env::temp_dir()).unwrap(), Opened::Damaged));
         let target = Scratch::new(&header(Way::Write));
         let link = target.0.with_extension("link");
         std::os::unix::fs::symlink(&target.0, &link).unwrap();

@@ -38,16 +38,9 @@ pub enum Outcome {
 impl Outcome {
     /// The outcome with this number in the format.
     pub fn from_number(number: u16) -> Option<Outcome> {
-        [
-            Outcome::Succeeded,
-            Outcome::Failed,
-            Outcome::Retried,
-            Outcome::TimedOut,
-            Outcome::Cancelled,
-            Outcome::Lost,
-        ]
-        .into_iter()
-        .find(|outcome| *outcome as u16 == number)
+        [Outcome::Succeeded, Outcome::Failed, Outcome::Retried, Outcome::TimedOut, Outcome::Cancelled, Outcome::Lost]
+            .into_iter()
+            .find(|outcome| *outcome as u16 == number)
     }
 
     /// Rank in the order lost > timed_out > cancelled > retried > failed > succeeded.
@@ -80,9 +73,7 @@ pub enum Role {
 impl Role {
     /// The role with this number in the format.
     pub fn from_number(number: u8) -> Option<Role> {
-        [Role::Main, Role::Child, Role::Producer, Role::Agent]
-            .into_iter()
-            .find(|role| *role as u8 == number)
+        [Role::Main, Role::Child, Role::Producer, Role::Agent].into_iter().find(|role| *role as u8 == number)
     }
 }
 

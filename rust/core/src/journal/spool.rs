@@ -51,11 +51,14 @@ impl Spool {
         let id = hex(&random::bytes());
         let temporary = c_name(&format!(".{}.tmp", hex(&random::bytes())))?;
         let mut file = self.create(&temporary, libc::O_WRONLY)?;
-        let made = file.write_all(id.as_bytes()).and_then(|()| file.sync_all()).and_then(|()| self.link(&temporary, ID_FILE));
+        let made =
+            file.write_all(id.as_bytes()).and_then(|()| file.sync_all()).and_then(|()| self.link(&temporary, ID_FILE));
         self.remove(&temporary);
         match made {
             Err(error) if error.kind() != io::ErrorKind::AlreadyExists => Err(error),
-            _ => self.read_id()?.ok_or_else(|| io::Error::new(io::ErrorKind::InvalidData, "spool.id is damaged: remove it")),
+            _ => self
+                .read_id()?
+                .ok_or_else(|| io::Error::new(io::ErrorKind::InvalidData, "spool.id is damaged: remove it")),
         }
     }
 

@@ -85,15 +85,15 @@ impl Journal {
         }
     }
 
-    /// The journal of a forked child: it goes on in its parent's segment. The parent's locks may be held by threads that do
-    /// not exist here, so none is waited for.
+    /// The journal of a forked child: it goes on in its parent's segment, and takes it away from the copy of the parent's journal, so
+    /// that the child closes it when it goes on to another one. The parent's locks may be held by threads that do not exist
+    /// here, so none is waited for.
     pub fn forked(&self) -> Journal {
         let journal = Journal::new(&self.path, self.bounds);
-        if let Ok(current) = self.current.try_lock()
-            && let Some(current) = current.as_ref()
-        {
-            current.segment.forked();
-            *lock(&journal.current) = Some(Current::new(Arc::clone(&current.segment)));
+        let inherited = self.current.try_lock().ok().and_then(|mut current| current.take());
+        if let Some(inherited) = inherited {
+            inherited.segment.forked();
+            *lock(&journal.current) = Some(Current::new(Arc::clone(&inherited.segment)));
         }
         journal
     }
@@ -130,6 +130,11 @@ impl Journal {
         lock(&self.last_error).clone()
     }
 
+    /// Why a record could not be written last.
+    pub fn last_reason(&self) -> Dropped {
+        reason(self.pause_reason.load(Ordering::Relaxed))
+    }
+
     /// Where the spool is.
     pub fn path(&self) -> &Path {
         &self.path
@@ -140,7 +145,7 @@ impl Journal {
             return Ok(current);
         }
         if clock::monotonic_ns() < self.pause_until.load(Ordering::Relaxed) {
-            return Err(reason(self.pause_reason.load(Ordering::Relaxed)));
+            return Err(self.last_reason());
         }
         // Threads that come here at once make a segment each; the last one stays, the others close with the record that
         // they were made for. So nobody waits for a disk that another thread waits for.
@@ -161,7 +166,11 @@ impl Journal {
             let reason = Dropped::from_error(&error);
             (error, reason)
         };
-        let bytes = if self.made.load(Ordering::Relaxed) == 0 { self.bounds.segment_bytes.min(FIRST_BYTES) } else { self.bounds.segment_bytes };
+        let bytes = if self.made.load(Ordering::Relaxed) == 0 {
+            self.bounds.segment_bytes.min(FIRST_BYTES)
+        } else {
+            self.bounds.segment_bytes
+        };
         let spool = Spool::open(&self.path).map_err(|error| match error.kind() {
             io::ErrorKind::PermissionDenied | io::ErrorKind::InvalidData => (error, Dropped::NotWritable),
             _ => failed(error),
@@ -176,7 +185,8 @@ impl Journal {
     /// Forgets a segment, unless another thread has done so already.
     fn end(&self, ended: &Arc<Current>) {
         let mut current = lock(&self.current);
-        let replaced = if current.as_ref().is_some_and(|current| Arc::ptr_eq(current, ended)) { current.take() } else { None };
+        let replaced =
+            if current.as_ref().is_some_and(|current| Arc::ptr_eq(current, ended)) { current.take() } else { None };
         drop(current);
         drop(replaced);
     }

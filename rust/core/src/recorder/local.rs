@@ -117,9 +117,19 @@ impl Times {
 
 impl Local {
     /// The state of the first process of a recorder, or of a child of the process that `parent` belongs to.
-    pub fn new(generation: u64, parent: Option<&Local>, path: &Path, host: &str, bounds: Bounds, table: &Table) -> Local {
+    pub fn new(
+        generation: u64,
+        parent: Option<&Local>,
+        path: &Path,
+        host: &str,
+        bounds: Bounds,
+        table: &Table,
+    ) -> Local {
         static NEXT: AtomicU64 = AtomicU64::new(1);
         let identity = Identity::of_this_process();
+        if let Some(parent) = parent {
+            parent.memory.abandon();
+        }
         let labels = [host, &identity.pid.to_string(), &identity.start_ticks.to_string()];
         Local {
             generation,

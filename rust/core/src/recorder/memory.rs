@@ -24,6 +24,12 @@ impl Memory {
         Memory { statm: Mutex::new(None), kept: AtomicU64::new(NO_VALUE), read_at: AtomicU64::new(0) }
     }
 
+    /// To be called in a forked child on the copy of its parent's: closes the file unless a thread of the parent had its lock.
+    pub fn abandon(&self) {
+        let inherited = self.statm.try_lock().ok().and_then(|mut statm| statm.take());
+        drop(inherited);
+    }
+
     /// Bytes at the last reading, however old; a new reading if there is none.
     pub fn last(&self, now_ns: u64) -> Option<u64> {
         match self.kept.load(Ordering::Relaxed) {

@@ -1,7 +1,9 @@
 //! The write side of a spool: what happens to jobs in this process and its forked children becomes records.
 
+mod append;
 pub mod fork;
 mod local;
+mod measure;
 mod memory;
 mod nesting;
 mod page;
@@ -16,14 +18,15 @@ use std::sync::atomic::{AtomicPtr, AtomicU64, Ordering};
 use crate::heartbeat::HOOK_ERRORS;
 use crate::journal::dropped::Dropped;
 use crate::journal::format::{
-    Arrive, Discard, End, Gauge, Hint, NO_CHANGE, NO_PEAK, NO_TIME, NO_VALUE, Outcome, Record, Role, Start, Stop, VERDICT, Worker, definition,
+    Arrive, Discard, End, Gauge, Hint, NO_TIME, NO_VALUE, Outcome, Record, Role, Start, Stop, VERDICT,
 };
-use crate::journal::segment::Refused;
-use crate::journal::writer::{Bounds, Current};
+use crate::journal::writer::Bounds;
 use crate::names;
 use crate::sampling::clock;
 
+use append::Name;
 use local::Local;
+use measure::{cpu, memory_of};
 use page::Page;
 pub use series::Clock;
 use series::{Series, Table};
@@ -62,10 +65,10 @@ pub struct Recorder {
 }
 
 impl Recorder {
-    /// Touches nothing on disk.
+    /// Touches nothing on disk. A relative path is one of the directory that is current now, not of one a job goes to.
     pub fn new(path: &Path, host: &str, segment_bytes: u64, spool_bytes: u64) -> Recorder {
         Recorder {
-            path: path.to_owned(),
+            path: std::path::absolute(path).unwrap_or_else(|_| path.to_owned()),
             host: host.to_owned(),
             bounds: Bounds { segment_bytes, spool_bytes },
             table: Table::new(),
@@ -113,7 +116,8 @@ impl Recorder {
         let local = self.local();
         let Some(series) = self.known(local, handle) else { return };
         let at = clock::wall_us();
-        let record = Arrive { attempt: job.attempt, at, task: series.id, job: names::job_hash(job.id), ready_at: job.ready_at };
+        let record =
+            Arrive { attempt: job.attempt, at, task: series.id, job: names::job_hash(job.id), ready_at: job.ready_at };
         self.append(local, &[series], &Record::Arrive(record));
     }
 
@@ -200,7 +204,7 @@ impl Recorder {
         };
         if execution.key == 0 {
             // Its START could not be written: an END alone would be taken for a duplicate.
-            self.drop_record(local, Dropped::IoError);
+            self.drop_record(local, local.journal.last_reason());
         } else {
             let names: &[&Series] = &exception.iter().map(Name::series).collect::<Vec<_>>();
             self.append(local, names, &Record::End(record));
@@ -281,7 +285,8 @@ impl Recorder {
 
     #[cold]
     fn begin(&self, generation: u64, parent: Option<&Local>) -> &Local {
-        let new = Box::into_raw(Box::new(Local::new(generation, parent, &self.path, &self.host, self.bounds, &self.table)));
+        let new =
+            Box::into_raw(Box::new(Local::new(generation, parent, &self.path, &self.host, self.bounds, &self.table)));
         let expected = parent.map_or(ptr::null_mut(), |parent| ptr::from_ref(parent).cast_mut());
         match self.local.compare_exchange(expected, new, Ordering::AcqRel, Ordering::Acquire) {
             // The parent's state is left as it is: its locks may be held by threads that do not exist here.
@@ -308,67 +313,6 @@ impl Recorder {
         series
     }
 
-    fn name(&self, local: &Local, text: &str) -> Name<'_> {
-        self.keep(local, names::label_list(names::NAME, &[text]))
-    }
-
-    fn keep(&self, local: &Local, list: Vec<u8>) -> Name<'_> {
-        match local.handle(&self.table, list, Clock::None) {
-            Ok(handle) => match self.table.get(u64::from(handle)) {
-                Some(series) => Name::Kept(series),
-                None => unreachable!("a handle that was given has its name"),
-            },
-            Err(series) => Name::Loose(series),
-        }
-    }
-
-    /// Appends a record behind the WORKER of this process and the definitions of its names; counts it if it cannot be written.
-    fn append(&self, local: &Local, names: &[&Series], record: &Record) -> bool {
-        let written = local.journal.append(&local.identity, |current| {
-            self.announce(local, current)?;
-            for name in names {
-                define(current, name)?;
-            }
-            current.append(record)?;
-            local.ensure_page(current, self.shared.as_ref());
-            Ok(())
-        });
-        match written {
-            Ok(()) => {
-                local.records.fetch_add(1, Ordering::Relaxed);
-                true
-            }
-            Err(reason) => {
-                self.drop_record(local, reason);
-                false
-            }
-        }
-    }
-
-    /// Writes WORKER before the first own record in a segment, and when the process was described anew.
-    fn announce(&self, local: &Local, current: &Current) -> Result<(), Refused> {
-        let (description, role) = self.description(local);
-        let serial = description.map_or(1, |description| description.serial + 1);
-        if current.announced().load(Ordering::Acquire) == serial {
-            return Ok(());
-        }
-        define(current, &local.series)?;
-        let identity = &local.identity;
-        current.append(&Record::Worker(Worker {
-            role: role as u8,
-            at: clock::wall_us(),
-            worker: local.worker,
-            pid: identity.pid,
-            parent: identity.parent,
-            start_ticks: identity.start_ticks,
-            pid_namespace: identity.pid_namespace,
-            boot: identity.boot_word(),
-            identity: local.series.id,
-        }))?;
-        current.announced().store(serial, Ordering::Release);
-        Ok(())
-    }
-
     fn drop_record(&self, local: &Local, reason: Dropped) {
         local::count(local, self.shared.as_ref(), reason as usize);
     }
@@ -386,54 +330,5 @@ impl Drop for Recorder {
             // SAFETY: as above.
             drop(unsafe { Box::from_raw(local) });
         }
-    }
-}
-
-/// A name for one record: kept in the table, or not when the table is full.
-#[derive(Debug)]
-enum Name<'a> {
-    Kept(&'a Series),
-    Loose(Series),
-}
-
-impl Name<'_> {
-    fn series(&self) -> &Series {
-        match self {
-            Name::Kept(series) => series,
-            Name::Loose(series) => series,
-        }
-    }
-}
-
-/// Writes the definition of a name before its first use in a segment.
-fn define(current: &Current, series: &Series) -> Result<(), Refused> {
-    if series.defined_in.load(Ordering::Acquire) == current.serial() {
-        return Ok(());
-    }
-    for part in definition(&series.list) {
-        current.append(&part)?;
-    }
-    series.defined_in.store(current.serial(), Ordering::Release);
-    Ok(())
-}
-
-fn cpu(clock: Clock) -> Option<u64> {
-    match clock {
-        Clock::None => None,
-        Clock::Process => clock::process_cpu_ns(),
-        Clock::Thread => clock::thread_cpu_ns(),
-    }
-}
-
-/// Peak and change of resident memory in KiB, from the bytes before and after.
-fn memory_of(before: u64, after: Option<u64>) -> (u32, i32) {
-    let kib = |bytes: u64| (bytes / 1_024).min(u64::from(NO_PEAK - 1));
-    match after {
-        Some(after) if before != NO_VALUE => {
-            let (before, after) = (kib(before), kib(after));
-            let change = after as i64 - before as i64;
-            (before.max(after) as u32, change.clamp(i64::from(NO_CHANGE + 1), i64::from(i32::MAX)) as i32)
-        }
-        _ => (NO_PEAK, NO_CHANGE),
     }
 }

@@ -24,7 +24,10 @@ pub fn running(owner: u64) -> Option<i64> {
 /// This thread enters an execution.
 pub fn enter(owner: u64, ticket: i64) {
     let mut entries = RUNNING.get();
-    let place = entries.iter().position(|entry| entry.owner == owner).or_else(|| entries.iter().position(|entry| entry.owner == 0));
+    let place = entries
+        .iter()
+        .position(|entry| entry.owner == owner)
+        .or_else(|| entries.iter().position(|entry| entry.owner == 0));
     // More recorders than places: the first one is forgotten, its inner executions will count on their own.
     entries[place.unwrap_or(0)] = Running { owner, ticket };
     RUNNING.set(entries);
@@ -33,7 +36,9 @@ pub fn enter(owner: u64, ticket: i64) {
 /// This thread leaves an execution; false when it was not entered here.
 pub fn leave(owner: u64, ticket: i64) -> bool {
     let mut entries = RUNNING.get();
-    let Some(entry) = entries.iter_mut().find(|entry| entry.owner == owner && entry.ticket == ticket) else { return false };
+    let Some(entry) = entries.iter_mut().find(|entry| entry.owner == owner && entry.ticket == ticket) else {
+        return false;
+    };
     *entry = Running { owner: 0, ticket: 0 };
     RUNNING.set(entries);
     true

@@ -70,7 +70,9 @@ impl Page {
         while self.outdated.load(Ordering::Acquire) {
             let sequence = self.word(SEQUENCE_OFFSET);
             let before = sequence.load(Ordering::Relaxed);
-            if before % 2 == 1 || sequence.compare_exchange(before, before + 1, Ordering::Acquire, Ordering::Relaxed).is_err() {
+            if before % 2 == 1
+                || sequence.compare_exchange(before, before + 1, Ordering::Acquire, Ordering::Relaxed).is_err()
+            {
                 return;
             }
             self.outdated.store(false, Ordering::Release);

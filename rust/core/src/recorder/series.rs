@@ -71,7 +71,9 @@ impl Table {
     /// Keeps a name; answers its handle, or gives the name back when the table is full.
     pub fn add(&self, series: Series) -> Result<u32, Series> {
         let claim = |next: u32| ((next as usize) < LIMIT).then(|| next + 1);
-        let Ok(handle) = self.next.fetch_update(Ordering::Relaxed, Ordering::Relaxed, claim) else { return Err(series) };
+        let Ok(handle) = self.next.fetch_update(Ordering::Relaxed, Ordering::Relaxed, claim) else {
+            return Err(series);
+        };
         let (row, column) = (handle as usize / CHUNK, handle as usize % CHUNK);
         self.chunk(row)[column].store(Box::into_raw(Box::new(series)), Ordering::Release);
         Ok(handle)

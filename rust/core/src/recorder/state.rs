@@ -47,6 +47,8 @@ impl Recorder {
         let now_ns = clock::monotonic_ns();
         let (rss_peak, cpu) = process::peak_and_cpu().unwrap_or((NO_VALUE, NO_VALUE));
         let rss = local.memory.now(now_ns).unwrap_or(NO_VALUE);
+        // The kernel brings its peak up to date later than its reading.
+        let rss_peak = if rss == NO_VALUE { rss_peak } else { rss_peak.max(rss) };
         self.state(local, [rss, rss_peak, cpu])
     }
 
@@ -96,13 +98,15 @@ impl Recorder {
             None if finished == 0 => State::Starting,
             None => State::Idle,
         };
-        let (library, connection, queue) =
-            description.map_or(("", "", ""), |said| (said.library.as_str(), said.connection.as_str(), said.queue.as_str()));
+        let (library, connection, queue) = description
+            .map_or(("", "", ""), |said| (said.library.as_str(), said.connection.as_str(), said.queue.as_str()));
         let mut texts = [&self.host, library, connection, queue, "", ""].map(Cow::Borrowed);
         let mut job_started = NO_TIME;
         if let Some((execution, job)) = shown {
             job_started = execution.started_us;
-            if let Some([connection, queue, task]) = self.table.get(execution.handle).map(|series| series.labels()).as_deref() {
+            if let Some([connection, queue, task]) =
+                self.table.get(execution.handle).map(|series| series.labels()).as_deref()
+            {
                 texts[Heartbeat::CONNECTION] = Cow::Borrowed(connection);
                 texts[Heartbeat::QUEUE] = Cow::Borrowed(queue);
                 texts[Heartbeat::TASK] = Cow::Borrowed(task);

@@ -89,8 +89,12 @@ fn parse_namespace(link: &str) -> Option<u64> {
 
 /// A UUID in text.
 fn parse_boot_id(text: &str) -> Option<[u8; 16]> {
-    let digits: Vec<u8> =
-        text.trim().bytes().filter(|byte| *byte != b'-').map(|byte| (byte as char).to_digit(16).map(|digit| digit as u8)).collect::<Option<_>>()?;
+    let digits: Vec<u8> = text
+        .trim()
+        .bytes()
+        .filter(|byte| *byte != b'-')
+        .map(|byte| (byte as char).to_digit(16).map(|digit| digit as u8))
+        .collect::<Option<_>>()?;
     if digits.len() != 32 {
         return None;
     }
@@ -137,7 +141,13 @@ mod tests {
     #[test]
     fn resident_pages_are_taken_from_statm_only() {
         assert_eq!(parse_resident(b"2190 876 700 14 0 300 0\n"), Some(876 * page_size()));
-        for other in [&b"2190 876 700 14 0 300\n"[..], b"2190 876 700 14 0 300 0 9\n", b"2190 x 7 1 0 3 0\n", b"2190 876 700 14 0 300 0", b""] {
+        for other in [
+            &b"2190 876 700 14 0 300\n"[..],
+            b"2190 876 700 14 0 300 0 9\n",
+            b"2190 x 7 1 0 3 0\n",
+            b"2190 876 700 14 0 300 0",
+            b"",
+        ] {
             assert_eq!(parse_resident(other), None);
         }
     }

@@ -1,0 +1,108 @@
+//! Puts a record into the journal behind what it needs there: who wrote it, and what its ids mean.
+
+use std::sync::atomic::Ordering;
+
+use super::Recorder;
+use super::local::Local;
+use super::series::{Clock, Series};
+use crate::journal::format::{Record, Worker, definition};
+use crate::journal::segment::Refused;
+use crate::journal::writer::Current;
+use crate::names;
+use crate::sampling::clock;
+
+/// A name for one record: kept in the table, or not when the table is full.
+#[derive(Debug)]
+pub enum Name<'a> {
+    /// In the table.
+    Kept(&'a Series),
+    /// For this record only.
+    Loose(Series),
+}
+
+impl Name<'_> {
+    /// The name itself.
+    pub fn series(&self) -> &Series {
+        match self {
+            Name::Kept(series) => series,
+            Name::Loose(series) => series,
+        }
+    }
+}
+
+impl Recorder {
+    /// The name of an exception type.
+    pub(super) fn name(&self, local: &Local, text: &str) -> Name<'_> {
+        self.keep(local, names::label_list(names::NAME, &[text]))
+    }
+
+    /// A name for records, kept if there is room.
+    pub(super) fn keep(&self, local: &Local, list: Vec<u8>) -> Name<'_> {
+        match local.handle(&self.table, list, Clock::None) {
+            Ok(handle) => match self.table.get(u64::from(handle)) {
+                Some(series) => Name::Kept(series),
+                None => unreachable!("a handle that was given has its name"),
+            },
+            Err(series) => Name::Loose(series),
+        }
+    }
+
+    /// Appends a record behind the WORKER of this process and the definitions of its names; counts it if it cannot be written.
+    pub(super) fn append(&self, local: &Local, names: &[&Series], record: &Record) -> bool {
+        let written = local.journal.append(&local.identity, |current| {
+            self.announce(local, current)?;
+            for name in names {
+                define(current, name)?;
+            }
+            current.append(record)?;
+            local.ensure_page(current, self.shared.as_ref());
+            Ok(())
+        });
+        match written {
+            Ok(()) => {
+                local.records.fetch_add(1, Ordering::Relaxed);
+                true
+            }
+            Err(reason) => {
+                self.drop_record(local, reason);
+                false
+            }
+        }
+    }
+
+    /// Writes WORKER before the first own record in a segment, and when the process was described anew.
+    fn announce(&self, local: &Local, current: &Current) -> Result<(), Refused> {
+        let (description, role) = self.description(local);
+        let serial = description.map_or(1, |description| description.serial + 1);
+        if current.announced().load(Ordering::Acquire) == serial {
+            return Ok(());
+        }
+        define(current, &local.series)?;
+        let identity = &local.identity;
+        current.append(&Record::Worker(Worker {
+            role: role as u8,
+            at: clock::wall_us(),
+            worker: local.worker,
+            pid: identity.pid,
+            parent: identity.parent,
+            start_ticks: identity.start_ticks,
+            pid_namespace: identity.pid_namespace,
+            boot: identity.boot_word(),
+            identity: local.series.id,
+        }))?;
+        current.announced().store(serial, Ordering::Release);
+        Ok(())
+    }
+}
+
+/// Writes the definition of a name before its first use in a segment.
+fn define(current: &Current, series: &Series) -> Result<(), Refused> {
+    if series.defined_in.load(Ordering::Acquire) == current.serial() {
+        return Ok(());
+    }
+    for part in definition(&series.list) {
+        current.append(&part)?;
+    }
+    series.defined_in.store(current.serial(), Ordering::Release);
+    Ok(())
+}

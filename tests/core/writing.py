@@ -1,0 +1,69 @@
+"""What the tests of the write side share: spools, children, and what was written by the independent reader."""
+
+from __future__ import annotations
+
+import os
+import time
+import traceback
+from collections import Counter
+from collections.abc import Callable, Iterable
+from pathlib import Path
+
+from queue_metrics import _core
+from tests.support.journal_oracle import HEADER, RECORD, Record, read_spool
+
+
+def of_kind(spool: Path, kind: str) -> list[Record]:
+    """The records of one kind."""
+    return [record for record in read_spool(spool) if record.kind == kind]
+
+
+def open_keys(records: Iterable[Record]) -> set[int]:
+    """Execution keys with a START and no END; asserts that no END is without START and none is there twice."""
+    records = list(records)
+    started = [record.key for record in records if record.kind == "START"]
+    ended = [record.key for record in records if record.kind == "END"]
+    assert len(set(started)) == len(started)
+    assert len(set(ended)) == len(ended)
+    assert set(ended) <= set(started)
+    return set(started) - set(ended)
+
+
+def outcomes(records: Iterable[Record]) -> Counter[int]:
+    """How often each outcome was written."""
+    return Counter(record.small for record in records if record.kind == "END")
+
+
+def whole(spool: Path) -> list[Record]:
+    """The records of a spool; asserts that its segments hold nothing else."""
+    records = read_spool(spool)
+    sizes = [segment.stat().st_size - HEADER for segment in spool.glob("*.seg")]
+    assert [size % RECORD for size in sizes] == [0] * len(sizes)
+    assert sum(sizes) == RECORD * len(records) > 0
+    return records
+
+
+def in_child(call: Callable[[], object]) -> int:
+    """Runs a call in a forked child and waits for it; its exit status, 1 after an exception."""
+    child = os.fork()
+    if not child:
+        try:
+            call()
+        except BaseException:
+            traceback.print_exc()
+            os._exit(1)
+        os._exit(0)
+    return os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
+
+
+def until(condition: Callable[[], bool], seconds: float = 20) -> None:
+    """Polls until something holds."""
+    deadline = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < deadline, "did not happen in time"
+        time.sleep(0.01)
+
+
+def run_once(recorder: _core.Recorder, handle: int, job_id: object = "job") -> None:
+    """One execution that succeeds."""
+    recorder.finished(recorder.started(handle, job_id, 0, _core.NO_TIME), _core.SUCCEEDED, None, 0)
