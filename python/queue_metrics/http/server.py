@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import signal
 import socket
 import threading
 import time
@@ -58,8 +59,19 @@ def page_address(listener: socket.socket) -> str:
 
 
 def serve(app: Application, listener: socket.socket) -> None:
-    """Serve in this thread until SIGINT or SIGTERM."""
-    _server(app).run(sockets=[listener])
+    """Serve in the main thread until SIGINT or SIGTERM, then return: being told to stop is no failure."""
+    server = _server(app)
+
+    def stop(*_: object) -> None:
+        server.should_exit = True
+
+    # uvicorn has handlers of its own while it runs, and raises the signal anew, for these, when it has stopped.
+    before = {number: signal.signal(number, stop) for number in (signal.SIGINT, signal.SIGTERM)}
+    try:
+        server.run(sockets=[listener])
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
 
 
 class BackgroundServer:

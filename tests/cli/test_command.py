@@ -1,0 +1,229 @@
+"""The command: help, exit codes, one screen, one JSON object, and a server that refuses open doors."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import signal
+import socket
+import subprocess
+import sys
+import time
+import urllib.request
+from collections.abc import Iterator
+from contextlib import closing
+from pathlib import Path
+
+import pytest
+
+from queue_metrics import _core
+from queue_metrics.cli import EXAMPLES, main
+from queue_metrics.cli.terminal import fitted, shown
+from queue_metrics.storage.manager import StorageManager
+from tests.http.asking import hostile_fleet, small_fleet
+from tests.support.fleet import Fleet
+
+COMMAND = [sys.executable, "-c", "import sys; from queue_metrics.cli import main; sys.exit(main())"]
+
+
+@pytest.fixture(autouse=True)
+def alone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """No setting of whoever runs the tests."""
+    for name in [name for name in os.environ if name.startswith("QUEUE_METRICS_")]:
+        monkeypatch.delenv(name)
+    monkeypatch.setenv("QUEUE_METRICS_STATE_DIR", str(tmp_path / "state"))
+    monkeypatch.chdir(tmp_path)
+
+
+@pytest.fixture
+def url(tmp_path: Path) -> str:
+    return f"sqlite:///{tmp_path}/metrics.db"
+
+
+def filled(url: str, fleet: Fleet) -> str:
+    driver = StorageManager().open(url)
+    fleet.store(driver)
+    driver.close()
+    return url
+
+
+def test_help_names_every_command_and_each_has_an_example(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["--help"]) == 0
+    told = capsys.readouterr().out
+    assert set(EXAMPLES) <= set(re.findall(r"^    (\w+)", told, re.MULTILINE))
+    for name, example in EXAMPLES.items():
+        assert main([name, "--help"]) == 0
+        told = capsys.readouterr().out
+        assert f"usage: queue-metrics {name}" in told
+        assert example in " ".join(told.split())
+
+
+def test_version(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["--version"]) == 0
+    assert capsys.readouterr().out == f"queue-metrics {_core.__version__}\n"
+
+
+@pytest.mark.parametrize(
+    "arguments", [[], ["stats"], ["status", "--minutes", "0"], ["status", "--nothing"], ["serve", "--port", "70000"], ["--nothing"]]
+)
+def test_wrong_use_is_2_with_the_right_one(arguments: list[str], capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(arguments) == 2
+    assert "usage: queue-metrics" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("store", ["nonsense://x", "sqlite", "redis://[bad"])
+def test_a_malformed_store_is_2_in_one_line(store: str, capsys: pytest.CaptureFixture[str]) -> None:
+    for command in ("status", "serve"):
+        assert main([command, "--store", store]) == 2
+        told = capsys.readouterr()
+        assert told.out == ""
+        assert told.err.startswith("queue-metrics: ")
+        assert "Traceback" not in told.err
+
+
+def test_a_store_that_is_not_there_is_3_without_its_password(capsys: pytest.CaptureFixture[str]) -> None:
+    with closing(socket.socket()) as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    assert main(["status", "--json", "--store", f"redis://user:hunter2@127.0.0.1:{port}"]) == 3
+    told = capsys.readouterr()
+    assert told.out == ""
+    assert "hunter2" not in told.err
+    assert "Traceback" not in told.err
+
+
+def test_status_is_one_screen_with_what_is_wrong_first(url: str, capsys: pytest.CaptureFixture[str]) -> None:
+    filled(url, hostile_fleet())
+    assert main(["status", "--store", url]) == 1
+    told = capsys.readouterr().out
+    lines = told.splitlines()
+    assert lines[0].startswith("✗ critical")
+    assert "Records were dropped" in lines[1]
+    assert "app.send" in told
+    assert "\x1b" not in told  # neither colour without a terminal, nor what names would do to one
+
+
+def test_status_of_a_fleet_that_is_well_is_0(url: str, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["status", "--store", filled(url, small_fleet())]) == 0
+    assert capsys.readouterr().out.startswith("✓ healthy 100")
+
+
+def test_status_of_an_empty_store_says_what_to_do(url: str, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["status", "--store", url]) == 0
+    told = capsys.readouterr().out
+    assert "Nothing was ever recorded in this store." in told
+    assert "qm.instrument(app)" in told
+    assert "metrics.db" in told
+
+
+def test_json_is_one_object_and_nothing_else(url: str, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["status", "--json", "--minutes", "15", "--store", filled(url, small_fleet())]) == 0
+    told = json.loads(capsys.readouterr().out)
+    assert set(told) == {"store", "window", "overview", "tasks", "queues", "workers"}
+    assert told["overview"]["counts"]["started"] == 5
+    assert [task["task"] for task in told["tasks"]] == ["app.send", "app.bounce"]
+
+
+def test_a_reader_that_goes_away_leaves_no_traceback(url: str) -> None:
+    filled(url, hostile_fleet())
+    done = subprocess.run(
+        f"{sys.executable} -c 'import sys; from queue_metrics.cli import main; sys.exit(main())' status --json --store {url} | head -c 1",
+        shell=True,
+        capture_output=True,
+        text=True,
+        env={**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)},
+        check=True,
+    )
+    assert (done.stdout, done.stderr) == ("{", "")
+
+
+def test_a_command_imports_only_its_own_module() -> None:
+    code = (
+        "import sys; from queue_metrics.cli import main; main(['status', '--help'])\n"
+        "print([name for name in ('queue_metrics.cli.demo', 'queue_metrics.cli.agent', 'uvicorn', 'starlette') if name in sys.modules])"
+    )
+    env = {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)}
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, env=env, check=True)
+    assert done.stdout.splitlines()[-1] == "[]"
+
+
+@pytest.mark.parametrize("host", ["0.0.0.0", "::", "192.0.2.1", "metrics.example"])
+def test_nobody_listens_to_a_network_without_a_token(host: str, url: str, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["serve", "--host", host, "--store", url]) == 2
+    told = capsys.readouterr().err
+    assert f"listening at {host}" in told
+    assert "QUEUE_METRICS_TOKEN" in told
+
+
+def test_a_port_that_was_named_and_is_taken_is_2(url: str, capsys: pytest.CaptureFixture[str]) -> None:
+    with closing(socket.socket()) as taken:
+        taken.bind(("127.0.0.1", 0))
+        taken.listen()
+        port = taken.getsockname()[1]
+        assert main(["serve", "--port", str(port), "--store", url]) == 2
+    assert f"port {port} is taken" in capsys.readouterr().err
+
+
+def lines_of(process: subprocess.Popen[str]) -> Iterator[str]:
+    assert process.stderr is not None
+    while line := process.stderr.readline():
+        yield line.rstrip("\n")
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_serve_prints_where_it_is_and_ends_when_told(url: str, number: signal.Signals, tmp_path: Path) -> None:
+    env = {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path), "QUEUE_METRICS_TOKEN": "a-token-of-sixteen"}
+    arguments = ["serve", "--store", filled(url, small_fleet()), "--port", "0"]
+    process = subprocess.Popen([*COMMAND, *arguments], stderr=subprocess.PIPE, text=True, env=env)
+    try:
+        told = lines_of(process)
+        address = re.search(r"http://127\.0\.0\.1:\d+/", next(told))
+        assert address
+        assert next(told) == f"store {url}"
+        assert next(told).startswith(f"spool {tmp_path}/state/")
+        request = urllib.request.Request(f"{address[0]}v1/tasks", headers={"Authorization": "Bearer a-token-of-sixteen"})
+        with urllib.request.urlopen(request, timeout=10) as response:
+            assert json.load(response)["total"] == 2
+        process.send_signal(number)
+        assert process.wait(10) == 0
+        assert "Traceback" not in "\n".join(told)
+    finally:
+        process.kill()
+        process.wait()
+
+
+def test_colour_is_for_terminals_that_want_it(url: str) -> None:
+    """On a real terminal there is colour, with NO_COLOR none; no line is wider than the screen."""
+    import pty
+
+    filled(url, hostile_fleet())
+    outputs = {}
+    for wish in ("", "1"):
+        leader, follower = pty.openpty()
+        env = {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path), "NO_COLOR": wish, "COLUMNS": "80", "TERM": "xterm"}
+        process = subprocess.Popen([*COMMAND, "status", "--store", url], stdout=follower, stderr=subprocess.STDOUT, env=env)
+        os.close(follower)
+        read = b""
+        deadline = time.monotonic() + 30
+        while time.monotonic() < deadline:
+            try:
+                part = os.read(leader, 65536)
+            except OSError:  # how Linux says that the other side has closed
+                break
+            if not part:
+                break
+            read += part
+        os.close(leader)
+        assert process.wait(10) == 1
+        outputs[wish] = read.decode()
+    assert "\x1b[31;1m✗ critical" in outputs[""]
+    assert "\x1b" not in outputs["1"]
+    assert all(len(line) <= 80 for line in outputs["1"].replace("\r", "").splitlines())
+
+
+def test_what_does_not_fit_is_cut_by_columns_not_by_letters() -> None:
+    assert fitted("任务任务", 5) == "任务…"
+    assert fitted("abc", 3) == "abc"
+    assert fitted("abcd", 3) == "ab…"
+    assert shown("\x1b[2Jx") == "␛[2Jx"

@@ -1,0 +1,59 @@
+"""The app on a real socket."""
+
+from __future__ import annotations
+
+import http.client
+import json
+import socket
+from contextlib import closing
+
+import pytest
+
+from queue_metrics.errors import ConfigurationError
+from queue_metrics.http.server import BackgroundServer, bound, page_address
+from tests.http.asking import TOKEN, app_of, small_fleet
+
+
+def test_a_real_server_answers_as_the_app_does() -> None:
+    with BackgroundServer(app_of(small_fleet(), token=TOKEN), bound("127.0.0.1", 0)) as server:
+        port = int(server.url.rstrip("/").rpartition(":")[2])
+        with closing(http.client.HTTPConnection("127.0.0.1", port, timeout=10)) as connection:
+
+            def get(path: str, **headers: str) -> tuple[int, dict[str, str], bytes]:
+                connection.request("GET", path, headers=headers)
+                response = connection.getresponse()
+                return response.status, {name.lower(): value for name, value in response.getheaders()}, response.read()
+
+            status, headers, _ = get("/v1/tasks")
+            assert status == 401
+            assert "server" not in headers
+            status, headers, body = get("/v1/tasks", Authorization=f"Bearer {TOKEN}")
+            assert (status, json.loads(body)["total"]) == (200, 2)
+            assert get("/ready")[0] == 200
+            assert get("/ready", Host="evil.example")[0] == 421
+            assert get("/v1%2Ftasks", Authorization=f"Bearer {TOKEN}")[0] == 404
+            assert get("/v1/tasks", Authorization=f"Bearer {TOKEN}", **{"If-None-Match": headers["etag"]})[0] in (200, 304)
+
+
+def test_the_head_of_a_request_is_bounded() -> None:
+    with BackgroundServer(app_of(small_fleet()), bound("127.0.0.1", 0)) as server:
+        port = int(server.url.rstrip("/").rpartition(":")[2])
+        with closing(socket.create_connection(("127.0.0.1", port), timeout=10)) as raw:
+            raw.sendall(b"GET /ready HTTP/1.1\r\nHost: localhost\r\nX: " + b"x" * 65536)
+            assert raw.recv(64).startswith((b"HTTP/1.1 400", b"HTTP/1.1 431", b""))
+            assert b"200" not in raw.recv(64)
+
+
+def test_the_next_free_port_is_taken_only_when_asked_for() -> None:
+    with closing(bound("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+        with pytest.raises(ConfigurationError, match=f"port {port} is taken"):
+            bound("127.0.0.1", port)
+        with closing(bound("127.0.0.1", port, search=True)) as next_one:
+            assert next_one.getsockname()[1] > port
+            assert page_address(next_one) == f"http://127.0.0.1:{next_one.getsockname()[1]}/"
+
+
+def test_an_address_of_another_machine_is_refused_in_words() -> None:
+    with pytest.raises(ConfigurationError, match=r"cannot listen at 192\.0\.2\.1"):
+        bound("192.0.2.1", 0)
