@@ -110,24 +110,21 @@ def test_a_broker_that_is_away_is_warned_of_once_and_asked_again(
     assert runtime.status()["depth"] == {"broker": None}
 
 
-def test_of_two_processes_one_asks_and_the_other_takes_over(runtime: Runtime) -> None:
-    other = Runtime(runtime.settings, spool=runtime.spool.with_name("other"))
-    first, second = Probe("shared"), Probe("shared")
-    one = DepthWatch(first, runtime.recorder, runtime.store, 0.05)
-    two = DepthWatch(second, other.recorder, other.store, 0.05)
+def test_only_the_process_with_the_lease_of_a_connection_asks_and_gives_it_back(runtime: Runtime) -> None:
+    probe = Probe("shared")
+    watch = DepthWatch(probe, runtime.recorder, runtime.store, 0.2)
+    assert runtime.store.lease("depth:shared", "another process", 60)
     try:
-        one.start()
-        eventually(lambda: first.asked > 3, "the first asks")
-        two.start()
-        eventually(lambda: second.ticks > 3, "the second ticks")
-        assert second.asked == 0
-        one.stop(5)
-        eventually(lambda: second.asked, "the second asks")
-        assert first.closed
+        watch.start()
+        eventually(lambda: probe.ticks > 3, "it follows the queue")
+        assert probe.asked == 0
+        assert runtime.store.lease("depth:shared", "another process", 0.001)
+        eventually(lambda: probe.asked > 1, "it asks, once the other is gone")
+        assert not runtime.store.lease("depth:shared", "another process", 60)
     finally:
-        one.stop(5)
-        two.stop(5)
-        other.stop()
+        watch.stop(5)
+    assert probe.closed
+    eventually(lambda: runtime.store.lease("depth:shared", "another process", 60), "the lease is given back", 0.4)
 
 
 def test_while_the_store_is_away_depths_are_recorded_all_the_same(tmp_path: Path) -> None:

@@ -16,7 +16,7 @@ from tests.support.servers import RedisServer
 
 def finish(tmp_path: Path, store: str) -> dict[str, int]:
     """Drain what is left, by this process, and count."""
-    runtime = Runtime(settings_for(tmp_path, store))
+    runtime = Runtime(settings_for(tmp_path, store), grace=0.5)  # no END is still on its way: every writer is dead
     try:
         eventually(lambda: runtime.flush(1.0) and runtime.drain.elected and runtime.drain.status()["open"] == 0, "all is closed", 60)
     finally:
@@ -84,7 +84,7 @@ def test_a_child_whose_main_lives_does_not_drain(tmp_path: Path) -> None:
 
 def test_a_killed_child_beside_living_siblings_is_called_lost(tmp_path: Path) -> None:
     settings = settings_for(tmp_path)
-    runtime = Runtime(settings)
+    runtime = Runtime(settings, grace=0.5)
     try:
         runtime.on_main()
         pid = os.fork()

@@ -25,11 +25,11 @@ def record(runtime: Runtime, jobs: int, task: str = "t") -> None:
 
 
 @pytest.fixture
-def warnings(caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch) -> list[logging.LogRecord]:
-    """What the owner was told, with no minute of an earlier test running."""
+def warned(caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch) -> pytest.LogCaptureFixture:
+    """What the owner is told, with no minute of an earlier test running."""
     monkeypatch.setattr(trouble.warner, "_said", {})
     caplog.set_level(logging.WARNING, "queue_metrics")
-    return caplog.records
+    return caplog
 
 
 @pytest.fixture
@@ -72,7 +72,7 @@ def test_many_series_go_in_batches_of_at_most_fifty(runtime: Runtime, monkeypatc
 
 
 def test_a_store_that_is_away_from_the_start_gets_everything_later_and_is_warned_of_once_a_minute(
-    tmp_path: Path, warnings: list[logging.LogRecord]
+    tmp_path: Path, warned: pytest.LogCaptureFixture
 ) -> None:
     server = RedisServer(tmp_path)
     runtime = Runtime(settings_for(tmp_path, server.url))
@@ -81,8 +81,8 @@ def test_a_store_that_is_away_from_the_start_gets_everything_later_and_is_warned
         record(runtime, 50)
         assert not runtime.flush(1.5), "there is no store"
         eventually(lambda: runtime.reporter.status()["last_error"], "the failure is known")
-        assert len(warnings) == 1
-        text = warnings[0].getMessage()
+        assert len(warned.records) == 1
+        text = warned.records[0].getMessage()
         assert server.url in text
         assert "QUEUE_METRICS_STORE" in text
         assert os.fspath(runtime.spool) in text
@@ -96,7 +96,7 @@ def test_a_store_that_is_away_from_the_start_gets_everything_later_and_is_warned
             server.start()
             assert runtime.flush(30)
             assert counts(server.url)["succeeded"] == counts(server.url)["started"] == 150
-        assert len(warnings) == 1, "the second trouble came within the minute"
+        assert len(warned.records) == 1, "the second trouble came within the minute"
     finally:
         runtime.stop()
 
@@ -134,7 +134,7 @@ def test_a_store_that_was_emptied_is_told_again_what_is_still_kept(tmp_path: Pat
 
 
 def test_a_store_of_a_newer_version_is_warned_of_and_gets_everything_when_it_is_mended(
-    runtime: Runtime, warnings: list[logging.LogRecord], monkeypatch: pytest.MonkeyPatch
+    runtime: Runtime, warned: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def refuse(*_: object) -> None:
         raise SchemaMismatch("version 99")
@@ -143,7 +143,7 @@ def test_a_store_of_a_newer_version_is_warned_of_and_gets_everything_when_it_is_
         patch.setattr(runtime.store, "apply_batch", refuse)
         record(runtime, 10)
         assert not runtime.flush(1.0)
-        assert [record.getMessage().count("version 99") for record in warnings] == [1]
+        assert [record.getMessage().count("version 99") for record in warned.records] == [1]
         assert runtime.reporter.status()["failing_seconds"] is not None
     assert runtime.flush(30)
     assert counts(runtime.settings.store)["succeeded"] == 10
@@ -263,4 +263,24 @@ def test_a_job_that_closes_all_descriptors_ends_nothing(tmp_path: Path) -> None:
         assert program.ask("flush", "flushed")
         eventually(lambda: program.ask("draining", "draining"), "it drains again")
         assert program.leave() == 0
+    assert counts(settings.store)["succeeded"] == 25
+
+
+def test_a_job_that_takes_the_numbers_of_our_descriptors_finds_its_files_unharmed(tmp_path: Path) -> None:
+    settings = settings_for(tmp_path)
+    innocent = tmp_path / "innocent"
+    innocent.write_bytes(b"precious" * 1000)
+    with Program(tmp_path, settings.store, jobs=25, settings={"flush_seconds": 1.0}) as program:
+        program.ready()
+        eventually(lambda: program.ask("draining", "draining"), "it drains")
+        assert program.ask("take descriptors", "taken") == 64
+        eventually(lambda: "other files have their numbers" in program.errors(), "it says that it cannot drain any more")
+        assert not program.ask("draining", "draining")
+        runtime = Runtime(settings)
+        try:
+            assert runtime.flush(30), "another process drains"
+        finally:
+            runtime.stop()
+        assert program.leave() == 0
+    assert innocent.read_bytes() == b"precious" * 1000
     assert counts(settings.store)["succeeded"] == 25

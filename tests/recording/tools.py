@@ -89,7 +89,7 @@ class Program:
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=(tmp_path / "stderr").open("ab"),
-            env=environment(),
+            env={**environment(), "INNOCENT": os.fspath(tmp_path / "innocent")},
             start_new_session=True,  # children of a killed main are ended as a group
             text=True,
         )

@@ -79,7 +79,7 @@ class DepthWatch:
     def _run(self, stop: threading.Event) -> None:
         while not stop.is_set():
             self.turn()
-            stop.wait(min(_TICK, self._every))
+            stop.wait(min(_TICK, self._every / 4))
         with self._gate, suppress(Exception):
             self.probe.close()
         if self._mine and self._leased_at > float("-inf"):

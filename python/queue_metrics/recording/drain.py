@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 from queue_metrics import _core
 from queue_metrics.recording.fork import Gate
-from queue_metrics.recording.lock import spool_lock
+from queue_metrics.recording.lock import Robbed, spool_lock
 from queue_metrics.recording.spool import spool_id
 from queue_metrics.storage.base import Applied, Mark
 from queue_metrics.storage.spools import spool_beat
@@ -24,6 +24,8 @@ if TYPE_CHECKING:
 
 SHARD = 0
 MAX_SERIES = 50
+GRACE = 10.0
+"""Seconds that the format gives the words about a dead process to arrive."""
 _LONGEST_STEP = 2.0  # seconds; heartbeats must not starve behind a backlog
 _VERDICTS_EVERY, _TIDY_EVERY = 1.0, 10.0
 
@@ -31,20 +33,23 @@ _VERDICTS_EVERY, _TIDY_EVERY = 1.0, 10.0
 class Drain:
     """The spool of this process, drained while its lock can be had; `step` is called by one thread only."""
 
-    def __init__(self, spool: Path, recorder: _core.Recorder, store: StorageDriver, *, agent: bool = False) -> None:
+    def __init__(self, spool: Path, recorder: _core.Recorder, store: StorageDriver, *, agent: bool = False, grace: float = GRACE) -> None:
         """
         Args:
             spool: the directory; it need not exist yet.
             recorder: verdicts become records of it.
             store: where batches go.
             agent: this is the agent of the spool, which other drainers make way for.
+            grace: seconds between a death and the verdict on what it left open.
         """
         self.spool = spool
         self.batches = 0
         self.records = 0
+        self.stranded = False
         self._recorder = recorder
         self._store = store
         self._agent = agent
+        self._grace = grace
         self._lock = spool_lock(spool / "drain.lock")
         self._agent_lock = spool_lock(spool / "agent.lock")
         self._gate = Gate(abandon=self._abandon)
@@ -79,7 +84,7 @@ class Drain:
             StoreError: what is not counted stays in the spool; call again later.
             OSError: the spool cannot be read.
         """
-        if not self._elect():
+        if not self._sound() or not self._elect():
             return False
         drainer = self._restore()
         with self._gate:
@@ -112,6 +117,8 @@ class Drain:
     def reset(self) -> None:
         """Forget what was read of the spool, after an error of which nothing is known."""
         with self._gate:
+            if not self._lock.held_by(self):
+                self._abandon()
             self._drainer = None
 
     def release(self) -> None:
@@ -124,6 +131,22 @@ class Drain:
         """Release, for good."""
         self.release()
         self._gate.remove()
+
+    def _sound(self) -> bool:
+        """
+        Whether the descriptors of this process can be relied on; False for ever once other files have their numbers.
+
+        A job may close all descriptors, and the store's are among them. Just closed, they are let go of and opened again. But where
+        numbers have been given to files of the job, whatever a database library does with them would be done to those files.
+        """
+        robbed = self._lock.robbed()
+        if robbed is Robbed.CLOSED:
+            self.reset()
+            self._store.close()
+        elif robbed is Robbed.REUSED:
+            self.reset()
+            self.stranded = True
+        return not self.stranded
 
     def _elect(self) -> bool:
         # Without a spool there is nothing to drain; it is made by the first record, not by us.
@@ -140,7 +163,7 @@ class Drain:
     def _restore(self) -> _core.Drainer:
         if self._drainer is None:
             with self._gate:
-                self._drainer = _core.Drainer(os.fspath(self.spool))
+                self._drainer = _core.Drainer(os.fspath(self.spool), grace=self._grace)
             self._restored = False
         if not self._restored:
             self._start_from(self._drainer, self._store.read_mark(self._drainer.spool_id, SHARD))
@@ -177,7 +200,8 @@ class Drain:
                 drainer.tidy(wall)
 
     def _abandon(self) -> None:
-        # Kept, not dropped: dropping would close what is the parent's.
+        # Kept, not dropped: dropping would close what is the parent's; or, when a job closed all descriptors and the lock with them,
+        # files of that job which have our numbers by now.
         if self._drainer is not None:
             self._inherited.append(self._drainer)
             self._drainer = None

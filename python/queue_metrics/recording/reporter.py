@@ -147,6 +147,8 @@ class Reporter:
             return self._retry_at - now
         asked = self._asked
         done = self._attempt(self._drain.step)
+        if self._drain.stranded:
+            return self._strand()
         if done and self._failing_since is None:
             self._answer(asked)
         if self._failing_since is not None:
@@ -158,6 +160,15 @@ class Reporter:
             self._sweep_at = now + _SWEEP_EVERY
             self._attempt(self._sweep)
         return self._settings.flush_seconds if done or not self._drain.elected else 0.0
+
+    def _strand(self) -> float:
+        self.last_error = "a job closed the descriptors of this process, and other files have their numbers"
+        warner.warn(
+            "stranded",
+            f"{self.last_error}; this process records on, but another one must bring the records to the store: a new worker, "
+            "or `queue-metrics agent`",
+        )
+        return _LONGEST_RETRY
 
     def _attempt(self, duty: Callable[[], Any]) -> bool:
         """Do a duty; False when it failed or said so. Whatever it raises ends in a warning and a later try."""

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 from queue_metrics import _core
 from queue_metrics.recording import process
 from queue_metrics.recording.depth import DepthWatch
-from queue_metrics.recording.drain import Drain
+from queue_metrics.recording.drain import GRACE, Drain
 from queue_metrics.recording.fork import Gate, in_child
 from queue_metrics.recording.reporter import EXIT_SECONDS, Reporter
 from queue_metrics.recording.spool import write_report
@@ -47,17 +47,18 @@ def runtime(settings: Settings) -> Runtime:
 class Runtime:
     """Made by `runtime`, or by the agent for each spool that it drains."""
 
-    def __init__(self, settings: Settings, *, spool: Path | None = None, agent: bool = False) -> None:
+    def __init__(self, settings: Settings, *, spool: Path | None = None, agent: bool = False, grace: float = GRACE) -> None:
         """
         Args:
             spool: another spool than that of `settings`.
             agent: other drainers of the spool make way for this one.
+            grace: seconds between a death and the verdict on what it left open.
         """
         self.settings = settings
         self.spool = spool or settings.spool
         self.store = StorageManager(settings.prefix).open(settings.store)
         self.recorder = _core.Recorder(os.fspath(self.spool), socket.gethostname())
-        self.drain = Drain(self.spool, self.recorder, self.store, agent=agent)
+        self.drain = Drain(self.spool, self.recorder, self.store, agent=agent, grace=grace)
         self.reporter = Reporter(settings, self.recorder, self.store, self.drain, report=self._write_report)
         self._hooks: list[Hook] = []
         self._watches: dict[DepthProbe, DepthWatch] = {}
