@@ -245,6 +245,9 @@ impl Drainer {
         for segment in look.gone {
             self.forget(&segment);
         }
+        for (_, segment) in self.segments.iter_mut().filter(|(_, segment)| segment.size > segment.committed) {
+            segment.superfluous_since = None;
+        }
         // A file that the mark knows came back: only a rebuild puts its executions in place. Until then none of it is read.
         for id in &look.found {
             if let (Some(segment), Some(position)) = (self.segments.get_mut(id), self.mark.segments.get(id)) {

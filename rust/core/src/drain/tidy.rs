@@ -6,19 +6,20 @@ use super::ledger::Line;
 use super::{Drainer, Segment};
 use crate::error::Result;
 use crate::journal::format::{PROVISIONAL, Record, SegmentId, Slot};
+use crate::sampling::clock::wall_us;
 
 impl Drainer {
-    /// Notes since when segments are superfluous. Only when everything seen is folded and in the mark: a START that was not
-    /// read yet may need the HINT of another segment.
+    /// Notes since when segments are superfluous. Only when everything seen is folded and in the mark, and of a segment that did
+    /// not grow since the look before: then the last look saw the STARTs of all executions that it may tell something about.
     pub(super) fn settle(&mut self, now: i64) {
         if self.pending.is_some() || self.segments.unread() > 0 {
             return;
         }
         let needed = self.executions.needed();
         for (id, segment) in self.segments.iter_mut() {
-            let superfluous = segment.committed >= segment.size && !needed.contains(id);
+            let whole = segment.committed >= segment.size && segment.size == segment.size_before;
             let since = segment.superfluous_since.unwrap_or(now);
-            segment.superfluous_since = superfluous.then_some(since);
+            segment.superfluous_since = (whole && !needed.contains(id)).then_some(since);
         }
     }
 
@@ -27,12 +28,13 @@ impl Drainer {
     pub fn tidy(&mut self, now: i64) -> Result<usize> {
         self.guarded(|drainer| {
             drainer.segments.sweep()?;
-            let needed = drainer.executions.needed();
+            drainer.look()?;
+            drainer.settle(wall_us());
             let mut bytes = drainer.segments.bytes();
             let mut deleted = 0;
             for id in drainer.segments.order() {
                 let Some(segment) = drainer.segments.get(&id) else { continue };
-                let Some(since) = segment.superfluous_since.filter(|_| !needed.contains(&id)) else { continue };
+                let Some(since) = segment.superfluous_since else { continue };
                 let crowded = bytes > drainer.options.spool_bytes / 4 * 3;
                 let old = now.saturating_sub(since) >= drainer.options.window;
                 if (old || crowded) && segment.is_finished()? {
