@@ -228,9 +228,12 @@ def _verdicts(bounds: Bounds, rules: Rules, state: State, drainer: Drainer) -> I
 
 
 def _tidy(bounds: Bounds, rules: Rules, state: State, drainer: Drainer) -> Iterator[Step]:
+    # What makes a segment superfluous is true in every mark that the store may have by now or go back to.
     marks = [drainer.base if rules.keep_uncommitted else drainer.positions]
-    if rules.keep_window:  # what makes a segment superfluous has been true in every mark the store may have or go back to
-        marks += [store.positions for store in (state.store, state.older) if store is not None]
+    if rules.ask_before_deleting:
+        marks.append(state.store.positions)
+    if rules.keep_window and state.older is not None:
+        marks.append(state.older.positions)
     for segment, content in enumerate(state.segments):
         if not content or (rules.keep_writable and truth.writable(bounds, state, segment)):
             continue

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cache
 
 from tests.model import protocol
 from tests.model.state import AS_PROMISED, CHOICES, Bounds, Do, Rules, State
@@ -27,6 +28,7 @@ class Found:
         return f"{self.violation} (after {self.states:,} states)\n{lines}"
 
 
+@cache
 def explore(bounds: Bounds, rules: Rules = AS_PROMISED) -> Found:
     """
     Visit every state that can be reached, and stop at the first that breaks a promise.

@@ -6,9 +6,11 @@ import fcntl
 import os
 import subprocess
 import uuid
+from collections import Counter
 from pathlib import Path
 
 from queue_metrics import _core
+from queue_metrics.storage.base import Mark
 from queue_metrics.storage.memory import MemoryStorageDriver
 from tests.model import truth
 from tests.model.schedules import Schedule
@@ -113,8 +115,10 @@ class RealWorld:
         self.batch: _core.Batch | None = None
         self.flying: _core.Batch | None = None
         self.store = MemoryStorageDriver()
+        self.mark = Mark(0, b"")  # that the drainer believes in
         self.applied: list[_core.Batch] = []
         self.older: list[_core.Batch] = []
+        self.done: Counter[str] = Counter()  # what the package really did: so that a test knows it was there
 
     def close(self) -> None:
         for worker in (*self.workers, self.listener):
@@ -169,19 +173,17 @@ class RealWorld:
                 self._poll()
             case Do.RESTORE:
                 self._restore()
-            case Do.APPLY | Do.REFUSE:
+            case Do.APPLY | Do.REFUSE | Do.RENUMBER | Do.MARK:
                 self._send()
-            case Do.UNANSWERED:
+            case Do.UNANSWERED | Do.NUMBERS:
                 if self.batch is not None:
                     self._apply(self.batch)
             case Do.VERDICT:
-                self._judge()
+                self._judge(truth.graces_over(self.bounds, step.after))
             case Do.DELETE:
-                self._tidy()
+                self._tidy(step.after)
             case Do.ROTATE | Do.WAIT:
                 pass  # seen by the next record, and by the next verdict
-            case _:
-                raise AssertionError(f"{step} belongs to a broken rule")
 
     def _write(self, state: State, record: Record) -> None:
         key = record.keys[0]
@@ -237,8 +239,8 @@ class RealWorld:
 
     def _restore(self) -> None:
         assert self.drainer is not None
-        mark = self.store.read_mark(self.drainer.spool_id, 0)
-        self.drainer.restore(mark.sequence, mark.positions)
+        self.mark = self.store.read_mark(self.drainer.spool_id, 0)
+        self.drainer.restore(self.mark.sequence, self.mark.positions)
         self.batch = None
 
     def _poll(self) -> None:
@@ -249,6 +251,7 @@ class RealWorld:
 
     def _apply(self, batch: _core.Batch) -> bool:
         done = self.store.apply_batch(0, batch).applied
+        self.done["applied" if done else "refused"] += 1
         if done:
             self.applied.append(batch)
         return done
@@ -258,6 +261,7 @@ class RealWorld:
             return
         if self._apply(self.batch):
             self.drainer.committed()
+            self.mark = Mark(self.batch.sequence, self.batch.positions)
             self.batch = None
         else:
             self._restore()
@@ -267,21 +271,28 @@ class RealWorld:
         for batch in again:
             assert self._apply(batch), "what the store had once it can have again"
 
-    def _judge(self) -> None:
+    def _judge(self, grace_over: bool) -> None:
         """A death is seen, and the grace later the verdict falls."""
         assert self.drainer is not None
         assert self.recorder is not None
-        self.drainer.verdicts(self.recorder, self.now)
+        self.done["verdicts"] += self.drainer.verdicts(self.recorder, self.now)
+        if not grace_over:
+            return
         self.now += int(GRACE + 1) * SECOND
-        self.drainer.verdicts(self.recorder, self.now)
+        self.done["verdicts"] += self.drainer.verdicts(self.recorder, self.now)
+        self._poll()  # a verdict may wait until what was written before the end of the grace is folded
+        self.done["verdicts"] += self.drainer.verdicts(self.recorder, self.now)
 
-    def _tidy(self) -> None:
-        """The window passes: older states of the store are gone for good."""
+    def _tidy(self, state: State) -> None:
+        """Delete what may go; the window passes if the store cannot go back behind it and no grace is running."""
         assert self.drainer is not None
+        if self.store.read_mark(self.drainer.spool_id, 0) != self.mark:
+            self._restore()
+            return
         self.drainer.tidy(self.now)
-        self.now += int(WINDOW + 1) * SECOND
-        self.older = list(self.applied)
-        self.drainer.tidy(self.now)
+        if truth.graces_over(self.bounds, state) and (state.older is None or self.older == self.applied):
+            self.now += int(WINDOW + 1) * SECOND
+            self.done["deleted"] += self.drainer.tidy(self.now)
 
     def _rest(self) -> None:
         """Drain until nothing happens any more."""
@@ -295,7 +306,7 @@ class RealWorld:
             while self.batch is not None:
                 self._send()
                 self._poll()
-            self._judge()
+            self._judge(grace_over=True)
             if idle == 3:
                 return
         raise AssertionError("the drainer never came to rest")

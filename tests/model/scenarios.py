@@ -60,9 +60,13 @@ WEAKENED: dict[str, tuple[str, Rules]] = {
     "a verdict before everything is read": ("verdicts", Rules(verdict_reads_first=False)),
     "a segment is deleted with an open START": ("deletion", Rules(keep_open=False)),
     "a segment is deleted with the HINT of an open execution": ("deletion, verdict", Rules(keep_named=False)),
-    "a segment is deleted before the store has its numbers": ("deletion", Rules(keep_uncommitted=False, keep_window=False)),
+    "a segment is deleted before the store has its numbers": (
+        "deletion",
+        Rules(keep_uncommitted=False, keep_window=False, ask_before_deleting=False),
+    ),
     "a segment is deleted that a process can append to": ("deletion", Rules(keep_writable=False)),
     "a segment is deleted that an older mark needs": ("deletion", Rules(keep_window=False)),
+    "a segment is deleted without asking the store for its mark": ("deletion", Rules(ask_before_deleting=False)),
     "an END is deleted before its START and nobody remembers": ("deletion", Rules(note_closed=False)),
 }
 """One promise broken: the world that shows it, and the rules."""

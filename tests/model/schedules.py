@@ -6,7 +6,7 @@ import random
 from dataclasses import dataclass
 
 from tests.model import protocol, truth
-from tests.model.state import AS_PROMISED, CHOICES, Bounds, Do, State, Step
+from tests.model.state import AS_PROMISED, CHOICES, Bounds, Do, Rules, State, Step
 
 LONGEST = 400
 
@@ -47,4 +47,17 @@ def walk(bounds: Bounds, seed: int) -> Schedule:
 def _in_time(bounds: Bounds, state: State, step: Step) -> bool:
     if step.do not in (Do.VERDICT, Do.DELETE):
         return True
-    return all(state.elapsed >> key & 1 or not truth.waits(bounds, state, key) for key in range(len(bounds.executions)))
+    return truth.graces_over(bounds, state)
+
+
+def follow(bounds: Bounds, rules: Rules, trace: tuple[str, ...]) -> Schedule:
+    """The schedule of a trace that an exploration found; what workers were still going to write, and every grace, follow."""
+    state = protocol.first(bounds)
+    taken: list[Step] = []
+    for line in trace:
+        taken.append(next(step for step in protocol.steps(bounds, rules, state) if str(step) == line))
+        state = taken[-1].after
+    while rest := [step for step in protocol.steps(bounds, rules, state) if step.do in (Do.WRITE, Do.WAIT)]:
+        taken.append(rest[0])
+        state = rest[0].after
+    return Schedule(bounds, tuple(taken), state)

@@ -86,6 +86,7 @@ class Rules:
     keep_uncommitted: bool = True
     keep_writable: bool = True
     keep_window: bool = True
+    ask_before_deleting: bool = True
     note_closed: bool = True
 
 

@@ -35,6 +35,11 @@ def waits(bounds: Bounds, state: State, execution: int) -> bool:
     )
 
 
+def graces_over(bounds: Bounds, state: State) -> bool:
+    """Whether no grace is running."""
+    return all(state.elapsed >> key & 1 or not waits(bounds, state, key) for key in range(len(bounds.executions)))
+
+
 def named(bounds: Bounds, state: State, execution: int) -> tuple[int, ...]:
     """The executions that a HINT about this one names: those of the same job that have started."""
     job = bounds.executions[execution].job
@@ -78,12 +83,10 @@ def writable(bounds: Bounds, state: State, segment: int) -> bool:
     """Whether a living process may still append to it: the shared lock of the segment tells."""
     if state.drainer is not None and segment == bounds.own + state.drainer.number:
         return True
-    if segment == bounds.listener:
-        return any(
-            execution.hint and not (state.hinted | state.elapsed) >> key & 1 and not written(bounds, state, key, END)
-            for key, execution in enumerate(bounds.executions)
-        )
-    return any(
+    hears = segment == bounds.listener and any(
+        execution.hint and not (state.hinted | state.elapsed) >> key & 1 for key, execution in enumerate(bounds.executions)
+    )
+    return hears or any(
         segment in home[at:] and not gone(bounds, state, worker)
         for worker, (home, at) in enumerate(zip(bounds.homes, state.homes, strict=True))
     )
