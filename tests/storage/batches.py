@@ -2,14 +2,21 @@
 
 from __future__ import annotations
 
+import os
+import subprocess
+import sys
+import textwrap
 import time
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
+from pathlib import Path
 from typing import Any
 
 from queue_metrics import _core
 from queue_metrics.storage.base import DAY, EXCEPTION, HOUR, MINUTE, TASK, TOTAL, StorageDriver
 
 SPOOL = "5" * 32
+ROOT = Path(__file__).parents[2]
+A, B = ("conn", "queue", "task.a"), ("conn", "queue", "task.b")
 STEPS = (MINUTE, HOUR, DAY)
 NOW = int(time.time())
 
@@ -82,12 +89,32 @@ def send(driver: StorageDriver, rows: Sequence[Row], spool: str = SPOOL, shard: 
     assert driver.apply_batch(shard, batch(sequence, rows, spool)).applied
 
 
+def eventually(condition: Callable[[], bool], seconds: float = 30.0) -> None:
+    """Wait until something is true."""
+    deadline = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < deadline, "did not come true"
+        time.sleep(0.005)
+
+
+def python(code: str, *arguments: object) -> subprocess.Popen[str]:
+    """A process of its own that runs code with the package and `tests` in reach; its arguments are in `sys.argv`."""
+    return subprocess.Popen(
+        [sys.executable, "-c", textwrap.dedent(code), *map(str, arguments)],
+        cwd=ROOT,
+        env={**os.environ, "PYTHONPATH": os.pathsep.join([str(ROOT), str(ROOT / "python"), os.environ.get("PYTHONPATH", "")])},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+
+
 HOSTILE = (
     "a:b",
     "a/b",
     "{q00}",
     "}{",
-    "it's \"quoted\" `so` \\ %s %00",
+    'it\'s "quoted" `so` \\ %s %00',
     "line\nbreak\r\ttab",
     "x" * 10_000,
     "ünïcödé 数 \U0001f4a9 \u202e rtl",

@@ -47,7 +47,8 @@ def rows(draw: st.DrawFn) -> Row:
     return row(labels, draw(values(step)), step, at, kind)
 
 
-spools = st.dictionaries(st.sampled_from(["a" * 32, "b" * 32, "c" * 32]), st.lists(st.lists(rows(), max_size=6), min_size=1, max_size=4), min_size=1)
+sent = st.lists(st.lists(rows(), max_size=6), min_size=1, max_size=4)
+spools = st.dictionaries(st.sampled_from(["a" * 32, "b" * 32, "c" * 32]), sent, min_size=1)
 
 
 def apply_in_some_order(driver: StorageDriver, batches: dict[str, list[list[Row]]], chance: random.Random) -> None:

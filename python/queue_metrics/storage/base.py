@@ -31,6 +31,9 @@ RETENTION: Mapping[tuple[int, int], int] = MappingProxyType(
 )
 """Seconds that a point is kept behind the end of its step, by kind of series and step; totals have no expiry."""
 
+EMPTY = b"\x91\x01"
+"""The packed value of nothing: neutral in a merge, and not kept as a total."""
+
 LATEST = 2**40
 """No expiry lies behind this moment (seconds; the year 36812): a clock gone wild must not make a number that a database refuses."""
 

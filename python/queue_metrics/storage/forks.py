@@ -1,7 +1,15 @@
-"""What a fork may meet: no call inside a database library, no connection that both sides believe to own. Knows no database."""
+"""
+What a fork may meet: no call inside a database library, no import under way, no connection that both sides believe to own.
+
+Tried without: children that inherit SQLite's mutexes or the lock of a half-imported module hang for ever. Knows no database.
+"""
 
 from __future__ import annotations
 
+# These two run functions of their own around forks. Registered before ours, logging's lock is taken after our wait, in which an import may
+# want it; and neither is first loaded, so registered half, by an import that we wait for.
+import concurrent.futures.thread  # noqa: F401
+import logging  # noqa: F401
 import os
 import threading
 import weakref
@@ -22,42 +30,19 @@ How long a call waits for a fork in another thread before it answers StoreUnavai
 for a lock that the caller holds; a fork itself takes milliseconds.
 """
 
-_guarded: weakref.WeakSet[StorageDriver] = weakref.WeakSet()
-_registered = False
-
-
-def guard(driver: StorageDriver) -> None:
-    """Call the driver's `before_fork`, `after_fork_parent` and `after_fork_child` around every fork from now on."""
-    global _registered
-    _guarded.add(driver)
-    if not _registered:  # twice, by a race, is harmless: the methods may come twice
-        _registered = True
-        os.register_at_fork(before=_before, after_in_parent=_after_in_parent, after_in_child=_after_in_child)
-
-
-def _before() -> None:
-    for driver in list(_guarded):
-        driver.before_fork()
-
-
-def _after_in_parent() -> None:
-    for driver in list(_guarded):
-        driver.after_fork_parent()
-
-
-def _after_in_child() -> None:
-    for driver in list(_guarded):
-        driver.after_fork_child()
-
 
 class ForkGate:
     """
     Around every call of a driver: `with gate:`. Lets any number in, and none while the process forks.
 
     A gate must be renewed in the child, where threads that stood in it do not exist.
+
+    Args:
+        refuse: whether one who waited too long is turned away with StoreUnavailable, or let in.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, *, refuse: bool = True) -> None:
+        self._refuse = refuse
         self.renew()
 
     def renew(self) -> None:
@@ -78,7 +63,7 @@ class ForkGate:
 
     def __enter__(self) -> None:
         with self._changed:
-            if not self._changed.wait_for(lambda: not self._shut, HELD_BACK_SECONDS):
+            if not self._changed.wait_for(lambda: not self._shut, HELD_BACK_SECONDS) and self._refuse:
                 raise StoreUnavailable("this process is forking; try again")
             self._inside += 1
 
@@ -86,3 +71,35 @@ class ForkGate:
         with self._changed:
             self._inside -= 1
             self._changed.notify_all()
+
+
+loading = ForkGate(refuse=False)
+"""Around imports that a thread may make at any time: the lock of a module that is being imported stays locked in a child for ever."""
+
+_guarded: weakref.WeakSet[StorageDriver] = weakref.WeakSet()
+
+
+def guard(driver: StorageDriver) -> None:
+    """Call the driver's `before_fork`, `after_fork_parent` and `after_fork_child` around every fork from now on."""
+    _guarded.add(driver)
+
+
+def _before() -> None:
+    loading.shut()
+    for driver in list(_guarded):
+        driver.before_fork()
+
+
+def _after_in_parent() -> None:
+    for driver in list(_guarded):
+        driver.after_fork_parent()
+    loading.open()
+
+
+def _after_in_child() -> None:
+    loading.renew()
+    for driver in list(_guarded):
+        driver.after_fork_child()
+
+
+os.register_at_fork(before=_before, after_in_parent=_after_in_parent, after_in_child=_after_in_child)

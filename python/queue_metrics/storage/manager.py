@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from queue_metrics.errors import ConfigurationError
 from queue_metrics.storage import urls
+from queue_metrics.storage.forks import loading
 
 if TYPE_CHECKING:
     from queue_metrics.storage.base import StorageDriver
@@ -49,7 +50,10 @@ class StorageManager:
         if scheme == "sqlite":
             url = f"sqlite:///{urls.sqlite_path(url)}"
         known = _opened.get((self.prefix, url))
-        return known if known is not None else _opened.setdefault((self.prefix, url), self._make(scheme, url))
+        if known is not None:
+            return known
+        with loading:
+            return _opened.setdefault((self.prefix, url), self._make(scheme, url))
 
     def _make(self, scheme: str, url: str) -> StorageDriver:
         if scheme == "memory":

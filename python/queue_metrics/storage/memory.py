@@ -9,7 +9,19 @@ from typing import Any
 
 from queue_metrics import _core
 from queue_metrics.errors import DecodeError
-from queue_metrics.storage.base import TOTAL, Applied, Beat, Mark, Series, StorageDriver, collision, expires_at, known_series, unmergeable
+from queue_metrics.storage.base import (
+    EMPTY,
+    TOTAL,
+    Applied,
+    Beat,
+    Mark,
+    Series,
+    StorageDriver,
+    collision,
+    expires_at,
+    known_series,
+    unmergeable,
+)
 from queue_metrics.storage.forks import ForkGate, guard
 
 
@@ -60,7 +72,7 @@ class MemoryStorageDriver(StorageDriver):
                         continue
                     key = (row.series, row.step, row.bucket)
                     stored = points.get(key) or self._points.get(key[:2], {}).get(row.bucket)
-                    value = _core.merge_values(stored[0] if stored else _core.Value().encode(), row.value)
+                    value = _core.merge_values(stored[0] if stored else EMPTY, row.value)
                 except (DecodeError, OverflowError) as error:
                     raise unmergeable(row.series, error) from error
                 points[key] = (value, expires_at(row.kind, row.step, row.bucket))
@@ -94,7 +106,7 @@ class MemoryStorageDriver(StorageDriver):
 
     def read_totals(self, series: Sequence[int]) -> dict[int, bytes]:
         with self._gate, self._lock:
-            return {one: self._totals[one] for one in series if one in self._totals}
+            return {one: total for one in series if (total := self._totals.get(one, EMPTY)) != EMPTY}
 
     def heartbeat_many(self, beats: Iterable[tuple[str, bytes]], ttl: float) -> None:
         now = time.time()

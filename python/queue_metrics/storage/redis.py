@@ -32,7 +32,7 @@ from queue_metrics.storage.base import (
     unmergeable,
     wrong_schema,
 )
-from queue_metrics.storage.forks import guard
+from queue_metrics.storage.forks import guard, loading
 
 CONNECT_SECONDS, ANSWER_SECONDS = 2.0, 5.0
 
@@ -254,23 +254,34 @@ class RedisStorageDriver(StorageDriver):
             self.after_fork_child()
         with self._lock:
             if self._client is None:
-                import redis
-                from redis.backoff import NoBackoff
-                from redis.retry import Retry
-
-                from_url: Any = redis.Redis.from_url
-                options: dict[str, Any] = {"ssl_check_hostname": True} if self._given.lower().startswith("rediss:") else {}
-                self._client = from_url(
-                    self._given,
-                    decode_responses=False,
-                    protocol=2,
-                    socket_connect_timeout=CONNECT_SECONDS,
-                    socket_timeout=ANSWER_SECONDS,
-                    socket_keepalive=True,
-                    retry=Retry(NoBackoff(), 0),  # a command sent twice is counted twice
-                    **options,
-                )
+                with loading:
+                    self._client = self._make_client()
             return self._client
+
+    def _make_client(self) -> Any:
+        """A client that is not connected yet, and everything it will ever import."""
+        import redis
+        from redis.backoff import NoBackoff
+        from redis.retry import Retry
+
+        _source()
+        scheme = self._given.partition(":")[0].lower()
+        options: dict[str, Any] = {} if scheme == "unix" else {"socket_keepalive": True}
+        if scheme == "rediss":
+            options["ssl_check_hostname"] = True  # older versions of redis-py leave it off
+        from_url: Any = redis.Redis.from_url
+        client = from_url(
+            self._given,
+            decode_responses=False,
+            protocol=2,
+            socket_connect_timeout=CONNECT_SECONDS,
+            socket_timeout=ANSWER_SECONDS,
+            retry=Retry(NoBackoff(), 0),  # a command sent twice is counted twice
+            **options,
+        )
+        "host".encode("idna")  # an import, made by the first look-up of a name
+        client.connection_pool.connection_class(**client.connection_pool.connection_kwargs)  # imports more, connects to nothing
+        return client
 
     # Requests
 

@@ -20,6 +20,7 @@ _PASSING = frozenset(
         "ClusterDownError",
         "MasterDownError",
         "OSError",
+        "ChildDeadlockedError",
     }
 )
 
@@ -32,12 +33,13 @@ _PASSING_WORDS = frozenset(
 @contextlib.contextmanager
 def translated(url: str) -> Iterator[None]:
     """Turns what redis-py and the socket raise inside into our errors; the URL is already masked."""
-    from redis.exceptions import RedisError
-
     try:
         yield
-    except (RedisError, OSError, ValueError) as error:
-        raise store_error(error, url) from error
+    except Exception as error:
+        # Besides its own: of the socket, and ValueError or TypeError about an option of the URL.
+        if isinstance(error, (OSError, ValueError, TypeError)) or type(error).__module__.startswith("redis."):
+            raise store_error(error, url) from error
+        raise
 
 
 def no_script() -> type[Exception]:

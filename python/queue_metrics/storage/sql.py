@@ -8,9 +8,7 @@ import json
 import os
 import random
 import sqlite3
-import threading
 import time
-import weakref
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Any, TypeVar
 from urllib.parse import quote
@@ -19,6 +17,7 @@ from queue_metrics import _core
 from queue_metrics.errors import ConfigurationError, DecodeError, StoreRefused
 from queue_metrics.storage import urls
 from queue_metrics.storage.base import (
+    EMPTY,
     SCHEMA_VERSION,
     TOTAL,
     Applied,
@@ -53,7 +52,7 @@ _never_closed: list[object] = []
 
 
 class _Handle:
-    """A connection of one thread, and which file it really has open."""
+    """A connection, used by one thread at a time, and which file it really has open."""
 
     def __init__(self, connection: sqlite3.Connection, file: tuple[int, int] | None) -> None:
         self.connection = connection
@@ -65,7 +64,8 @@ class DatabaseStorageDriver(StorageDriver):
     """
     Each batch is one immediate transaction. Readers never wait for writers (WAL); writers take turns.
 
-    Every thread has a connection of its own. Forks are awaited by no more than `BUSY_SECONDS` and find no connection open.
+    A call has a connection of its own, and leaves it to the next one: threads come and go, and SQLite keeps the descriptors of
+    closed connections while others are open. A fork waits for running calls and finds no connection open.
 
     Args:
         url: `sqlite:///` and a path. The file and its directory (if the path is absolute) are made at the first write.
@@ -84,7 +84,6 @@ class DatabaseStorageDriver(StorageDriver):
         self._sql = statements("queries.sql", prefix)
         self._prefix = prefix
         self._gate = ForkGate()
-        self._kept: list[_Handle] = []
         self._begin()
         guard(self)
 
@@ -114,7 +113,7 @@ class DatabaseStorageDriver(StorageDriver):
                 if total:
                     value = _core.add_fields(found[0] if found else b"", row.value)
                 else:
-                    value = _core.merge_values(found[0] if found else _core.Value().encode(), row.value)
+                    value = _core.merge_values(found[0] if found else EMPTY, row.value)
             except (DecodeError, OverflowError) as error:
                 raise unmergeable(row.series, error) from error
             expiry = None if total else expires_at(row.kind, row.step, row.bucket)
@@ -188,7 +187,8 @@ class DatabaseStorageDriver(StorageDriver):
         return points
 
     def read_totals(self, series: Sequence[int]) -> dict[int, bytes]:
-        return {_unsigned(one): value for one, value in self._select("get_totals", {"series": _json(series)})}
+        found = self._select("get_totals", {"series": _json(series)})
+        return {_unsigned(one): value for one, value in found if value != EMPTY}
 
     def read_heartbeats(self) -> list[Beat]:
         now = time.time()
@@ -238,14 +238,13 @@ class DatabaseStorageDriver(StorageDriver):
             return nothing
 
     def _attempt(self, transaction: Callable[[sqlite3.Connection], T], *, create: bool) -> T:
+        self._notice_fork()
         deadline = time.monotonic() + PATIENCE_SECONDS
         while True:
             try:
-                with self._gate:
-                    connection = self._connection(create)
+                with self._gate, self._connection(create) as connection, _ended(connection):
                     self.requests += 1
-                    with _ended(connection):
-                        return transaction(connection)
+                    return transaction(connection)
             except sqlite3.Error as error:
                 if not busy(error) or time.monotonic() > deadline:
                     raise store_error(error, self._url, self._path) from error
@@ -267,6 +266,7 @@ class DatabaseStorageDriver(StorageDriver):
     # Connections
 
     def close(self) -> None:
+        self._notice_fork()
         if self._gate.shut():
             self._close_all()
         self._gate.open()
@@ -275,49 +275,63 @@ class DatabaseStorageDriver(StorageDriver):
         # A child that inherits an open database can hang for ever in SQLite's own mutexes, or find its file locked by nobody.
         if self._gate.shut():
             self._close_all()
-        else:
-            self._kept = list(self._handles)
 
     def after_fork_parent(self) -> None:
-        self._kept.clear()
         self._gate.open()
 
     def after_fork_child(self) -> None:
-        _never_closed.extend((*self._kept, *self._handles, self._local))
+        _never_closed.extend((self._idle, self._lent))
         self._gate.renew()
         self._begin()
 
+    def _notice_fork(self) -> None:
+        """In a child that C code forked, past Python's own hooks."""
+        if self._pid != os.getpid():
+            self.after_fork_child()
+
     def _begin(self) -> None:
         self._pid = os.getpid()
-        self._local = threading.local()  # .handle: the connection of a thread, closed when the thread ends
-        self._handles: weakref.WeakSet[_Handle] = weakref.WeakSet()
-        self._kept = []
+        self._idle: list[_Handle] = []
+        self._lent: set[_Handle] = set()
 
     def _close_all(self) -> None:
-        for handle in list(self._handles):
+        while self._idle:
             with contextlib.suppress(sqlite3.Error):
-                handle.connection.close()
-        self._begin()
+                self._idle.pop().connection.close()
 
-    def _connection(self, create: bool) -> sqlite3.Connection:
-        if self._pid != os.getpid():  # forked by C code, past Python's own hooks
-            self.after_fork_child()
+    @contextlib.contextmanager
+    def _connection(self, create: bool) -> Iterator[sqlite3.Connection]:
+        handle = self._lend(create)
+        self._lent.add(handle)
+        try:
+            if create and not handle.writes:
+                (mode,) = handle.connection.execute("PRAGMA journal_mode=WAL").fetchone()
+                # Without WAL (a file system that cannot share memory) only FULL keeps the file sound when the power fails.
+                handle.connection.execute(f"PRAGMA synchronous={'NORMAL' if mode == 'wal' else 'FULL'}")
+                handle.writes = True
+            yield handle.connection
+        finally:
+            self._lent.discard(handle)
+            if handle.connection.in_transaction:  # it could not even be rolled back
+                with contextlib.suppress(sqlite3.Error):
+                    handle.connection.close()
+            else:
+                self._idle.append(handle)
+
+    def _lend(self, create: bool) -> _Handle:
+        """An idle connection to the file that the path leads to now, or a new one."""
         file = self._file()
-        handle: _Handle | None = getattr(self._local, "handle", None)
-        if handle is not None and handle.file != file:  # deleted or replaced under our feet
-            _never_closed.append(handle)
-            handle = None
-        if handle is None:
-            if file is None and not create:
-                raise FileNotFoundError(self._path)
-            handle = self._local.handle = self._connect(new=file is None)
-            self._handles.add(handle)
-        if create and not handle.writes:
-            (mode,) = handle.connection.execute("PRAGMA journal_mode=WAL").fetchone()
-            # Without WAL (a file system that cannot share memory) only FULL keeps the file sound when the power fails.
-            handle.connection.execute(f"PRAGMA synchronous={'NORMAL' if mode == 'wal' else 'FULL'}")
-            handle.writes = True
-        return handle.connection
+        while True:
+            try:
+                handle = self._idle.pop()
+            except IndexError:
+                break
+            if handle.file == file:
+                return handle
+            _never_closed.append(handle)  # its file was deleted or replaced under our feet
+        if file is None and not create:
+            raise FileNotFoundError(self._path)
+        return self._connect(new=file is None)
 
     def _connect(self, *, new: bool) -> _Handle:
         if new:

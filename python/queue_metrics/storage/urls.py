@@ -19,6 +19,12 @@ FORMS = (
 SCHEMES = ("memory", "sqlite", "redis", "rediss", "unix")
 LATER = ("postgresql", "postgres", "mysql", "mariadb", "redis+sentinel", "redis+cluster", "rediss+sentinel", "rediss+cluster")
 
+REDIS_OPTIONS = frozenset(
+    {"db", "username", "password", "client_name", "health_check_interval", "max_connections"}
+    | {"ssl_keyfile", "ssl_certfile", "ssl_password", "ssl_cert_reqs", "ssl_ca_certs", "ssl_ca_path", "ssl_ca_data", "ssl_check_hostname"}
+)
+"""What may stand behind `?`. Timeouts, retries and decoding are ours: exactness rests on them."""
+
 _MASK = "***"
 _SECRET_NAMES = re.compile(r"passw|secret|token|pwd", re.IGNORECASE)
 
@@ -97,7 +103,7 @@ def check_redis(url: str) -> None:
     Refuse a Redis URL that the client would misread.
 
     Raises:
-        ConfigurationError: no host, a port or database that is no number, no path of a socket.
+        ConfigurationError: no host, a port or database that is no number, no path of a socket, an unknown option.
     """
     try:
         parts = urlsplit(url)
@@ -105,6 +111,13 @@ def check_redis(url: str) -> None:
     except ValueError as error:
         raise malformed(url, str(error).replace(url, masked(url)), "a password with special characters written as %XX") from None
     scheme = parts.scheme.lower()
+    options = dict(parse_qsl(parts.query, keep_blank_values=True))
+    for name in options:
+        if name not in REDIS_OPTIONS:
+            fits = difflib.get_close_matches(name, sorted(REDIS_OPTIONS), 1)
+            raise malformed(url, f"unknown option {name!r}; there are {', '.join(sorted(REDIS_OPTIONS))}", fits[0] if fits else "")
+    if "db" in options and not _is_number(options["db"]):
+        raise malformed(url, f"the database is a number, not {options['db']!r}", "?db=0")
     if scheme == "unix":
         if len(parts.path) < 2:
             raise malformed(url, "no path of a socket", "unix:///run/redis/redis.sock")
@@ -114,5 +127,9 @@ def check_redis(url: str) -> None:
     if port == 0:
         raise malformed(url, "port 0")
     database = parts.path.strip("/")
-    if database and not (database.isascii() and database.isdigit()):
+    if database and not _is_number(database):
         raise malformed(url, f"the database is a number, not {quote(database)!r}", f"{scheme}://{parts.hostname}/0")
+
+
+def _is_number(text: str) -> bool:
+    return text.isascii() and text.isdigit()
