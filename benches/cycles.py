@@ -1,0 +1,113 @@
+"""Whole cycles of a job library, for callgrind: `python -m benches.cycles LIBRARY on|off N FOLDER [BROKER]`."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from benches.native import load
+
+
+def huey_cycle(folder: Path) -> tuple[Any, Callable[[], None]]:
+    """Enqueue, dequeue, execute, store the result: all that Huey does for a job but the polling."""
+    from huey import SqliteHuey
+
+    huey = SqliteHuey("bench", filename=str(folder / "huey.db"), results=True)
+
+    @huey.task()  # type: ignore[untyped-decorator]  # huey has no types
+    def nothing() -> int:
+        return 1
+
+    def cycle() -> None:
+        nothing()
+        huey.execute(huey.dequeue())
+
+    return huey, cycle
+
+
+def celery_trace(folder: Path) -> tuple[Any, Callable[[], None]]:
+    """The tracer alone, in which all that we add to an execution happens."""
+    from celery import Celery
+
+    app = Celery("bench", broker="memory://")
+
+    @app.task(name="bench.nothing")  # type: ignore[untyped-decorator]  # celery has no types
+    def nothing() -> int:
+        return 1
+
+    app.finalize()
+    request = {"id": "6f1a7c1e-0000-4000-8000-000000000000", "retries": 0, "delivery_info": {"routing_key": "celery"}, "headers": {},
+               "hostname": "bench", "args": (), "kwargs": {}, "is_eager": False}
+
+    def cycle() -> None:
+        nothing.__trace__("6f1a7c1e-0000-4000-8000-000000000000", (), {}, request)
+
+    def prepare() -> Callable[[], None]:
+        from celery.app import trace
+
+        nothing.__trace__ = trace.build_tracer(nothing.name, nothing, app=app)
+        return cycle
+
+    cycle.prepare = prepare  # type: ignore[attr-defined]
+    return app, cycle
+
+
+def celery_worker(folder: Path, broker: str, instrumented: bool, count: int) -> None:
+    """A solo worker on a real broker; counts from the first body to the body after `count` cycles."""
+    import os
+    import signal
+
+    from celery import Celery
+
+    floor = load()
+    app = Celery("bench", broker=broker)
+    app.conf.update(worker_prefetch_multiplier=1, broker_connection_retry_on_startup=False, task_ignore_result=True)
+    seen = 0
+
+    @app.task(name="bench.nothing")  # type: ignore[untyped-decorator]  # celery has no types
+    def nothing() -> None:
+        nonlocal seen
+        seen += 1
+        if seen == 11:
+            floor.collect(True)
+        elif seen == 11 + count:
+            floor.collect(False)
+            os.kill(os.getpid(), signal.SIGTERM)
+
+    if instrumented:
+        instrument(app, folder)
+    for _ in range(count + 20):
+        nothing.delay()
+    app.Worker(pool="solo", loglevel="ERROR", without_mingle=True, without_gossip=True, without_heartbeat=True).start()
+
+
+def instrument(target: Any, folder: Path) -> None:
+    """Ours as a user switches it on, with a store on this machine."""
+    import queue_metrics as qm
+
+    qm.instrument(target, store=f"sqlite:///{folder}/metrics.db", state_dir=folder, namespace="bench")
+
+
+def main() -> None:
+    """Run the cycles; callgrind counts the ones between its marks."""
+    library, state, count, folder = sys.argv[1], sys.argv[2], int(sys.argv[3]), Path(sys.argv[4])
+    if library == "celery-worker":
+        celery_worker(folder, sys.argv[5], state == "on", count)
+        return
+    target, cycle = {"huey": huey_cycle, "celery": celery_trace}[library](folder)
+    if state == "on":
+        instrument(target, folder)
+    cycle = getattr(cycle, "prepare", lambda: cycle)()
+    for _ in range(30):
+        cycle()
+    floor = load()
+    floor.collect(True)
+    for _ in range(count):
+        cycle()
+    floor.collect(False)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,84 @@
+"""A row of the table, and the statistics behind it; knows no subject."""
+
+from __future__ import annotations
+
+import json
+import random
+import statistics
+from collections.abc import Callable, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+OUT = Path(__file__).parent / "out" / "results.json"
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """One figure: ours against a reference; `met` is None when the run cannot tell, or when there is no goal."""
+
+    name: str
+    ours: float
+    reference: float | None
+    unit: str
+    ratio: float | None = None
+    goal: str | None = None
+    met: bool | None = None
+    note: str = ""
+    exact: bool = False
+    """A count, not a time: gated."""
+
+
+def at_most(name: str, ours: float, reference: float, unit: str, goal: float, *, interval: tuple[float, float] | None = None,
+            note: str = "", exact: bool = False) -> Row:
+    """A row whose ratio ours / reference must not exceed the goal; undecided when the interval of the ratio spans the goal."""
+    ratio = ours / reference
+    met: bool | None = ratio <= goal
+    if interval is not None and interval[0] <= goal < interval[1]:
+        met = None
+    return Row(name, ours, reference, unit, ratio, f"<= {goal:g}x", met, note, exact)
+
+
+def median_interval(values: Sequence[float], *, share: float = 0.9, draws: int = 2000) -> tuple[float, float, float]:
+    """The median and its bootstrap interval; the seed is fixed so that the same values give the same interval."""
+    source = random.Random(7)
+    medians = sorted(statistics.median(source.choices(values, k=len(values))) for _ in range(draws))
+    edge = (1 - share) / 2
+    return statistics.median(values), medians[int(edge * draws)], medians[int((1 - edge) * draws) - 1]
+
+
+def alternate(cases: Sequence[Callable[[], float]], rounds: int) -> list[list[float]]:
+    """Run every case once a round in a new random order, so that a machine that drifts meets all alike; a list of results per case."""
+    source = random.Random(11)
+    results: list[list[float]] = [[] for _ in cases]
+    for _ in range(rounds):
+        order = list(range(len(cases)))
+        source.shuffle(order)
+        for index in order:
+            results[index].append(cases[index]())
+    return results
+
+
+def table(rows: Sequence[Row]) -> str:
+    """The rows as a person reads them."""
+    words = {True: "met", False: "NOT MET", None: ""}
+    cells = [("what", "ours", "reference", "unit", "ratio", "goal", "", "note")]
+    for row in rows:
+        cells.append((
+            row.name, _short(row.ours), _short(row.reference), row.unit, "" if row.ratio is None else f"{row.ratio:.4g}x", row.goal or "",
+            "undecided" if row.goal and row.met is None else words[row.met], row.note,
+        ))
+    widths = [max(len(line[column]) for line in cells) for column in range(7)]
+    return "\n".join("  ".join([*(text.ljust(width) for text, width in zip(line, widths, strict=False)), line[7]]).rstrip() for line in cells)
+
+
+def save(rows: Sequence[Row]) -> None:
+    """Write the rows where the project promises them."""
+    OUT.parent.mkdir(parents=True, exist_ok=True)
+    keys = ("name", "ours", "reference", "unit", "ratio", "goal", "met", "note")
+    OUT.write_text(json.dumps([{key: value for key, value in asdict(row).items() if key in keys} for row in rows], indent=1) + "\n")
+
+
+def _short(value: float | None) -> str:
+    if value is None:
+        return ""
+    return f"{value:,.0f}" if abs(value) >= 1000 or value == int(value) else f"{value:.4g}"
