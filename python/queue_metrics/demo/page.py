@@ -51,6 +51,7 @@ def _bound(port: int) -> socket.socket:
         listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         with contextlib.suppress(OSError):
             listening.bind((HOST, candidate))
+            listening.listen(128)  # who comes before the server is up waits for it
             return listening
         listening.close()
     raise ConfigurationError(f"no free port between {port} and {port + PORTS_TRIED - 1}; choose another with --port")

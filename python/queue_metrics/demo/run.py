@@ -28,7 +28,7 @@ from queue_metrics.storage import StorageManager
 TICK_SECONDS = 0.1
 QUIET_SECONDS = 1.5
 """Nothing left for so long: no job is on its way from the broker to its start."""
-STALL_SECONDS = 40.0
+STALL_SECONDS = 25.0
 """Nothing changed for so long, though something is left: it will not come to an end by itself."""
 WARM_STOP_SECONDS = 20.0
 HASTY_STOP_SECONDS = 2.0
@@ -105,11 +105,11 @@ class Run:
         """
         left = "the run did not begin"
         for _ in range(ROUNDS):
-            self._until_quiet()
+            moves = self._until_quiet()
             wall = time.monotonic() - self._start
             stopped = self._stop_worker()
             left = self._left() if stopped else "the worker did not stop by itself"
-            if not left or not stopped:
+            if not left or not stopped or not moves:
                 break
             self._worker = python("queue_metrics.demo.worker", self._options.root)
         requests, flushes = self._work_of_drainers()
@@ -125,8 +125,8 @@ class Run:
             },
         )
 
-    def _until_quiet(self) -> None:
-        """Watch until nothing was left for a while, or nothing moves any more."""
+    def _until_quiet(self) -> bool:
+        """Watch until nothing was left for a while; False when there is, and nothing moves any more."""
         moved_at = quiet_at = time.monotonic()
         last: object = None
         while True:
@@ -139,10 +139,10 @@ class Run:
             if left:
                 quiet_at = now
             if now - quiet_at >= QUIET_SECONDS and now - moved_at >= QUIET_SECONDS:
-                return
+                return True
             if now - moved_at >= STALL_SECONDS:
                 self._progress.say(f"nothing moves any more, but there is left: {left}")
-                return
+                return False
             if self._progress.due:
                 self._show()
 
@@ -156,7 +156,8 @@ class Run:
             raise Failed(f"the worker ended with exit code {worker.status}:\n{worker.tail()}")
         if self._producer is not None and self._producer.status not in (None, 0):
             raise Failed(f"the producer ended with exit code {self._producer.status}:\n{self._producer.tail()}")
-        if self._killer is not None and may_kill:
+        # Not before the first job: Celery gives up when a process of its pool dies while it starts.
+        if self._killer is not None and may_kill and self._ledger.count("begun"):
             self._killer.turn(worker.pid)
 
     def _stop_worker(self) -> bool:
@@ -179,7 +180,7 @@ class Run:
         except StoreError as error:
             return f"what the store cannot tell: {error}"
         closed = sum(counts[name] for name in ("succeeded", "failed", "retried", "timed_out", "cancelled", "lost"))
-        if counts["started"] != closed:
+        if counts["started"] > closed:
             return f"{counts['started'] - closed} open executions"
         return f"{records} records in the spool" if records else ""
 
