@@ -16,7 +16,7 @@ const LINE_LIMIT: usize = 4_096;
 /// Lines that stay when that happens.
 const LINES_KEPT: usize = 1_024;
 /// Id of the line that old lines are joined into.
-const JOINED: SegmentId = [0; 16];
+const JOINED: SegmentId = *b"joined-old-lines";
 
 /// A deleted segment.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -6,9 +6,9 @@ use crate::error::{Error, Result};
 use crate::journal::format::SegmentId;
 
 /// Stands before the number of records in deleted segments that are behind the mark.
-const DELETED: SegmentId = [0; 16];
+const DELETED: SegmentId = *b"deleted-segments";
 /// Stands before the number of records that no mark can count any more.
-const ROLLED_BACK: SegmentId = [0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 1];
+const ROLLED_BACK: SegmentId = *b"lost-to-rollback";
 
 const ENTRY: usize = 24;
 
@@ -44,10 +44,10 @@ impl Positions {
 
     /// Id and count of each entry that is not 0, in order of ids.
     pub fn encode(&self) -> Vec<u8> {
-        let special = [(DELETED, self.deleted), (ROLLED_BACK, self.rolled_back)];
-        let entries = special.into_iter().chain(self.segments.iter().map(|(id, count)| (*id, *count)));
-        let mut bytes = Vec::with_capacity(ENTRY * (self.segments.len() + 2));
-        for (id, count) in entries.filter(|(_, count)| *count > 0) {
+        let mut entries = self.segments.clone();
+        entries.extend([(DELETED, self.deleted), (ROLLED_BACK, self.rolled_back)]);
+        let mut bytes = Vec::with_capacity(ENTRY * entries.len());
+        for (id, count) in entries.iter().filter(|(_, count)| **count > 0) {
             bytes.extend(id);
             bytes.extend(count.to_le_bytes());
         }
