@@ -152,30 +152,41 @@ impl<Text: AsRef<str>> Heartbeat<Text> {
     /// The bytes of version 1.
     pub fn encode(&self) -> Vec<u8> {
         let texts = self.texts.iter().map(|text| 2 + text.as_ref().len()).sum::<usize>();
-        let mut bytes = Vec::with_capacity(FIXED + texts);
-        self.fixed(&mut bytes);
+        let mut bytes = Vec::with_capacity((FIXED + texts).min(LONGEST));
+        bytes.extend_from_slice(&self.fixed());
         for (text, limit) in self.texts.iter().zip(LIMITS) {
-            put_text(&mut bytes, text.as_ref(), limit);
+            let text = cut(text.as_ref(), limit);
+            bytes.extend_from_slice(&(text.len() as u16).to_le_bytes());
+            bytes.extend_from_slice(text.as_bytes());
         }
         bytes
     }
 
-    fn fixed(&self, bytes: &mut Vec<u8>) {
-        bytes.extend(VERSION.to_le_bytes());
-        bytes.extend([self.state, self.role]);
-        for half in [self.pid, self.parent, self.running] {
-            bytes.extend(half.to_le_bytes());
-        }
-        for word in [self.worker, self.start_ticks, self.pid_namespace] {
-            bytes.extend(word.to_le_bytes());
-        }
-        for moment in [self.process_started, self.written, self.job_started] {
-            bytes.extend(moment.to_le_bytes());
-        }
-        let numbers = [self.busy, self.idle, self.finished, self.failed, self.rss, self.rss_peak, self.cpu, self.boot];
-        for word in numbers {
-            bytes.extend(word.to_le_bytes());
-        }
+    /// Everything before the texts. It is made at each start and end of an execution, hence offsets that the compiler knows.
+    fn fixed(&self) -> [u8; FIXED] {
+        let mut bytes = [0; FIXED];
+        bytes[..2].copy_from_slice(&VERSION.to_le_bytes());
+        bytes[2..4].copy_from_slice(&[self.state, self.role]);
+        let mut half = |at: usize, number: u32| bytes[at..at + 4].copy_from_slice(&number.to_le_bytes());
+        half(4, self.pid);
+        half(8, self.parent);
+        half(12, self.running);
+        let mut word = |at: usize, number: u64| bytes[at..at + 8].copy_from_slice(&number.to_le_bytes());
+        word(16, self.worker);
+        word(24, self.start_ticks);
+        word(32, self.pid_namespace);
+        word(40, self.process_started as u64);
+        word(48, self.written as u64);
+        word(56, self.job_started as u64);
+        word(64, self.busy);
+        word(72, self.idle);
+        word(80, self.finished);
+        word(88, self.failed);
+        word(96, self.rss);
+        word(104, self.rss_peak);
+        word(112, self.cpu);
+        word(120, self.boot);
+        bytes
     }
 }
 
@@ -219,12 +230,6 @@ pub fn moment(raw: i64) -> Option<i64> {
 /// An unknown number as None.
 pub fn number(raw: u64) -> Option<u64> {
     (raw != NO_VALUE).then_some(raw)
-}
-
-fn put_text(bytes: &mut Vec<u8>, text: &str, limit: usize) {
-    let text = cut(text, limit);
-    bytes.extend((text.len() as u16).to_le_bytes());
-    bytes.extend(text.as_bytes());
 }
 
 #[cfg(test)]

@@ -49,15 +49,19 @@ impl Recorder {
 
     /// Appends a record behind the WORKER of this process and the definitions of its names; counts it if it cannot be written.
     pub(super) fn append(&self, local: &Local, names: &[&Series], record: &Record) -> bool {
+        let mut new_page = false;
         let written = local.journal.append(&local.identity, |current| {
             self.announce(local, current)?;
             for name in names {
                 define(current, name)?;
             }
             current.append(record)?;
-            local.ensure_page(current, self.shared.as_ref());
+            new_page |= local.ensure_page(current, self.shared.as_ref());
             Ok(())
         });
+        if new_page {
+            self.show(local); // a process that executes nothing, as the main of a pool, is seen by this alone
+        }
         match written {
             Ok(()) => {
                 local.records.fetch_add(1, Ordering::Relaxed);

@@ -180,15 +180,16 @@ impl Local {
     }
 
     /// Makes the page at the first use of a segment, and again when its file is gone. Counts that waited in shared memory move in.
-    pub fn ensure_page(&self, current: &Current, shared: Option<&Page>) {
+    /// True when a page was made, which is empty as yet.
+    pub fn ensure_page(&self, current: &Current, shared: Option<&Page>) -> bool {
         if self.page_serial.swap(current.serial(), Ordering::AcqRel) == current.serial() {
-            return;
+            return false;
         }
-        let Ok(spool) = Spool::open(self.journal.path()) else { return };
+        let Ok(spool) = Spool::open(self.journal.path()) else { return false };
         if self.page().is_some_and(|page| page.is_in(&spool, self.worker)) {
-            return;
+            return false;
         }
-        let Ok(page) = Page::create(&spool, self.worker) else { return };
+        let Ok(page) = Page::create(&spool, self.worker) else { return false };
         if let Some(source) = self.page().or(shared) {
             for index in 0..=HOOK_ERRORS {
                 let waiting = source.counter(index).swap(0, Ordering::AcqRel);
@@ -197,6 +198,7 @@ impl Local {
         }
         // The page before is not unmapped: a thread may be writing to it. It happens once each time a spool is deleted.
         self.page.store(Box::into_raw(Box::new(page)), Ordering::Release);
+        true
     }
 
     /// The ticket shown on the page: the last one if it still runs, else the one that runs longest.
@@ -204,6 +206,9 @@ impl Local {
         let shown = self.shown.load(Ordering::Relaxed);
         if self.slots.is_running(shown) {
             return Some(shown);
+        }
+        if self.times.running.load(Ordering::Relaxed) == 0 {
+            return None;
         }
         let oldest = self.slots.oldest()?;
         self.shown.store(oldest, Ordering::Relaxed);

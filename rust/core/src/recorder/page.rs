@@ -88,15 +88,17 @@ impl Page {
     }
 
     fn fill(&self, bytes: &[u8]) {
-        let bytes = &bytes[..bytes.len().min(COUNTERS_OFFSET - HEARTBEAT_OFFSET)];
+        let bytes = &bytes[..bytes.len().min(COUNTERS_OFFSET - HEARTBEAT_OFFSET - 8)];
         // SAFETY: the offset is inside the page and aligned to 4 bytes; the page lives as long as self.
         let length = unsafe { &*self.map.as_ptr().add(LENGTH_OFFSET).cast::<AtomicU32>() };
         length.store(bytes.len() as u32, Ordering::Relaxed);
-        for (index, chunk) in bytes.chunks(8).enumerate() {
-            let mut padded = [0; 8];
-            padded[..chunk.len()].copy_from_slice(chunk);
-            self.word(HEARTBEAT_OFFSET + 8 * index).store(u64::from_le_bytes(padded), Ordering::Relaxed);
+        let (words, rest) = bytes.as_chunks::<8>();
+        for (index, word) in words.iter().enumerate() {
+            self.word(HEARTBEAT_OFFSET + 8 * index).store(u64::from_le_bytes(*word), Ordering::Relaxed);
         }
+        let mut last = [0; 8];
+        last[..rest.len()].copy_from_slice(rest);
+        self.word(HEARTBEAT_OFFSET + 8 * words.len()).store(u64::from_le_bytes(last), Ordering::Relaxed);
     }
 
     fn word(&self, offset: usize) -> &AtomicU64 {

@@ -1,5 +1,6 @@
 //! Names that records speak of, kept for ever under small numbers; readable without a lock, also after a fork.
 
+use std::ops::Range;
 use std::ptr;
 use std::sync::atomic::{AtomicPtr, AtomicU32, AtomicU64, Ordering};
 
@@ -8,6 +9,9 @@ use crate::names;
 const CHUNK: usize = 256;
 /// Names that a recorder keeps; more are counted as dropped.
 pub const LIMIT: usize = CHUNK * CHUNK;
+
+/// No text of a page is longer.
+const SHOWN_BYTES: usize = 1_024;
 
 /// Which clock tells the CPU time of an execution.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -39,18 +43,39 @@ pub struct Series {
     pub clock: Clock,
     /// Serial of the use of a segment that holds its definition.
     pub defined_in: AtomicU64,
+    /// Where the labels lie in the list, as much of them as a page shows.
+    shown: Box<[Range<usize>]>,
 }
 
 impl Series {
     /// A name that is not kept.
     pub fn new(list: Vec<u8>, clock: Clock) -> Series {
-        Series { id: names::hash64(&list), list, clock, defined_in: AtomicU64::new(0) }
+        let shown = shown(&list);
+        Series { id: names::hash64(&list), list, clock, defined_in: AtomicU64::new(0), shown }
+    }
+
+    /// A label as a page shows it; empty if there is none.
+    pub fn label(&self, index: usize) -> &str {
+        let bytes = self.shown.get(index).and_then(|range| self.list.get(range.clone()));
+        bytes.and_then(|bytes| std::str::from_utf8(bytes).ok()).unwrap_or_default()
     }
 
     /// Labels of the list.
     pub fn labels(&self) -> Vec<&str> {
         names::parse_label_list(&self.list).map(|(_, labels)| labels).unwrap_or_default()
     }
+}
+
+/// Where the labels lie in a list, each cut to what a page shows.
+fn shown(list: &[u8]) -> Box<[Range<usize>]> {
+    let Ok((_, labels)) = names::parse_label_list(list) else { return Box::default() };
+    let mut from = 2;
+    let range = |label: &&str| {
+        let start = from + 4;
+        from = start + label.len();
+        start..start + names::cut(label, SHOWN_BYTES).len()
+    };
+    labels.iter().map(range).collect()
 }
 
 type Chunk = [AtomicPtr<Series>; CHUNK];
@@ -149,6 +174,7 @@ mod tests {
             assert_eq!(table.add(name(&number.to_string())).unwrap(), number as u32);
         }
         assert_eq!(table.get(599).unwrap().labels(), ["599"]);
+        assert_eq!((table.get(599).unwrap().label(0), table.get(599).unwrap().label(1)), ("599", ""));
         assert!(table.get(600).is_none() && table.get(u64::MAX).is_none());
         assert_eq!(table.iter().count(), 600);
     }

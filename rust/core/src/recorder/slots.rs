@@ -92,12 +92,27 @@ impl Slot {
         }
     }
 
-    fn job(&self) -> String {
-        let length = (self.job_length.load(Ordering::Relaxed) as usize).min(JOB_BYTES);
-        let words = self.job.iter().take(length.div_ceil(8));
-        let mut bytes: Vec<u8> = words.flat_map(|word| word.load(Ordering::Relaxed).to_le_bytes()).collect();
-        bytes.truncate(length);
-        String::from_utf8_lossy(&bytes).into_owned()
+    fn job(&self) -> JobText {
+        let mut text = JobText { bytes: [0; JOB_BYTES], length: 0 };
+        text.length = (self.job_length.load(Ordering::Relaxed) as usize).min(JOB_BYTES);
+        for (bytes, word) in text.bytes[..text.length.next_multiple_of(8)].chunks_exact_mut(8).zip(&self.job) {
+            bytes.copy_from_slice(&word.load(Ordering::Relaxed).to_le_bytes());
+        }
+        text
+    }
+}
+
+/// A job id, as much of it as is kept.
+#[derive(Clone, Copy, Debug)]
+pub struct JobText {
+    bytes: [u8; JOB_BYTES],
+    length: usize,
+}
+
+impl JobText {
+    /// The text; empty if another thread was writing it.
+    pub fn as_str(&self) -> &str {
+        std::str::from_utf8(&self.bytes[..self.length]).unwrap_or_default()
     }
 }
 
@@ -160,7 +175,7 @@ impl Slots {
     }
 
     /// The execution of a ticket and its job id, if it runs.
-    pub fn get(&self, ticket: i64) -> Option<(Execution, String)> {
+    pub fn get(&self, ticket: i64) -> Option<(Execution, JobText)> {
         self.look(ticket, |slot| (slot.execution(), slot.job()))
     }
 
@@ -262,8 +277,8 @@ mod tests {
         for (job, kept) in [("", 0), ("job-1", 5), (&"é".repeat(300), 248)] {
             let ticket = claim(&slots, 1, job).unwrap();
             let (_, text) = slots.get(ticket).unwrap();
-            assert_eq!(text.len(), kept);
-            assert!(job.starts_with(&text));
+            assert_eq!(text.as_str().len(), kept);
+            assert!(job.starts_with(text.as_str()));
             slots.release(ticket);
         }
     }

@@ -1,6 +1,5 @@
 //! What a recorder tells about its process: the heartbeat, the page, the status for `doctor`.
 
-use std::borrow::Cow;
 use std::sync::atomic::Ordering;
 
 use super::local::Local;
@@ -100,18 +99,16 @@ impl Recorder {
         };
         let (library, connection, queue) = description
             .map_or(("", "", ""), |said| (said.library.as_str(), said.connection.as_str(), said.queue.as_str()));
-        let mut texts = [&self.host, library, connection, queue, "", ""].map(Cow::Borrowed);
+        let mut texts = [self.host.as_str(), library, connection, queue, "", ""];
         let mut job_started = NO_TIME;
-        if let Some((execution, job)) = shown {
+        if let Some((execution, job)) = &shown {
             job_started = execution.started_us;
-            if let Some([connection, queue, task]) =
-                self.table.get(execution.handle).map(|series| series.labels()).as_deref()
-            {
-                texts[Heartbeat::CONNECTION] = Cow::Borrowed(connection);
-                texts[Heartbeat::QUEUE] = Cow::Borrowed(queue);
-                texts[Heartbeat::TASK] = Cow::Borrowed(task);
+            if let Some(series) = self.table.get(execution.handle) {
+                texts[Heartbeat::CONNECTION] = series.label(0);
+                texts[Heartbeat::QUEUE] = series.label(1);
+                texts[Heartbeat::TASK] = series.label(2);
             }
-            texts[Heartbeat::JOB] = Cow::Owned(job);
+            texts[Heartbeat::JOB] = job.as_str();
         }
         let identity = &local.identity;
         Heartbeat {
