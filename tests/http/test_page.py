@@ -6,9 +6,12 @@ import re
 from html.parser import HTMLParser
 from importlib.resources import files
 
+import pytest
+
 from queue_metrics.errors import StoreUnavailable
 from queue_metrics.http.html import Html, join, named, tag
-from queue_metrics.http.spark import COLUMNS, bars, columns, line
+from queue_metrics.http.spark import COLUMNS, bars, columns, line, recorded
+from queue_metrics.model import TaskHistory
 from tests.http.asking import HTML, Flaky, app_of, ask, hostile_fleet, small_fleet
 
 
@@ -75,9 +78,9 @@ def test_a_gap_is_a_gap_and_zero_is_zero() -> None:
     assert re.findall(r'class="(\w+)" d="([^"]+)"', drawn) == [
         ("base", "M0 28.0h8"),
         ("gap", "M0 28.0h2"),
-        ("bar", "M4.5 28.0v-26"),
-        ("open", "M6.5 28.0v-13"),
-        ("bad", "M4.5 28.0v-6.5"),
+        ("bar", "M5 28.0v-26"),
+        ("open", "M7 28.0v-13"),
+        ("bad", "M5 28.0v-6.5"),
     ]
     broken = line([1.0, None, 2.0, 4.0], "p95")
     (path,) = re.findall(r'class="line" d="([^"]+)"', broken)
@@ -92,6 +95,14 @@ def test_long_histories_are_joined_without_losing_a_count() -> None:
     assert len(joined) <= COLUMNS
     assert sum(value or 0 for value in joined) == sum(values)
     assert columns([None, None, 3] + [1] * 177, sum)[0] == 3
+
+
+@pytest.mark.parametrize(("known", "shown"), [(2, 15), (15, 15), (40, 40), (60, 60), (0, 60)])
+def test_a_fresh_store_does_not_show_an_empty_hour(known: int, shown: int) -> None:
+    ended = (None,) * (60 - known) + (1,) * known
+    history = TaskHistory(0.0, 60, ended, ended, (None,) * 60)
+    assert recorded(history, ended) == ended[60 - shown :]
+    assert len(recorded(history, history.runtime_p95_seconds)) == shown
 
 
 def test_the_style_asks_for_nothing_from_elsewhere() -> None:

@@ -131,6 +131,18 @@ def test_a_queue_shows_four_depths_age_and_flow(driver: StorageDriver) -> None:
     assert answer.history.ready[-2] is None
 
 
+def test_quantiles_of_a_queue_are_those_of_its_tasks_which_alone_keep_sketches(driver: StorageDriver) -> None:
+    fleet = Fleet()
+    fleet.task(("broker", "mail", "one"), minute(2), counts={"started": 1}, measures={0: [1_000], 1: [10_000] * 9})
+    fleet.task(("broker", "mail", "two"), minute(1), counts={"started": 1}, measures={1: [90_000]})
+    fleet.task(("broker", "other", "two"), minute(1), counts={"started": 1}, measures={1: [7_000_000]})
+    fleet.queue(("broker", "mail"), minute(1), counts={"started": 2})
+    answer = reading(driver, fleet).queue("mail")
+    assert (answer.wait.n, answer.wait.max, answer.runtime.n) == (10, 0.09, 1)
+    assert answer.wait.p50 == pytest.approx(0.01, rel=0.011)
+    assert answer.wait.p95 == pytest.approx(0.09, rel=0.011)
+
+
 def test_an_old_depth_is_unknown_with_a_reason_and_an_age_of_an_emptied_queue_too(driver: StorageDriver) -> None:
     fleet = Fleet()
     old, new = int((NOW - 300) * 1e6), int((NOW - 5) * 1e6)

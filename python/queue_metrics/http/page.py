@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from queue_metrics import _core
 from queue_metrics.http.html import Html, icon, join, named, tag
-from queue_metrics.http.spark import bars, line, meter
+from queue_metrics.http.spark import bars, line, meter, recorded
 from queue_metrics.http.symbols import SYMBOLS
 from queue_metrics.http.tables import STATUS_ICONS, queue_table, task_table, worker_table
 from queue_metrics.insights.wording import ago, count, duration, moment, per_minute, ratio
@@ -147,17 +147,22 @@ def _tiles(view: PageView) -> Html:
 
 
 def _each_tile(overview: Overview) -> Iterable[Html]:
-    unknown = f"depth of {count(overview.queues_unknown)} not known" if overview.queues_unknown else f"in {count(overview.queues)} queues"
-    yield _tile("Waiting now", count(overview.ready), unknown)
+    if overview.queues_unknown:
+        where = f"depth of {count(overview.queues_unknown)} not known"
+    else:
+        where = "in 1 queue" if overview.queues == 1 else f"in {count(overview.queues)} queues"
+    yield _tile("Waiting now", count(overview.ready), where)
     oldest = overview.latency_queue
     yield _tile("Oldest wait", duration(overview.latency_seconds), None if oldest is None else join("in ", named(oldest[1])))
-    ended = overview.history.ended
+    history = overview.history
     yield _tile(
         "Throughput",
         per_minute(overview.throughput_per_second),
         f"{count(overview.counts.ended)} ended",
         bars(
-            ended, overview.history.failures, f"{count(overview.counts.ended)} executions ended, {count(overview.counts.failures)} failed"
+            recorded(history, history.ended),
+            recorded(history, history.failures),
+            f"{count(overview.counts.ended)} executions ended, {count(overview.counts.failures)} failed",
         ),
     )
     failure = overview.failure
@@ -168,7 +173,7 @@ def _each_tile(overview: Overview) -> Iterable[Html]:
         "Runtime p95",
         duration(runtime.p95),
         f"p50 {duration(runtime.p50)}" if runtime.n else None,
-        line(overview.history.runtime_p95_seconds, f"95th percentile of the run time, {duration(runtime.p95)} over the window"),
+        line(recorded(history, history.runtime_p95_seconds), f"95th percentile of the run time, {duration(runtime.p95)} over the window"),
     )
     fleet = overview.fleet
     part = fleet.busy / fleet.live if fleet.live else None

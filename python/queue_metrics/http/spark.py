@@ -6,9 +6,12 @@ from collections.abc import Callable, Sequence
 from typing import TypeVar
 
 from queue_metrics.http.html import Html, tag
+from queue_metrics.model import QueueHistory, TaskHistory
 
 COLUMNS = 60
 """Longer histories are joined to at most so many columns."""
+LEAST_STEPS = 15
+"""A store that was made a minute ago shows a quarter of an hour, not one thin bar at the end of an hour."""
 _STEP, _HEIGHT, _TOP = 2, 28.0, 2.0
 
 _N = TypeVar("_N", int, float)
@@ -32,9 +35,9 @@ def bars(totals: Sequence[int | None], parts: Sequence[int | None], label: str) 
         elif height:
             # One job among thousands is still seen: most of a pixel at least.
             tall = max((_HEIGHT - _TOP) * height / top, 0.75)
-            drawn["open" if x == len(heights) - 1 else "bar"].append(f"M{x * _STEP + 0.5} {_HEIGHT}v-{tall:.4g}")
+            drawn["open" if x == len(heights) - 1 else "bar"].append(f"M{x * _STEP + 1} {_HEIGHT}v-{tall:.4g}")
             if mark:
-                drawn["bad"].append(f"M{x * _STEP + 0.5} {_HEIGHT}v-{max(tall * mark / height, 1.5):.4g}")
+                drawn["bad"].append(f"M{x * _STEP + 1} {_HEIGHT}v-{max(tall * mark / height, 1.5):.4g}")
     return _chart(len(heights), label, ("base", _base(heights)), *((kind, "".join(paths)) for kind, paths in drawn.items()))
 
 
@@ -59,6 +62,12 @@ def line(values: Sequence[float | None], label: str) -> Html:
             area.append(f"M{run[0][0]} {_HEIGHT}L{corners}L{run[-1][0]} {_HEIGHT}Z" if len(run) > 1 else "")
             run = []
     return _chart(len(points), label, ("base", _base(points)), ("area", "".join(area)), ("line", "".join(path)))
+
+
+def recorded(history: TaskHistory | QueueHistory, values: Sequence[_N | None]) -> Sequence[_N | None]:
+    """What of a history is worth its place: not the time before anything was recorded, as long as LEAST_STEPS are left."""
+    silent = next((at for at, ended in enumerate(history.ended) if ended is not None), 0)
+    return values[min(silent, max(len(values) - LEAST_STEPS, 0)) :]
 
 
 def columns(values: Sequence[_N | None], joined: Callable[[Sequence[_N]], _N]) -> list[_N | None]:

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from queue_metrics.http.html import Html, icon, join, named, tag
-from queue_metrics.http.spark import bars, line, meter
+from queue_metrics.http.spark import bars, line, meter, recorded
 from queue_metrics.insights.wording import ago, count, duration, per_minute, ratio, size
 from queue_metrics.model import Distribution, Health, Outcome, QueueAnswer, Share, Status, TaskAnswer, WorkerAnswer
 
@@ -57,7 +57,7 @@ def _queue(queue: QueueAnswer) -> Iterable[Cell]:
     yield Cell("Health", _health(queue.health))
     yield Cell("Ready", _two(count(queue.ready), _depth_note(queue)), "number strong")
     yield Cell("Oldest", _one(duration(queue.latency_seconds)), "number")
-    yield Cell("Depth", line(queue.history.ready, _depth_label(queue)), "chart")
+    yield Cell("Depth", line(recorded(queue.history, queue.history.ready), _depth_label(queue)), "chart")
     yield Cell("In", _one(per_minute(queue.arrivals_per_second)), "number")
     yield Cell("Out", _one(per_minute(queue.ends_per_second)), "number")
     yield Cell("Wait p50 / p95", _pair(queue.wait), "number")
@@ -66,17 +66,18 @@ def _queue(queue: QueueAnswer) -> Iterable[Cell]:
 
 
 def _task(task: TaskAnswer) -> Iterable[Cell]:
+    history = task.history
     owner = " · ".join(part for part in (task.queue, task.connection) if part is not None)
     yield Cell("Task", _title(task.task, owner), "name")
     share = ratio(task.capacity_ratio)
     yield Cell("Share of time", join(tag("span", share), meter(task.capacity_ratio, f"{share} of all run time")), "number meters")
     yield Cell("Ended", _two(count(task.counts.ended), _outcomes(task)), "number strong")
-    yield Cell("Over time", bars(task.history.ended, task.history.failures, _ended_label(task)), "chart")
+    yield Cell("Over time", bars(recorded(history, history.ended), recorded(history, history.failures), _ended_label(task)), "chart")
     yield Cell("Failures", _failures(task.failure), "number")
     yield Cell("Runtime p50 / p95", _pair(task.runtime), "number")
     yield Cell(
         "p95 over time",
-        line(task.history.runtime_p95_seconds, f"95th percentile of the run time, at most {duration(task.runtime.max)}"),
+        line(recorded(history, history.runtime_p95_seconds), f"95th percentile of the run time, at most {duration(task.runtime.max)}"),
         "chart",
     )
     yield Cell("Wait p95", _two(duration(task.wait.p95), f"max {duration(task.wait.max)}" if task.wait.n else None), "number")

@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from queue_metrics._core import Value
 from queue_metrics.insights import layout
 from queue_metrics.insights.health import queue_health
-from queue_metrics.insights.measures import counts, distribution, failure_share, lifetime, rate
+from queue_metrics.insights.measures import counts, distribution, failure_share, lifetime, merged, rate
 from queue_metrics.insights.reading import Reading, SeriesReading
 from queue_metrics.insights.window import Span
 from queue_metrics.insights.wording import duration
@@ -28,7 +28,8 @@ def queues(reading: Reading, workers: Sequence[WorkerAnswer], *, stale_seconds: 
         workers: as answered of the same reading.
         stale_seconds: a depth older than this is not known any more.
     """
-    answers = [_queue(reading, series, workers, stale_seconds) for series in reading.queues]
+    measured = _measured(reading)
+    answers = [_queue(reading, series, measured.get(series.labels), workers, stale_seconds) for series in reading.queues]
     answers.sort(key=lambda each: (*_order(each.health), -(each.ready or 0), -each.counts.ended, each.connection, each.queue))
     return tuple(answers)
 
@@ -37,7 +38,22 @@ def _order(health: Health) -> tuple[int, int]:
     return _URGENCY.index(health.status), 100 if health.score is None else health.score
 
 
-def _queue(reading: Reading, series: SeriesReading, workers: Sequence[WorkerAnswer], stale_seconds: float) -> QueueAnswer:
+def _measured(reading: Reading) -> Mapping[tuple[str, ...], Value]:
+    """
+    The tasks of each queue together, by connection and queue.
+
+    Queues are stored without sketches, so the quantiles of a queue are those of its tasks; that their values merge without loss
+    makes them the very same.
+    """
+    together: dict[tuple[str, ...], list[Value]] = {}
+    for series in reading.tasks:
+        together.setdefault(series.labels[:2], []).append(series.window)
+    return {labels: merged(values) for labels, values in together.items()}
+
+
+def _queue(
+    reading: Reading, series: SeriesReading, measured: Value | None, workers: Sequence[WorkerAnswer], stale_seconds: float
+) -> QueueAnswer:
     value, when = series.window, reading.span.window(reading.observed_from)
     counted, failure, seconds = counts(value), failure_share(counts(value)), when.observed_seconds
     asked = _asked(value, reading.span.now)
@@ -61,8 +77,8 @@ def _queue(reading: Reading, series: SeriesReading, workers: Sequence[WorkerAnsw
         starts_per_second=rate(counted.started, seconds),
         ends_per_second=rate(counted.ended, seconds),
         failure=failure,
-        wait=distribution(value, layout.WAIT),
-        runtime=distribution(value, layout.RUNTIME),
+        wait=distribution(value if measured is None else measured, layout.WAIT),
+        runtime=distribution(value if measured is None else measured, layout.RUNTIME),
         workers=serves,
         health=queue_health(ready, latency, failure, serves, _starting(reading.span, series.points)),
         history=_history(reading.span, reading.observed_from, series.points),
