@@ -188,7 +188,7 @@ class Tracked:
     @property
     def inner(self) -> Callable[..., Any]: ...
     def __call__(self, *args: Any, **kwargs: Any) -> Any: ...
-    def __get__(self, instance: object, owner: type | None = None) -> Any: ...
+    def __get__(self, instance: object, owner: type | None = None, /) -> Any: ...
 
 @final
 class Track:
@@ -226,7 +226,7 @@ class Batch:
     """What a drainer hands to the store in one transaction."""
 
     def __new__(
-        cls, spool_id: str, sequence: int, positions: bytes, rows: Sequence[tuple[int, bytes, int, int, bytes]], base: bytes = b""
+        cls, spool_id: str, sequence: int, positions: bytes, rows: Sequence[tuple[int, bytes, int, int, bytes]], base: bytes = ...
     ) -> Batch:
         """For tests and other producers; rows of (series, label list, step, bucket, value)."""
 
@@ -320,8 +320,8 @@ class Value:
     @staticmethod
     def from_parts(
         counters: Sequence[int] = ...,
-        measures: Mapping[int, Sequence[int]] = ...,
-        gauges: Mapping[int, Sequence[tuple[int, int]]] = ...,
+        measures: Mapping[int, Sequence[int]] | None = ...,
+        gauges: Mapping[int, Sequence[tuple[int, int]]] | None = ...,
         scale: int = ...,
     ) -> Value:
         """A value from plain numbers: observed integers by measure (a sketch is made of each but number 4), (at, number) by gauge."""
