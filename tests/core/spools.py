@@ -45,7 +45,9 @@ class Segment:
                 self.raw(part)
         return hash64(labels_)
 
-    def start(self, key: int, at: int = T, *, task: tuple[str, ...] = TASK, job: str = "job", ready_at: int = NO_TIME, worker: int = 1) -> None:
+    def start(
+        self, key: int, at: int = T, *, task: tuple[str, ...] = TASK, job: str = "job", ready_at: int = NO_TIME, worker: int = 1
+    ) -> None:
         task_id = self.define(1, *task)
         self.write("START", at=at, key=key, task=task_id, job=hash64(job.encode()), ready_at=ready_at, worker=worker)
 
@@ -62,7 +64,17 @@ class Segment:
     ) -> None:
         name = 0 if exception is None else self.define(7, exception)
         self.write(
-            "END", small=outcome, flags=flags, at=at, key=key, runtime=runtime, cpu=cpu, rss_peak=2**32 - 1, rss_change=-(2**31), exception=name, worker=0
+            "END",
+            small=outcome,
+            flags=flags,
+            at=at,
+            key=key,
+            runtime=runtime,
+            cpu=cpu,
+            rss_peak=2**32 - 1,
+            rss_change=-(2**31),
+            exception=name,
+            worker=0,
         )
 
     def hint(self, at: int, outcome: int, *, job: str = "job", exception: str | None = None) -> None:
@@ -70,7 +82,9 @@ class Segment:
         self.write("HINT", small=outcome, at=at, job=hash64(job.encode()), worker=2, exception=name)
 
     def worker(self, key: int, pid: int, start_ticks: int, *, namespace: int, boot: int) -> None:
-        self.write("WORKER", flags=2, at=T, worker=key, pid=pid, parent=1, start_ticks=start_ticks, pid_namespace=namespace, boot=boot, identity=0)
+        self.write(
+            "WORKER", flags=2, at=T, worker=key, pid=pid, parent=1, start_ticks=start_ticks, pid_namespace=namespace, boot=boot, identity=0
+        )
 
 
 class Store:

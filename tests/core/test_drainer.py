@@ -104,7 +104,8 @@ def test_the_same_batch_until_it_is_committed(tmp_path: Path) -> None:
     segment.end(1)
     drainer.poll()
     again = drainer.next_batch()
-    assert first is not None and again is not None
+    assert first is not None
+    assert again is not None
     assert (first.sequence, first.base, first.positions) == (again.sequence, again.base, again.positions)
     assert [row.value for row in first.rows] == [row.value for row in again.rows]
     drainer.committed()

@@ -55,6 +55,9 @@ impl Row {
     }
 }
 
+/// Series, label list, step, bucket and value.
+type GivenRow = (u64, Vec<u8>, u32, i64, Vec<u8>);
+
 /// What a drainer hands to the store in one transaction.
 #[pyclass(frozen, module = "queue_metrics._core")]
 pub struct Batch(pub Arc<fold::Batch>);
@@ -63,13 +66,7 @@ pub struct Batch(pub Arc<fold::Batch>);
 impl Batch {
     #[new]
     #[pyo3(signature = (spool_id, sequence, positions, rows, base = Vec::new()))]
-    fn new(
-        spool_id: String,
-        sequence: u64,
-        positions: Vec<u8>,
-        rows: Vec<(u64, Vec<u8>, u32, i64, Vec<u8>)>,
-        base: Vec<u8>,
-    ) -> PyResult<Batch> {
+    fn new(spool_id: String, sequence: u64, positions: Vec<u8>, rows: Vec<GivenRow>, base: Vec<u8>) -> PyResult<Batch> {
         let rows = rows
             .into_iter()
             .map(|(series, labels, step, bucket, value)| {

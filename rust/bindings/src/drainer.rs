@@ -34,7 +34,11 @@ impl Drainer {
         })
     }
 
-    fn detached<T: Send>(&self, py: Python<'_>, work: impl FnOnce(&mut core::Drainer) -> Result<T> + Send) -> PyResult<T> {
+    fn detached<T: Send>(
+        &self,
+        py: Python<'_>,
+        work: impl FnOnce(&mut core::Drainer) -> Result<T> + Send,
+    ) -> PyResult<T> {
         py.detach(|| work(&mut self.lock())).map_err(raised)
     }
 }

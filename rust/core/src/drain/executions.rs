@@ -166,7 +166,14 @@ mod tests {
 
     fn suggestion(outcome: Outcome) -> End {
         let nothing = Executions::default().verdict(7, &execution(), 0);
-        End { outcome: outcome as u16, flags: RETRY_FOLLOWS | PROVISIONAL, at: 150, runtime: 12_000, exception: 4, ..nothing }
+        End {
+            outcome: outcome as u16,
+            flags: RETRY_FOLLOWS | PROVISIONAL,
+            at: 150,
+            runtime: 12_000,
+            exception: 4,
+            ..nothing
+        }
     }
 
     #[test]
@@ -193,7 +200,9 @@ mod tests {
                     heard.reverse();
                 }
                 executions.open.insert(7, execution());
-                heard.iter().for_each(|(outcome, exception)| executions.hint(&hint(*outcome, 120, *exception), SEGMENT));
+                heard
+                    .iter()
+                    .for_each(|(outcome, exception)| executions.hint(&hint(*outcome, 120, *exception), SEGMENT));
                 if let Some(outcome) = suggested {
                     executions.suggest(&suggestion(outcome), SEGMENT);
                 }

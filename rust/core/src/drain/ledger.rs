@@ -84,7 +84,11 @@ impl Ledger {
             read => read?,
         };
         let mut seen = HashSet::new();
-        let lines = String::from_utf8_lossy(&bytes).lines().filter_map(Line::parse).filter(|line| seen.insert(line.id)).collect();
+        let lines = String::from_utf8_lossy(&bytes)
+            .lines()
+            .filter_map(Line::parse)
+            .filter(|line| seen.insert(line.id))
+            .collect();
         Ok(Ledger { path, lines, torn: bytes.last().is_some_and(|byte| *byte != b'\n') })
     }
 
@@ -202,7 +206,11 @@ mod tests {
     #[test]
     fn half_a_line_or_a_second_one_changes_nothing() {
         let scratch = Scratch::directory();
-        fs::write(scratch.path().join("ledger"), format!("{}{}xx\n\u{fffd}\n{}", line(1, 10).text(), line(1, 99).text(), &line(2, 20).text()[..20])).unwrap();
+        fs::write(
+            scratch.path().join("ledger"),
+            format!("{}{}xx\n\u{fffd}\n{}", line(1, 10).text(), line(1, 99).text(), &line(2, 20).text()[..20]),
+        )
+        .unwrap();
         let mut ledger = Ledger::load(scratch.path()).unwrap();
         ledger.add(line(1, 50)).unwrap();
         ledger.add(line(3, 30)).unwrap();
@@ -219,7 +227,8 @@ mod tests {
         let ledger = Ledger::load(scratch.path()).unwrap();
         assert_eq!(ledger.lines.len(), LINES_KEPT + 1);
         assert_eq!(ledger.records(|_| false), 2 * (LINE_LIMIT as u64 + 1));
-        let seen = Positions { segments: [(5_u128.to_be_bytes(), 1), (4_000_u128.to_be_bytes(), 2)].into(), ..mark(8, &[]) };
+        let seen =
+            Positions { segments: [(5_u128.to_be_bytes(), 1), (4_000_u128.to_be_bytes(), 2)].into(), ..mark(8, &[]) };
         assert_eq!(ledger.lost(&seen, |_| false).records, 2 * (LINE_LIMIT as u64 + 1) - 8 - 1 - 2);
     }
 }

@@ -17,7 +17,7 @@ const SEQUENCE_OFFSET: u64 = 16;
 
 /// A page as it was read.
 enum Read {
-    Whole(Heartbeat, [u64; COUNTERS]),
+    Whole(Box<Heartbeat>, [u64; COUNTERS]),
     /// It was being written all the time.
     Busy([u64; COUNTERS]),
     Damaged,
@@ -118,7 +118,9 @@ fn read(path: &Path) -> io::Result<Option<Read>> {
     let flags = libc::O_NOFOLLOW | libc::O_CLOEXEC | libc::O_NONBLOCK;
     let file = match OpenOptions::new().read(true).custom_flags(flags).open(path) {
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
-        Err(error) if matches!(error.raw_os_error(), Some(libc::ELOOP | libc::ENXIO)) => return Ok(Some(Read::Damaged)),
+        Err(error) if matches!(error.raw_os_error(), Some(libc::ELOOP | libc::ENXIO)) => {
+            return Ok(Some(Read::Damaged));
+        }
         opened => opened?,
     };
     let mut copy = [0; PAGE_SIZE];
@@ -127,7 +129,7 @@ fn read(path: &Path) -> io::Result<Option<Read>> {
         let Some(sequence) = copy_page(&file, &mut copy) else { return Ok(Some(Read::Damaged)) };
         match read_page(&copy, sequence) {
             Ok(page) => match page.heartbeat {
-                Some(heartbeat) => return Ok(Some(Read::Whole(heartbeat, page.counters))),
+                Some(heartbeat) => return Ok(Some(Read::Whole(Box::new(heartbeat), page.counters))),
                 None => counters = page.counters,
             },
             Err(_) => return Ok(Some(Read::Damaged)),

@@ -30,7 +30,9 @@ impl Positions {
         let mut last = None;
         for (index, entry) in bytes.chunks(ENTRY).enumerate() {
             let broken = Error::Decode { what: "positions", at: index * ENTRY };
-            let (Some(id), Some(count)) = (entry.first_chunk::<16>(), entry.last_chunk::<8>()) else { return Err(broken) };
+            let (Some(id), Some(count)) = (entry.first_chunk::<16>(), entry.last_chunk::<8>()) else {
+                return Err(broken);
+            };
             if entry.len() != ENTRY || last.is_some_and(|last| last >= *id) {
                 return Err(broken);
             }

@@ -43,7 +43,8 @@ impl Drainer {
     /// A START is older than its END. So a look that began after the END was met shows the START in some segment, or there is
     /// none. The START may lie behind another held END: seen is enough, it need not be folded.
     fn settle_holds(&mut self) -> Result<bool> {
-        let held = |(id, segment): (&SegmentId, &super::Segment)| segment.held.is_some().then_some((*id, segment.position));
+        let held =
+            |(id, segment): (&SegmentId, &super::Segment)| segment.held.is_some().then_some((*id, segment.position));
         let holds: Vec<(SegmentId, u64)> = self.segments.iter().filter_map(held).collect();
         if holds.is_empty() {
             return Ok(false);
@@ -101,7 +102,12 @@ impl Drainer {
             match slot {
                 Slot::Record(record) => last = self.take(id, number, &record, &mut worker, fold),
                 // Reserved in a map, and perhaps filled later.
-                Slot::Empty if way == Some(Way::Map) && !reader.as_ref().map_or(Ok(true), |reader| reader.is_abandoned())? => break,
+                Slot::Empty
+                    if way == Some(Way::Map)
+                        && !reader.as_ref().map_or(Ok(true), |reader| reader.is_abandoned())? =>
+                {
+                    break;
+                }
                 other => self.skip(&other),
             }
             if last != Taken::Yes {

@@ -81,7 +81,13 @@ impl Drainer {
     fn close(&mut self, now: i64, append: &mut impl FnMut(&End, Option<&[u8]>) -> bool) -> usize {
         let folded = self.folded;
         let ready = |due: Option<u64>| due.is_some_and(|due| due <= folded);
-        let mut keys: Vec<u64> = self.executions.open.iter().filter(|(_, execution)| ready(execution.due) && !execution.judged).map(|(key, _)| *key).collect();
+        let mut keys: Vec<u64> = self
+            .executions
+            .open
+            .iter()
+            .filter(|(_, execution)| ready(execution.due) && !execution.judged)
+            .map(|(key, _)| *key)
+            .collect();
         keys.sort_unstable();
         let mut closed = 0;
         for key in keys {

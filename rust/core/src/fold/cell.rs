@@ -1,7 +1,9 @@
 //! What one task did in one minute, while a batch is made.
 
 use crate::error::Result;
-use crate::journal::format::{Discard, End, NO_CHANGE, NO_PEAK, NO_TIME, NO_VALUE, Outcome, RETRY_FOLLOWS, Start, reason};
+use crate::journal::format::{
+    Discard, End, NO_CHANGE, NO_PEAK, NO_TIME, NO_VALUE, Outcome, RETRY_FOLLOWS, Start, reason,
+};
 use crate::stats::sketch::{FINE, Sketch};
 use crate::value::counter::{self, BOUNDS};
 use crate::value::{Measure, Value, measure};
@@ -124,7 +126,8 @@ impl Cell {
 
     /// Adds another cell; its sketches only if asked for.
     pub fn absorb(&mut self, other: &Cell, sketches: bool) -> Result<()> {
-        let add = |ours: &mut [u64], theirs: &[u64]| ours.iter_mut().zip(theirs).for_each(|(ours, theirs)| *ours += theirs);
+        let add =
+            |ours: &mut [u64], theirs: &[u64]| ours.iter_mut().zip(theirs).for_each(|(ours, theirs)| *ours += theirs);
         add(&mut self.counters, &other.counters);
         add(&mut self.runtime_bounds, &other.runtime_bounds);
         add(&mut self.wait_bounds, &other.wait_bounds);

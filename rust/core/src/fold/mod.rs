@@ -38,6 +38,7 @@ fn minute(at: i64) -> i64 {
 }
 
 type Minutes<T> = BTreeMap<i64, T>;
+type Gauges = [Option<Gauge>; 5];
 
 /// What was gathered of one series.
 #[derive(Debug)]
@@ -55,7 +56,7 @@ pub struct Fold {
     records: u64,
     tasks: HashMap<u64, Gathered<Arc<Task>, Cell>>,
     exceptions: HashMap<u64, Gathered<Series, Cell>>,
-    queues: HashMap<u64, Gathered<Series, [Option<Gauge>; 5]>>,
+    queues: HashMap<u64, Gathered<Series, Gauges>>,
 }
 
 impl Fold {
@@ -130,7 +131,8 @@ impl Fold {
         let numbers = [reading.ready, reading.reserved, reading.scheduled, reading.running, reading.age];
         for (gauge, number) in gauges.iter_mut().zip(numbers) {
             // More jobs than 2^47 are a broken gauge; the bound keeps sums within 64 bits.
-            let Some(number) = number.and_then(|number| i64::try_from(number).ok()).filter(|number| *number < 1 << 47) else {
+            let Some(number) = number.and_then(|number| i64::try_from(number).ok()).filter(|number| *number < 1 << 47)
+            else {
                 continue;
             };
             let reading = Gauge::of(reading.at, number);
@@ -164,7 +166,7 @@ impl Fold {
     /// The rows of the batch, ordered by series, step and bucket.
     pub fn rows(self) -> Result<Vec<Row>> {
         let mut rows = Vec::new();
-        let mut queues: HashMap<u64, (Series, Minutes<Cell>, Minutes<[Option<Gauge>; 5]>)> = HashMap::new();
+        let mut queues: HashMap<u64, (Series, Minutes<Cell>, Minutes<Gauges>)> = HashMap::new();
         for (id, gathered) in self.queues {
             queues.insert(id, (gathered.series, Minutes::new(), gathered.minutes));
         }
@@ -205,7 +207,9 @@ impl Fold {
                 if step != TOTAL {
                     for (bucket, gauges) in steps(&gauges, step, join)? {
                         let value = values.entry(bucket).or_default();
-                        for (index, gauge) in gauges.into_iter().enumerate().filter_map(|(index, gauge)| Some((index, gauge?))) {
+                        for (index, gauge) in
+                            gauges.into_iter().enumerate().filter_map(|(index, gauge)| Some((index, gauge?)))
+                        {
                             value.set_gauge(index, gauge);
                         }
                     }
@@ -235,7 +239,11 @@ fn minute_of<'a, S, T: Default>(gathered: &'a mut Gathered<S, T>, at: i64, minut
 }
 
 /// Minutes joined to longer steps.
-fn steps<T: Clone + Default>(minutes: &Minutes<T>, step: u32, add: impl Fn(&mut T, &T) -> Result<()>) -> Result<Minutes<T>> {
+fn steps<T: Clone + Default>(
+    minutes: &Minutes<T>,
+    step: u32,
+    add: impl Fn(&mut T, &T) -> Result<()>,
+) -> Result<Minutes<T>> {
     if step == MINUTE {
         return Ok(minutes.clone());
     }
@@ -247,7 +255,7 @@ fn steps<T: Clone + Default>(minutes: &Minutes<T>, step: u32, add: impl Fn(&mut 
     Ok(joined)
 }
 
-fn join(sum: &mut [Option<Gauge>; 5], other: &[Option<Gauge>; 5]) -> Result<()> {
+fn join(sum: &mut Gauges, other: &Gauges) -> Result<()> {
     for (ours, theirs) in sum.iter_mut().zip(other) {
         *ours = match (&ours, theirs) {
             (Some(one), Some(two)) => Some(one.merge(two)?),

@@ -11,14 +11,38 @@ pub const BUCKET_LIMIT: usize = 1024;
 
 /// `floor(2^63 * 2^(k / 32))`: the lower bounds of the 32 buckets of one power of two, as mantissas with the top bit set.
 const MANTISSAS: [u64; 32] = [
-    0x8000_0000_0000_0000, 0x82cd_8698_ac2b_a1d7, 0x85aa_c367_cc48_7b14, 0x8898_0e80_92da_8527,
-    0x8b95_c1e3_ea8b_d6e6, 0x8ea4_398b_45cd_53c0, 0x91c3_d373_ab11_c336, 0x94f4_efa8_fef7_0961,
-    0x9837_f051_8db8_a96f, 0x9b8d_39b9_d54e_5538, 0x9ef5_3260_91a1_11ad, 0xa270_4303_0c49_6818,
-    0xa5fe_d6a9_b151_38ea, 0xa9a1_5ab4_ea7c_0ef8, 0xad58_3eea_42a1_4ac6, 0xb123_f581_d2ac_258f,
-    0xb504_f333_f9de_6484, 0xb8fb_af47_62fb_9ee9, 0xbd08_a39f_580c_36be, 0xc12c_4cca_6670_9456,
-    0xc567_2a11_5506_dadd, 0xc9b9_bd86_6e2f_27a2, 0xce24_8c15_1f84_80e3, 0xd2a8_1d91_f12a_e45a,
-    0xd744_fcca_d69d_6af4, 0xdbfb_b797_daf2_3755, 0xe0cc_deec_2a94_e111, 0xe5b9_06e7_7c83_48a8,
-    0xeac0_c6e7_dd24_392e, 0xefe4_b99b_dcda_f5cb, 0xf525_7d15_2486_cc2c, 0xfa83_b2db_722a_033a,
+    0x8000_0000_0000_0000,
+    0x82cd_8698_ac2b_a1d7,
+    0x85aa_c367_cc48_7b14,
+    0x8898_0e80_92da_8527,
+    0x8b95_c1e3_ea8b_d6e6,
+    0x8ea4_398b_45cd_53c0,
+    0x91c3_d373_ab11_c336,
+    0x94f4_efa8_fef7_0961,
+    0x9837_f051_8db8_a96f,
+    0x9b8d_39b9_d54e_5538,
+    0x9ef5_3260_91a1_11ad,
+    0xa270_4303_0c49_6818,
+    0xa5fe_d6a9_b151_38ea,
+    0xa9a1_5ab4_ea7c_0ef8,
+    0xad58_3eea_42a1_4ac6,
+    0xb123_f581_d2ac_258f,
+    0xb504_f333_f9de_6484,
+    0xb8fb_af47_62fb_9ee9,
+    0xbd08_a39f_580c_36be,
+    0xc12c_4cca_6670_9456,
+    0xc567_2a11_5506_dadd,
+    0xc9b9_bd86_6e2f_27a2,
+    0xce24_8c15_1f84_80e3,
+    0xd2a8_1d91_f12a_e45a,
+    0xd744_fcca_d69d_6af4,
+    0xdbfb_b797_daf2_3755,
+    0xe0cc_deec_2a94_e111,
+    0xe5b9_06e7_7c83_48a8,
+    0xeac0_c6e7_dd24_392e,
+    0xefe4_b99b_dcda_f5cb,
+    0xf525_7d15_2486_cc2c,
+    0xfa83_b2db_722a_033a,
 ];
 
 /// The bucket at scale 5 of a number above 0: the i with `2^(i/32) < value <= 2^((i+1)/32)`.
@@ -142,7 +166,8 @@ impl Sketch {
         loop {
             buckets.push(match (left.peek().copied(), right.peek().copied()) {
                 (Some(a), Some(b)) if a.0 == b.0 => {
-                    (left.next(), right.next());
+                    left.next();
+                    right.next();
                     (a.0, a.1.saturating_add(b.1))
                 }
                 (Some(a), Some(b)) if a.0 < b.0 => {

@@ -20,7 +20,8 @@ impl Field {
     /// The field of a name; None for names of others.
     pub fn parse(name: &str) -> Option<Field> {
         let index = |digits: &str, limit: usize| {
-            let canonical = digits == "0" || !digits.starts_with('0') && digits.bytes().all(|byte| byte.is_ascii_digit());
+            let canonical =
+                digits == "0" || !digits.starts_with('0') && digits.bytes().all(|byte| byte.is_ascii_digit());
             digits.parse().ok().filter(|index| canonical && *index < limit)
         };
         if let Some(digits) = name.strip_prefix('c') {
@@ -48,8 +49,8 @@ impl Value {
     pub fn fields(&self) -> Vec<(Field, i64)> {
         let counters = self.counters.iter().enumerate().map(|(index, count)| (Field::Counter(index), *count as i64));
         let measures = self.measures.iter().enumerate().filter_map(|(index, measure)| Some((index, (*measure)?)));
-        let measures =
-            measures.flat_map(|(index, measure)| [(Field::Count(index), measure.n as i64), (Field::Sum(index), measure.sum)]);
+        let measures = measures
+            .flat_map(|(index, measure)| [(Field::Count(index), measure.n as i64), (Field::Sum(index), measure.sum)]);
         counters.chain(measures).filter(|(_, number)| *number != 0).collect()
     }
 

@@ -28,7 +28,10 @@ impl Value {
                     None => put_array(&mut out, 0),
                     Some(measure) => {
                         let numbers = [measure.n as i64, high(measure.sum), low(measure.sum)];
-                        put_all(&mut out, numbers.into_iter().chain(measure.range.into_iter().flat_map(<[i64; 2]>::from)));
+                        put_all(
+                            &mut out,
+                            numbers.into_iter().chain(measure.range.into_iter().flat_map(<[i64; 2]>::from)),
+                        );
                     }
                 }
             }

@@ -9,8 +9,8 @@ use queue_metrics_core::value::{Parts, Value};
 use super::store::{Key, Store};
 
 const BOUNDS: [f64; 22] = [
-    0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0, 120.0, 300.0, 600.0, 1800.0, 3600.0,
-    7200.0, 21600.0,
+    0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0, 120.0, 300.0, 600.0,
+    1800.0, 3600.0, 7200.0, 21600.0,
 ];
 
 #[derive(Default)]
@@ -143,16 +143,24 @@ impl Numbers {
             (QUEUE, _) => (2, 0, 5),
             _ => (0, 0, 5),
         };
-        let measured = self.observed.iter().filter(|(index, _)| **index < measures).map(|(index, numbers)| (*index, numbers.clone()));
+        let measured = self
+            .observed
+            .iter()
+            .filter(|(index, _)| **index < measures)
+            .map(|(index, numbers)| (*index, numbers.clone()));
         let read = self.read.iter().filter(|_| step != 0).map(|(index, numbers)| (*index, numbers.clone()));
-        let plain = Parts { counters: Vec::new(), measures: measured.collect(), gauges: read.collect(), scale }.value().unwrap();
+        let plain = Parts { counters: Vec::new(), measures: measured.collect(), gauges: read.collect(), scale }
+            .value()
+            .unwrap();
         for index in 0..5 {
             let (ours, theirs) = (plain.measure(index), value.measure(index));
-            let sums = |measure: Option<&queue_metrics_core::value::Measure>| measure.map(|measure| (measure.n, measure.sum));
+            let sums =
+                |measure: Option<&queue_metrics_core::value::Measure>| measure.map(|measure| (measure.n, measure.sum));
             if sums(ours) != sums(theirs) {
                 return Err(format!("measure {index} is {theirs:?} for {ours:?}"));
             }
-            if theirs.and_then(|measure| measure.range) != ours.and_then(|measure| measure.range).filter(|_| step != 0) {
+            if theirs.and_then(|measure| measure.range) != ours.and_then(|measure| measure.range).filter(|_| step != 0)
+            {
                 return Err(format!("range {index} is {theirs:?} for {ours:?}"));
             }
             let sketch = plain.sketch(index).filter(|_| index < sketches);

@@ -1,28 +1,32 @@
-//! Whatever is written, read, sent, lost, sent again or taken back, in any order: the store holds what the plain way counts.
+//! Writers, a drainer and a store, and all that may happen to them.
 
-mod support;
-
+use std::collections::HashSet;
 use std::sync::Arc;
 
 use proptest::prelude::*;
-use queue_metrics_core::drain::{Drainer, Options, Positions};
+use queue_metrics_core::drain::{Drainer, Options};
 use queue_metrics_core::fold::Batch;
 use queue_metrics_core::journal::format::{
-    Arrive, Checksum, Discard, End, Gauge, HEADER_SIZE, NO_CHANGE, NO_PEAK, NO_TIME, NO_VALUE, PROVISIONAL, Record, Start, Stop,
-    encode,
+    Arrive, Discard, End, Gauge, NO_CHANGE, NO_PEAK, NO_TIME, NO_VALUE, PROVISIONAL, Record, Start, Stop,
 };
 use queue_metrics_core::names::{self, NAME, QUEUE, TASK};
-use support::reference::Reference;
-use support::spool::{Scratch, Writers, header};
-use support::store::Store;
 
-const TASKS: [[&str; 3]; 4] = [["c", "q", "one"], ["c", "q", "two"], ["c", "r", "one"], ["d", "q", "a task with a name that needs three records"]];
+use crate::reference::Reference;
+use crate::spool::{Scratch, Writers};
+use crate::store::Store;
+
+const TASKS: [[&str; 3]; 4] = [
+    ["c", "q", "one"],
+    ["c", "q", "two"],
+    ["c", "r", "one"],
+    ["d", "q", "a task with a name that needs three records"],
+];
 const EXCEPTIONS: [&str; 2] = ["ValueError", "an.exception.with.a.name.that.needs.more.than.one.record.Error"];
 const WRITERS: usize = 3;
 
 /// One of the things that may happen next; numbers choose among what there is.
 #[derive(Clone, Copy, Debug)]
-enum Step {
+pub enum Step {
     Start(u8, u8, u8),
     End(u8, u8, u8),
     EndAgain(u8, u8),
@@ -41,14 +45,14 @@ enum Step {
 
 /// What becomes of a batch.
 #[derive(Clone, Copy, Debug)]
-enum Fate {
+pub enum Fate {
     Committed,
     AnswerLost,
     NeverSent,
     SentAgain,
 }
 
-fn any_step() -> impl Strategy<Value = Step> {
+pub fn any_step() -> impl Strategy<Value = Step> {
     let fate = prop_oneof![3 => Just(Fate::Committed), 1 => Just(Fate::AnswerLost), 1 => Just(Fate::NeverSent), 1 => Just(Fate::SentAgain)];
     let byte = any::<u8>;
     prop_oneof![
@@ -69,7 +73,7 @@ fn any_step() -> impl Strategy<Value = Step> {
     ]
 }
 
-struct World {
+pub struct World {
     scratch: Scratch,
     writers: Writers,
     reference: Reference,
@@ -85,7 +89,7 @@ struct World {
 }
 
 impl World {
-    fn new(goes_back: bool) -> World {
+    pub fn new(goes_back: bool) -> World {
         let scratch = Scratch::new();
         World {
             writers: Writers::new(scratch.path()),
@@ -109,7 +113,7 @@ impl World {
         self.writers.write(usize::from(writer) % WRITERS, record, &needs);
     }
 
-    fn step(&mut self, step: Step) {
+    pub fn step(&mut self, step: Step) {
         self.now += 7_654_321;
         let at = self.now;
         match step {
@@ -118,7 +122,8 @@ impl World {
                 let task = usize::from(task) % TASKS.len();
                 let ready_at = if wait == 0 { NO_TIME } else { at + 1_000_000 - (1 << (wait % 36)) };
                 let id = names::series_id(TASK, &TASKS[task]);
-                let start = Start { attempt: 0, at, key: self.keys, task: id, job: 1, ready_at, worker: u64::from(writer) };
+                let start =
+                    Start { attempt: 0, at, key: self.keys, task: id, job: 1, ready_at, worker: u64::from(writer) };
                 self.write(writer, &Record::Start(start), task, None);
                 self.reference.start(&TASKS[task], &start);
                 self.running.push((start, task));
@@ -142,7 +147,8 @@ impl World {
             }
             Step::Arrive(writer, task) => {
                 let task = usize::from(task) % TASKS.len();
-                let arrive = Arrive { attempt: 0, at, task: names::series_id(TASK, &TASKS[task]), job: 1, ready_at: at };
+                let arrive =
+                    Arrive { attempt: 0, at, task: names::series_id(TASK, &TASKS[task]), job: 1, ready_at: at };
                 self.write(writer, &Record::Arrive(arrive), task, None);
                 self.reference.arrive(&TASKS[task], &arrive);
             }
@@ -166,7 +172,11 @@ impl World {
                     running: known(4),
                     age: known(5),
                 };
-                self.writers.write(usize::from(writer) % WRITERS, &Record::Gauge(gauge), &[&names::label_list(QUEUE, &queue)]);
+                self.writers.write(
+                    usize::from(writer) % WRITERS,
+                    &Record::Gauge(gauge),
+                    &[&names::label_list(QUEUE, &queue)],
+                );
                 self.reference.gauge(&queue, &gauge);
             }
             Step::Stop(writer) => self.write(writer, &Record::Stop(Stop { at, worker: 1 }), 0, None),
@@ -211,7 +221,7 @@ impl World {
     }
 
     fn send(&mut self, batch: &Arc<Batch>, fate: Fate) {
-        assert!(batch.rows.iter().map(|row| row.series).collect::<std::collections::HashSet<_>>().len() <= 50);
+        assert!(batch.rows.iter().map(|row| row.series).collect::<HashSet<_>>().len() <= 50);
         match fate {
             Fate::NeverSent => {
                 let again = self.drainer.next_batch(50).unwrap();
@@ -248,7 +258,7 @@ impl World {
         self.drainer.restore(self.store.sequence, &self.store.positions).unwrap();
     }
 
-    fn finish(mut self) -> Result<(), TestCaseError> {
+    pub fn finish(mut self) -> Result<(), TestCaseError> {
         self.restore();
         self.drainer.poll().unwrap();
         while let Some(batch) = self.drainer.next_batch(50).unwrap() {
@@ -264,95 +274,7 @@ impl World {
     }
 }
 
-fn drainer(scratch: &Scratch) -> Drainer {
+/// A drainer that keeps nothing superfluous.
+pub fn drainer(scratch: &Scratch) -> Drainer {
     Drainer::new(scratch.path(), Options { window: 0, ..Options::default() }).unwrap()
-}
-
-/// 300 worlds in a second or two; `QM_TEST_SCALE` multiplies.
-fn cases(few: u32) -> ProptestConfig {
-    let scale = std::env::var("QM_TEST_SCALE").ok().and_then(|scale| scale.parse().ok()).unwrap_or(1.0_f64);
-    ProptestConfig { cases: (f64::from(few) * scale) as u32, max_shrink_iters: 5_000, failure_persistence: None, ..ProptestConfig::default() }
-}
-
-proptest! {
-    #![proptest_config(cases(300))]
-
-    #[test]
-    fn the_store_holds_what_the_plain_way_counts(goes_back: bool, steps in prop::collection::vec(any_step(), 0..120)) {
-        let mut world = World::new(goes_back);
-        for step in steps {
-            world.step(step);
-        }
-        world.finish()?;
-    }
-}
-
-proptest! {
-    #![proptest_config(cases(200))]
-
-    #[test]
-    fn any_segment_is_drained_without_failing(
-        slots in prop::collection::vec((0_u8..12, any::<[u8; 56]>(), any::<bool>()), 0..40),
-        tail in prop::collection::vec(any::<u8>(), 0..70),
-        other in prop::collection::vec(any::<u8>(), 0..5_000),
-        position: u64,
-    ) {
-        let scratch = Scratch::new();
-        for segment in [[1; 16], [2; 16]] {
-            let mut bytes = header(segment, 0);
-            for (kind, body, valid) in &slots {
-                let mut slot = encode(&Record::Pad, Checksum::new(&segment));
-                slot[4] = *kind;
-                slot[8..].copy_from_slice(body);
-                // Few distinct keys, outcomes and reasons, so that records meet.
-                (slot[6], slot[7], slot[9..16].fill(0), slot[17..24].fill(0)).0 = body[0] % 8;
-                if *valid {
-                    let salted = [segment.as_slice(), &slot[4..]].concat();
-                    slot[..4].copy_from_slice(&crc32c::crc32c(&salted).to_le_bytes());
-                }
-                bytes.extend(slot);
-            }
-            bytes.extend(&tail);
-            std::fs::write(scratch.path().join(format!("{:032x}.seg", u128::from_be_bytes(segment))), bytes).unwrap();
-        }
-        std::fs::write(scratch.path().join(format!("{:032x}.seg", 3)), &other).unwrap();
-        std::fs::write(scratch.path().join(format!("{:016x}.wrk", 3)), &other).unwrap();
-        std::fs::write(scratch.path().join("ledger"), &other).unwrap();
-        let mut drainer = drainer(&scratch);
-        let beyond = Positions { segments: [([1; 16], position), ([9; 16], 7)].into(), ..Positions::default() };
-        for mark in [Positions::default(), beyond] {
-            drainer.restore(1, &mark.encode()).unwrap();
-            drainer.poll().unwrap();
-            let mut batches = 0;
-            while let Some(batch) = drainer.next_batch(3).unwrap() {
-                drainer.committed();
-                prop_assert!(batch.records > 0 || batches < 2);
-                batches += 1;
-            }
-            drainer.heartbeats(0).unwrap();
-            drainer.verdicts(i64::MAX, |_, _| true).unwrap();
-            let status = drainer.status().unwrap();
-            prop_assert_eq!((status.waiting, status.set_aside, status.damaged_pages), (0, 1, 1));
-        }
-        drainer.tidy(i64::MAX).unwrap();
-    }
-}
-
-#[test]
-fn a_file_that_gets_shorter_does_no_harm() {
-    let scratch = Scratch::new();
-    let path = scratch.path().join(format!("{:032x}.seg", 1));
-    let id = 1_u128.to_be_bytes();
-    let mut bytes = header(id, 0);
-    for worker in 0..100 {
-        bytes.extend(encode(&Record::Stop(Stop { at: 0, worker }), Checksum::new(&id)));
-    }
-    std::fs::write(&path, &bytes).unwrap();
-    let mut drainer = drainer(&scratch);
-    assert_eq!(drainer.poll().unwrap(), 100);
-    std::fs::write(&path, &bytes[..HEADER_SIZE + 64 * 10]).unwrap();
-    drainer.next_batch(50).unwrap();
-    assert_eq!(drainer.poll().unwrap(), 0);
-    drainer.committed();
-    assert_eq!(drainer.status().unwrap().damaged, 0);
 }
