@@ -64,7 +64,12 @@ def drainer() -> list[Row]:
 
 
 BENCHES: dict[str, Callable[[], list[Row]]] = {
-    "instructions": instructions, "requests": requests, "sizes": sizes, "pair": pair, "throughput": throughput, "drainer": drainer,
+    "instructions": instructions,
+    "requests": requests,
+    "sizes": sizes,
+    "pair": pair,
+    "throughput": throughput,
+    "drainer": drainer,
 }
 GATED = ("instructions", "requests", "sizes")
 

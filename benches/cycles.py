@@ -16,7 +16,7 @@ def huey_cycle(folder: Path) -> tuple[Any, Callable[[], None]]:
 
     huey = SqliteHuey("bench", filename=str(folder / "huey.db"), results=True)
 
-    @huey.task()  # type: ignore[untyped-decorator]  # huey has no types
+    @huey.task()
     def nothing() -> int:
         return 1
 
@@ -33,13 +33,21 @@ def celery_trace(folder: Path) -> tuple[Any, Callable[[], None]]:
 
     app = Celery("bench", broker="memory://")
 
-    @app.task(name="bench.nothing")  # type: ignore[untyped-decorator]  # celery has no types
+    @app.task(name="bench.nothing")
     def nothing() -> int:
         return 1
 
     app.finalize()
-    request = {"id": "6f1a7c1e-0000-4000-8000-000000000000", "retries": 0, "delivery_info": {"routing_key": "celery"}, "headers": {},
-               "hostname": "bench", "args": (), "kwargs": {}, "is_eager": False}
+    request = {
+        "id": "6f1a7c1e-0000-4000-8000-000000000000",
+        "retries": 0,
+        "delivery_info": {"routing_key": "celery"},
+        "headers": {},
+        "hostname": "bench",
+        "args": (),
+        "kwargs": {},
+        "is_eager": False,
+    }
 
     def cycle() -> None:
         nothing.__trace__("6f1a7c1e-0000-4000-8000-000000000000", (), {}, request)
@@ -66,7 +74,7 @@ def celery_worker(folder: Path, broker: str, instrumented: bool, count: int) -> 
     app.conf.update(worker_prefetch_multiplier=1, broker_connection_retry_on_startup=False, task_ignore_result=True)
     seen = 0
 
-    @app.task(name="bench.nothing")  # type: ignore[untyped-decorator]  # celery has no types
+    @app.task(name="bench.nothing")
     def nothing() -> None:
         nonlocal seen
         seen += 1

@@ -23,7 +23,13 @@ def rows(store: str | None = None) -> list[Row]:
 
     with tempfile.TemporaryDirectory(prefix="qm-bench-") as name:
         url = store or f"sqlite:///{name}/metrics.db"
-        environment = {"PATH": os.defpath, "HOME": name, "QUEUE_METRICS_STORE": url, "QUEUE_METRICS_STATE_DIR": name, "QUEUE_METRICS_NAMESPACE": "bench"}
+        environment = {
+            "PATH": os.defpath,
+            "HOME": name,
+            "QUEUE_METRICS_STORE": url,
+            "QUEUE_METRICS_STATE_DIR": name,
+            "QUEUE_METRICS_NAMESPACE": "bench",
+        }
         settings = load_settings(store=url, state_dir=Path(name), namespace="bench")
         recorder = _core.Recorder(str(settings.spool), "bench")
         handles = [recorder.series("bench", "default", f"task{number}", _core.CLOCK_PROCESS) for number in range(20)]
@@ -40,19 +46,25 @@ def rows(store: str | None = None) -> list[Row]:
                 time.sleep(0.01)
             deadline = time.monotonic() + 30
             metrics = qm.connect(url)
-            while sum(task.totals.succeeded for task in metrics.tasks()) < sent and time.monotonic() < deadline:
+            while sum(task.lifetime.counts.ended for task in metrics.tasks()) < sent and time.monotonic() < deadline:
                 time.sleep(0.2)
             wall = time.monotonic() - begin
             used = _cpu(agent.pid) - before
             memory = _peak(agent.pid)
-            counted = sum(task.totals.succeeded for task in metrics.tasks())
+            counted = sum(task.lifetime.counts.ended for task in metrics.tasks())
         finally:
             agent.terminate()
             agent.wait(15)
     if counted != sent:
         raise RuntimeError(f"{sent} jobs were recorded, {counted} counted")
     return [
-        Row("CPU of the drainer at 1,000 jobs/s", used / wall, None, "cores", note=f"{sent:,} jobs of 20 tasks in {wall:.0f} s, SQLite, counted to the last"),
+        Row(
+            "CPU of the drainer at 1,000 jobs/s",
+            used / wall,
+            None,
+            "cores",
+            note=f"{sent:,} jobs of 20 tasks in {wall:.0f} s, SQLite, counted to the last",
+        ),
         Row("memory of the drainer at 1,000 jobs/s", memory / 2**20, None, "MiB", note="peak resident, whole process with Python"),
     ]
 

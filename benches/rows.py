@@ -28,8 +28,17 @@ class Row:
     """A count, not a time: gated."""
 
 
-def at_most(name: str, ours: float, reference: float, unit: str, goal: float, *, interval: tuple[float, float] | None = None,
-            note: str = "", exact: bool = False) -> Row:
+def at_most(
+    name: str,
+    ours: float,
+    reference: float,
+    unit: str,
+    goal: float,
+    *,
+    interval: tuple[float, float] | None = None,
+    note: str = "",
+    exact: bool = False,
+) -> Row:
     """A row whose ratio ours / reference must not exceed the goal; undecided when the interval of the ratio spans the goal."""
     ratio = ours / reference
     met: bool | None = ratio <= goal
@@ -62,13 +71,23 @@ def table(rows: Sequence[Row]) -> str:
     """The rows as a person reads them."""
     words = {True: "met", False: "NOT MET", None: ""}
     cells = [("what", "ours", "reference", "unit", "ratio", "goal", "", "note")]
-    for row in rows:
-        cells.append((
-            row.name, _short(row.ours), _short(row.reference), row.unit, "" if row.ratio is None else f"{row.ratio:.4g}x", row.goal or "",
-            "undecided" if row.goal and row.met is None else words[row.met], row.note,
-        ))
+    cells += [
+        (
+            row.name,
+            _short(row.ours),
+            _short(row.reference),
+            row.unit,
+            "" if row.ratio is None else f"{row.ratio:.4g}x",
+            row.goal or "",
+            "undecided" if row.goal and row.met is None else words[row.met],
+            row.note,
+        )
+        for row in rows
+    ]
     widths = [max(len(line[column]) for line in cells) for column in range(7)]
-    return "\n".join("  ".join([*(text.ljust(width) for text, width in zip(line, widths, strict=False)), line[7]]).rstrip() for line in cells)
+    return "\n".join(
+        "  ".join([*(text.ljust(width) for text, width in zip(line, widths, strict=False)), line[7]]).rstrip() for line in cells
+    )
 
 
 def save(rows: Sequence[Row]) -> None:

@@ -82,8 +82,17 @@ def request_rows() -> list[Row]:
             requests = len(seen) - len(set_up)
         finally:
             server.stop()
-        found.append(at_most("requests a flush, Redis", requests / FLUSHES, 1, "requests", 1.2, exact=True,
-                             note=f"{len(set_up)} more to open the connection; commands inside the script left out"))
+        found.append(
+            at_most(
+                "requests a flush, Redis",
+                requests / FLUSHES,
+                1,
+                "requests",
+                1.2,
+                exact=True,
+                note=f"{len(set_up)} more to open the connection; commands inside the script left out",
+            )
+        )
         found.append(at_most("requests a job at 20 jobs a flush, Redis", requests / FLUSHES / JOBS_A_FLUSH, 1, "requests", 0.1, exact=True))
         driver = StorageManager(prefix="qm_bench").open(f"sqlite:///{folder}/metrics.db")
         begun = _sqlite_transactions(driver, folder / "b")
@@ -130,9 +139,26 @@ def _hour(spool: Path, jobs_a_minute: int) -> None:
             key += 1
             at = begin + minute * MINUTE_US + job * MINUTE_US // jobs_a_minute
             runtime = min(int(source.lognormvariate(-0.7, 1.0) * 1e9), 30_000_000_000)
-            parts.append(oracle.encode(segment, "START", at=at, key=key, task=task, job=key, ready_at=at - int(source.expovariate(5) * 1e6), worker=1))
-            parts.append(oracle.encode(segment, "END", small=1, at=at + 1, key=key, runtime=runtime, cpu=runtime // 3,
-                                       rss_peak=50_000 + source.randrange(4_000), rss_change=source.randrange(64), exception=0, worker=1))
+            parts.append(
+                oracle.encode(
+                    segment, "START", at=at, key=key, task=task, job=key, ready_at=at - int(source.expovariate(5) * 1e6), worker=1
+                )
+            )
+            parts.append(
+                oracle.encode(
+                    segment,
+                    "END",
+                    small=1,
+                    at=at + 1,
+                    key=key,
+                    runtime=runtime,
+                    cpu=runtime // 3,
+                    rss_peak=50_000 + source.randrange(4_000),
+                    rss_change=source.randrange(64),
+                    exception=0,
+                    worker=1,
+                )
+            )
     (spool / f"{segment.hex()}.seg").write_bytes(b"".join(parts))
 
 
@@ -164,14 +190,25 @@ def byte_rows() -> list[Row]:
                 client = redis.Redis.from_url(server.url)
                 used = sum(int(client.memory_usage(key, samples=0) or 0) for key in client.scan_iter(f"qm_{rate}:*:m:{series:016x}:*"))
                 note = "log-normal run times, default configuration"
-                found.append(at_most(f"bytes a task-hour at {rate} jobs a minute, Redis", used, goal, "bytes", 1.0, exact=True, note=note) if goal
-                             else Row(f"bytes a task-hour at {rate} jobs a minute, Redis", used, None, "bytes", note=note, exact=True))
+                found.append(
+                    at_most(f"bytes a task-hour at {rate} jobs a minute, Redis", used, goal, "bytes", 1.0, exact=True, note=note)
+                    if goal
+                    else Row(f"bytes a task-hour at {rate} jobs a minute, Redis", used, None, "bytes", note=note, exact=True)
+                )
                 memory = StorageManager(prefix=f"qm_{rate}").open(f"memory://bench{rate}")
                 _fill(memory, folder / f"spool{rate}")
                 start = int(time.time()) // 3600 * 3600 - 3600
                 points = memory.read_series([series], MINUTE, start, start + 3600)[series]
-                found.append(Row(f"the same values alone, {rate} jobs a minute", sum(len(value) for _, value in points), None, "bytes",
-                                 note=f"{len(points)} points", exact=True))
+                found.append(
+                    Row(
+                        f"the same values alone, {rate} jobs a minute",
+                        sum(len(value) for _, value in points),
+                        None,
+                        "bytes",
+                        note=f"{len(points)} points",
+                        exact=True,
+                    )
+                )
         finally:
             server.stop()
     return found

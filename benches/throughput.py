@@ -1,4 +1,8 @@
-"""Jobs a second of a real worker with and without us, in alternating rounds: `python -m benches.throughput LIBRARY on|off N FOLDER BROKER` is one."""
+"""
+Jobs a second of a real worker with and without us, in alternating rounds.
+
+`python -m benches.throughput LIBRARY on|off N FOLDER BROKER` is one of them.
+"""
 
 from __future__ import annotations
 
@@ -8,6 +12,7 @@ import subprocess
 import sys
 import tempfile
 import time
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -67,8 +72,11 @@ def one_run(library: str, state: str, broker: str) -> float:
     """Jobs a second of one worker on a queue that was filled before."""
     with tempfile.TemporaryDirectory(prefix="qm-bench-") as name:
         process = subprocess.Popen(
-            [sys.executable, "-m", "benches.throughput", library, state, str(JOBS), name, broker], start_new_session=True,
-            stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, env={"PATH": os.defpath, "HOME": name, "C_FORCE_ROOT": "1"},
+            [sys.executable, "-m", "benches.throughput", library, state, str(JOBS), name, broker],
+            start_new_session=True,
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.PIPE,
+            env={"PATH": os.defpath, "HOME": name, "C_FORCE_ROOT": "1"},
         )
         try:
             deadline = time.monotonic() + LIMIT
@@ -93,11 +101,19 @@ def rows() -> list[Row]:
         server.start()
         try:
             for library in ("huey", "celery"):
-                on, off = alternate([lambda n=library: one_run(n, "on", server.url), lambda n=library: one_run(n, "off", server.url)], ROUNDS)
+                on, off = alternate([partial(one_run, library, "on", server.url), partial(one_run, library, "off", server.url)], ROUNDS)
                 ratio, low, high = median_interval([a / b for a, b in zip(on, off, strict=True)])
                 mine, theirs = median_interval(on)[0], median_interval(off)[0]
-                found.append(Row(f"{library}: throughput with us / without", mine, theirs, "jobs/s", ratio,
-                                 note=f"90 % interval {low:.2f}-{high:.2f}, {ROUNDS} alternating rounds of {JOBS:,} empty jobs"))
+                found.append(
+                    Row(
+                        f"{library}: throughput with us / without",
+                        mine,
+                        theirs,
+                        "jobs/s",
+                        ratio,
+                        note=f"90 % interval {low:.2f}-{high:.2f}, {ROUNDS} alternating rounds of {JOBS:,} empty jobs",
+                    )
+                )
         finally:
             server.stop()
     return found
