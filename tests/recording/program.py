@@ -75,26 +75,38 @@ def main(task: dict[str, Any]) -> None:
         children.append(pid)
     say(ready=os.getpid(), children=children)
     signal.signal(signal.SIGCHLD, signal.SIG_DFL)
-    serve(records)
+    serve(records, float(task.get("patience", 30)))
 
 
-def serve(records: Runtime) -> None:
+def wait_until_idle() -> None:
+    """Until the reporting thread waits: what is closed in the middle of a call of SQLite, nobody can save."""
+    while True:
+        names = {thread.ident: thread.name for thread in threading.enumerate()}
+        frames = [frame for ident, frame in sys._current_frames().items() if names.get(ident) == "queue-metrics"]
+        if all(frame.f_code.co_name == "wait" for frame in frames):
+            return
+        time.sleep(0.001)
+
+
+def serve(records: Runtime, patience: float) -> None:
     """Answer the questions that come on standard input, until it ends."""
     for line in sys.stdin:
         word = line.strip()
         if word == "draining":
             say(draining=records.drain.elected)
         elif word == "flush":
-            say(flushed=records.flush(30.0))
+            say(flushed=records.flush(patience))
         elif word == "threads":
             say(threads=[thread.name for thread in threading.enumerate()])
         elif word == "close descriptors":
+            wait_until_idle()
             os.closerange(3, 256)
-            say(closed=True)
+            say(done=True)
         elif word == "take descriptors":
+            wait_until_idle()
             os.closerange(3, 256)
             taken = [os.open(os.environ["INNOCENT"], os.O_RDWR) for _ in range(64)]
-            say(taken=len(taken))
+            say(done=len(taken))
 
 
 main(json.loads(sys.argv[1]))

@@ -15,7 +15,7 @@ from queue_metrics.recording import trouble
 from queue_metrics.recording.depth import DepthWatch
 from queue_metrics.recording.runtime import Runtime
 from queue_metrics.storage.base import MINUTE, QUEUE
-from tests.recording.tools import eventually, settings_for
+from tests.recording.tools import beats, eventually, settings_for
 from tests.support.servers import RedisServer
 
 _READY, _AGE = 0, 4  # indexes of gauges in docs/stored-values.md
@@ -75,6 +75,14 @@ def test_the_answers_of_a_broker_are_counted_as_gauges(runtime: Runtime) -> None
     assert age is not None
     assert age[4] == 1_500_000
     assert gauge(runtime, "c", 3) is None, "what the broker cannot say stays unknown"
+
+
+def test_a_main_that_executes_nothing_is_seen_by_its_questions(runtime: Runtime) -> None:
+    runtime.recorder.describe(_core.MAIN, "test", "c", "q")
+    runtime.on_main()
+    runtime.watch(Probe("c"))
+    eventually(lambda: runtime.recorder.worker_id in dict(runtime.drain.heartbeats()), "its page is read")
+    eventually(lambda: beats(runtime.settings.store)[runtime.recorder.worker_id]["role"] == "main", "it is told")
 
 
 def test_a_broker_that_hangs_holds_up_neither_the_drain_nor_another_broker(runtime: Runtime) -> None:

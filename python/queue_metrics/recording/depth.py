@@ -29,12 +29,20 @@ _RELEASE = 0.001  # seconds: the shortest lease, which ends at once
 class DepthWatch:
     """Asks one probe every `depth_seconds` while this process has the lease of its connection."""
 
-    def __init__(self, probe: DepthProbe, recorder: Recorder, store: StorageDriver, every: float) -> None:
+    def __init__(
+        self, probe: DepthProbe, recorder: Recorder, store: StorageDriver, every: float, usable: Callable[[], bool] = lambda: True
+    ) -> None:
+        """
+        Args:
+            every: seconds between two questions.
+            usable: asked before each use of the store.
+        """
         self.probe = probe
         self.last_error: str | None = None
         self._recorder = recorder
         self._store = store
         self._every = every
+        self._usable = usable
         # A probe of a local file is waited for, and closed, before a fork; one that waits for a server is left to itself.
         self._gate = Gate(close=probe.close, abandon=probe.abandon, waits=probe.local)
         self._thread: threading.Thread | None = None
@@ -82,7 +90,7 @@ class DepthWatch:
             stop.wait(min(_TICK, self._every / 4))
         with self._gate, suppress(Exception):
             self.probe.close()
-        if self._mine and self._leased_at > float("-inf"):
+        if self._mine and self._leased_at > float("-inf") and self._usable():
             with suppress(StoreError):  # whoever comes next need not wait for the lease to end
                 self._lease(_RELEASE)
 
@@ -110,7 +118,7 @@ class DepthWatch:
 
     def _leased(self, now: float) -> bool:
         renew = _LEASE_ROUNDS / 2 * self._every if self._mine else self._every
-        if now - self._leased_at >= renew:
+        if now - self._leased_at >= renew and self._usable():
             with suppress(StoreError):  # the reporter warns of the store; whoever asked goes on asking
                 self._mine = self._lease(_LEASE_ROUNDS * self._every)
                 self._leased_at = now

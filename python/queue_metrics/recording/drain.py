@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 from queue_metrics import _core
 from queue_metrics.recording.fork import Gate
-from queue_metrics.recording.lock import Robbed, spool_lock
+from queue_metrics.recording.lock import spool_lock
 from queue_metrics.recording.spool import spool_id
 from queue_metrics.storage.base import Applied, Mark
 from queue_metrics.storage.spools import spool_beat
@@ -28,6 +28,13 @@ GRACE = 10.0
 """Seconds that the format gives the words about a dead process to arrive."""
 _LONGEST_STEP = 2.0  # seconds; heartbeats must not starve behind a backlog
 _VERDICTS_EVERY, _TIDY_EVERY = 1.0, 10.0
+
+
+def never_freed(thing: object) -> None:
+    """Keep an object beyond the end of the interpreter, which would close what is in it."""
+    import ctypes
+
+    ctypes.pythonapi.Py_IncRef(ctypes.py_object(thing))
 
 
 class Drain:
@@ -84,7 +91,7 @@ class Drain:
             StoreError: what is not counted stays in the spool; call again later.
             OSError: the spool cannot be read.
         """
-        if not self._sound() or not self._elect():
+        if not self._elect():
             return False
         drainer = self._restore()
         with self._gate:
@@ -98,6 +105,21 @@ class Drain:
                 return True
             self._take(drainer, batch, self._store.apply_batch(SHARD, batch))
         return False
+
+    def sound(self) -> bool:
+        """
+        Whether the descriptors of this process can be relied on; to be asked before each use of the store.
+
+        A job may close all descriptors, and the store's are among them. Its next files get their numbers, and whatever a database
+        library does with them is done to those files (tried: SQLite wrote a page of its own into one). So this process uses the store no
+        more, for ever; another one drains.
+        """
+        if not self.stranded and self._lock.robbed():
+            self.stranded = True
+            for thing in (self._drainer, self._store):
+                never_freed(thing)
+            self.reset()
+        return not self.stranded
 
     def heartbeats(self) -> list[tuple[str, bytes]]:
         """(worker id, heartbeat) of every worker of this spool, and the report of the spool; empty when somebody else drains."""
@@ -131,22 +153,6 @@ class Drain:
         """Release, for good."""
         self.release()
         self._gate.remove()
-
-    def _sound(self) -> bool:
-        """
-        Whether the descriptors of this process can be relied on; False for ever once other files have their numbers.
-
-        A job may close all descriptors, and the store's are among them. Just closed, they are let go of and opened again. But where
-        numbers have been given to files of the job, whatever a database library does with them would be done to those files.
-        """
-        robbed = self._lock.robbed()
-        if robbed is Robbed.CLOSED:
-            self.reset()
-            self._store.close()
-        elif robbed is Robbed.REUSED:
-            self.reset()
-            self.stranded = True
-        return not self.stranded
 
     def _elect(self) -> bool:
         # Without a spool there is nothing to drain; it is made by the first record, not by us.

@@ -7,7 +7,6 @@ closed while it is the one in the spool.
 
 from __future__ import annotations
 
-import enum
 import fcntl
 import os
 import struct
@@ -34,14 +33,6 @@ def spool_lock(path: Path) -> SpoolLock:
 def _new_guard() -> None:
     global _guard
     _guard = Gate()
-
-
-class Robbed(enum.Enum):
-    """The state of a descriptor of ours: as we left it, closed by somebody, or its number given to another file since."""
-
-    NO = enum.auto()
-    CLOSED = enum.auto()
-    REUSED = enum.auto()
 
 
 class SpoolLock:
@@ -94,15 +85,15 @@ class SpoolLock:
             return None
         return _holder(self._descriptor)
 
-    def robbed(self) -> Robbed:
-        """What a job that closes descriptors which it does not know has done to ours."""
+    def robbed(self) -> bool:
+        """Whether a job that closes descriptors which it does not know has closed ours; its number may be another file's by now."""
         if self._descriptor < 0:
-            return Robbed.NO
+            return False
         try:
             found = os.fstat(self._descriptor)
         except OSError:
-            return Robbed.CLOSED
-        return Robbed.NO if (found.st_dev, found.st_ino) == self._file else Robbed.REUSED
+            return True
+        return (found.st_dev, found.st_ino) != self._file
 
     def _open(self, *, create: bool) -> bool:
         if self._is_the_file():
@@ -119,7 +110,7 @@ class SpoolLock:
     def _forget(self) -> None:
         """Close the descriptor of a file that is no longer in the spool, unless the number belongs to somebody else by now."""
         self._owner = None
-        if self._descriptor >= 0 and self.robbed() is Robbed.NO:
+        if self._descriptor >= 0 and not self.robbed():
             with suppress(OSError):
                 os.close(self._descriptor)
         self._descriptor = -1

@@ -61,6 +61,7 @@ class Reporter:
         self._retry_at = self._heartbeat_at = self._sweep_at = 0.0
         self._drained_at = time.monotonic()
         self._retry_after = _SHORTEST_RETRY
+        self._heartbeat_pause = self._settings.flush_seconds
         self._failing_since: float | None = None
         self.last_error: str | None = None
 
@@ -154,7 +155,9 @@ class Reporter:
         if self._failing_since is not None:
             return max(0.0, self._retry_at - time.monotonic())
         if now >= self._heartbeat_at:
-            self._heartbeat_at = now + self._settings.heartbeat_seconds
+            # Soon again at first, so that new workers are seen.
+            self._heartbeat_pause = min(self._settings.heartbeat_seconds, 2 * self._heartbeat_pause)
+            self._heartbeat_at = now + self._heartbeat_pause
             self._attempt(self._send_heartbeats)
         if self._drain.elected and now >= self._sweep_at:
             self._sweep_at = now + _SWEEP_EVERY
@@ -162,7 +165,7 @@ class Reporter:
         return self._settings.flush_seconds if done or not self._drain.elected else 0.0
 
     def _strand(self) -> float:
-        self.last_error = "a job closed the descriptors of this process, and other files have their numbers"
+        self.last_error = "a job closed the descriptors of this process"
         warner.warn(
             "stranded",
             f"{self.last_error}; this process records on, but another one must bring the records to the store: a new worker, "
@@ -172,6 +175,8 @@ class Reporter:
 
     def _attempt(self, duty: Callable[[], Any]) -> bool:
         """Do a duty; False when it failed or said so. Whatever it raises ends in a warning and a later try."""
+        if not self._drain.sound():
+            return False
         try:
             answer = duty()
         except StoreError as error:
@@ -267,6 +272,8 @@ class Reporter:
 
     def _counted_elsewhere(self, there: dict[bytes, int]) -> bool:
         name = spool.spool_id(self._drain.spool)
+        if not self._drain.sound():
+            return False
         if name is None:
             return not there
         try:

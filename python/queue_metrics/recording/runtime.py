@@ -116,7 +116,7 @@ class Runtime:
     def watch(self, probe: DepthProbe) -> None:
         """Ask a probe from now on."""
         if probe not in self._watches:
-            self._watches[probe] = DepthWatch(probe, self.recorder, self.store, self.settings.depth_seconds)
+            self._watches[probe] = DepthWatch(probe, self.recorder, self.store, self.settings.depth_seconds, self.drain.sound)
         self._watches[probe].start()
 
     def flush(self, timeout: float) -> bool:
