@@ -39,8 +39,18 @@ def series(labels: Sequence[str], kind: int = TASK) -> int:
     return _core.series_id(kind, labels)
 
 
-def batch(sequence: int, rows: Sequence[Row] = (), spool: str = SPOOL, positions: bytes | None = None) -> _core.Batch:
-    return _core.Batch(spool, sequence, b"\0\xff:%d" % sequence if positions is None else positions, rows)
+def reached(sequence: int) -> bytes:
+    """The positions that `batch` moves to, as any bytes."""
+    return b"\0\xff:%d" % sequence if sequence > 0 else b""
+
+
+def batch(
+    sequence: int, rows: Sequence[Row] = (), spool: str = SPOOL, positions: bytes | None = None, base: bytes | None = None
+) -> _core.Batch:
+    """A batch that follows the one before it, unless positions or base are given."""
+    return _core.Batch(
+        spool, sequence, reached(sequence) if positions is None else positions, rows, reached(sequence - 1) if base is None else base
+    )
 
 
 def ones(count: int = 1) -> _core.Value:

@@ -65,6 +65,17 @@ def test_a_batch_out_of_order_changes_nothing_and_learns_the_mark(driver: Storag
     assert content(driver) == before
 
 
+def test_a_batch_of_the_right_number_made_from_other_positions_changes_nothing(driver: StorageDriver) -> None:
+    """A store that went back and came forward has the old number again, but not the old numbers."""
+    driver.apply_batch(0, batch(1, everything(A, ones())))
+    before = content(driver)
+    for base in (b"", b"of an earlier life", batch(1).positions + b"\0", batch(1).positions[:-1]):
+        late = batch(2, everything(A, ones()), base=base)
+        assert driver.apply_batch(0, late) == Applied(False, Mark(1, batch(1).positions))
+    assert driver.apply_batch(0, batch(1, everything(A, ones()), "9" * 32, base=b"never")) == Applied(False, Mark(0, b""))
+    assert content(driver) == before
+
+
 def test_a_repeated_first_batch_on_an_empty_store_counts_once(driver: StorageDriver) -> None:
     sent = batch(1, everything(A, ones()))
     assert [driver.apply_batch(0, sent).applied for _ in range(3)] == [True, False, False]

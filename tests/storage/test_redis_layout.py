@@ -15,7 +15,7 @@ from queue_metrics import _core
 from queue_metrics.errors import StoreError, StoreRefused, StoreUnavailable
 from queue_metrics.storage import RedisStorageDriver, redis_errors
 from queue_metrics.storage.base import DAY, HOUR, MINUTE, QUEUE, TASK
-from tests.storage.batches import NOW, SPOOL, A, batch, bucket, eventually, everything, ones, row, send, series
+from tests.storage.batches import NOW, SPOOL, A, batch, bucket, eventually, everything, ones, row, send, series, starts
 from tests.support.servers import RedisServer, binary, free_port
 
 

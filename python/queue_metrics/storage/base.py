@@ -63,6 +63,10 @@ class Mark:
     sequence: int
     positions: bytes
 
+    def is_base_of(self, batch: Batch) -> bool:
+        """Whether a batch was made from this very mark; the number alone comes again after a store went back."""
+        return self.sequence == batch.sequence - 1 and self.positions == batch.base
+
 
 @dataclass(frozen=True, slots=True)
 class Applied:
@@ -141,8 +145,8 @@ class StorageDriver(abc.ABC):
         """
         Merge a batch and move the mark of its spool, both or neither.
 
-        Changes nothing unless the mark's sequence is `batch.sequence - 1` (0 without a mark). Safe to send again after an
-        unknown result.
+        Changes nothing unless the mark is the one that the batch was made from (`Mark.is_base_of`; sequence 0 and no positions
+        where there is no mark). Safe to send again after an unknown result.
         """
 
     @abc.abstractmethod

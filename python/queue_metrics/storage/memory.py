@@ -56,7 +56,7 @@ class MemoryStorageDriver(StorageDriver):
         place = (batch.spool_id, shard)
         with self._gate, self._lock:
             mark = self._marks.get(place, Mark(0, b""))
-            if mark.sequence != batch.sequence - 1:
+            if not mark.is_base_of(batch):
                 return Applied(False, mark)
             labels: dict[int, bytes] = {}
             points: dict[tuple[int, int, int], tuple[bytes, float]] = {}

@@ -270,11 +270,11 @@ end
 local verbs = {}
 
 -- KEYS  schema, labels, marks, then one per row.
--- ARGV  verb, version, spool, sequence expected, sequence, positions, number of series, (series, labels)...,
+-- ARGV  verb, version, spool, sequence and positions expected, sequence, positions, number of series, (series, labels)...,
 --       then per row: series, "p", bucket, expiry, value    or    series, "t", number of fields, (field, increment)...
 function verbs.apply()
   local found = check_schema()
-  local spool, expected, sequence, positions = ARGV[3], ARGV[4], ARGV[5], ARGV[6]
+  local spool, expected, base, sequence, positions = ARGV[3], ARGV[4], ARGV[5], ARGV[6], ARGV[7]
   local mark = read('HGET', KEYS[3], spool)
   local reached, behind = '0', ''
   if mark then
@@ -283,12 +283,12 @@ function verbs.apply()
       return { 'value', 'mark', 'a mark cannot be read' }
     end
   end
-  if reached ~= expected then
+  if reached ~= expected or behind ~= base then
     return { 'kept', reached, behind }
   end
 
-  local at, new_labels = 8, {}
-  for _ = 1, tonumber(ARGV[7]) do
+  local at, new_labels = 9, {}
+  for _ = 1, tonumber(ARGV[8]) do
     local series, labels = ARGV[at], ARGV[at + 1]
     local known = read('HGET', KEYS[2], series)
     if not known then

@@ -89,7 +89,8 @@ class RedisStorageDriver(StorageDriver):
             raise StoreRefused(f"there is no shard {shard} in a store of {self._shards}")
         labels, points, totals = self._rows(shard, batch)
         keys = [self._key(shard, "schema"), self._key(shard, "labels"), self._key(shard, "marks")]
-        words: list[str | bytes] = [batch.spool_id, str(batch.sequence - 1), str(batch.sequence), batch.positions, str(len(labels))]
+        expected: list[str | bytes] = [str(batch.sequence - 1), batch.base]
+        words = [batch.spool_id, *expected, str(batch.sequence), batch.positions, str(len(labels))]
         for series, label_list in labels.items():
             words += [_hex(series), label_list]
         for (series, step, bucket), (kind, value) in points.items():

@@ -101,7 +101,7 @@ class DatabaseStorageDriver(StorageDriver):
 
     def _apply(self, connection: sqlite3.Connection, shard: int, batch: _core.Batch) -> Applied:
         mark = self._mark(connection, batch.spool_id, shard)
-        if mark.sequence != batch.sequence - 1:
+        if not mark.is_base_of(batch):
             return Applied(False, mark)
         self._check_labels(connection, batch.rows)
         # In the order of the primary key: neighbours lie in one page.
