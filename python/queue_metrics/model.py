@@ -308,7 +308,7 @@ class WorkerAnswer:
     id: str
     """`host:pid:start time`."""
     state: str
-    """starting, idle, busy, stopped, lost, or stale: was alive, and nothing was heard for too long."""
+    """starting, idle, busy, up (lives, executes nothing), stopped, lost, stale: lived, and nothing was heard for too long."""
     role: str
     """worker: executes jobs; supervisor: main process over workers; producer: only enqueues; agent."""
     host: str

@@ -193,6 +193,31 @@ def test_serve_prints_where_it_is_and_ends_when_told(url: str, number: signal.Si
         process.wait()
 
 
+def test_serve_asks_the_brokers_that_the_configuration_names(url: str, tmp_path: Path) -> None:
+    """No worker runs, so nobody else could tell that a job waits."""
+    (tmp_path / "shop_app.py").write_text(
+        "import huey\nshop = huey.SqliteHuey('shop', filename='huey.db')\n@shop.task()\ndef f():\n    pass\nf()\n"
+    )
+    (tmp_path / "queue-metrics.toml").write_text('depth_seconds = 0.1\n[connections.shop]\nlibrary = "huey"\napp = "shop_app:shop"\n')
+    env = {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)}
+    process = subprocess.Popen([*COMMAND, "serve", "--store", url, "--port", "0"], stderr=subprocess.PIPE, text=True, env=env, cwd=tmp_path)
+    try:
+        address = re.search(r"http://127\.0\.0\.1:\d+/", next(lines_of(process)))
+        assert address
+        found: object = None
+        deadline = time.monotonic() + 30
+        while found != [("shop", 1)] and time.monotonic() < deadline:
+            with urllib.request.urlopen(f"{address[0]}v1/queues", timeout=10) as response:
+                found = [(queue["connection"], queue["ready"]) for queue in json.load(response)["queues"]]
+            time.sleep(0.1)
+        assert found == [("shop", 1)]
+        process.send_signal(signal.SIGTERM)
+        assert process.wait(15) == 0
+    finally:
+        process.kill()
+        process.wait()
+
+
 def test_colour_is_for_terminals_that_want_it(url: str) -> None:
     """On a real terminal there is colour, with NO_COLOR none; no line is wider than the screen."""
     import pty

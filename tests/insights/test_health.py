@@ -20,8 +20,10 @@ SOMEBODY = Fleet(starting=0, idle=1, busy=0, stopped=0, stale=0, lost=0)
     [
         ({}, 100, Status.HEALTHY),
         ({"ready": 100, "age": 300.0}, 100, Status.HEALTHY),
-        ({"ready": 200}, 90, Status.WARNING),
+        ({"ready": 200}, 90, Status.HEALTHY),
         ({"ready": 400}, 70, Status.WARNING),
+        ({"ready": 200, "age": 900.0}, 80, Status.HEALTHY),
+        ({"ready": 250, "age": 900.0}, 75, Status.WARNING),
         ({"ready": 100_000}, 70, Status.WARNING),
         ({"age": 2100.0}, 70, Status.WARNING),
         ({"failure": share(500, 1000)}, 80, Status.WARNING),
@@ -37,8 +39,8 @@ def test_every_input_takes_its_points_and_says_so(given: dict[str, Any], score: 
 
 
 def test_a_few_failures_prove_nothing() -> None:
-    assert queue_health(0, None, share(1, 20), 1, False).status is Status.HEALTHY
-    assert queue_health(0, None, share(50, 1000), 1, False).status is Status.WARNING
+    assert queue_health(0, None, share(2, 20), 1, False).status is Status.HEALTHY
+    assert queue_health(0, None, share(200, 2000), 1, False).status is Status.WARNING
 
 
 def test_a_queue_that_is_worked_on_has_a_worker_even_if_none_says_so() -> None:

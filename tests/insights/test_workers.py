@@ -90,6 +90,7 @@ def test_only_processes_that_execute_count() -> None:
         "producer": "producer",
         "agent": "agent",
     }
+    assert {answer.id for answer in answers if answer.state == "up"} == {"main", "producer", "agent"}
     counted = fleet(answers)
     assert (counted.busy, counted.idle, counted.live) == (1, 2, 3)
 

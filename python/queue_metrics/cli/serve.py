@@ -4,9 +4,13 @@ from __future__ import annotations
 
 import argparse
 import sys
+from typing import TYPE_CHECKING
 
 from queue_metrics.config import Settings, load_settings
 from queue_metrics.errors import ConfigurationError
+
+if TYPE_CHECKING:
+    from queue_metrics.recording.runtime import Runtime
 
 HELP = "serve the page, the JSON API and the Prometheus metrics of a store"
 
@@ -42,8 +46,30 @@ def run(args: argparse.Namespace) -> int:
     listener = bound(settings.host, settings.port, search=not chosen)
     print(f"queue-metrics at {page_address(listener)}  (Ctrl-C stops)", file=sys.stderr)
     print(f"store {app.store}\nspool {settings.spool}", file=sys.stderr, flush=True)
-    serve(app, listener)
+    runtime = _asking(settings)
+    try:
+        serve(app, listener)
+    finally:
+        if runtime is not None:
+            runtime.stop()
     return 0
+
+
+def _asking(settings: Settings) -> Runtime | None:
+    """Have the brokers that the configuration names asked for depth, unless somebody else asks them; None when none is named."""
+    if not settings.connections:
+        return None
+    from queue_metrics import _core
+    from queue_metrics.cli.agent import probes_of
+    from queue_metrics.recording.runtime import Runtime
+
+    runtime = Runtime(settings)
+    runtime.recorder.describe(_core.PRODUCER, "", "", "")
+    for name, connection in settings.connections.items():
+        for probe in probes_of(name, connection, runtime):
+            runtime.watch(probe)
+    runtime.on_producer()
+    return runtime
 
 
 def refuse_open_doors(settings: Settings) -> None:

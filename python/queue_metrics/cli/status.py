@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from queue_metrics.cli.terminal import Screen, shown
 from queue_metrics.config import load_settings
 from queue_metrics.insights import connect
+from queue_metrics.insights.health import FAILURES_FROM
 from queue_metrics.insights.window import MINUTES_DEFAULT, MINUTES_MAX
 from queue_metrics.insights.wording import ago, count, duration, per_minute, ratio, size
 from queue_metrics.model import Overview, Snapshot, Status
@@ -99,7 +100,7 @@ def _queues(screen: Screen, snapshot: Snapshot) -> None:
         (
             _STYLES[queue.health.status] if queue.health.status in (Status.WARNING, Status.CRITICAL) else "plain",
             (
-                f"{shown(queue.queue)} · {shown(queue.connection)}",
+                " · ".join(dict.fromkeys((shown(queue.queue), shown(queue.connection)))),
                 queue.health.status.value if queue.health.score is None else f"{queue.health.status.value} {queue.health.score}",
                 count(queue.ready),
                 duration(queue.latency_seconds),
@@ -117,7 +118,7 @@ def _queues(screen: Screen, snapshot: Snapshot) -> None:
 def _tasks(screen: Screen, snapshot: Snapshot) -> None:
     rows = [
         (
-            "warning" if (task.failure.low or 0.0) > 0.02 else "plain",
+            "warning" if (task.failure.low or 0.0) > FAILURES_FROM else "plain",
             (
                 f"{shown(task.task)} · {shown(task.queue or '')}",
                 ratio(task.capacity_ratio),

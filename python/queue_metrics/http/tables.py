@@ -7,11 +7,20 @@ from dataclasses import dataclass
 
 from queue_metrics.http.html import Html, icon, join, named, tag
 from queue_metrics.http.spark import bars, line, meter, recorded
+from queue_metrics.insights.health import FAILURES_FROM
 from queue_metrics.insights.wording import ago, count, duration, per_minute, ratio, size
 from queue_metrics.model import Distribution, Health, Outcome, QueueAnswer, Share, Status, TaskAnswer, WorkerAnswer
 
 STATUS_ICONS = {Status.HEALTHY: "ok", Status.WARNING: "warning", Status.CRITICAL: "critical", Status.UNKNOWN: "unknown"}
-_STATE_KINDS = {"busy": "ok", "idle": "quiet", "starting": "quiet", "stopped": "quiet", "stale": "warning", "lost": "critical"}
+_STATE_KINDS = {
+    "busy": "ok",
+    "idle": "quiet",
+    "up": "quiet",
+    "starting": "quiet",
+    "stopped": "quiet",
+    "stale": "warning",
+    "lost": "critical",
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,7 +62,7 @@ def badge(kind: str, symbol: str, word: str, title: str | None = None) -> Html:
 
 
 def _queue(queue: QueueAnswer) -> Iterable[Cell]:
-    yield Cell("Queue", _title(queue.queue, queue.connection), "name")
+    yield Cell("Queue", _title(*dict.fromkeys((queue.queue, queue.connection))), "name")
     yield Cell("Health", _health(queue.health))
     yield Cell("Ready", _two(count(queue.ready), _depth_note(queue)), "number strong")
     yield Cell("Oldest", _one(duration(queue.latency_seconds)), "number")
@@ -67,7 +76,7 @@ def _queue(queue: QueueAnswer) -> Iterable[Cell]:
 
 def _task(task: TaskAnswer) -> Iterable[Cell]:
     history = task.history
-    owner = " · ".join(part for part in (task.queue, task.connection) if part is not None)
+    owner = " · ".join(dict.fromkeys(part for part in (task.queue, task.connection) if part is not None))
     yield Cell("Task", _title(task.task, owner), "name")
     share = ratio(task.capacity_ratio)
     yield Cell("Share of time", join(tag("span", share), meter(task.capacity_ratio, f"{share} of all run time")), "number meters")
@@ -92,9 +101,9 @@ def _worker(worker: WorkerAnswer) -> Iterable[Cell]:
     yield Cell(
         "Worker", _title(f"{worker.host}:{worker.pid}", f"{worker.role} · {worker.library}" if worker.library else worker.role), "name"
     )
-    kind = _STATE_KINDS[worker.state] if worker.role == "worker" or worker.state in ("stale", "lost") else "quiet"
-    yield Cell("State", badge(kind, worker.state, worker.state))
-    yield Cell("Serves", _title(worker.queue, worker.connection) if worker.queue else _one(worker.connection or "–"), "name")
+    yield Cell("State", badge(_STATE_KINDS[worker.state], worker.state, worker.state))
+    serves = dict.fromkeys(part for part in (worker.queue, worker.connection) if part)
+    yield Cell("Serves", _title(*serves) if serves else _one("–"), "name")
     yield Cell("Now", _title(worker.task, worker.job_id or "") if worker.task else _one("–"), "name")
     yield Cell("For", _one(duration(worker.elapsed_seconds)), "number")
     busy = ratio(worker.busy_ratio)
@@ -145,7 +154,7 @@ def _cells(row: Sequence[Cell]) -> Iterable[Html]:
         yield tag("td", cell.content, class_=cell.kind or None, data_label=cell.head, role="cell")
 
 
-def _title(text: str, below: str) -> Html:
+def _title(text: str, below: str = "") -> Html:
     return join(named(text), tag("small", named(below)) if below else None)
 
 
@@ -167,7 +176,7 @@ def _failures(share: Share) -> Html:
     if share.ratio is None:
         return _one("–")
     between = f"95 % interval: {ratio(share.low)} to {ratio(share.high)}, {count(share.part)} of {count(share.n)}"
-    kind = "bad" if (share.low or 0.0) > 0.02 else None
+    kind = "bad" if (share.low or 0.0) > FAILURES_FROM else None
     return tag("span", ratio(share.ratio), title=between, class_=kind)
 
 

@@ -15,8 +15,8 @@ NO_WORKER_POINTS = 20
 HEALTHY_FROM, WARNING_FROM = 80, 50
 
 _URGENCY = (Status.CRITICAL, Status.WARNING, Status.UNKNOWN, Status.HEALTHY)
-_EVIDENCE = 0.02
-"""A failure share counts from where the lower end of its interval passes this: three of five is luck, three hundred of five is not."""
+FAILURES_FROM = 0.05
+"""A failure share counts from where the lower end of its interval passes this: 2 of 20 may be luck, 200 of 2,000 are not."""
 
 
 def queue_health(ready: int | None, age: float | None, failure: Share, workers: int, starting: bool) -> Health:
@@ -37,11 +37,11 @@ def queue_health(ready: int | None, age: float | None, failure: Share, workers: 
     reasons = []
     if ready is not None and ready > DEPTH_NORMAL:
         points = min(DEPTH_POINTS, (ready - DEPTH_NORMAL) // DEPTH_PER_POINT)
-        reasons.append(Reason(Status.WARNING, "queue_depth", f"{count(ready)} jobs are waiting.", points))
+        reasons.append(Reason(_severity(points), "queue_depth", f"{count(ready)} jobs are waiting.", points))
     if age is not None and age > AGE_NORMAL_SECONDS:
         points = min(AGE_POINTS, int((age - AGE_NORMAL_SECONDS) // AGE_SECONDS_PER_POINT))
-        reasons.append(Reason(Status.WARNING, "queue_age", f"The oldest ready job has waited for {duration(age)}.", points))
-    if failure.ratio is not None and failure.low is not None and failure.low > _EVIDENCE:
+        reasons.append(Reason(_severity(points), "queue_age", f"The oldest ready job has waited for {duration(age)}.", points))
+    if failure.ratio is not None and failure.low is not None and failure.low > FAILURES_FROM:
         points = min(FAILURE_POINTS, round(failure.ratio * 100))
         text = f"{ratio(failure.ratio)} of the executions fail ({count(failure.part)} of {count(failure.n)})."
         reasons.append(Reason(Status.WARNING, "failures", text, points))
@@ -50,6 +50,11 @@ def queue_health(ready: int | None, age: float | None, failure: Share, workers: 
     if not reasons and ready is None and failure.n == 0:
         return Health(Status.UNKNOWN, None, ())
     return _scored(reasons)
+
+
+def _severity(points: int) -> Status:
+    """A backlog that takes as little as healthy queues may lose is told, and no reason to look."""
+    return Status.WARNING if points > 100 - HEALTHY_FROM else Status.HEALTHY
 
 
 def _scored(reasons: Sequence[Reason]) -> Health:
@@ -102,7 +107,7 @@ def overall_health(
         if queue.health.status in (Status.WARNING, Status.CRITICAL):
             text = f"Queue {name(queue.queue)}: {' '.join(reason.text for reason in queue.health.reasons)}"
             reasons.append(Reason(queue.health.status, "queue", text, 100 - (queue.health.score or 0)))
-    if failure.ratio is not None and failure.low is not None and failure.low > _EVIDENCE and not told:
+    if failure.ratio is not None and failure.low is not None and failure.low > FAILURES_FROM and not told:
         text = f"{ratio(failure.ratio)} of all executions fail ({count(failure.part)} of {count(failure.n)})."
         reasons.append(Reason(Status.WARNING, "failures", text, min(FAILURE_POINTS, round(failure.ratio * 100))))
     return _scored(reasons)

@@ -13,7 +13,7 @@ from queue_metrics.model import Fleet, WorkerAnswer
 from queue_metrics.storage.base import Beat
 
 _ALIVE = ("starting", "idle", "busy")
-_ORDER = ("lost", "stale", "busy", "starting", "idle", "stopped")
+_ORDER = ("lost", "stale", "busy", "starting", "idle", "up", "stopped")
 _ROLES = {"child": "worker", "producer": "producer", "agent": "agent"}
 
 
@@ -48,6 +48,8 @@ def _worker(
         state = "lost" if beat.age > lost_seconds else "stale"
     seen = now - beat.age
     role = _ROLES.get(page["role"], "supervisor" if (page["host"], page["pid"]) in parents else "worker")
+    if role != "worker" and state in _ALIVE:
+        state = "up"  # it executes nothing, so it is never busy, and would be starting for ever
     busy, idle = _accounts(page, seen) if role == "worker" else (0.0, 0.0)
     running = page["running"] if state in (*_ALIVE, "stale") else 0
     return WorkerAnswer(
