@@ -1,0 +1,26 @@
+"""The report of a spool: told by a drainer, read by whoever shows the numbers, and no obstacle when it cannot be read."""
+
+from __future__ import annotations
+
+import pytest
+
+from queue_metrics.storage.base import Beat
+from queue_metrics.storage.spools import spool_beat, spool_reports, worker_beats
+
+
+def test_what_a_drainer_told_is_what_is_read() -> None:
+    name, payload = spool_beat("ab" * 16, {"waiting": 7, "drops": {"spool_full": 3, "overflow": 0}, "damaged": 2, "segments": 9})
+    (report,) = spool_reports([Beat("web-1:1:2", b"", 1.0), Beat(name, payload, 4.0)])
+    assert (report.spool_id, report.age, report.waiting, dict(report.drops), report.damaged) == ("ab" * 16, 4.0, 7, {"spool_full": 3}, 2)
+
+
+@pytest.mark.parametrize(
+    "payload", [b"", b"{", b"[]", b"null", b'{"v":1}', b'{"v":2,"waiting":1,"drops":{},"damaged":0}', b'{"v":1,"drops":3}']
+)
+def test_a_damaged_or_newer_report_is_left_out(payload: bytes) -> None:
+    assert spool_reports([Beat("spool:x", payload, 0.0)]) == []
+
+
+def test_a_report_is_no_worker() -> None:
+    beats = [Beat("spool:x", b"{}", 0.0), Beat("web-1:1:2", b"", 0.0)]
+    assert [beat.worker_id for beat in worker_beats(beats)] == ["web-1:1:2"]
