@@ -208,11 +208,12 @@ class Run:
             self._progress.state(f"the store cannot be read: {error}")
             return
         waiting = self._queue.waiting()
-        words = [f"{counts[name]} {name.replace('_', ' ')}" for name in ("started", "succeeded", "failed", "retried", "timed_out", "lost")]
+        outcomes = ("succeeded", "failed", "retried", "timed_out", "cancelled", "lost")
+        words = [f"{counts[name]} {name.replace('_', ' ')}" for name in outcomes if counts[name]]
         kills = f", {self._killer.kills} killed" if self._killer else ""
         self._progress.state(
-            f"{time.monotonic() - self._start:5.0f} s  {self._ledger.count('sent')} jobs sent, {waiting.ready + waiting.later} waiting; "
-            f"counted: {', '.join(words)}{kills}"
+            f"{time.monotonic() - self._start:5.0f} s  {self._ledger.count('sent')} jobs, {waiting.ready + waiting.later} waiting{kills}; "
+            f"counted {counts['started']}{': ' if words else ''}{', '.join(words)}"
         )
 
 
