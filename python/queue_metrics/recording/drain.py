@@ -27,7 +27,8 @@ MAX_SERIES = 50
 GRACE = 10.0
 """Seconds that the format gives the words about a dead process to arrive."""
 _LONGEST_STEP = 2.0  # seconds; heartbeats must not starve behind a backlog
-_VERDICTS_EVERY, _TIDY_EVERY = 1.0, 10.0
+_VERDICTS_EVERY = 1.0
+_TIDY_EVERY = 30.0  # it asks the store: 0.03 requests a flush
 
 
 def never_freed(thing: object) -> None:
@@ -61,7 +62,7 @@ class Drain:
         self._agent_lock = spool_lock(spool / "agent.lock")
         self._gate = Gate(abandon=self._abandon)
         self._drainer: _core.Drainer | None = None
-        self._restored = False
+        self._mark: Mark | None = None  # what the store is believed to have counted; None: it must be asked
         self._verdicts_at = self._tidy_at = 0.0
         self._inherited: list[object] = []
 
@@ -101,8 +102,7 @@ class Drain:
             with self._gate:
                 batch = drainer.next_batch(MAX_SERIES)
             if batch is None:
-                self._judge(drainer)
-                return True
+                return self._judge(drainer)
             self._take(drainer, batch, self._store.apply_batch(SHARD, batch))
         return False
 
@@ -170,16 +170,16 @@ class Drain:
         if self._drainer is None:
             with self._gate:
                 self._drainer = _core.Drainer(os.fspath(self.spool), grace=self._grace)
-            self._restored = False
-        if not self._restored:
+            self._mark = None
+        if self._mark is None:
             self._start_from(self._drainer, self._store.read_mark(self._drainer.spool_id, SHARD))
         return self._drainer
 
     def _start_from(self, drainer: _core.Drainer, mark: Mark) -> None:
-        self._restored = False
+        self._mark = None
         with self._gate:
             drainer.restore(mark.sequence, mark.positions)
-        self._restored = True
+        self._mark = mark
 
     def _take(self, drainer: _core.Drainer, batch: _core.Batch, answer: Applied) -> None:
         # Not applied but the mark is this very batch's: an earlier sending, whose answer was lost, did arrive.
@@ -188,22 +188,29 @@ class Drain:
             self.records += batch.records
             with self._gate:
                 drainer.committed()
+            self._mark = answer.mark
         else:
             self._start_from(drainer, answer.mark)
             with self._gate:
                 drainer.poll()
 
-    def _judge(self, drainer: _core.Drainer) -> None:
-        """Close what the dead left open, and delete what is no longer needed."""
+    def _judge(self, drainer: _core.Drainer) -> bool:
+        """Close what the dead left open, delete what is no longer needed; False when the store went back and all begins again."""
         now, wall = time.monotonic(), _core.clock_us()
         if now - self._verdicts_at >= _VERDICTS_EVERY:
             self._verdicts_at = now
             with self._gate:
                 drainer.verdicts(self._recorder, wall)
         if now - self._tidy_at >= _TIDY_EVERY:
+            # A store may go back while nothing is sent to it: nothing is deleted on the word of a mark that does not hold any more.
+            mark = self._store.read_mark(drainer.spool_id, SHARD)
+            if mark != self._mark:
+                self._start_from(drainer, mark)
+                return False
             self._tidy_at = now
             with self._gate:
                 drainer.tidy(wall)
+        return True
 
     def _abandon(self) -> None:
         # Kept, not dropped: dropping would close what is the parent's; or, when a job closed all descriptors and the lock with them,
