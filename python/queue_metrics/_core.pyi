@@ -299,8 +299,9 @@ class Drainer:
     def status(self) -> dict[str, Any]:
         """
         Counts: `waiting` records, `segments`, `bytes`, `open` executions, `provisional`, `duplicates`, `damaged` slots, `unknown`
-        kinds, `undefined` names, `set_aside` segments, `newer` segments, `lost_to_rollback` records, `uncertain` open executions of workers nobody
-        can judge, `drops` (reason -> count over all pages).
+        kinds, `undefined` names, `set_aside` segments, `newer` segments, `lost_to_rollback` records, `starts_lost_to_rollback` (of those
+        lost since this drainer was made, at most so many), `uncertain` open executions of workers nobody can judge, `damaged_pages`;
+        over all worker pages `hook_errors` and `drops` (reason -> count, only those above 0).
         """
 
 @final

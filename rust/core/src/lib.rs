@@ -7,6 +7,7 @@ pub mod drain;
 pub mod error;
 pub mod fold;
 pub mod heartbeat;
+mod ids;
 pub mod journal;
 pub mod names;
 pub mod recorder;

@@ -4,6 +4,7 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 use crate::fold::{Series, Task, UNDEFINED};
+use crate::ids::IdMap;
 use crate::journal::format::{Def, PART_SIZE};
 use crate::names::{self, LABEL_LIMIT, NAME};
 
@@ -44,7 +45,7 @@ pub enum Defined {
 /// The names that are defined in the segments of a spool.
 #[derive(Debug, Default)]
 pub struct Definitions {
-    known: HashMap<u64, Known>,
+    known: IdMap<Known>,
     partial: HashMap<u64, Partial>,
     exceptions: HashMap<(u64, u64), Series>,
 }

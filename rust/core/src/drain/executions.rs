@@ -1,9 +1,10 @@
 //! The executions that started and have no outcome yet, and what was heard about their ends.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::HashSet;
 use std::sync::Arc;
 
 use crate::fold::Task;
+use crate::ids::{IdMap, IdSet};
 use crate::journal::format::{End, Hint, NO_CHANGE, NO_PEAK, NO_VALUE, Outcome, RETRY_FOLLOWS, SegmentId, Start};
 
 /// A hint that names no open execution is forgotten after this time, µs: the retry of its job starts later anyway.
@@ -61,9 +62,9 @@ impl Execution {
 #[derive(Debug, Default)]
 pub struct Executions {
     /// By execution key.
-    pub open: HashMap<u64, Execution>,
+    pub open: IdMap<Execution>,
     /// By job hash; the same hint again is kept once.
-    hints: HashMap<u64, Vec<(SegmentId, Hint)>>,
+    hints: IdMap<Vec<(SegmentId, Hint)>>,
 }
 
 impl Executions {
@@ -130,7 +131,7 @@ impl Executions {
         if self.hints.is_empty() {
             return;
         }
-        let jobs: HashSet<u64> = self.open.values().map(|execution| execution.job).collect();
+        let jobs: IdSet = self.open.values().map(|execution| execution.job).collect();
         self.hints.retain(|job, hints| {
             jobs.contains(job) || hints.iter().any(|(_, hint)| now.saturating_sub(hint.at) < HINT_KEPT)
         });

@@ -15,7 +15,7 @@ mod tidy;
 mod verdicts;
 mod workers;
 
-use std::collections::{HashMap, HashSet};
+use std::collections::HashMap;
 use std::path::Path;
 use std::sync::Arc;
 
@@ -30,6 +30,7 @@ use self::workers::Workers;
 use crate::error::Result;
 use crate::fold::{Batch, Fold};
 use crate::heartbeat::COUNTERS;
+use crate::ids::IdSet;
 use crate::journal::spool::Spool;
 use crate::sampling::clock::wall_us;
 
@@ -118,7 +119,7 @@ pub struct Drainer {
     workers: Workers,
     ledger: Ledger,
     /// Keys of executions that ended in deleted segments.
-    ended: HashSet<u64>,
+    ended: IdSet,
     rolled_back: u64,
     lost: Lost,
     counts: Counts,
@@ -128,7 +129,7 @@ pub struct Drainer {
     /// Number of the last look of which everything was folded.
     folded: u64,
     /// Keys of STARTs seen and not read; only while an END waits for one.
-    ahead: Option<HashSet<u64>>,
+    ahead: Option<IdSet>,
 
     /// When a worker was first seen dead, µs.
     deaths: HashMap<u64, i64>,
@@ -154,7 +155,7 @@ impl Drainer {
             executions: Executions::default(),
             workers: Workers::default(),
             ledger: Ledger::load(spool.path())?,
-            ended: HashSet::new(),
+            ended: IdSet::default(),
             rolled_back: 0,
             lost: Lost::default(),
             counts: Counts::default(),

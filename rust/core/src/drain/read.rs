@@ -1,6 +1,5 @@
 //! From slots to open executions and a batch; holds a segment back at an END whose START was not read yet.
 
-use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
 use super::Drainer;
@@ -8,6 +7,7 @@ use super::definitions::Defined;
 use super::executions::Execution;
 use crate::error::Result;
 use crate::fold::{Cell, Fold, Task};
+use crate::ids::{IdMap, IdSet};
 use crate::journal::format::{Def, End, Outcome, PROVISIONAL, Record, SegmentId, Slot, Start, Way};
 
 /// What became of a record.
@@ -66,8 +66,8 @@ impl Drainer {
     }
 
     /// Keys of all STARTs that were seen and not read.
-    fn starts_ahead(&self) -> Result<HashSet<u64>> {
-        let mut keys = HashSet::new();
+    fn starts_ahead(&self) -> Result<IdSet> {
+        let mut keys = IdSet::default();
         for (_, segment) in self.segments.iter().filter(|(_, segment)| segment.unread() > 0) {
             let Some(reader) = segment.open()? else { continue };
             for slot in reader.records(segment.position, segment.size) {
@@ -257,8 +257,8 @@ impl Drainer {
 
     /// Rebuilds what is open from the records in front of the mark. Their order does not matter.
     pub(super) fn replay(&mut self, segments: &[SegmentId]) -> Result<()> {
-        let mut open: HashMap<u64, (Start, SegmentId)> = HashMap::new();
-        let mut ended: HashSet<u64> = HashSet::new();
+        let mut open: IdMap<(Start, SegmentId)> = IdMap::default();
+        let mut ended = IdSet::default();
         let mut provisional: Vec<(End, SegmentId)> = Vec::new();
         for id in segments {
             let Some(segment) = self.segments.get(id).filter(|segment| segment.position > 0) else { continue };

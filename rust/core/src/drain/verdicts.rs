@@ -3,6 +3,7 @@
 use std::collections::HashMap;
 
 use super::Drainer;
+use super::executions::Execution;
 use super::liveness::Life;
 use crate::error::Result;
 use crate::journal::format::End;
@@ -20,7 +21,6 @@ impl Drainer {
             }
             drainer.executions.forget_hints(now);
             drainer.judge(now);
-            drainer.uncertain = drainer.count_uncertain();
             Ok(drainer.close(now, &mut append))
         })
     }
@@ -42,6 +42,10 @@ impl Drainer {
                 }
             }
         }
+        let unseen = |execution: &&Execution| {
+            execution.provisional.is_none() && lives.get(&execution.worker) == Some(&Life::Unknown)
+        };
+        self.uncertain = self.executions.open.values().filter(unseen).count();
         let (grace, looks) = (self.options.grace, self.looks);
         for execution in self.executions.open.values_mut() {
             let since = match &mut execution.provisional {
@@ -69,13 +73,6 @@ impl Drainer {
     fn locks_are_free(&self, worker: u64) -> bool {
         let mut segments = self.segments.iter().filter(|(_, segment)| segment.workers.contains(&worker)).peekable();
         segments.peek().is_some() && segments.all(|(_, segment)| segment.is_abandoned().unwrap_or(false))
-    }
-
-    fn count_uncertain(&self) -> usize {
-        let mut lives: HashMap<u64, bool> = HashMap::new();
-        let mut unjudged = |worker: u64| *lives.entry(worker).or_insert_with(|| self.life(worker) == Life::Unknown);
-        let open = self.executions.open.values().filter(|execution| execution.provisional.is_none());
-        open.filter(|execution| unjudged(execution.worker)).count()
     }
 
     fn close(&mut self, now: i64, append: &mut impl FnMut(&End, Option<&[u8]>) -> bool) -> usize {

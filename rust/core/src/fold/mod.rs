@@ -7,7 +7,7 @@ mod batch;
 mod cell;
 mod task;
 
-use std::collections::{BTreeMap, HashMap, HashSet};
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 pub use self::batch::{Batch, Row};
@@ -15,6 +15,7 @@ pub use self::cell::Cell;
 use self::cell::Shape;
 pub use self::task::{Series, Task, UNDEFINED};
 use crate::error::Result;
+use crate::ids::{IdMap, IdSet};
 use crate::journal::format::{Arrive, Discard, End, Gauge as Reading, Outcome, Start};
 use crate::stats::sketch::{COARSE, FINE};
 use crate::value::{Gauge, Value};
@@ -51,12 +52,12 @@ struct Gathered<S, T> {
 #[derive(Debug)]
 pub struct Fold {
     max_series: usize,
-    series: HashSet<u64>,
+    series: IdSet,
     minutes: usize,
     records: u64,
-    tasks: HashMap<u64, Gathered<Arc<Task>, Cell>>,
-    exceptions: HashMap<u64, Gathered<Series, Cell>>,
-    queues: HashMap<u64, Gathered<Series, Gauges>>,
+    tasks: IdMap<Gathered<Arc<Task>, Cell>>,
+    exceptions: IdMap<Gathered<Series, Cell>>,
+    queues: IdMap<Gathered<Series, Gauges>>,
 }
 
 impl Fold {
@@ -64,12 +65,12 @@ impl Fold {
     pub fn new(max_series: usize) -> Fold {
         Fold {
             max_series,
-            series: HashSet::new(),
+            series: IdSet::default(),
             minutes: 0,
             records: 0,
-            tasks: HashMap::new(),
-            exceptions: HashMap::new(),
-            queues: HashMap::new(),
+            tasks: IdMap::default(),
+            exceptions: IdMap::default(),
+            queues: IdMap::default(),
         }
     }
 
@@ -166,7 +167,7 @@ impl Fold {
     /// The rows of the batch, ordered by series, step and bucket.
     pub fn rows(self) -> Result<Vec<Row>> {
         let mut rows = Vec::new();
-        let mut queues: HashMap<u64, (Series, Minutes<Cell>, Minutes<Gauges>)> = HashMap::new();
+        let mut queues: IdMap<(Series, Minutes<Cell>, Minutes<Gauges>)> = IdMap::default();
         for (id, gathered) in self.queues {
             queues.insert(id, (gathered.series, Minutes::new(), gathered.minutes));
         }
@@ -226,7 +227,7 @@ fn row(series: &Series, step: u32, bucket: i64, value: &Value) -> Row {
     Row { series: series.id, labels: Arc::clone(&series.labels), step, bucket, value: value.encode() }
 }
 
-fn gather<S, T>(map: &mut HashMap<u64, Gathered<S, T>>, id: u64, series: impl FnOnce() -> S) -> &mut Gathered<S, T> {
+fn gather<S, T>(map: &mut IdMap<Gathered<S, T>>, id: u64, series: impl FnOnce() -> S) -> &mut Gathered<S, T> {
     map.entry(id).or_insert_with(|| Gathered { series: series(), minutes: Minutes::new() })
 }
 
