@@ -99,11 +99,36 @@ def encode_definition(segment_id: bytes, labels: bytes) -> list[bytes]:
     ]
 
 
-def encode_header(segment_id: bytes, *, boot_id: bytes = bytes(16), created: int = 0, pid: int = 0, start_ticks: int = 0,
-                  way: int = 0, capacity: int = 1023, version: int = 1, pid_namespace: int = 0) -> bytes:
+def encode_header(
+    segment_id: bytes,
+    *,
+    boot_id: bytes = bytes(16),
+    created: int = 0,
+    pid: int = 0,
+    start_ticks: int = 0,
+    way: int = 0,
+    capacity: int = 1023,
+    version: int = 1,
+    pid_namespace: int = 0,
+) -> bytes:
     """A header page."""
-    head = struct.pack("<8sII16s16sqQQIIIIQQ", b"QMSEGMNT", version, 0x0A0B0C0D, segment_id, boot_id, created, 0,
-                       start_ticks, pid, RECORD, HEADER, way, capacity, pid_namespace).ljust(124, b"\0")
+    head = struct.pack(
+        "<8sII16s16sqQQIIIIQQ",
+        b"QMSEGMNT",
+        version,
+        0x0A0B0C0D,
+        segment_id,
+        boot_id,
+        created,
+        0,
+        start_ticks,
+        pid,
+        RECORD,
+        HEADER,
+        way,
+        capacity,
+        pid_namespace,
+    ).ljust(124, b"\0")
     return (head + struct.pack("<I", crc32c(head))).ljust(HEADER, b"\0")
 
 

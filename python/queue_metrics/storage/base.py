@@ -63,7 +63,7 @@ class Mark:
     sequence: int
     positions: bytes
 
-    def is_base_of(self, batch: Batch) -> bool:
+    def is_base_of(self, batch: _core.Batch) -> bool:
         """Whether a batch was made from this very mark; the number alone comes again after a store went back."""
         return self.sequence == batch.sequence - 1 and self.positions == batch.base
 
