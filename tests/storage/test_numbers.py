@@ -64,6 +64,13 @@ def test_measures_keep_exact_sums_above_and_below_zero_least_and_greatest(driver
     assert value.measure(4) == (len(moved), sum(moved), min(moved), max(moved))
 
 
+@pytest.mark.parametrize("one", [2**32 - 1, -(2**32), -1, 0, 2**52 - 1])
+@pytest.mark.parametrize("two", [1, 2**32, -1, -(2**32) + 1])
+def test_sums_carry_between_their_halves(driver: StorageDriver, one: int, two: int) -> None:
+    value = merged(driver, _core.Value.from_parts([], {4: [one]}), _core.Value.from_parts([], {4: [two]}))
+    assert value.measure(4) == (2, one + two, min(one, two), max(one, two))
+
+
 def test_a_sum_may_grow_past_what_a_double_can_tell(driver: StorageDriver) -> None:
     one = _core.Value.from_parts([], {3: [2**53 - 1] * 300})
     value = merged(driver, one, one, _core.Value.from_parts([], {3: [1]}))

@@ -210,7 +210,8 @@ def test_a_key_of_somebody_else_in_our_place_refuses_the_batch_before_it_changes
 
 
 @pytest.mark.parametrize(
-    "stored", [b"", b"\xc1", b"\x92\x02\x91\x01", b"\x92\x01\x91\xa1x", b"\x91\x01\x00", b"\x93\x01\x90\x91\x92\x01\x02"]
+    "stored",
+    [b"", b"\xc1", b"\x92\x02\x91\x01", b"\x92\x01\x91\xa1x", b"\x91\x01\x00", b"\x93\x01\x90\x91\x92\x01\x02", b"\x96\x01" + b"\x90" * 5],
 )
 def test_a_damaged_or_newer_stored_value_refuses_the_batch_before_it_changes_anything(
     driver: RedisStorageDriver, client: Any, stored: bytes
@@ -220,6 +221,16 @@ def test_a_damaged_or_newer_stored_value_refuses_the_batch_before_it_changes_any
     client.hset(f"queue_metrics:{{q00}}:h:{series(A):016x}:{hour}", str(bucket(HOUR)), stored)
     before = {key: client.dump(key) for key in client.scan_iter()}
     with pytest.raises(StoreRefused, match=f"{series(A):016x}"):
+        driver.apply_batch(0, batch(2, everything(A, ones())))
+    assert {key: client.dump(key) for key in client.scan_iter()} == before
+
+
+@pytest.mark.parametrize("mark", [b"", b"junk", b":", b"-1:", b"1"])
+def test_a_damaged_mark_refuses_the_batch_before_it_changes_anything(driver: RedisStorageDriver, client: Any, mark: bytes) -> None:
+    send(driver, everything(A, ones()))
+    client.hset("queue_metrics:{q00}:marks", SPOOL, mark)
+    before = {key: client.dump(key) for key in client.scan_iter()}
+    with pytest.raises(StoreRefused, match="mark"):
         driver.apply_batch(0, batch(2, everything(A, ones())))
     assert {key: client.dump(key) for key in client.scan_iter()} == before
 

@@ -280,7 +280,7 @@ function verbs.apply()
   if mark then
     reached, behind = string.match(mark, '^(%d+):(.*)$')
     if not reached then
-      return { 'value', 'mark', 'a mark cannot be read' }
+      return { 'mark' }
     end
   end
   if reached ~= expected or behind ~= base then

@@ -106,6 +106,8 @@ class RedisStorageDriver(StorageDriver):
         what, *details = self._script("apply", keys, words)
         if what == b"applied" or what == b"kept":
             return Applied(what == b"applied", Mark(int(details[0]), details[1]))
+        if what == b"mark":
+            raise StoreRefused(f"{self._url}: the mark of spool {batch.spool_id!r} cannot be read; nothing is changed")
         if what == b"labels":
             raise collision(int(details[0], 16))
         raise unmergeable(int(details[0], 16), details[1].decode(errors="replace"))
