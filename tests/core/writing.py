@@ -47,12 +47,14 @@ def in_child(call: Callable[[], object]) -> int:
     """Runs a call in a forked child and waits for it; its exit status, 1 after an exception."""
     child = os.fork()
     if not child:
+        status = 1
         try:
             call()
+            status = 0
         except BaseException:
             traceback.print_exc()
-            os._exit(1)
-        os._exit(0)
+        finally:  # also when stderr cannot be written to: a child must never go on with the tests of its parent
+            os._exit(status)
     return os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
 
 
