@@ -194,9 +194,7 @@ class Tracked:
 class Track:
     """A context manager that records its body as one execution; `with Track(recorder, handle, job_id, attempt, ready_at, rules):`."""
 
-    def __new__(
-        cls, recorder: Recorder, handle: int, job_id: object, attempt: int, ready_at: int, rules: Sequence[_Rule]
-    ) -> Track: ...
+    def __new__(cls, recorder: Recorder, handle: int, job_id: object, attempt: int, ready_at: int, rules: Sequence[_Rule]) -> Track: ...
     def __enter__(self) -> Track: ...
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, traceback: object) -> bool: ...
 
@@ -291,7 +289,10 @@ class Drainer:
         """Close executions of the dead and provisional ends older than the grace, by records of `recorder`; returns how many."""
 
     def heartbeats(self, now: int) -> list[tuple[str, bytes]]:
-        """(worker id, heartbeat) of every worker page, refreshed from the kernel; the dead as lost or stopped, once more before their page goes."""
+        """
+        (worker id, heartbeat) of every worker page, refreshed from the kernel; the dead as lost or stopped, once more before their
+        page goes.
+        """
 
     def tidy(self, now: int) -> int:
         """Delete drained segments without open executions that are older than the window; returns how many."""

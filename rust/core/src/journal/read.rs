@@ -47,14 +47,12 @@ impl SegmentReader {
         let length = read_full(&file, &mut page, 0)?;
         Ok(match Header::decode(&page[..length]) {
             Ok(HeaderRead::Newer(version)) => Opened::Newer(version),
-            Ok(HeaderRead::Known(header)) if length == HEADER_SIZE => {
-                Opened::Readable(SegmentReader {
-                    file: ManuallyDrop::new(file),
-                    identity,
-                    header,
-                    checksum: Checksum::new(&header.id),
-                })
-            }
+            Ok(HeaderRead::Known(header)) if length == HEADER_SIZE => Opened::Readable(SegmentReader {
+                file: ManuallyDrop::new(file),
+                identity,
+                header,
+                checksum: Checksum::new(&header.id),
+            }),
             _ => Opened::Damaged,
         })
     }
