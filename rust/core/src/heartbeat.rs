@@ -20,7 +20,8 @@ pub const COUNTERS: usize = 16;
 pub const HOOK_ERRORS: usize = 15;
 
 const VERSION: u16 = 1;
-const FIXED: usize = 128;
+/// Length of a heartbeat before its texts.
+pub const FIXED: usize = 128;
 /// Bytes that each text may have, in their order.
 const LIMITS: [usize; 6] = [255, 64, 255, 512, 1_024, 255];
 /// The longest heartbeat.
@@ -44,7 +45,7 @@ pub enum State {
 
 /// What a worker says of itself. Numbers are raw: [`NO_TIME`] and [`NO_VALUE`] are unknown.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Heartbeat<Text = String> {
+pub struct Heartbeat<Texts = [String; 6]> {
     /// State, by number of [`State`].
     pub state: u8,
     /// Role, by number.
@@ -83,8 +84,8 @@ pub struct Heartbeat<Text = String> {
     pub cpu: u64,
     /// First 8 bytes of the boot id.
     pub boot: u64,
-    /// Host, library, connection, queue, task, job id.
-    pub texts: [Text; 6],
+    /// Host, library, connection, queue, task, job id; nothing where they are encoded apart.
+    pub texts: Texts,
 }
 
 impl Heartbeat {
@@ -146,24 +147,27 @@ impl Heartbeat {
             texts,
         })
     }
-}
 
-impl<Text: AsRef<str>> Heartbeat<Text> {
     /// The bytes of version 1.
     pub fn encode(&self) -> Vec<u8> {
-        let texts = self.texts.iter().map(|text| 2 + text.as_ref().len()).sum::<usize>();
-        let mut bytes = Vec::with_capacity((FIXED + texts).min(LONGEST));
-        bytes.extend_from_slice(&self.fixed());
-        for (text, limit) in self.texts.iter().zip(LIMITS) {
-            let text = cut(text.as_ref(), limit);
-            bytes.extend_from_slice(&(text.len() as u16).to_le_bytes());
-            bytes.extend_from_slice(text.as_bytes());
+        let mut bytes = self.fixed().to_vec();
+        for (index, text) in self.texts.iter().enumerate() {
+            put_text(&mut bytes, index, text);
         }
         bytes
     }
+}
 
+/// Appends the text with this index as a heartbeat holds it; texts stand behind each other in their order.
+pub fn put_text(bytes: &mut Vec<u8>, index: usize, text: &str) {
+    let text = cut(text, LIMITS[index]);
+    bytes.extend_from_slice(&(text.len() as u16).to_le_bytes());
+    bytes.extend_from_slice(text.as_bytes());
+}
+
+impl<Texts> Heartbeat<Texts> {
     /// Everything before the texts. It is made at each start and end of an execution, hence offsets that the compiler knows.
-    fn fixed(&self) -> [u8; FIXED] {
+    pub fn fixed(&self) -> [u8; FIXED] {
         let mut bytes = [0; FIXED];
         bytes[..2].copy_from_slice(&VERSION.to_le_bytes());
         bytes[2..4].copy_from_slice(&[self.state, self.role]);

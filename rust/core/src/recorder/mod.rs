@@ -31,7 +31,8 @@ use page::Page;
 pub use series::Clock;
 use series::{Series, Table};
 use slots::Execution;
-pub use state::{Description, Status};
+pub use state::Status;
+use state::{Description, Texts};
 
 /// Answer of [`Recorder::started`] when there is nothing to finish.
 pub const NO_SLOT: i64 = -1;
@@ -55,6 +56,8 @@ pub struct Job<'a> {
 pub struct Recorder {
     path: PathBuf,
     host: String,
+    /// Of a process that was not described.
+    texts: Texts,
     bounds: Bounds,
     table: Table,
     description: AtomicPtr<Description>,
@@ -70,6 +73,7 @@ impl Recorder {
         Recorder {
             path: std::path::absolute(path).unwrap_or_else(|_| path.to_owned()),
             host: host.to_owned(),
+            texts: Texts::new(host, "", "", ""),
             bounds: Bounds { segment_bytes, spool_bytes },
             table: Table::new(),
             description: AtomicPtr::new(ptr::null_mut()),
@@ -98,8 +102,8 @@ impl Recorder {
     pub fn describe(&self, role: Role, library: &str, connection: &str, queue: &str) {
         let local = self.local();
         let serial = self.descriptions.fetch_add(1, Ordering::Relaxed) + 1;
-        let [library, connection, queue] = [library, connection, queue].map(str::to_owned);
-        let new = Description { serial, generation: local.generation, role, library, connection, queue };
+        let texts = Texts::new(&self.host, library, connection, queue);
+        let new = Description { serial, generation: local.generation, role, texts };
         // The one before is not freed: another thread may be reading it. A process is described a few times in its life.
         self.description.store(Box::into_raw(Box::new(new)), Ordering::Release);
         self.show(local);
@@ -157,6 +161,9 @@ impl Recorder {
             turn,
         };
         let ticket = local.slots.fill(reserved, &execution, job.id);
+        if turn != 0 {
+            local.shown.store(ticket, Ordering::Relaxed); // it runs alone: no need to search for the oldest one
+        }
         if nests {
             nesting::enter(local.serial, ticket);
         }
@@ -206,8 +213,7 @@ impl Recorder {
             // Its START could not be written: an END alone would be taken for a duplicate.
             self.drop_record(local, local.journal.last_reason());
         } else {
-            let names: &[&Series] = &exception.iter().map(Name::series).collect::<Vec<_>>();
-            self.append(local, names, &Record::End(record));
+            self.append(local, exception.as_ref().map(Name::series).as_slice(), &Record::End(record));
         }
         self.show(local);
     }
@@ -231,8 +237,7 @@ impl Recorder {
             worker: local.worker,
             exception: exception.as_ref().map_or(0, |name| name.series().id),
         };
-        let names: &[&Series] = &exception.iter().map(Name::series).collect::<Vec<_>>();
-        self.append(local, names, &Record::Hint(record));
+        self.append(local, exception.as_ref().map(Name::series).as_slice(), &Record::Hint(record));
     }
 
     /// The state of a queue now: ready, reserved, scheduled and running jobs, and the age of the oldest ready one in µs.

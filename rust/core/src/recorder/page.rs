@@ -6,6 +6,7 @@ use std::os::fd::AsRawFd;
 use std::os::unix::fs::MetadataExt;
 use std::ptr::{self, NonNull};
 use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering, fence};
+use std::sync::{Mutex, TryLockError};
 
 use crate::heartbeat::{COUNTERS, COUNTERS_OFFSET, HEARTBEAT_OFFSET, PAGE_MAGIC, PAGE_SIZE, PAGE_VERSION};
 use crate::journal::spool::{Spool, c_name};
@@ -19,6 +20,8 @@ pub struct Page {
     map: NonNull<u8>,
     inode: u64,
     outdated: AtomicBool,
+    /// Where a heartbeat is put together; who has it is the one that writes.
+    heartbeat: Mutex<Vec<u8>>,
 }
 
 // SAFETY: all access is by atomics at fixed, aligned offsets.
@@ -29,7 +32,7 @@ unsafe impl Sync for Page {}
 impl Page {
     /// Anonymous memory, shared with all children that are forked later; only its counters are used.
     pub fn anonymous() -> io::Result<Page> {
-        Ok(Page { map: map(libc::MAP_SHARED | libc::MAP_ANONYMOUS, -1)?, inode: 0, outdated: AtomicBool::new(false) })
+        Ok(Page::new(map(libc::MAP_SHARED | libc::MAP_ANONYMOUS, -1)?, 0))
     }
 
     /// Makes the page of a worker, under a temporary name until it is whole.
@@ -44,11 +47,7 @@ impl Page {
             file.write_all(&content)?;
             // SAFETY: fallocate takes a descriptor and numbers; ours is open. File systems without it have written the block.
             unsafe { libc::fallocate(file.as_raw_fd(), 0, 0, PAGE_SIZE as libc::off_t) };
-            let page = Page {
-                map: map(libc::MAP_SHARED, file.as_raw_fd())?,
-                inode: file.metadata()?.ino(),
-                outdated: AtomicBool::new(false),
-            };
+            let page = Page::new(map(libc::MAP_SHARED, file.as_raw_fd())?, file.metadata()?.ino());
             spool.rename(&temporary, &name(worker)?)?;
             Ok(page)
         })();
@@ -64,20 +63,28 @@ impl Page {
         std::fs::symlink_metadata(path).is_ok_and(|about| about.ino() == self.inode)
     }
 
-    /// Replaces the heartbeat by what `encode` says. Never waits: a thread that finds another one here leaves its news to it.
-    pub fn write(&self, encode: impl Fn() -> Vec<u8>) {
+    /// Replaces the heartbeat by what `encode` appends. Never waits: a thread that finds another one here leaves its news to it.
+    pub fn write(&self, encode: impl Fn(&mut Vec<u8>)) {
         self.outdated.store(true, Ordering::Release);
-        while self.outdated.load(Ordering::Acquire) {
-            let sequence = self.word(SEQUENCE_OFFSET);
-            let before = sequence.load(Ordering::Relaxed);
-            if before % 2 == 1
-                || sequence.compare_exchange(before, before + 1, Ordering::Acquire, Ordering::Relaxed).is_err()
-            {
+        loop {
+            // Between the flag or the unlocking and what follows, so that of two threads that meet here one writes for both.
+            fence(Ordering::SeqCst);
+            if !self.outdated.load(Ordering::Acquire) {
                 return;
             }
+            let mut heartbeat = match self.heartbeat.try_lock() {
+                Ok(heartbeat) => heartbeat,
+                Err(TryLockError::Poisoned(poisoned)) => poisoned.into_inner(),
+                Err(TryLockError::WouldBlock) => return,
+            };
             self.outdated.store(false, Ordering::Release);
+            heartbeat.clear();
+            encode(&mut heartbeat);
+            let sequence = self.word(SEQUENCE_OFFSET);
+            let before = sequence.load(Ordering::Relaxed);
+            sequence.store(before + 1, Ordering::Relaxed);
             fence(Ordering::Release);
-            self.fill(&encode());
+            self.fill(&heartbeat);
             sequence.store(before + 2, Ordering::Release);
         }
     }
@@ -85,6 +92,10 @@ impl Page {
     /// A counter: dropped records by reason, then hook errors.
     pub fn counter(&self, index: usize) -> &AtomicU64 {
         self.word(COUNTERS_OFFSET + 8 * index.min(COUNTERS - 1))
+    }
+
+    fn new(map: NonNull<u8>, inode: u64) -> Page {
+        Page { map, inode, outdated: AtomicBool::new(false), heartbeat: Mutex::new(Vec::new()) }
     }
 
     fn fill(&self, bytes: &[u8]) {
@@ -140,7 +151,7 @@ mod tests {
         let spool = Spool::open(scratch.path()).unwrap();
         let page = Page::create(&spool, 0xabc).unwrap();
         page.counter(3).fetch_add(5, Ordering::Relaxed);
-        page.write(|| vec![7; 100]);
+        page.write(|bytes| bytes.extend([7; 100]));
         let file = scratch.path().join("0000000000000abc.wrk");
         let content = std::fs::read(&file).unwrap();
         assert_eq!(content.len(), PAGE_SIZE);
@@ -150,7 +161,7 @@ mod tests {
         assert!(page.is_in(&spool, 0xabc));
         std::fs::remove_file(file).unwrap();
         assert!(!page.is_in(&spool, 0xabc));
-        page.write(|| vec![8; 5_000]);
+        page.write(|bytes| bytes.extend([8; 5_000]));
     }
 
     #[test]
@@ -162,12 +173,12 @@ mod tests {
                 scope.spawn(|| {
                     for _ in 0..2_000 {
                         latest.fetch_add(1, Ordering::SeqCst);
-                        page.write(|| latest.load(Ordering::SeqCst).to_le_bytes().to_vec());
+                        page.write(|bytes| bytes.extend(latest.load(Ordering::SeqCst).to_le_bytes()));
                     }
                 });
             }
         });
-        page.write(|| latest.load(Ordering::SeqCst).to_le_bytes().to_vec());
+        page.write(|bytes| bytes.extend(latest.load(Ordering::SeqCst).to_le_bytes()));
         assert_eq!(page.word(HEARTBEAT_OFFSET).load(Ordering::SeqCst), 8_000);
     }
 

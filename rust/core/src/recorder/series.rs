@@ -1,17 +1,14 @@
 //! Names that records speak of, kept for ever under small numbers; readable without a lock, also after a fork.
 
-use std::ops::Range;
 use std::ptr;
 use std::sync::atomic::{AtomicPtr, AtomicU32, AtomicU64, Ordering};
 
+use crate::heartbeat::{Heartbeat, put_text};
 use crate::names;
 
 const CHUNK: usize = 256;
 /// Names that a recorder keeps; more are counted as dropped.
 pub const LIMIT: usize = CHUNK * CHUNK;
-
-/// No text of a page is longer.
-const SHOWN_BYTES: usize = 1_024;
 
 /// Which clock tells the CPU time of an execution.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -43,21 +40,15 @@ pub struct Series {
     pub clock: Clock,
     /// Serial of the use of a segment that holds its definition.
     pub defined_in: AtomicU64,
-    /// Where the labels lie in the list, as much of them as a page shows.
-    shown: Box<[Range<usize>]>,
+    /// Connection, queue and task as a heartbeat holds them; of a task only.
+    pub texts: Box<[u8]>,
 }
 
 impl Series {
     /// A name that is not kept.
     pub fn new(list: Vec<u8>, clock: Clock) -> Series {
-        let shown = shown(&list);
-        Series { id: names::hash64(&list), list, clock, defined_in: AtomicU64::new(0), shown }
-    }
-
-    /// A label as a page shows it; empty if there is none.
-    pub fn label(&self, index: usize) -> &str {
-        let bytes = self.shown.get(index).and_then(|range| self.list.get(range.clone()));
-        bytes.and_then(|bytes| std::str::from_utf8(bytes).ok()).unwrap_or_default()
+        let texts = texts(&list);
+        Series { id: names::hash64(&list), list, clock, defined_in: AtomicU64::new(0), texts }
     }
 
     /// Labels of the list.
@@ -66,16 +57,14 @@ impl Series {
     }
 }
 
-/// Where the labels lie in a list, each cut to what a page shows.
-fn shown(list: &[u8]) -> Box<[Range<usize>]> {
-    let Ok((_, labels)) = names::parse_label_list(list) else { return Box::default() };
-    let mut from = 2;
-    let range = |label: &&str| {
-        let start = from + 4;
-        from = start + label.len();
-        start..start + names::cut(label, SHOWN_BYTES).len()
-    };
-    labels.iter().map(range).collect()
+/// The labels of a task as texts of a heartbeat: each start of an execution copies them in one piece.
+fn texts(list: &[u8]) -> Box<[u8]> {
+    let Ok((names::TASK, labels)) = names::parse_label_list(list) else { return Box::default() };
+    let mut texts = Vec::new();
+    for (offset, label) in labels.iter().enumerate() {
+        put_text(&mut texts, Heartbeat::CONNECTION + offset, label);
+    }
+    texts.into()
 }
 
 type Chunk = [AtomicPtr<Series>; CHUNK];
@@ -174,9 +163,15 @@ mod tests {
             assert_eq!(table.add(name(&number.to_string())).unwrap(), number as u32);
         }
         assert_eq!(table.get(599).unwrap().labels(), ["599"]);
-        assert_eq!((table.get(599).unwrap().label(0), table.get(599).unwrap().label(1)), ("599", ""));
         assert!(table.get(600).is_none() && table.get(u64::MAX).is_none());
         assert_eq!(table.iter().count(), 600);
+    }
+
+    #[test]
+    fn a_task_knows_its_texts_and_another_name_has_none() {
+        let task = Series::new(names::label_list(names::TASK, &["c", "", "app.send"]), Clock::None);
+        assert_eq!(*task.texts, *b"\x01\0c\0\0\x08\0app.send");
+        assert!(name("app.send").texts.is_empty());
     }
 
     #[test]

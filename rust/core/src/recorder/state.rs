@@ -4,7 +4,7 @@ use std::sync::atomic::Ordering;
 
 use super::local::Local;
 use super::{NO_TIME, NO_VALUE, Recorder};
-use crate::heartbeat::{HOOK_ERRORS, Heartbeat, State};
+use crate::heartbeat::{HOOK_ERRORS, Heartbeat, State, put_text};
 use crate::journal::dropped::Dropped;
 use crate::journal::format::Role;
 use crate::sampling::{clock, process};
@@ -15,9 +15,32 @@ pub struct Description {
     pub(super) serial: u64,
     pub(super) generation: u64,
     pub(super) role: Role,
-    pub(super) library: String,
-    pub(super) connection: String,
-    pub(super) queue: String,
+    pub(super) texts: Texts,
+}
+
+/// Texts of a heartbeat that stay for long, encoded once.
+#[derive(Debug)]
+pub struct Texts {
+    /// Host and library.
+    process: Box<[u8]>,
+    /// Connection, queue, no task and no job: while nothing runs.
+    idle: Box<[u8]>,
+}
+
+impl Texts {
+    pub(super) fn new(host: &str, library: &str, connection: &str, queue: &str) -> Texts {
+        let encoded = |from: usize, texts: &[&str]| {
+            let mut bytes = Vec::new();
+            for (offset, text) in texts.iter().enumerate() {
+                put_text(&mut bytes, from + offset, text);
+            }
+            bytes.into_boxed_slice()
+        };
+        Texts {
+            process: encoded(Heartbeat::HOST, &[host, library]),
+            idle: encoded(Heartbeat::CONNECTION, &[connection, queue, "", ""]),
+        }
+    }
 }
 
 /// The state of the write side in this process.
@@ -48,7 +71,9 @@ impl Recorder {
         let rss = local.memory.now(now_ns).unwrap_or(NO_VALUE);
         // The kernel brings its peak up to date later than its reading.
         let rss_peak = if rss == NO_VALUE { rss_peak } else { rss_peak.max(rss) };
-        self.state(local, [rss, rss_peak, cpu])
+        let mut bytes = Vec::new();
+        self.put_state(local, [rss, rss_peak, cpu], &mut bytes);
+        bytes
     }
 
     /// Counts and errors for `doctor`.
@@ -72,7 +97,7 @@ impl Recorder {
     /// Writes the page of this process, if it has one.
     pub(super) fn show(&self, local: &Local) {
         if let Some(page) = local.page() {
-            page.write(|| self.state(local, [NO_VALUE; 3]));
+            page.write(|bytes| self.put_state(local, [NO_VALUE; 3], bytes));
         }
     }
 
@@ -85,7 +110,7 @@ impl Recorder {
         (description, if inherited && role == Role::Main { Role::Child } else { role })
     }
 
-    fn state(&self, local: &Local, [rss, rss_peak, cpu]: [u64; 3]) -> Vec<u8> {
+    fn put_state(&self, local: &Local, [rss, rss_peak, cpu]: [u64; 3], bytes: &mut Vec<u8>) {
         let (description, role) = self.description(local);
         let now_ns = clock::monotonic_ns();
         let (busy, idle) = local.times.busy_and_idle_us(now_ns);
@@ -97,21 +122,8 @@ impl Recorder {
             None if finished == 0 => State::Starting,
             None => State::Idle,
         };
-        let (library, connection, queue) = description
-            .map_or(("", "", ""), |said| (said.library.as_str(), said.connection.as_str(), said.queue.as_str()));
-        let mut texts = [self.host.as_str(), library, connection, queue, "", ""];
-        let mut job_started = NO_TIME;
-        if let Some((execution, job)) = &shown {
-            job_started = execution.started_us;
-            if let Some(series) = self.table.get(execution.handle) {
-                texts[Heartbeat::CONNECTION] = series.label(0);
-                texts[Heartbeat::QUEUE] = series.label(1);
-                texts[Heartbeat::TASK] = series.label(2);
-            }
-            texts[Heartbeat::JOB] = job.as_str();
-        }
         let identity = &local.identity;
-        Heartbeat {
+        let numbers = Heartbeat {
             state: state as u8,
             role: role as u8,
             pid: identity.pid,
@@ -122,7 +134,7 @@ impl Recorder {
             pid_namespace: identity.pid_namespace,
             process_started: identity.started,
             written: clock::wall_us(),
-            job_started,
+            job_started: shown.as_ref().map_or(NO_TIME, |(execution, _)| execution.started_us),
             busy,
             idle,
             finished,
@@ -131,8 +143,18 @@ impl Recorder {
             rss_peak,
             cpu,
             boot: identity.boot_word(),
-            texts,
+            texts: (),
+        };
+        bytes.extend_from_slice(&numbers.fixed());
+        let texts = description.map_or(&self.texts, |description| &description.texts);
+        bytes.extend_from_slice(&texts.process);
+        let running = shown.and_then(|(execution, job)| Some((self.table.get(execution.handle)?, job)));
+        match running {
+            Some((series, job)) => {
+                bytes.extend_from_slice(&series.texts);
+                put_text(bytes, Heartbeat::JOB, job.as_str());
+            }
+            None => bytes.extend_from_slice(&texts.idle),
         }
-        .encode()
     }
 }
