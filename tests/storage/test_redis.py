@@ -130,6 +130,20 @@ def test_a_mute_server_is_unavailable_to_every_call_and_hears_them_once(redis_se
     assert starts(driver, series(A)) == 1
 
 
+@pytest.mark.usefixtures("impatient")
+def test_a_batch_without_an_answer_is_not_sent_again_behind_our_back(
+    redis_server: RedisServer, driver: RedisStorageDriver, client: Any
+) -> None:
+    send(driver, everything(A, ones()))
+    client.config_resetstat()
+    redis_server.pause()
+    with pytest.raises(StoreUnavailable):
+        driver.apply_batch(0, batch(2, everything(A, ones())))
+    redis_server.resume()
+    eventually(lambda: driver.read_mark(SPOOL, 0).sequence == 2)
+    assert client.info("commandstats")["cmdstat_evalsha"]["calls"] == 1
+
+
 def test_a_server_that_forgot_the_script_gets_it_again(driver: RedisStorageDriver, client: Any) -> None:
     for sequence in range(1, 5):
         assert driver.apply_batch(0, batch(sequence, everything(A, ones()))).applied
@@ -333,7 +347,7 @@ def test_a_user_without_rights_is_refused_and_the_documented_rights_are_enough(r
         "+evalsha", "+eval", "+get", "+set", "+hget", "+hset", "+hdel", "+hlen", "+hincrby", "+hgetall", "+hmget", "+expireat", "+pexpire",
         "+pttl", "+time", "+zadd", "+zrem", "+zrange", "+zrangebyscore", "+info", "+scan", "+memory|usage", "+ping", "+select",
     ])  # fmt: skip
-    reading = ["+get", "+hget", "+hgetall", "+hmget", "+time"]
+    reading = ["+get", "+hget", "+hgetall", "+hmget", "+zrange", "+time"]
     client.acl_setuser("reader", enabled=True, passwords=["+r"], keys=["queue_metrics:*"], commands=reading)
     place = f"127.0.0.1:{redis_server.port}/0"
     writer, reader = RedisStorageDriver(f"redis://writer:w@{place}"), RedisStorageDriver(f"redis://reader:r@{place}")
@@ -344,6 +358,7 @@ def test_a_user_without_rights_is_refused_and_the_documented_rights_are_enough(r
     assert writer.size() > 0
     assert writer.capabilities()["exact"] is True
     assert content(reader) == content(writer)
+    assert len(reader.read_heartbeats()) == 1
     with pytest.raises(StoreRefused):
         reader.apply_batch(0, batch(2, everything(A, ones())))
     with pytest.raises(StoreRefused):
