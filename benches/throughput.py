@@ -6,6 +6,7 @@ Jobs a second of a real worker with and without us, in alternating rounds.
 
 from __future__ import annotations
 
+import contextlib
 import os
 import signal
 import subprocess
@@ -45,17 +46,22 @@ def worker(library: str, instrumented: bool, count: int, folder: Path, broker: s
     """Fill the queue, then be the worker until somebody ends this process."""
     watch = Stopwatch(count, folder)
     target: Any
+
+    def lap() -> None:
+        watch.lap()
+
     if library == "huey":
         from huey import SqliteHuey
 
         target = SqliteHuey("bench", filename=str(folder / "huey.db"), results=False)
-        job = target.task()(watch.lap)
+        job = target.task()(lap)
     else:
         from celery import Celery
 
         target = Celery("bench", broker=broker)
-        target.conf.update(task_ignore_result=True, worker_concurrency=1)
-        job = target.task(name="bench.lap")(watch.lap).delay
+        # A queue of its own: what a worker that was ended left behind is not the next one's.
+        target.conf.update(task_ignore_result=True, worker_concurrency=1, task_default_queue=folder.name)
+        job = target.task(name="bench.lap")(lap).delay
     for _ in range(count + 1):
         job()
     if instrumented:
@@ -70,24 +76,26 @@ def worker(library: str, instrumented: bool, count: int, folder: Path, broker: s
 
 def one_run(library: str, state: str, broker: str) -> float:
     """Jobs a second of one worker on a queue that was filled before."""
-    with tempfile.TemporaryDirectory(prefix="qm-bench-") as name:
-        process = subprocess.Popen(
-            [sys.executable, "-m", "benches.throughput", library, state, str(JOBS), name, broker],
-            start_new_session=True,
-            stdout=subprocess.DEVNULL,
-            stderr=subprocess.PIPE,
-            env={"PATH": os.defpath, "HOME": name, "C_FORCE_ROOT": "1"},
-        )
+    with tempfile.TemporaryDirectory(prefix="qm-bench-", ignore_cleanup_errors=True) as name:
+        said, seconds = Path(name) / "said", Path(name) / "seconds"
+        with said.open("wb") as out:
+            process = subprocess.Popen(
+                [sys.executable, "-m", "benches.throughput", library, state, str(JOBS), name, broker],
+                start_new_session=True,
+                stdout=out,
+                stderr=out,
+                env={"PATH": os.defpath, "HOME": name, "C_FORCE_ROOT": "1"},
+            )
         try:
             deadline = time.monotonic() + LIMIT
-            seconds = Path(name) / "seconds"
             while not seconds.exists():
                 if process.poll() is not None or time.monotonic() > deadline:
-                    raise RuntimeError(f"the {library} worker did not finish: {process.returncode}")
+                    raise RuntimeError(f"the {library} worker did not finish ({process.returncode}): {said.read_text()[-2000:]}")
                 time.sleep(0.05)
             return JOBS / float(seconds.read_text())
         finally:
-            os.killpg(process.pid, signal.SIGKILL)
+            with contextlib.suppress(ProcessLookupError):
+                os.killpg(process.pid, signal.SIGKILL)
             process.wait()
 
 
