@@ -199,3 +199,15 @@ def certificate(tmp_path: Path) -> tuple[Path, Path]:
         capture_output=True,
     )
     return cert, key
+
+
+@pytest.mark.parametrize(
+    ("options", "durable"),
+    [((), True), (("--appendonly", "no"), False), (("--appendonly", "no", "--save", "3600 1"), True)],
+    ids=["append-only file", "nothing", "snapshots"],
+)
+def test_what_a_restart_of_the_server_would_keep_is_told(tmp_path: Path, options: tuple[str, ...], durable: bool) -> None:
+    with RedisServer(tmp_path, *options) as server:
+        driver = RedisStorageDriver(server.url)
+        assert driver.capabilities()["durable"] is durable
+        driver.close()

@@ -217,7 +217,7 @@ class RedisStorageDriver(StorageDriver):
     def _snapshots(self) -> bool | None:
         """Whether the server saves snapshots by itself; None when it does not tell us."""
         try:
-            ((_, rules),) = (answer.items() for answer in self._read([], [("CONFIG", "GET", "save")]))
+            ((_, rules),) = self._read([], [("CONFIG", "GET", "save")])
         except (StoreRefused, ValueError):
             return None
         return bool(rules)
