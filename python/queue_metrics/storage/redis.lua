@@ -11,21 +11,10 @@ local WORD = 4294967296 -- 2^32
 local BILLION = 1000000000
 local MOST_BUCKETS = 1024 -- of a sketch
 
--- Whole numbers of a packed value ------------------------------------------------------------------------------------
-
-local function whole(x)
-  if type(x) ~= 'number' or x % 1 ~= 0 or x >= EXACT or x <= -EXACT then
-    error('a number is not whole or not below 2^53', 0)
-  end
-  return x
-end
-
-local function count(x)
-  if whole(x) < 0 then
-    error('a count is below 0', 0)
-  end
-  return x
-end
+-- Merge of two packed values -----------------------------------------------------------------------------------------
+--
+-- What is given was decoded by the client; what is stored may be damaged. Arithmetic and comparison raise on anything but numbers,
+-- and a fraction, which nobody here can write, is refused by whoever reads it.
 
 local function list(x)
   if x == nil then
@@ -37,64 +26,57 @@ local function list(x)
   return x
 end
 
--- Cut behind the last filled element; `filled` tells which are.
-local function cut(elements, filled)
-  local n = #elements
-  while n > 0 and not filled(elements[n]) do
-    elements[n] = nil
-    n = n - 1
-  end
-  return elements
+local function inexact()
+  error('a number is not below 2^53', 0)
 end
 
-local function not_zero(x)
-  return x ~= 0
-end
-
-local function not_empty(x)
-  return #x > 0
-end
-
--- Merge of two packed values -----------------------------------------------------------------------------------------
-
-local function merge_counters(a, b)
-  local out = {}
+local function counters(a, b)
+  local out, last = {}, 0
   for i = 1, math.max(#a, #b) do
-    out[i] = count(count(a[i] or 0) + count(b[i] or 0))
+    local sum = (a[i] or 0) + (b[i] or 0)
+    if sum >= EXACT or sum < 0 then
+      inexact()
+    end
+    if sum > 0 then
+      last = i
+    end
+    out[i] = sum
   end
-  return cut(out, not_zero)
+  for i = last + 1, #out do
+    out[i] = nil
+  end
+  return out
 end
 
 -- A measure is [n, sum_high, sum_low, min, max], or without the last two; a gauge has [last, last_at] behind them.
-local function checked_summary(a, width)
-  if #a ~= width and not (width == 5 and #a == 3) then
-    error('a summary has another width', 0)
+local function summary(a, b, width)
+  if #a == 0 then
+    a, b = b, a
   end
-  count(a[1])
-  for i = 2, #a do
-    whole(a[i])
+  for _, one in ipairs({ a, b }) do
+    if #one ~= 0 and #one ~= width and not (width == 5 and #one == 3) then
+      error('a summary has another width', 0)
+    end
+    for i = 1, #one do
+      if one[i] >= EXACT or one[i] <= -EXACT then
+        inexact()
+      end
+    end
   end
-  if a[3] < 0 or a[3] >= WORD then
-    error('the low half of a sum is out of range', 0)
+  if #b == 0 then
+    return a
   end
-  return a
-end
-
-local function merge_summary(a, b, width)
-  if #a == 0 or #b == 0 then
-    local one = #a == 0 and b or a
-    return #one == 0 and {} or checked_summary(one, width)
-  end
-  checked_summary(a, width)
-  checked_summary(b, width)
-  local high, low = a[2] + b[2], a[3] + b[3]
+  local n, high, low = a[1] + b[1], a[2] + b[2], a[3] + b[3]
   if low >= WORD then
     high, low = high + 1, low - WORD
   end
-  if high < -2147483648 or high > 2147483647 then
+  if low < 0 or low >= WORD or high < -2147483648 or high > 2147483647 then
     error('a sum would leave 64 bits', 0)
   end
-  local out = { count(a[1] + b[1]), high, low }
+  if n >= EXACT then
+    inexact()
+  end
+  local out = { n, high, low }
   if a[4] and b[4] then
     out[4], out[5] = math.min(a[4], b[4]), math.max(a[5], b[5])
   else
@@ -110,64 +92,78 @@ local function merge_summary(a, b, width)
   return out
 end
 
--- Buckets of a sketch as ascending indexes and their counts, at a scale not above its own.
-local function buckets(sketch, scale)
-  local divisor = 2 ^ (whole(sketch[1]) - scale)
-  local indexes, counts, n, index = {}, {}, 0, 0
+-- A sketch at a scale not above its own.
+local function rescaled(sketch, scale)
+  if sketch[1] == scale then
+    return sketch
+  end
+  local divisor = 2 ^ (sketch[1] - scale)
+  local out, n, index, last = { scale, sketch[2], sketch[3] }, 3, 0, 0
   for i = 4, #sketch, 2 do
-    local step, filled = whole(sketch[i]), count(sketch[i + 1])
-    if i > 4 and step < 1 or filled == 0 then
-      error('the buckets of a sketch are not in order', 0)
-    end
-    index = whole(i == 4 and step or index + step)
+    index = index + sketch[i]
     local scaled = math.floor(index / divisor)
-    if n > 0 and indexes[n] == scaled then
-      counts[n] = count(counts[n] + filled)
+    if n > 3 and scaled == last then
+      out[n] = out[n] + sketch[i + 1]
     else
-      n = n + 1
-      indexes[n], counts[n] = scaled, filled
+      out[n + 1], out[n + 2], n, last = scaled - last, sketch[i + 1], n + 2, scaled
     end
-  end
-  return indexes, counts
-end
-
-local function merge_sketch(a, b)
-  if #a == 0 and #b == 0 then
-    return {}
-  end
-  if #a == 0 then
-    a = { b[1], 0, 0 }
-  elseif #b == 0 then
-    b = { a[1], 0, 0 }
-  end
-  local scale = math.min(whole(a[1]), whole(b[1]))
-  local ai, ac = buckets(a, scale)
-  local bi, bc = buckets(b, scale)
-  local indexes, counts, n, i, j = {}, {}, 0, 1, 1
-  while ai[i] or bi[j] do
-    n = n + 1
-    if not bi[j] or ai[i] and ai[i] < bi[j] then
-      indexes[n], counts[n], i = ai[i], ac[i], i + 1
-    elseif not ai[i] or bi[j] < ai[i] then
-      indexes[n], counts[n], j = bi[j], bc[j], j + 1
-    else
-      indexes[n], counts[n], i, j = ai[i], count(ac[i] + bc[j]), i + 1, j + 1
-    end
-  end
-  local collapsed = (count(a[2] or 0) > 0 or count(b[2] or 0) > 0) and 1 or 0
-  local first = 1
-  if n > MOST_BUCKETS then
-    first, collapsed = n - MOST_BUCKETS + 1, 1
-    for low = 1, first - 1 do
-      counts[first] = count(counts[first] + counts[low])
-    end
-  end
-  local out = { scale, collapsed, count(count(a[3] or 0) + count(b[3] or 0)) }
-  for k = first, n do
-    out[#out + 1] = k == first and indexes[k] or indexes[k] - indexes[k - 1]
-    out[#out + 1] = counts[k]
   end
   return out
+end
+
+-- Add the lowest buckets to the lowest that is kept.
+local function collapsed(sketch)
+  local first = #sketch - 2 * MOST_BUCKETS + 1
+  local index, joined = 0, 0
+  for i = 4, first, 2 do
+    index, joined = index + sketch[i], joined + sketch[i + 1]
+  end
+  local out = { sketch[1], 1, sketch[3], index, joined }
+  for i = first + 2, #sketch do
+    out[#out + 1] = sketch[i]
+  end
+  return out
+end
+
+local function sketches(a, b)
+  if #a == 0 or #b == 0 then
+    a = #a == 0 and b or a
+    b = { a[1], 0, 0 }
+    if #a == 0 then
+      return a
+    end
+  end
+  local scale = math.min(a[1], b[1])
+  a, b = rescaled(a, scale), rescaled(b, scale)
+  local out, n = { scale, math.max(a[2], b[2]), a[3] + b[3] }, 3
+  local i, j, ends_a, ends_b = 4, 4, #a, #b
+  local at_a, at_b, last = a[4], b[4], 0
+  -- An index at the end of its sketch is infinite, so that the other one goes first.
+  at_a, at_b = at_a or math.huge, at_b or math.huge
+  while i <= ends_a or j <= ends_b do
+    local index, filled = at_a, 0
+    if at_b < at_a then
+      index = at_b
+    end
+    if at_a == index then
+      filled = a[i + 1]
+      i = i + 2
+      at_a = i <= ends_a and at_a + a[i] or math.huge
+    end
+    if at_b == index then
+      filled = filled + b[j + 1]
+      j = j + 2
+      at_b = j <= ends_b and at_b + b[j] or math.huge
+    end
+    if filled >= EXACT or filled < 1 or at_a <= index or at_b <= index then
+      error('the buckets of a sketch are not in order, or not below 2^53', 0)
+    end
+    out[n + 1], out[n + 2], n, last = index - last, filled, n + 2, index
+  end
+  if out[3] >= EXACT then
+    inexact()
+  end
+  return n > 3 + 2 * MOST_BUCKETS and collapsed(out) or out
 end
 
 local function merge_each(a, b, merge, ...)
@@ -175,7 +171,13 @@ local function merge_each(a, b, merge, ...)
   for i = 1, math.max(#a, #b) do
     out[i] = merge(list(a[i]), list(b[i]), ...)
   end
-  return cut(out, not_empty)
+  for i = #out, 1, -1 do
+    if #out[i] > 0 then
+      break
+    end
+    out[i] = nil
+  end
+  return out
 end
 
 local function unpacked(packed)
@@ -193,10 +195,10 @@ local function merge(stored, given)
   local a, b = stored and unpacked(stored) or { 1 }, unpacked(given)
   local out = {
     1,
-    merge_counters(list(a[2]), list(b[2])),
-    merge_each(list(a[3]), list(b[3]), merge_summary, 5),
-    merge_each(list(a[4]), list(b[4]), merge_summary, 7),
-    merge_each(list(a[5]), list(b[5]), merge_sketch),
+    counters(list(a[2]), list(b[2])),
+    merge_each(list(a[3]), list(b[3]), summary, 5),
+    merge_each(list(a[4]), list(b[4]), summary, 7),
+    merge_each(list(a[5]), list(b[5]), sketches),
   }
   while #out > 1 and #out[#out] == 0 do
     out[#out] = nil
