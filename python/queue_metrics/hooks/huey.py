@@ -8,13 +8,11 @@ end mark, so a consumer without this hook reads the same message. Compressed, si
 
 from __future__ import annotations
 
-import functools
 import os
 import struct
-import time
 from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
-from types import FunctionType
+from types import FunctionType, MethodType
 from typing import Any
 
 from huey import signals
@@ -26,9 +24,9 @@ from queue_metrics import _core
 from queue_metrics.hooks.base import DepthProbe, Hook, HookContext, guarded
 from queue_metrics.hooks.huey_depth import SqliteDepth, sqlite_file
 
-MAGIC = b"\x00qm\x01"
-TRAILER = struct.Struct("<4sqII")
-"""Magic, µs since 1970 when the job was enqueued, attempt, and a spare zero."""
+MAGIC = int.from_bytes(b"\x00qm\x01", "little")
+TRAILER = struct.Struct("<IqI4x")
+"""Magic, µs since 1970 when the job was enqueued, attempt, and four spare zeros."""
 
 _STATE = "_queue_metrics"
 """Attribute of a task that came out of a message: [enqueued µs or NO_TIME, attempt, whether it was executed]."""
@@ -79,8 +77,8 @@ class HueyHook(Hook):
             self._wrap_class(task_class)
         self._replace(registry, "register", self._register)
         self._replace(huey, "create_consumer", self._create_consumer)
-        self._replace(huey, "enqueue", self._enqueue)
-        self._replace(huey, "add_schedule", self._add_schedule)
+        self._replace(huey, "enqueue", self._store)
+        self._replace(huey, "add_schedule", self._store)
         self._replace(huey, "serialize_task", self._serialize)
         self._replace(huey, "deserialize_task", self._deserialize)
         huey._signal.connect(self._receiver, *_DISCARDS, signals.SIGNAL_INTERRUPTED)
@@ -97,7 +95,7 @@ class HueyHook(Hook):
         huey._signal.disconnect(self._receiver, *_DISCARDS, signals.SIGNAL_INTERRUPTED)
         for owner, name, own in reversed(self._replaced):
             if own is None:
-                vars(owner).pop(name, None)
+                delattr(owner, name)
             else:
                 setattr(owner, name, own)
         self._replaced.clear()
@@ -130,10 +128,13 @@ class HueyHook(Hook):
 
     # Executions
 
-    def _register(self, inner: Callable[..., Any], task_class: type) -> Any:
-        answer = inner(task_class)
-        self._wrap_class(task_class)
-        return answer
+    def _register(self, inner: Callable[..., Any]) -> Callable[..., Any]:
+        def register(task_class: type) -> Any:
+            answer = inner(task_class)
+            self._wrap_class(task_class)
+            return answer
+
+        return register
 
     def _wrap_class(self, task_class: type) -> None:
         try:
@@ -144,30 +145,43 @@ class HueyHook(Hook):
             if not isinstance(execute, FunctionType | _core.Tracked):
                 execute = _bind_each_time(execute, task_class)
             task_class.execute = _core.Tracked(  # type: ignore[attr-defined]
-                self._recorder, execute, self._probe, RULES, pass_self=True
+                self._recorder, execute, self._probe(), RULES, pass_self=True
             )
             self._own_executes[task_class] = own
         except Exception:
             self._recorder.hook_error()
 
-    def _probe(self, task: Any) -> tuple[int, object, int, int, bool] | None:
-        """
-        An execution by a consumer, of a task that came out of a message.
+    def _probe(self) -> Callable[[Any], tuple[int, object, int, int, bool] | None]:
+        handles = self._handles
 
-        The second call for the same object is `super().execute()` or the user's own: part of the first.
-        """
-        state = vars(task).get(_STATE)
-        if state is None:
-            if not self._consumer_pid or self._huey._immediate:
+        def probe(task: Any) -> tuple[int, object, int, int, bool] | None:
+            """
+            An execution by a consumer, of a task that came out of a message.
+
+            The second call for the same object is `super().execute()` or the user's own: part of the first.
+            """
+            try:
+                state = task._queue_metrics
+            except AttributeError:
+                if not self._consumer_pid or self._huey._immediate:
+                    return None
+                state = task._queue_metrics = [_core.NO_TIME, 0, False]
+            ready_at, attempt, executed = state
+            if executed:
                 return None
-            state = vars(task)[_STATE] = [_core.NO_TIME, 0, False]
-        if state[2]:
-            return None
-        state[2] = True
-        ready_at: int = state[0]
-        if task.eta is not None:
-            ready_at = max(ready_at, self._eta_us(task.eta))
-        return self._handle(type(task)), task.id, state[1], ready_at, bool(task.retries and task.retries > 0)
+            if task.eta is not None:
+                ready_at = max(ready_at, self._eta_us(task.eta))
+            task_class = type(task)
+            try:
+                handle = handles[task_class]
+            except KeyError:
+                handle = self._handle(task_class)
+            retries = task.retries
+            job = handle, task.id, attempt, ready_at, bool(retries) and retries > 0
+            state[2] = True
+            return job
+
+        return probe
 
     def _handle(self, task_class: type) -> int:
         handle = self._handles.get(task_class)
@@ -187,78 +201,109 @@ class HueyHook(Hook):
 
     # Messages
 
-    def _next(self, task: Any) -> tuple[int, int, bool]:
-        """(enqueued µs, attempt, whether this is a new arrival) if the task goes into storage now: moving a scheduled job is none."""
-        state = vars(task).get(_STATE)
-        if state is None:
-            return time.time_ns() // 1000, 0, True
-        if state[2]:
-            return time.time_ns() // 1000, state[1] + 1, True
-        return state[0], state[1], False
+    def _serialize(self, inner: Callable[[Any], Any]) -> Callable[[Any], Any]:
+        if not self._stamps:
+            return inner
+        huey, pack, now_us = self._huey, TRAILER.pack, _core.clock_us
 
-    def _serialize(self, inner: Callable[..., Any], task: Any) -> Any:
-        data = inner(task)
-        try:
-            if self._stamps and not self._huey._immediate:
-                at, attempt, _ = self._next(task)
-                return data + TRAILER.pack(MAGIC, at, min(attempt, 2**32 - 1), 0)
-        except Exception:
-            self._recorder.hook_error()
-        return data
-
-    def _deserialize(self, inner: Callable[..., Any], data: Any) -> Any:
-        task = inner(data)
-        try:
-            at, attempt = _trailer(data) if self._stamps else (_core.NO_TIME, 0)
-            vars(task)[_STATE] = [at, attempt, False]
-        except Exception:
-            self._recorder.hook_error()
-        return task
-
-    def _enqueue(self, inner: Callable[..., Any], task: Any) -> Any:
-        if not isinstance(task, Task) or self._huey._immediate:  # a group or chord comes back here with its members
-            return inner(task)
-        return self._store(inner, task)
-
-    def _add_schedule(self, inner: Callable[..., Any], task: Any) -> Any:
-        return self._store(inner, task)
-
-    def _store(self, inner: Callable[..., Any], task: Any) -> Any:
-        try:
-            at, attempt, arrives = self._next(task)
-        except Exception:
-            arrives = False
-            self._recorder.hook_error()
-        answer = inner(task)
-        if arrives and self._installed:
+        def serialize_task(task: Any) -> Any:
+            data = inner(task)
             try:
-                self._know_process()
-                ready_at = at if task.eta is None else max(at, self._eta_us(task.eta))
-                self._recorder.arrived(self._handle(type(task)), task.id, attempt, ready_at)
+                if huey._immediate:
+                    return data
+                state = getattr(task, _STATE, None)
+                if state is None:
+                    return data + pack(MAGIC, now_us(), 0)
+                at, attempt, executed = state
+                return data + (pack(MAGIC, now_us(), min(attempt + 1, 2**32 - 1)) if executed else pack(MAGIC, at, attempt))
             except Exception:
                 self._recorder.hook_error()
-        return answer
+                return data
 
-    def _replace(self, owner: Any, name: str, ours: Callable[..., Any]) -> None:
-        """Put a function on the instance that gives `ours` the original and the arguments; subclasses' methods stay below it."""
+        return serialize_task
+
+    def _deserialize(self, inner: Callable[[Any], Any]) -> Callable[[Any], Any]:
+        stamps, size, read = self._stamps, TRAILER.size, TRAILER.unpack_from
+
+        def deserialize_task(data: Any) -> Any:
+            task = inner(data)
+            try:
+                at, attempt = _core.NO_TIME, 0
+                if stamps and len(data) > size:
+                    magic, stamp, count = read(data, -size)
+                    if magic == MAGIC:
+                        at, attempt = stamp, count
+                task._queue_metrics = [at, attempt, False]
+            except Exception:
+                self._recorder.hook_error()
+            return task
+
+        return deserialize_task
+
+    def _store(self, inner: Callable[[Any], Any]) -> Callable[[Any], Any]:
+        """Around a way into storage: a job arrives when it got in, unless it is a scheduled one that moves on."""
+        huey, context, recorder, handles = self._huey, self._context, self._recorder, self._handles
+        now_us, getpid = _core.clock_us, os.getpid
+
+        def store(task: Any) -> Any:
+            if huey._immediate or not isinstance(task, Task):  # a group or chord comes back here with its members
+                return inner(task)
+            at, state = now_us(), getattr(task, _STATE, None)
+            if state is None:
+                attempt = 0
+            elif state[2]:
+                attempt = state[1] + 1
+            else:
+                return inner(task)
+            answer = inner(task)
+            if self._installed:
+                try:
+                    if context.known_pid != getpid():
+                        self._know_process()
+                    if task.eta is not None:
+                        at = max(at, self._eta_us(task.eta))
+                    task_class = type(task)
+                    try:
+                        handle = handles[task_class]
+                    except KeyError:
+                        handle = self._handle(task_class)
+                    recorder.arrived(handle, task.id, attempt, at)
+                except Exception:
+                    recorder.hook_error()
+            return answer
+
+        return store
+
+    def _replace(self, owner: Any, name: str, ours: Callable[[Any], Any]) -> None:
+        """
+        Put what `ours` makes of the original on the instance; subclasses' methods stay below it.
+
+        The instance's `__dict__` is not asked for: once it is made, each attribute that Huey reads costs three times as much.
+        """
         inner = getattr(owner, name)
-        self._replaced.append((owner, name, vars(owner).get(name)))
-        setattr(owner, name, functools.partial(ours, inner))
+        inherited = MethodType(getattr(type(owner), name), owner)
+        self._replaced.append((owner, name, None if inner == inherited else inner))
+        setattr(owner, name, ours(inner))
 
     # Processes
 
-    def _create_consumer(self, inner: Callable[..., Any], **options: Any) -> Any:
-        """The way into the consumer's main process; `on_startup` runs in its workers."""
-        try:
-            kind = options.get("worker_type", "thread")
-            self._clock = {"process": _core.CLOCK_PROCESS, "thread": _core.CLOCK_THREAD}.get(kind, _core.CLOCK_NONE)
-            self._handles.clear()
-            self._context.known_pid = self._consumer_pid = os.getpid()
-            self._recorder.describe(_core.MAIN, self.library, self._connection, self._huey.name)
-            self._context.on_main()
-        except Exception:
-            self._recorder.hook_error()
-        return inner(**options)
+    def _create_consumer(self, inner: Callable[..., Any]) -> Callable[..., Any]:
+        def create_consumer(**options: Any) -> Any:
+            try:
+                self._become_main(options.get("worker_type", "thread"))
+            except Exception:
+                self._recorder.hook_error()
+            return inner(**options)
+
+        return create_consumer
+
+    def _become_main(self, worker_type: str) -> None:
+        """In the consumer's main process, before it makes its workers; `on_startup` runs in these."""
+        self._clock = {"process": _core.CLOCK_PROCESS, "thread": _core.CLOCK_THREAD}.get(worker_type, _core.CLOCK_NONE)
+        self._handles.clear()
+        self._context.known_pid = self._consumer_pid = os.getpid()
+        self._recorder.describe(_core.MAIN, self.library, self._connection, self._huey.name)
+        self._context.on_main()
 
     def _know_process(self) -> None:
         """Called where a process enqueues, and where a worker starts."""
@@ -281,22 +326,16 @@ class HueyHook(Hook):
     def _on_signal(self, signal: str, task: Any, *_: Any) -> None:
         if signal == signals.SIGNAL_INTERRUPTED:
             self._recorder.hinted(task.id, _core.CANCELLED, None)
-        elif not (vars(task).get(_STATE) or (0, 0, False))[2]:
+        elif not getattr(task, _STATE, (0, 0, False))[2]:
             self._recorder.discarded(self._handle(type(task)), task.id, _DISCARDS[signal])
-
-
-def _trailer(data: Any) -> tuple[int, int]:
-    if len(data) > TRAILER.size:
-        magic, at, attempt, _ = TRAILER.unpack(bytes(data[-TRAILER.size :]))
-        if magic == MAGIC:
-            return at, attempt
-    return _core.NO_TIME, 0
 
 
 def enqueued_at(tail: bytes) -> float | None:
     """Seconds since 1970 in the last bytes of a message, or None when they are not ours."""
-    at, _ = _trailer(b"\0" + tail)
-    return None if at == _core.NO_TIME else at / 1_000_000
+    if len(tail) != TRAILER.size:
+        return None
+    magic, at, _ = TRAILER.unpack(tail)
+    return at / 1_000_000 if magic == MAGIC and at != _core.NO_TIME else None
 
 
 def _bind_each_time(execute: Any, task_class: type) -> Callable[..., Any]:
