@@ -1,0 +1,58 @@
+"""Which store `connect` opens."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import pytest
+
+import queue_metrics as qm
+from queue_metrics.errors import ConfigurationError
+from queue_metrics.storage.manager import StorageManager
+from tests.support.fleet import Fleet, minute
+
+
+@pytest.fixture(autouse=True)
+def alone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """No setting of whoever runs the tests."""
+    for name in [name for name in os.environ if name.startswith("QUEUE_METRICS_")]:
+        monkeypatch.delenv(name)
+    monkeypatch.setenv("QUEUE_METRICS_STATE_DIR", str(tmp_path / "state"))
+    monkeypatch.chdir(tmp_path)
+
+
+def filled(url: str, prefix: str, task: str) -> None:
+    fleet = Fleet()
+    fleet.task(("broker", "default", task), minute(1), counts={"started": 1, "succeeded": 1})
+    driver = StorageManager(prefix).open(url)
+    fleet.store(driver)
+    driver.close()
+
+
+def test_without_a_url_the_configured_store_is_read_under_the_configured_prefix(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    url = f"sqlite:///{tmp_path}/metrics.db"
+    monkeypatch.setenv("QUEUE_METRICS_STORE", url)
+    filled(url, "queue_metrics", "app.usual")
+    filled(url, "other", "app.other")
+    assert [task.task for task in qm.connect().tasks()] == ["app.usual"]
+    monkeypatch.setenv("QUEUE_METRICS_PREFIX", "other")
+    assert [task.task for task in qm.connect().tasks()] == ["app.other"]
+    assert [task.task for task in qm.connect(prefix="queue_metrics").tasks()] == ["app.usual"]
+
+
+def test_a_url_is_opened_as_it_is_whatever_is_configured(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("QUEUE_METRICS_PREFIX", "other")
+    url = f"sqlite:///{tmp_path}/metrics.db"
+    filled(url, "queue_metrics", "app.usual")
+    assert [task.task for task in qm.connect(url).tasks()] == ["app.usual"]
+
+
+def test_without_anything_the_default_store_is_read(tmp_path: Path) -> None:
+    assert qm.connect().store == f"sqlite:///{tmp_path}/state/queue-metrics/metrics.db"
+
+
+def test_a_wrong_setting_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("QUEUE_METRICS_STALE_SECONDS", "soon")
+    with pytest.raises(ConfigurationError, match="QUEUE_METRICS_STALE_SECONDS"):
+        qm.connect()
