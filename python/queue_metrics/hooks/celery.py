@@ -13,6 +13,7 @@ import sys
 import time
 from collections.abc import Callable, Sequence
 from datetime import datetime
+from threading import get_ident
 from typing import Any, TypeGuard
 
 from billiard import common as billiard_common
@@ -179,27 +180,30 @@ class CeleryHook(Hook):
     def _probe_of(self, task: Any) -> Callable[[], _Probed | None]:
         name = task.name
         stack = task.request_stack
+        stacks, thread = _stacks_of(stack)
         handles: dict[object, int] = {}
 
         def probe() -> _Probed | None:
-            request = stack.top
-            if request is None:
+            try:
+                request = stacks[thread()]["stack"][-1]
+            except (LookupError, TypeError):
+                request = stack.top
+                if request is None:
+                    return None
+            job_id = request.id
+            if job_id is None or request.is_eager or request.called_directly:
                 return None
-            fields = request.__dict__
-            job_id = fields.get("id")
-            if job_id is None or fields.get("is_eager") or fields.get("called_directly", True):
-                return None
-            delivery = fields.get("delivery_info") or {}
+            delivery = request.delivery_info or {}
             route = (delivery.get("exchange"), delivery.get("routing_key"))
-            handle = handles.get(route)
-            if handle is None:
+            try:
+                handle = handles[route]
+            except KeyError:
                 handle = handles[route] = self._handle(name, self._queue_of(delivery))
-            stamp = fields.get(HEADER)
+            stamp = request.__dict__.get(HEADER)
             if stamp is None:  # protocol 1 hands the message's headers on in one piece
-                stamp = (fields.get("headers") or {}).get(HEADER)
-            eta = fields.get("eta")
-            ready_at = stamp if eta is None and _is_moment(stamp) else self._ready_at(stamp, eta)
-            return handle, job_id, fields.get("retries") or 0, ready_at, False
+                stamp = (request.headers or {}).get(HEADER)
+            ready_at = stamp if request.eta is None and _is_moment(stamp) else self._ready_at(stamp, request.eta)
+            return handle, job_id, request.retries or 0, ready_at, False
 
         return probe
 
@@ -365,6 +369,17 @@ class CeleryHook(Hook):
 def _is_moment(stamp: object) -> TypeGuard[int]:
     """Whether a header can be µs since 1970; anybody may send anything."""
     return type(stamp) is int and 0 <= stamp < 2**62
+
+
+def _stacks_of(stack: Any) -> tuple[dict[Any, Any], Callable[[], Any]]:
+    """
+    Where a task's stack of requests keeps its lists by thread, and what tells the thread; nothing for a stack that is built otherwise.
+
+    `stack.top` means the same but raises and catches an AttributeError on its way: 6,800 instructions instead of 900.
+    """
+    local = getattr(stack, "_local", None)
+    stacks, thread = getattr(local, "__storage__", None), getattr(local, "__ident_func__", None)
+    return (stacks, thread) if isinstance(stacks, dict) and callable(thread) else ({}, get_ident)
 
 
 def _body_succeeded() -> bool:
