@@ -103,10 +103,18 @@ fn parse_boot_id(text: &str) -> Option<[u8; 16]> {
 
 /// Resident memory in bytes by the content of `/proc/<pid>/statm`: the second of its seven numbers. Anything else is not statm.
 pub fn parse_resident(statm: &[u8]) -> Option<u64> {
-    let text = std::str::from_utf8(statm).ok()?.strip_suffix('\n')?;
-    let mut fields = text.split(' ');
-    let pages: u64 = fields.nth(1)?.parse().ok()?;
+    // Read between jobs, hence as bytes: a text and its searcher take three times as long.
+    let mut fields = statm.strip_suffix(b"\n")?.split(|byte| *byte == b' ');
+    let pages = decimal(fields.nth(1)?)?;
     if fields.count() == 5 { pages.checked_mul(page_size()) } else { None }
+}
+
+fn decimal(digits: &[u8]) -> Option<u64> {
+    let value = digits.iter().try_fold(0_u64, |value, digit| {
+        let digit = digit.is_ascii_digit().then(|| u64::from(digit - b'0'))?;
+        value.checked_mul(10)?.checked_add(digit)
+    })?;
+    (!digits.is_empty()).then_some(value)
 }
 
 fn page_size() -> u64 {
