@@ -178,6 +178,19 @@ def test_what_nothing_defines_is_counted_as_undefined(tmp_path: Path) -> None:
     assert drainer.status()["undefined"] == 3
 
 
+def test_a_gauge_of_a_clock_gone_wild_is_one_that_every_store_can_hold(tmp_path: Path) -> None:
+    """The scripts of Redis have doubles: one moment beyond 2^53 µs would be refused there for ever, with all that is in its batch."""
+    segment = Segment(tmp_path, 1)
+    for at in (2**63 - 1, -(2**63)):
+        segment.write("GAUGE", flags=1, at=at, queue=segment.define(2, *QUEUE), ready=1, reserved=0, scheduled=0, running=0, age=0)
+    store = Store()
+    store.drain(_core.Drainer(str(tmp_path)))
+    last = 2**53 - 1
+    bucket = last // 1_000_000 // 60 * 60
+    assert store.values[2, QUEUE, 60, bucket].gauge(0) == (1, 1, 1, 1, 1, last)
+    assert store.values[2, QUEUE, 60, 0].gauge(0) == (1, 1, 1, 1, 1, 0)
+
+
 def test_damage_hides_nothing_else(tmp_path: Path) -> None:
     """Damaged slots are skipped, unknown kinds counted, files without header set aside, newer segments left where they are."""
     segment = Segment(tmp_path, 1)

@@ -61,9 +61,13 @@ class RedisDepth(DepthProbe):
         Args:
             queues: names the queues to ask for, each time.
         """
+        # Imported here, before the pool forks: the lock of a module that the asking thread is importing stays locked in a child for ever.
+        import redis
+
         self.connection = connection
         self._app = app
         self._queues = queues
+        self._redis = redis
         self._client: Any = None
 
     def ask(self) -> Sequence[QueueDepth]:
@@ -121,15 +125,11 @@ class RedisDepth(DepthProbe):
 
     def _connect(self) -> Any:
         if self._client is None:
-            import redis
-            from redis.backoff import NoBackoff
-            from redis.retry import Retry
-
             parameters = redis_parameters(self._app)
             if isinstance(parameters, str):
                 raise ValueError(parameters)
-            again = Retry(NoBackoff(), 0)  # the next question comes soon enough
-            self._client = redis.Redis(socket_timeout=_TIMEOUT, socket_connect_timeout=_TIMEOUT, retry=again, **parameters)
+            again = self._redis.retry.Retry(self._redis.backoff.NoBackoff(), 0)  # the next question comes soon enough
+            self._client = self._redis.Redis(socket_timeout=_TIMEOUT, socket_connect_timeout=_TIMEOUT, retry=again, **parameters)
         return self._client
 
 

@@ -9,8 +9,10 @@ from __future__ import annotations
 
 import os
 import time
+from collections.abc import Callable
+from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from queue_metrics import _core
 from queue_metrics.recording.fork import Gate
@@ -21,6 +23,8 @@ from queue_metrics.storage.spools import spool_beat
 
 if TYPE_CHECKING:
     from queue_metrics.storage.base import StorageDriver
+
+_Answer = TypeVar("_Answer")
 
 SHARD = 0
 MAX_SERIES = 50
@@ -53,6 +57,7 @@ class Drain:
         self.spool = spool
         self.batches = 0
         self.records = 0
+        self.requests = 0
         self.stranded = False
         self._recorder = recorder
         self._store = store
@@ -103,7 +108,7 @@ class Drain:
                 batch = drainer.next_batch(MAX_SERIES)
             if batch is None:
                 return self._judge(drainer)
-            self._take(drainer, batch, self._store.apply_batch(SHARD, batch))
+            self._take(drainer, batch, self._asked(partial(self._store.apply_batch, SHARD, batch)))
         return False
 
     def sound(self) -> bool:
@@ -172,8 +177,19 @@ class Drain:
                 self._drainer = _core.Drainer(os.fspath(self.spool), grace=self._grace)
             self._mark = None
         if self._mark is None:
-            self._start_from(self._drainer, self._store.read_mark(self._drainer.spool_id, SHARD))
+            self._start_from(self._drainer, self._read_mark(self._drainer))
         return self._drainer
+
+    def _read_mark(self, drainer: _core.Drainer) -> Mark:
+        return self._asked(partial(self._store.read_mark, drainer.spool_id, SHARD))
+
+    def _asked(self, question: Callable[[], _Answer]) -> _Answer:
+        """The answer of the store, with its requests counted; those of heartbeats, leases and sweeps are not for handing over."""
+        before = self._store.requests
+        try:
+            return question()
+        finally:
+            self.requests += self._store.requests - before
 
     def _start_from(self, drainer: _core.Drainer, mark: Mark) -> None:
         self._mark = None
@@ -203,7 +219,7 @@ class Drain:
                 drainer.verdicts(self._recorder, wall)
         if now - self._tidy_at >= _TIDY_EVERY:
             # A store may go back while nothing is sent to it: nothing is deleted on the word of a mark that does not hold any more.
-            mark = self._store.read_mark(drainer.spool_id, SHARD)
+            mark = self._read_mark(drainer)
             if mark != self._mark:
                 self._start_from(drainer, mark)
                 return False

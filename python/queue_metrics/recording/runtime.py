@@ -140,7 +140,7 @@ class Runtime:
             "spool": os.fspath(self.spool),
             "recorder": self.recorder.status(),
             "reporter": self.reporter.status(),
-            "work": {"requests": self.store.requests, "batches": self.drain.batches, "records": self.drain.records},
+            "work": {"requests": self.drain.requests, "batches": self.drain.batches, "records": self.drain.records},
             "depth": {watch.probe.connection: watch.last_error for watch in tuple(self._watches.values())},
         }
 

@@ -29,12 +29,17 @@ const TOTAL: u32 = 0;
 const RECORD_LIMIT: u64 = 1 << 16;
 /// Minutes of tasks, queues and exceptions in a batch, for each series that it may have: bounds its rows after an outage.
 const MINUTES_A_SERIES: usize = 8;
-/// Last second of the year 9999: later moments come from a broken clock.
-const LAST_SECOND: i64 = 253_402_300_799;
+/// Last moment, µs, in the year 2255: later ones come from a broken clock, and the scripts of Redis have doubles.
+const LAST: i64 = (1 << 53) - 1;
+
+/// A moment that every store can hold, µs.
+fn moment(at: i64) -> i64 {
+    at.clamp(0, LAST)
+}
 
 /// Start of the minute of a moment, seconds.
 fn minute(at: i64) -> i64 {
-    let second = at.div_euclid(1_000_000).clamp(0, LAST_SECOND);
+    let second = moment(at) / 1_000_000;
     second - second % i64::from(MINUTE)
 }
 
@@ -136,7 +141,7 @@ impl Fold {
             else {
                 continue;
             };
-            let reading = Gauge::of(reading.at, number);
+            let reading = Gauge::of(moment(reading.at), number);
             *gauge = match gauge {
                 Some(gauge) => gauge.merge(&reading).ok(),
                 None => Some(reading),
