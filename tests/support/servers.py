@@ -108,6 +108,19 @@ class RedisServer:
     def resume(self) -> None:
         os.kill(self.pid, signal.SIGCONT)
 
+    def snapshot(self) -> bytes:
+        """A copy of all that is in it; for a server with `"--appendonly", "no"`, whose start reads such a copy."""
+        with socket.create_connection(("127.0.0.1", self.port), timeout=STARTUP_SECONDS) as link:
+            link.sendall(b"SAVE\r\n")
+            answer = link.recv(64)
+        assert answer.startswith(b"+OK"), answer
+        return (self._directory / "dump.rdb").read_bytes()
+
+    def restore(self, snapshot: bytes) -> None:
+        """What a start will find."""
+        assert self._process is None, "the server would not look"
+        (self._directory / "dump.rdb").write_bytes(snapshot)
+
     def __enter__(self) -> Self:
         return self if self._process is not None else self.start()
 
