@@ -26,6 +26,13 @@ class Row:
     note: str = ""
     exact: bool = False
     """A count, not a time: gated."""
+    bound: float | None = None
+    """What the ratio must not exceed for the gate to pass: the goal, or while that is not met, a little more than what is reached."""
+
+    @property
+    def regressed(self) -> bool:
+        """Whether a gated count is over its bound."""
+        return self.exact and self.ratio is not None and self.bound is not None and self.ratio > self.bound
 
 
 def at_most(
@@ -38,13 +45,14 @@ def at_most(
     interval: tuple[float, float] | None = None,
     note: str = "",
     exact: bool = False,
+    bound: float | None = None,
 ) -> Row:
     """A row whose ratio ours / reference must not exceed the goal; undecided when the interval of the ratio spans the goal."""
     ratio = ours / reference
     met: bool | None = ratio <= goal
     if interval is not None and interval[0] <= goal < interval[1]:
         met = None
-    return Row(name, ours, reference, unit, ratio, f"<= {goal:g}x", met, note, exact)
+    return Row(name, ours, reference, unit, ratio, f"<= {goal:g}x", met, note, exact, goal if bound is None else bound)
 
 
 def median_interval(values: Sequence[float], *, share: float = 0.9, draws: int = 2000) -> tuple[float, float, float]:
