@@ -1,0 +1,368 @@
+"""What the pages say, held against the code: links, blocks of code, commands, curl lines, and the tables that list what the code has."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import shlex
+import signal
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import pytest
+import redis
+from prometheus_client.parser import text_string_to_metric_families
+
+import queue_metrics as qm
+from queue_metrics import config
+from queue_metrics.cli import EXAMPLES, _parser
+from queue_metrics.errors import StoreRefused
+from queue_metrics.http.parameters import LONGEST_QUERY
+from queue_metrics.http.routes import ROUTES
+from queue_metrics.storage import RedisStorageDriver
+from queue_metrics.storage.manager import StorageManager
+from queue_metrics.storage.urls import LATER, REDIS_OPTIONS
+from tests.http.asking import app_of, ask, hostile_fleet
+from tests.storage.batches import A, everything, ones, send, series, starts
+from tests.support.servers import RedisServer
+
+ROOT = Path(__file__).resolve().parent.parent
+PAGES = sorted([*ROOT.glob("*.md"), *(ROOT / "docs").glob("*.md")])
+TOKEN = "correct-horse-battery-staple"
+
+
+def page(name: str) -> str:
+    return (ROOT / name).read_text()
+
+
+class Block(NamedTuple):
+    """A fenced block: its language, its text, and the line it begins at."""
+
+    language: str
+    text: str
+    line: int
+
+
+def blocks(text: str, *languages: str) -> list[Block]:
+    found = re.finditer(r"^```(\w*)\n(.*?)^```$", text, re.MULTILINE | re.DOTALL)
+    return [Block(each[1], each[2], text.count("\n", 0, each.start()) + 2) for each in found if each[1] in languages]
+
+
+def code(text: str) -> str:
+    """What is set as code, in blocks and in lines; prose may use the same words for other things."""
+    spans = re.findall(r"`([^`]+)`", re.sub(r"^```.*?^```$", "", text, flags=re.MULTILINE | re.DOTALL))
+    return "\n".join([*(block.text for block in blocks(text, "shell", "text", "")), *spans])
+
+
+def table(text: str, head: str) -> list[list[str]]:
+    """The cells of the one table whose first cell is `head`."""
+    (found,) = re.findall(rf"^\| {re.escape(head)} \|.*\n\|[-:| ]+\n((?:\|.*\n)+)", text, re.MULTILINE)
+    return [[cell.strip() for cell in row.strip().strip("|").split("|")] for row in found.splitlines()]
+
+
+def named(cell: str) -> list[str]:
+    """The words that a cell sets as code."""
+    return " ".join(re.findall(r"`([^`]+)`", cell)).split()
+
+
+def anchor(heading: str) -> str:
+    """As GitHub makes it."""
+    return re.sub(r"[^\w\- ]", "", heading.lower()).replace(" ", "-")
+
+
+@pytest.fixture(autouse=True)
+def alone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """No setting of whoever runs the tests."""
+    for name in [name for name in os.environ if name.startswith("QUEUE_METRICS_")]:
+        monkeypatch.delenv(name)
+    monkeypatch.setenv("QUEUE_METRICS_STATE_DIR", str(tmp_path / "state"))
+    monkeypatch.setenv("PYTHONPATH", os.pathsep.join((str(ROOT / "python"), str(ROOT))))
+    monkeypatch.chdir(tmp_path)
+
+
+# Links and names of files
+
+
+@pytest.mark.parametrize("path", PAGES, ids=lambda path: path.name)
+def test_every_link_leads_somewhere(path: Path) -> None:
+    broken = []
+    prose = re.sub(r"^```.*?^```$", "", path.read_text(), flags=re.MULTILINE | re.DOTALL)
+    for link in re.findall(r"\]\(([^)\s]+)\)", prose):
+        if re.match("https?://", link):
+            continue
+        file, _, place = link.partition("#")
+        target = path.parent / file if file else path
+        anchors = [anchor(heading) for heading in re.findall(r"^#+ (.+)$", target.read_text(), re.MULTILINE)] if target.exists() else []
+        if not target.exists() or (place and place not in anchors):
+            broken.append(link)
+    assert broken == []
+
+
+def test_the_readme_leads_to_every_page() -> None:
+    linked = set(re.findall(r"\]\((docs/[^)#]+)", page("README.md")))
+    assert linked == {str(path.relative_to(ROOT)) for path in PAGES if path.parent.name == "docs"}
+
+
+@pytest.mark.parametrize("path", PAGES, ids=lambda path: path.name)
+def test_every_file_and_every_test_that_a_page_names_exists(path: Path) -> None:
+    text = " ".join(path.read_text().split())
+    missing = [name for name in re.findall(r"`((?:tests|benches|rust|python|tools)/[\w./-]+)`", text) if not (ROOT / name).exists()]
+    for file, claim in re.findall(r"`(tests/[\w/]+\.py)`, \"([^\"]+)\"", text):
+        if re.sub(r"\W+", "_", claim) not in (ROOT / file).read_text():
+            missing.append(f"{file}: {claim}")
+    assert missing == []
+
+
+# Commands
+
+
+@pytest.mark.parametrize("path", PAGES, ids=lambda path: path.name)
+def test_every_command_that_a_page_names_exists(path: Path) -> None:
+    said = code(path.read_text())
+    targets = set(re.findall(r"^([a-z-]+):", page("Makefile"), re.MULTILINE))
+    assert set(re.findall(r"\bmake ([a-z][a-z-]*)", said)) <= targets
+    assert set(re.findall(r"\bqueue-metrics ([a-z]+)", said)) <= set(EXAMPLES)
+    lines = [line for block in blocks(path.read_text(), "shell") for line in block.text.splitlines() if line.startswith("queue-metrics ")]
+    calls = [shlex.split(line, comments=True)[1:] for line in lines]
+    calls += [["demo", *shlex.split(words)] for words in re.findall(r'make demo ARGS="([^"]+)"', said)]
+    for call in calls:
+        _parser(call).parse_args(call)  # leaves with an error for what it does not know
+
+
+# Blocks of Python and TOML
+
+RUNNER = """
+import sys, traceback
+from pathlib import Path
+from celery import Celery
+from huey import SqliteHuey
+
+text = Path(sys.argv[1]).read_text()
+space = {"__name__": "docs", "huey": SqliteHuey("mail", filename="huey.db"), "app": Celery("shop", broker="memory://")}
+sys.path.insert(0, sys.argv[2])
+from tests.test_docs import blocks
+
+for block in blocks(text, "python"):
+    exec(compile("\\n" * (block.line - 1) + block.text, sys.argv[1], "exec"), space)
+"""
+
+
+@pytest.mark.parametrize("name", [str(path.relative_to(ROOT)) for path in PAGES if blocks(path.read_text(), "python")])
+def test_every_block_of_python_runs(name: str, tmp_path: Path) -> None:
+    run = [sys.executable, "-c", RUNNER, str(ROOT / name), str(ROOT)]
+    done = subprocess.run(run, capture_output=True, text=True, timeout=60, check=False)
+    assert done.returncode == 0, done.stderr
+    if name == "docs/hooks.md":
+        (counted,) = [task.counts for task in qm.connect().tasks() if task.task == "import"]
+        assert (counted.started, counted.ended) == (1, 1)
+
+
+@pytest.mark.parametrize("number", [0, 1])
+def test_every_block_of_toml_is_a_configuration(number: int, tmp_path: Path) -> None:
+    found = blocks(page("docs/configuration.md"), "toml")
+    assert len(found) == 2
+    file = tmp_path / ("pyproject.toml" if "[tool." in found[number].text else "queue-metrics.toml")
+    file.write_text(found[number].text)
+    settings = qm.load_settings()
+    assert settings.namespace == "shop"
+    assert sorted(settings.connections) == ([] if file.name == "pyproject.toml" else ["mail", "shop"])
+
+
+def test_the_error_of_the_configuration_page_is_what_is_said(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    from queue_metrics.cli import main
+
+    command, told = next(block.text for block in blocks(page("docs/configuration.md"), "text") if block.text.startswith("$ ")).splitlines()
+    variable, value = command.split()[1].split("=")
+    monkeypatch.setenv(variable, value)
+    assert main(shlex.split(command)[3:]) == 2
+    assert capsys.readouterr().err.splitlines() == [told]
+
+
+# Tables of the configuration
+
+
+def test_the_table_of_settings_is_that_of_the_code(tmp_path: Path) -> None:
+    kinds = {"_text": "text", "_path": "path", "_switch": "switch", "_seconds": "seconds", "_port": "port"}
+    kinds |= {"_names": "names", "_connections": "tables"}
+    settings, expected = qm.load_settings(), []
+    for name, kind in config._KINDS.items():
+        value = getattr(settings, name)
+        shown = "none" if value is None else f"`{json.dumps(value if not isinstance(value, tuple) else list(value), default=str)}`"
+        default = "computed" if name in ("store", "namespace", "state_dir") else shown
+        variable = "" if name == "connections" else f"`{config.ENVIRONMENT_PREFIX}{name.upper()}`"
+        expected.append([f"`{name}`", kinds[kind.__name__], default, variable])
+    assert [row[:4] for row in table(page("docs/configuration.md"), "setting")] == expected
+
+
+def test_the_default_store_and_the_spool_lie_where_the_page_says(tmp_path: Path) -> None:
+    settings = qm.load_settings(namespace="shop")
+    base = tmp_path / "state" / "queue-metrics"
+    assert settings.store == f"sqlite:///{base}/metrics.db"
+    assert re.fullmatch(rf"{re.escape(str(base))}/shop-[0-9a-f]{{16}}", str(settings.spool))
+
+
+# Tables of HTTP
+
+
+def test_the_table_of_routes_is_that_of_the_app() -> None:
+    rows = {named(row[0])[0]: (row[1], named(row[2])) for row in table(page("docs/http.md"), "path")}
+    assert rows == {path: (route.access.value, [each.name for each in route.parameters]) for path, route in ROUTES.items()}
+
+
+def test_the_table_of_parameters_is_that_of_the_app() -> None:
+    told = {
+        (path, name): (int(row[2].split(" to ")[0]), int(row[2].split(" to ")[1]), int(row[3]))
+        for row in table(page("docs/http.md"), "parameter")
+        for name in named(row[0])
+        for path in (word.strip(",") for word in named(row[1]))
+    }
+    assert told == {(path, each.name): (each.low, each.high, each.default) for path, route in ROUTES.items() for each in route.parameters}
+    assert f"at most {LONGEST_QUERY:,} bytes" in page("docs/http.md")
+
+
+def test_the_tables_of_fields_are_those_of_the_answers() -> None:
+    text, app = page("docs/http.md"), app_of(hostile_fleet())
+
+    def fields(head: str) -> set[str]:
+        return {word for row in table(text, head) for word in named(row[0])}
+
+    every = {"window", "stale", "stale_seconds"}
+    overview = ask(app, "/v1/overview").json()
+    assert fields("of `window`") == set(overview["window"])
+    assert fields("of `/v1/overview`") | every == set(overview)
+    for name in ("tasks", "queues", "workers"):
+        answer = ask(app, f"/v1/{name}").json()
+        assert set(answer) == {*every, name, "total"}
+        assert fields(f"of `/v1/{name}`, each of `{name}`") == set(answer[name][0])
+    parts = {row[0]: re.findall(r"`([^`]+)`", row[1]) for row in table(text, "part")}
+    counts, health = overview["counts"], overview["health"]
+    assert [words.split() for words in parts["counts"]] == [list(counts), ["discarded"], list(counts["discarded"])]
+    assert parts["distribution"] == [" ".join(overview["runtime_seconds"])]
+    assert parts["failure"] == [" ".join(overview["failure"])]
+    assert parts["health"] == [" ".join(health), " ".join(health["reasons"][0])]
+    queue, task = (ask(app, f"/v1/{name}").json()[name][0]["history"] for name in ("queues", "tasks"))
+    assert f"by step: `{' '.join(queue)}`" in text
+    assert f"by step: `{' '.join(task)}`" in text
+    assert set(overview["workers"]) == {"starting", "idle", "busy", "stopped", "stale", "lost", "live"}
+    assert f"`/health` answers `{' '.join(ask(app, '/health').json())}`" in " ".join(text.split())
+
+
+def test_the_table_of_health_codes_is_that_of_the_code() -> None:
+    sources = "".join(page(f"python/queue_metrics/{name}") for name in ("insights/health.py", "http/answers.py"))
+    codes = set(re.findall(r'Reason\([^"]*?"(\w+)",', sources))
+    assert {word.strip(",") for row in table(page("docs/http.md"), "code") for word in named(row[0])} == codes
+
+
+def test_the_table_of_series_is_that_of_a_scrape_of_everything() -> None:
+    text = ask(app_of(hostile_fleet()), "/metrics").text
+    emitted = {}
+    for family in text_string_to_metric_families(text):
+        labels = [list(sample.labels) for sample in family.samples]
+        assert labels, f"the store with everything has no {family.name}"
+        name = family.name + ("_total" if family.type == "counter" else "")
+        emitted[name] = (family.type, [label for label in labels[0] if label != "le"])
+    told = {named(row[0])[0]: (row[1], named(row[2])) for row in table(page("docs/http.md"), "series")}
+    assert told == emitted
+    bounds = dict.fromkeys(re.findall(r'runtime_seconds_bucket\{.*?le="([\d.]+)"\}', text))
+    assert f"the bounds {' '.join(bounds)} seconds" in page("docs/http.md")
+
+
+# A real server
+
+FILL = """
+import queue_metrics as qm
+
+for number in range(5):
+    with qm.track(task="import", queue="nightly"):
+        pass
+"""
+
+
+@contextmanager
+def served(**environment: str) -> Iterator[str]:
+    """The place of `queue-metrics serve` over the store of this test."""
+    command = [sys.executable, "-m", "queue_metrics", "serve", "--port", "0"]
+    with subprocess.Popen(command, stderr=subprocess.PIPE, text=True, env={**os.environ, **environment}) as server:
+        try:
+            assert server.stderr is not None
+            said = server.stderr.readline()
+            found = re.search(r"http://(127\.0\.0\.1:\d+)/", said)
+            assert found, said + server.stderr.read()
+            yield found[1]
+        finally:
+            server.send_signal(signal.SIGTERM)
+            server.wait(20)
+
+
+def test_every_curl_line_answers_as_the_page_says(monkeypatch: pytest.MonkeyPatch) -> None:
+    subprocess.run([sys.executable, "-c", FILL], check=True, timeout=60)
+    lines = [line for block in blocks(page("docs/http.md"), "shell") for line in block.text.splitlines() if line.startswith("curl ")]
+    assert {path for path in ROUTES if not path.endswith((".css", ".svg"))} <= {
+        re.sub(r"\?.*", "", found) for line in lines for found in re.findall(r":8787(/[^\s']*)", line)
+    }
+    monkeypatch.setenv("NO_PROXY", "127.0.0.1")
+    monkeypatch.setenv("no_proxy", "127.0.0.1")
+    second = page("docs/http.md").index("With a token")
+    wrong = []
+    with served() as open_place, served(QUEUE_METRICS_TOKEN=TOKEN) as guarded_place:
+        for line in lines:
+            command, _, expected = line.rpartition("# ")
+            status, _, words = expected.partition(" ")
+            guarded = page("docs/http.md").index(line) > second
+            command = command.replace("127.0.0.1:8787", guarded_place if guarded else open_place)
+            environment = {**os.environ, "QUEUE_METRICS_TOKEN": TOKEN}
+            got = subprocess.run(["bash", "-c", command], capture_output=True, text=True, env=environment, timeout=30, check=False).stdout
+            if not got.startswith(f"HTTP/1.1 {status} ") or words.lower() not in got.lower():
+                wrong.append((line, got))
+    assert wrong == []
+
+
+# Stores
+
+
+def test_every_url_of_the_page_of_stores_opens(tmp_path: Path) -> None:
+    urls = [url for row in table(page("docs/stores.md"), "store") for url in re.findall(r"`([^`]+)`", row[1])]
+    whole = [re.sub(r"\.\.\.$", "host", url.replace("[", "").replace("]", "")) for url in urls]
+    bare = [re.sub(r"\.\.\.$", "host", re.sub(r"\[[^]]*\]", "", url)) for url in urls]
+    assert {url.partition("://")[0] for url in bare} == {"sqlite", "redis", "rediss", "unix", "memory"}
+    for url in {*whole, *bare}:
+        StorageManager().open(url)
+    for scheme in LATER:
+        with pytest.raises(qm.ConfigurationError, match="not available in this version"):
+            StorageManager().open(f"{scheme}://host/0")
+
+
+def test_the_options_of_redis_are_those_of_the_code() -> None:
+    said = " ".join(page("docs/stores.md").split())
+    found = re.search(r"Behind `\?` may stand `([^`]+)`, and for TLS `([^`]+)`", said)
+    assert found
+    assert {*found[1].split(), *found[2].split()} == REDIS_OPTIONS
+
+
+def test_the_rights_of_the_page_are_enough_and_no_more(tmp_path: Path) -> None:
+    rules = [line for block in blocks(page("docs/stores.md"), "text") for line in block.text.splitlines() if line.startswith("ACL ")]
+    with RedisServer(tmp_path) as server:
+        client: Any = redis.Redis(port=server.port)
+        for rule in rules:
+            client.execute_command(*shlex.split(rule))
+        client.close()
+        place = f"127.0.0.1:{server.port}/0"
+        worker, reader, doctor = (RedisStorageDriver(f"redis://qm-{name}:SECRET@{place}") for name in ("worker", "reader", "doctor"))
+        send(worker, everything(A, ones()))
+        worker.heartbeat_many([("w", b"x")], 9)
+        assert worker.lease("duty", "me", 9)
+        assert worker.capabilities()["expires_itself"] is True  # a drainer asks this each minute
+        assert starts(reader, series(A)) == 1
+        assert qm.connect(reader).overview() is not None
+        with pytest.raises(StoreRefused):
+            reader.heartbeat_many([("w", b"x")], 9)
+        assert (doctor.capabilities()["exact"], doctor.size() > 0) == (True, True)
+        with pytest.raises(StoreRefused):
+            doctor.lease("duty", "me", 9)
+        for driver in (worker, reader, doctor):
+            driver.close()
