@@ -1,0 +1,1 @@
+"""The long failure tests: `python -m tests.torture --seconds N`."""
