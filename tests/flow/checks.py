@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections import Counter
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -27,6 +28,11 @@ class Claim(NamedTuple):
     promise: str
     numbers: str
     holds: bool
+
+
+def broken(claims: Iterable[Sequence[Any]]) -> list[str]:
+    """The claims that do not hold, with their numbers."""
+    return [f"{promise}: {numbers}" for promise, numbers, holds in claims if not holds]
 
 
 def stored(store: str) -> dict[int, dict[tuple[str, ...], dict[str, int]]]:

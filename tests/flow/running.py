@@ -51,8 +51,3 @@ class Running:
         self._process.wait()
         if self._process.stdout is not None:
             self._process.stdout.close()
-
-
-def broken(answer: dict[str, Any]) -> list[str]:
-    """The claims that do not hold, with their numbers."""
-    return [f"{promise}: {numbers}" for promise, numbers, holds in answer["claims"] if not holds]

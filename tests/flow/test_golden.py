@@ -1,0 +1,184 @@
+"""
+The whole path: jobs of each kind through real workers, and what was counted by hand is what store, API, `/metrics` and page tell.
+
+Every outcome is there at least once, and every reason for which a job ends without an execution.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+from queue_metrics.insights.wording import count
+from tests.flow import telling
+from tests.flow.checks import COUNTERS, broken, steps_agree
+from tests.flow.telling import Counts
+from tests.hooks.apps.celery_names import HOSTILE
+from tests.hooks.processes import Worker, worker
+from tests.hooks.test_huey import DISCARDED, OUTCOMES, TIMED
+from tests.recording.tools import eventually
+from tests.support.servers import RedisServer
+
+INSTRUMENTED = "tests.flow.instrumented"
+NONE_IN_HUEY = {"rejected", "unknown", "result_errors"}
+
+
+def expected(outcomes: Sequence[str] = (), **others: int) -> dict[str, int]:
+    """Counters of a task whose executions ended so; `+`: another attempt follows, which arrives too."""
+    counts = Counter(word.removesuffix("+") for word in outcomes)
+    counts.update(started=len(outcomes), retries_following=sum(word.endswith("+") for word in outcomes))
+    counts.update(others)
+    return dict(+counts)
+
+
+@dataclass(frozen=True)
+class Story:
+    store: str
+    by_hand: Counts
+    directory: Path
+
+
+def environment(directory: Path, store: str) -> dict[str, str]:
+    return {
+        "QUEUE_METRICS_STORE": store,
+        "QUEUE_METRICS_STATE_DIR": os.fspath(directory / "state"),
+        "QUEUE_METRICS_NAMESPACE": "flow",
+        "QUEUE_METRICS_FLUSH_SECONDS": "0.2",
+    }
+
+
+def counted(running: Worker, store: str, by_hand: Counts) -> Story:
+    """The story, once everything is counted: nothing may come behind that, nor by the worker's end."""
+
+    def arrived() -> bool:
+        assert running.process.poll() is None, running.log()[-3000:]
+        return telling.by_the_store(store) == by_hand
+
+    try:
+        eventually(arrived, "everything is counted", 60)
+    except AssertionError:
+        # What is missing says more than that something is.
+        assert telling.by_the_store(store) == by_hand, running.log()[-2000:]
+    running.stop(signal.SIGINT if "huey" in store else signal.SIGTERM)
+    return Story(store, by_hand, running.directory)
+
+
+@pytest.fixture(scope="module")
+def huey_story(tmp_path_factory: pytest.TempPathFactory) -> Story:
+    directory = tmp_path_factory.mktemp("huey")
+    store = f"sqlite:///{directory}/huey-metrics.db"
+    by_hand: Counts = {}
+    jobs: Mapping[str, list[str]] = {**OUTCOMES, **TIMED, "killed": ["lost"]}
+    for job, outcomes in jobs.items():
+        # The second attempt of this one waits in the schedule for an hour.
+        arrivals = 2 if job == "limited_retry" else len(outcomes)
+        key = ("huey", "mail", f"tests.hooks.apps.huey_app.{job.partition('@')[0]}")
+        by_hand[key] = expected(**Counter(by_hand.get(key, {})) + Counter(expected(outcomes, arrivals=arrivals)))
+    for job, reason in DISCARDED.items():
+        by_hand["huey", "mail", f"tests.hooks.apps.huey_app.{job}"] = expected(arrivals=1, **{reason: 1})
+    words = (INSTRUMENTED, "tests.hooks.apps.huey_app", "tests.hooks.apps.huey_consume", "process")
+    with worker(directory, *words, **environment(directory, store)) as running:
+        running.run(INSTRUMENTED, "tests.hooks.apps.huey_app", "tests.hooks.apps.huey_send", *jobs, *DISCARDED)
+        return counted(running, store, by_hand)
+
+
+CELERY = {
+    # Three jobs of it ran, or were to run; what other tasks call directly is no execution.
+    "ok": expected(["succeeded", "succeeded"], arrivals=5, revoked=1, expired=1, rejected=1),
+    "fail": expected(["failed"], arrivals=1),
+    "retry": expected(["retried+", "succeeded"], arrivals=2),
+    "autoretry": expected(["retried+", "failed"], arrivals=2),
+    "ignore": expected(["succeeded"], arrivals=1),
+    "reject": expected(["failed"], arrivals=1),
+    "requeue": expected(["retried+", "succeeded"], arrivals=1),
+    "soft": expected(["timed_out"], arrivals=1),
+    "hard": expected(["timed_out"], arrivals=1),
+    "long": expected(["cancelled"], arrivals=1),
+    "killed": expected(["lost"], arrivals=1),
+    "vanishes": expected(["lost"], arrivals=1),
+    "exits": expected(["failed"], arrivals=1),
+    "unencodable": expected(["succeeded"], arrivals=1, result_errors=1),
+    "body_cannot_encode": expected(["failed"], arrivals=1),
+    "needs_arguments": expected(["failed"], arrivals=1),
+    **{name: expected(["succeeded"], arrivals=1) for name in ("outer", "recursive", "shared", "own_call", "class_based", "late", HOSTILE)},
+    "nobody.knows": expected(arrivals=1, unknown=1),
+}
+
+
+@pytest.fixture(scope="module")
+def celery_story(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Story]:
+    directory = tmp_path_factory.mktemp("celery")
+    plan = [
+        ["revoke", "revoked", None, None, None],
+        ["send", "revoked", "ok", [], {}],
+        ["send", "expired", "ok", [], {"expires": -10}],
+        ["send", "rejected", "ok", [], {"headers": {"eta": "no moment"}}],
+        ["send", "countdown", "ok", [], {"countdown": 1}],
+        ["send", "unknown", "nobody.knows", [], {}],
+        ["send", "terminated", "long", ["terminated"], {}],
+        *(["send", task, "hostile" if task == HOSTILE else task, [], {}] for task in CELERY if task not in ("long", "nobody.knows")),
+    ]
+    app = "tests.hooks.apps.celery_app"
+    words = (INSTRUMENTED, app, "celery", "-A", app, "worker", "-P", "prefork", "-c", "3", "-l", "INFO", "--without-gossip")
+    with RedisServer(directory) as broker, RedisServer(directory) as store:
+        with worker(directory, *words, HOOK_TEST_BROKER=broker.url, **environment(directory, store.url)) as running:
+            eventually(lambda: " ready." in running.log() or running.process.poll() is not None, "it answers a revocation")
+            running.run(INSTRUMENTED, app, "tests.hooks.apps.celery_send", json.dumps(plan))
+            eventually((directory / "begun-terminated").exists, "the job to be terminated runs")
+            terminate = json.dumps([["terminate", "terminated", None, None, None]])
+            running.run(INSTRUMENTED, app, "tests.hooks.apps.celery_send", terminate)
+            story = counted(running, store.url, {("shop", "celery", task): counts for task, counts in CELERY.items()})
+        yield story
+
+
+@pytest.fixture(scope="module", params=["huey", "celery"])
+def story(request: pytest.FixtureRequest) -> Story:
+    found: Story = request.getfixturevalue(f"{request.param}_story")
+    return found
+
+
+def test_by_hand_every_outcome_and_reason_is_there(celery_story: Story, huey_story: Story) -> None:
+    """Not in Huey: messages that a consumer rejects, names that it does not know, results that it cannot store."""
+    never = {"clock_skews"}
+    for story, absent in ((celery_story, {"skipped"}), (huey_story, NONE_IN_HUEY)):
+        assert {name for counts in story.by_hand.values() for name in counts} == set(COUNTERS) - never - absent
+
+
+def test_the_store_has_what_was_counted_by_hand(story: Story) -> None:
+    assert telling.by_the_store(story.store) == story.by_hand
+    assert broken(steps_agree(story.store)) == []
+
+
+@pytest.mark.parametrize("part", ["lifetime", "counts"])
+def test_the_api_tells_what_was_counted_by_hand(story: Story, part: str) -> None:
+    assert telling.by_the_api(story.store, part) == story.by_hand
+
+
+def test_prometheus_reads_what_was_counted_by_hand(story: Story) -> None:
+    assert telling.by_prometheus(story.store) == story.by_hand
+
+
+def test_the_front_door_answers_what_was_counted_by_hand(story: Story) -> None:
+    assert telling.by_the_front_door(story.store) == story.by_hand
+
+
+def test_the_page_shows_the_sum_of_what_was_counted_by_hand(story: Story) -> None:
+    text = telling.page(story.store)
+    ended = sum(counts.get(name, 0) for counts in story.by_hand.values() for name in telling.OUTCOMES)
+    assert count(ended) in text
+
+
+def test_runtime_and_wait_were_measured_of_what_ran(story: Story) -> None:
+    """A lost execution has neither end nor run time; each start has a wait, since each message was stamped."""
+    measured = telling.measured(story.store)
+    for key, counts in story.by_hand.items():
+        runtimes, waits = measured[key]
+        assert runtimes <= counts.get("started", 0) - counts.get("lost", 0)
+        assert waits == counts.get("started", 0)
