@@ -17,6 +17,8 @@ from tests.torture.storm import storm
 STORM_SHARE = 0.1
 AT_ONCE = 2
 """Trials side by side; each is several processes that mostly wait."""
+SHORTEST = 20.0
+"""Seconds in which each trouble happens at least once, also to a slow machine."""
 END_SECONDS = 20.0
 """What a trial takes besides its trouble: to start, and to count to the end."""
 
@@ -25,7 +27,7 @@ def trials(directory: Path, seconds: float, seed: int) -> Iterator[tuple[bool, s
     """Every plan of `tests.flow.trial`, with an equal share of the time."""
     names = list(PLANS)
     turns = -(-len(names) // AT_ONCE)
-    each = max(5.0, seconds / turns - END_SECONDS)
+    each = max(SHORTEST, seconds / turns - END_SECONDS)
     for first in range(0, len(names), AT_ONCE):
         running = [
             Running(name, directory / f"trial {name}", each, seed + number)
