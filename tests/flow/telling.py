@@ -58,7 +58,7 @@ def by_the_front_door(store: str) -> Counts:
         numbers = {name: int(getattr(counts, name)) for name in PLAIN}
         numbers |= {outcome.value: number for outcome, number in counts.outcomes.items()}
         numbers |= {reason.value: number for reason, number in counts.discarded.items()}
-        found[task.connection, task.queue, task.task] = {name: number for name, number in numbers.items() if number}
+        found[str(task.connection), str(task.queue), task.task] = {name: number for name, number in numbers.items() if number}
     return found
 
 
@@ -66,7 +66,7 @@ def measured(store: str) -> dict[tuple[str, ...], tuple[int, int]]:
     """Run times and waits measured, by task."""
     tasks = ask(qm.asgi_app(store), "/v1/tasks?limit=1000").json()["tasks"]
     return {
-        (task["connection"], task["queue"], task["task"]): tuple(task["lifetime"][name]["n"] for name in ("runtime_seconds", "wait_seconds"))
+        (task["connection"], task["queue"], task["task"]): (task["lifetime"]["runtime_seconds"]["n"], task["lifetime"]["wait_seconds"]["n"])
         for task in tasks
     }
 
@@ -75,6 +75,12 @@ def queues(store: str) -> dict[tuple[str, str], int | None]:
     """How many jobs are ready, by (connection, queue)."""
     answer = ask(qm.asgi_app(store), "/v1/queues").json()["queues"]
     return {(queue["connection"], queue["queue"]): queue["ready"] for queue in answer}
+
+
+def dropped(store: str) -> dict[str, int]:
+    """Records that could not be written, by reason."""
+    found: dict[str, int] | None = ask(qm.asgi_app(store), "/v1/overview").json()["dropped"]
+    return found or {}
 
 
 def page(store: str) -> str:

@@ -11,6 +11,7 @@ import os
 import signal
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -54,8 +55,8 @@ def environment(directory: Path, store: str) -> dict[str, str]:
     }
 
 
-def counted(running: Worker, store: str, by_hand: Counts) -> Story:
-    """The story, once everything is counted: nothing may come behind that, nor by the worker's end."""
+def counted(running: Worker, store: str, by_hand: Counts, warm: signal.Signals) -> Story:
+    """The story, once everything is counted: nothing may come behind that, nor by the worker's end, asked for by the signal `warm`."""
 
     def arrived() -> bool:
         assert running.process.poll() is None, running.log()[-3000:]
@@ -66,27 +67,25 @@ def counted(running: Worker, store: str, by_hand: Counts) -> Story:
     except AssertionError:
         # What is missing says more than that something is.
         assert telling.by_the_store(store) == by_hand, running.log()[-2000:]
-    running.stop(signal.SIGINT if "huey" in store else signal.SIGTERM)
+    running.stop(warm)
     return Story(store, by_hand, running.directory)
 
 
-@pytest.fixture(scope="module")
-def huey_story(tmp_path_factory: pytest.TempPathFactory) -> Story:
-    directory = tmp_path_factory.mktemp("huey")
-    store = f"sqlite:///{directory}/huey-metrics.db"
+def huey_story(directory: Path) -> Story:
+    store = f"sqlite:///{directory}/metrics.db"
     by_hand: Counts = {}
     jobs: Mapping[str, list[str]] = {**OUTCOMES, **TIMED, "killed": ["lost"]}
     for job, outcomes in jobs.items():
         # The second attempt of this one waits in the schedule for an hour.
         arrivals = 2 if job == "limited_retry" else len(outcomes)
         key = ("huey", "mail", f"tests.hooks.apps.huey_app.{job.partition('@')[0]}")
-        by_hand[key] = expected(**Counter(by_hand.get(key, {})) + Counter(expected(outcomes, arrivals=arrivals)))
+        by_hand[key] = dict(Counter(by_hand.get(key, {})) + Counter(expected(outcomes, arrivals=arrivals)))
     for job, reason in DISCARDED.items():
-        by_hand["huey", "mail", f"tests.hooks.apps.huey_app.{job}"] = expected(arrivals=1, **{reason: 1})
+        by_hand["huey", "mail", f"tests.hooks.apps.huey_app.{job}"] = {"arrivals": 1, reason: 1}
     words = (INSTRUMENTED, "tests.hooks.apps.huey_app", "tests.hooks.apps.huey_consume", "process")
     with worker(directory, *words, **environment(directory, store)) as running:
         running.run(INSTRUMENTED, "tests.hooks.apps.huey_app", "tests.hooks.apps.huey_send", *jobs, *DISCARDED)
-        return counted(running, store, by_hand)
+        return counted(running, store, by_hand, signal.SIGINT)
 
 
 CELERY = {
@@ -112,9 +111,7 @@ CELERY = {
 }
 
 
-@pytest.fixture(scope="module")
-def celery_story(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Story]:
-    directory = tmp_path_factory.mktemp("celery")
+def celery_story(directory: Path, store: RedisServer) -> Story:
     plan = [
         ["revoke", "revoked", None, None, None],
         ["send", "revoked", "ok", [], {}],
@@ -127,28 +124,40 @@ def celery_story(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Story]:
     ]
     app = "tests.hooks.apps.celery_app"
     words = (INSTRUMENTED, app, "celery", "-A", app, "worker", "-P", "prefork", "-c", "3", "-l", "INFO", "--without-gossip")
-    with RedisServer(directory) as broker, RedisServer(directory) as store:
-        with worker(directory, *words, HOOK_TEST_BROKER=broker.url, **environment(directory, store.url)) as running:
-            eventually(lambda: " ready." in running.log() or running.process.poll() is not None, "it answers a revocation")
-            running.run(INSTRUMENTED, app, "tests.hooks.apps.celery_send", json.dumps(plan))
-            eventually((directory / "begun-terminated").exists, "the job to be terminated runs")
-            terminate = json.dumps([["terminate", "terminated", None, None, None]])
-            running.run(INSTRUMENTED, app, "tests.hooks.apps.celery_send", terminate)
-            story = counted(running, store.url, {("shop", "celery", task): counts for task, counts in CELERY.items()})
-        yield story
+    with (
+        RedisServer(directory) as broker,
+        worker(directory, *words, HOOK_TEST_BROKER=broker.url, **environment(directory, store.url)) as running,
+    ):
+        eventually(lambda: " ready." in running.log() or running.process.poll() is not None, "it answers a revocation")
+        running.run(INSTRUMENTED, app, "tests.hooks.apps.celery_send", json.dumps(plan))
+        eventually((directory / "begun-terminated").exists, "the job to be terminated runs")
+        terminate = json.dumps([["terminate", "terminated", None, None, None]])
+        running.run(INSTRUMENTED, app, "tests.hooks.apps.celery_send", terminate)
+        return counted(running, store.url, {("shop", "celery", task): counts for task, counts in CELERY.items()}, signal.SIGTERM)
 
 
-@pytest.fixture(scope="module", params=["huey", "celery"])
-def story(request: pytest.FixtureRequest) -> Story:
-    found: Story = request.getfixturevalue(f"{request.param}_story")
-    return found
+@pytest.fixture(scope="module")
+def stories(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, Story]]:
+    """Both, side by side: mostly they wait."""
+    place = tmp_path_factory.mktemp
+    with RedisServer(place("store")) as server, ThreadPoolExecutor() as threads:
+        told = {
+            "huey": threads.submit(huey_story, place("huey")),
+            "celery": threads.submit(celery_story, place("celery"), server),
+        }
+        yield {library: future.result() for library, future in told.items()}
 
 
-def test_by_hand_every_outcome_and_reason_is_there(celery_story: Story, huey_story: Story) -> None:
+@pytest.fixture(params=["huey", "celery"])
+def story(request: pytest.FixtureRequest, stories: dict[str, Story]) -> Story:
+    return stories[request.param]
+
+
+def test_by_hand_every_outcome_and_reason_is_there(stories: dict[str, Story]) -> None:
     """Not in Huey: messages that a consumer rejects, names that it does not know, results that it cannot store."""
     never = {"clock_skews"}
-    for story, absent in ((celery_story, {"skipped"}), (huey_story, NONE_IN_HUEY)):
-        assert {name for counts in story.by_hand.values() for name in counts} == set(COUNTERS) - never - absent
+    for library, absent in (("celery", {"skipped"}), ("huey", NONE_IN_HUEY)):
+        assert {name for counts in stories[library].by_hand.values() for name in counts} == set(COUNTERS) - never - absent
 
 
 def test_the_store_has_what_was_counted_by_hand(story: Story) -> None:

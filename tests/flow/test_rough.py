@@ -13,6 +13,7 @@ import sqlite3
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -35,7 +36,7 @@ class Rough:
     place: Place
     counts: Counts
     begun: dict[str, int]
-    doctor: dict[str, object]
+    doctor: dict[str, Any]
     spools: list[str]
 
     def of(self, task: str) -> dict[str, int]:
@@ -122,8 +123,8 @@ def test_two_apps_with_two_stores_have_two_spools_and_share_no_number(both: dict
     assert both["huey"].place.spool != both["celery"].place.spool
     assert both["huey"].spools == sorted(rough.place.spool.name for rough in both.values())
     for library, other in (("huey", "celery"), ("celery", "huey")):
-        (spool,) = both[library].doctor["spools"]  # type: ignore[misc]
-        assert spool["path"] == str(both[library].place.spool)
+        (found,) = both[library].doctor["spools"]
+        assert found["path"] == str(both[library].place.spool)
         assert both[library].doctor["other_spools"] == [str(both[other].place.spool)]
 
 

@@ -21,7 +21,8 @@ SECONDS = 20.0 * float(os.environ.get("QM_TEST_SCALE", "1"))
 @pytest.fixture(scope="module")
 def trials(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, Running]]:
     """All that are asked for, side by side: mostly they wait."""
-    asked = {item.callspec.params["name"] for item in request.session.items if getattr(item, "callspec", None) and item.path == request.path}
+    here = [item for item in request.session.items if isinstance(item, pytest.Function) and item.path == request.path]
+    asked = {item.callspec.params["name"] for item in here}
     found = {
         name: Running(name, tmp_path_factory.mktemp("trial") / "run", SECONDS, seed)  #
         for seed, name in enumerate(PLANS)

@@ -6,6 +6,8 @@ import argparse
 import json
 import os
 import sys
+from collections import Counter
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +19,7 @@ from queue_metrics.recording.lock import UNKNOWN_HOLDER, spool_lock
 from queue_metrics.storage import urls
 from queue_metrics.storage.base import SCHEMA_VERSION, StorageDriver
 from queue_metrics.storage.manager import StorageManager
+from queue_metrics.storage.spools import SpoolReport, spool_reports
 
 HELP = "check store and spools, and say what to do about each problem"
 
@@ -66,6 +69,8 @@ class Examination:
     def __init__(self, settings: Settings) -> None:
         self._settings = settings
         self._problems: list[dict[str, str]] = []
+        self._told: dict[str, SpoolReport] = {}
+        """What spools told the store, by their ids; workers without a spool have one too, and a full disk takes no report file."""
 
     def findings(self) -> dict[str, Any]:
         """Everything as plain data; `ok` is False when there is a problem."""
@@ -75,6 +80,8 @@ class Examination:
         mine = look.spools(settings.spools_dir, settings.spool_suffix)
         spools = [self._spool(path, driver if store["reachable"] else None) for path in mine]
         others = [os.fspath(path) for path in look.spools(settings.spools_dir) if path not in mine]
+        for name in sorted(self._told.keys() - {spool["id"] for spool in spools}):
+            self._check_drops(f"by the workers of {name}, as the store was told", self._told[name].drops)
         if not settings.enabled:
             self._problem("recording is disabled", "unset QUEUE_METRICS_ENABLED, or set `enabled = true`")
         return {
@@ -104,6 +111,7 @@ class Examination:
             found["bytes"] = driver.size()
             driver.read_mark("0" * 32, 0)
             found["schema"] = SCHEMA_VERSION
+            self._told = {report.spool_id: report for report in spool_reports(driver.read_heartbeats())}
         except StoreUnavailable as error:
             found.update(reachable=False, error=str(error))
             self._problem(
@@ -174,8 +182,9 @@ class Examination:
                 "start a worker of this app, or `queue-metrics agent --all`",
             )
         drain = (found["last_drain"] or {}).get("drain") or {}
-        for reason, count in (drain.get("drops") or {}).items():
-            self._problem(f"{count} records were dropped in {path}: {reason}", _DROP_ADVICE.get(reason, "see docs/journal-format.md"))
+        told = self._told.get(found["id"] or "")
+        drops = Counter(drain.get("drops") or {}) | Counter(told.drops if told is not None else {})  # of each the later, which is larger
+        self._check_drops(f"in {path}", drops)
         for name, what, advice in (
             ("damaged", "slots of segments are damaged", "check the disk; everything readable was counted"),
             ("set_aside", "segments could not be read and were set aside", f"look into {path / 'damaged'}; nothing else is affected"),
@@ -189,6 +198,10 @@ class Examination:
         ):
             if drain.get(name):
                 self._problem(f"{drain[name]} {what} ({path.name})", advice)
+
+    def _check_drops(self, where: str, drops: Mapping[str, int]) -> None:
+        for reason, count in drops.items():
+            self._problem(f"{count} records were dropped {where}: {reason}", _DROP_ADVICE.get(reason, "see docs/journal-format.md"))
 
     def _check_hook(self, path: Path, library: str, report: dict[str, Any]) -> None:
         if report.get("hook_errors"):

@@ -6,6 +6,7 @@ import os
 import random
 import signal
 import tempfile
+import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -58,6 +59,14 @@ def vanishes() -> None:
     os._exit(0)
 
 
+def waits() -> None:
+    """Until a file says that it may end."""
+    begun(f"waits-{os.getpid()}")
+    while not (Path(os.environ["FLOW_DIRECTORY"]) / "go").exists():
+        time.sleep(0.02)
+    begun("waited")
+
+
 def interrupted(error: Callable[[], BaseException]) -> None:
     """A signal raises, as a soft limit does, a little later: here, in our code around the task, or in that around the next one."""
 
@@ -69,4 +78,4 @@ def interrupted(error: Callable[[], BaseException]) -> None:
     signal.setitimer(signal.ITIMER_REAL, random.expovariate(1 / 0.0003))
 
 
-PLAIN: tuple[Callable[[], None], ...] = (quiet, forks, moves, vanishes)
+PLAIN: tuple[Callable[[], None], ...] = (quiet, forks, moves, vanishes, waits)
