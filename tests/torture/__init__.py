@@ -1,1 +1,1 @@
-"""The long failure tests: `python -m tests.torture --seconds N`."""
+"""The failures of the suite for as long as wanted, and those that take long: `python -m tests.torture --seconds N`."""

@@ -1,78 +1,88 @@
-"""Run the failure tests for a long time: a line a test with its counts, exit code 1 when one shows a difference."""
+"""`make torture SECONDS=n`: one line a test with its counts, exit code 1 when anything is not exact."""
 
 from __future__ import annotations
 
 import argparse
+import random
+import shutil
 import sys
 import tempfile
-import time
-from collections.abc import Iterator
+import traceback
+from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import Any
 
 from tests.flow.checks import broken
 from tests.flow.running import Running
 from tests.flow.trial import PLANS
 from tests.torture.storm import storm
 
-STORM_SHARE = 0.1
-AT_ONCE = 2
-"""Trials side by side; each is several processes that mostly wait."""
-SHORTEST = 20.0
-"""Seconds in which each trouble happens at least once, also to a slow machine."""
-END_SECONDS = 20.0
-"""What a trial takes besides its trouble: to start, and to count to the end."""
+TRIALS = 0.6
+"""The trials' part of the time; they run side by side, since mostly they wait. The storm has the rest, or ends before it."""
+BESIDE = 25.0
+"""Seconds that a trial takes beside its trouble: to start, and to wait for the verdicts at its end."""
+LEAST = 10.0
+"""Seconds of trouble without which a test shows nothing."""
+KILLS = 10_000
 
 
-def trials(directory: Path, seconds: float, seed: int) -> Iterator[tuple[bool, str]]:
-    """Every plan of `tests.flow.trial`, with an equal share of the time."""
-    names = list(PLANS)
-    turns = -(-len(names) // AT_ONCE)
-    each = max(SHORTEST, seconds / turns - END_SECONDS)
-    for first in range(0, len(names), AT_ONCE):
-        running = [
-            Running(name, directory / f"trial {name}", each, seed + number)
-            for number, name in enumerate(names[first : first + AT_ONCE], first)
-        ]
+class Report:
+    """Says each result as soon as it is there, and remembers the bad ones."""
+
+    def __init__(self) -> None:
+        self.bad = 0
+
+    def add(self, name: str, answer: Callable[[], dict[str, Any]]) -> bool:
+        """Ask for a result and say it; whether it is exact."""
         try:
-            for one in running:
-                try:
-                    answer = one.answer()
-                except Exception as error:
-                    yield False, f"{one.name}: did not come to an end: {error}"
-                    continue
-                wrong = broken(answer["claims"])
-                counts = answer["answer"]
-                told = ", ".join(
-                    f"{counts[key]:,} {key}" for key in ("begun", "started", "succeeded", "failed", "retried", "timed_out", "lost", "kills")
-                )
-                yield not wrong, f"{one.name}: {each:.0f} s, {told}" + "".join(f"; BROKEN {claim}" for claim in wrong)
-        finally:
-            for one in running:
-                one.end()
+            found = answer()
+            problems, numbers = broken(found["claims"]), _line(found["answer"])
+        except Exception:
+            traceback.print_exc()
+            problems, numbers = ["it did not come to an end"], ""
+        self.bad += bool(problems)
+        print(f"{'DIFFERS' if problems else 'exact  '}  {name}: {numbers}{'; ' if problems else ''}{'; '.join(problems)}", flush=True)
+        return not problems
 
 
-def main() -> int:
-    """The time is divided among the tests; it is a guide, not a limit: each counts to its end."""
+def _line(answer: dict[str, Any]) -> str:
+    told = {name: value for name, value in answer.items() if type(value) in (int, float) and value}
+    return ", ".join(f"{name.replace('_', ' ')} {value}" for name, value in told.items())
+
+
+def torture(seconds: float, seed: int, directory: Path) -> int:
+    """Run everything; returns how many tests were not exact. The files of those stay."""
+    report = Report()
+    trouble = max(LEAST, seconds * TRIALS - BESIDE)
+    trials = [Running(name, directory / f"trial-{number}", trouble, seed + number) for number, name in enumerate(PLANS)]
+    try:
+        for number, trial in enumerate(trials):
+            if report.add(trial.name, trial.answer):
+                shutil.rmtree(directory / f"trial-{number}", ignore_errors=True)
+    finally:
+        for trial in trials:
+            trial.end()
+    place = directory / "storm"
+    rest = max(LEAST, seconds * (1 - TRIALS) - BESIDE)
+    if report.add("kills in a shared segment", lambda: storm(place, rest, KILLS, random.Random(seed))):
+        shutil.rmtree(place, ignore_errors=True)
+    return report.bad
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser(prog="python -m tests.torture", description=__doc__)
-    parser.add_argument("--seconds", type=float, default=600.0, metavar="N", help="about how long all tests take together (default: 600)")
-    parser.add_argument("--seed", type=int, default=int(time.time()), help="of what is random; printed, to try the same again")
-    arguments = parser.parse_args()
-    print(f"torture: {arguments.seconds:.0f} s, seed {arguments.seed}", flush=True)
-    failed = 0
-    with tempfile.TemporaryDirectory(prefix="qm-torture-", ignore_cleanup_errors=True) as name:
-        directory = Path(name)
-        found = storm(directory / "storm", STORM_SHARE * arguments.seconds, arguments.seed)
-        counts = ", ".join(f"{count:,} {what}" for what, count in found._asdict().items())
-        failed += _say(found.torn == found.outside == 0, f"children on one segment, killed while they write: {counts}")
-        for fine, line in trials(directory, (1 - STORM_SHARE) * arguments.seconds, arguments.seed):
-            failed += _say(fine, line)
-    print(f"torture: {failed} failed" if failed else "torture: no difference")
-    return 1 if failed else 0
-
-
-def _say(fine: bool, line: str) -> int:
-    print("ok    " if fine else "FAILED", line, flush=True)
-    return 0 if fine else 1
+    parser.add_argument("--seconds", type=float, default=600.0, help="how long all of it may take; at least about a minute")
+    parser.add_argument("--seed", type=int, default=None, help="of the random moments; another run is never quite the same, though")
+    options = parser.parse_args(arguments)
+    seed = random.randrange(2**31) if options.seed is None else options.seed
+    directory = Path(tempfile.mkdtemp(prefix="queue-metrics-torture-"))
+    print(f"torture for {options.seconds:g} s, seed {seed}", flush=True)
+    bad = torture(options.seconds, seed, directory)
+    if bad:
+        print(f"{bad} tests are not exact; their files are in {directory}", flush=True)
+        return 1
+    shutil.rmtree(directory, ignore_errors=True)
+    return 0
 
 
 if __name__ == "__main__":
