@@ -137,6 +137,9 @@ class Recorder:
     def verdict(self, key: int, outcome: int, exception_id: int, at: int, runtime: int, cpu: int, rss_peak: int, rss_change: int) -> bool:
         """Append the END of an execution that could not say its own (drainer only); raw fields as in the format. False if dropped."""
 
+    def ready(self) -> None:
+        """This process is ready to execute: WORKER and its page, before it has anything to record."""
+
     def stopped(self) -> None:
         """This process leaves in an orderly way: STOP, and the page says stopped."""
 

@@ -88,7 +88,7 @@ def test_a_store_that_is_not_there_is_3_without_its_password(capsys: pytest.Capt
         port = free.getsockname()[1]
     assert main(["status", "--json", "--store", f"redis://user:hunter2@127.0.0.1:{port}"]) == 3
     told = capsys.readouterr()
-    assert told.out == ""
+    assert json.loads(told.out) == {"error": told.err.removeprefix("queue-metrics: ").strip()}
     assert "hunter2" not in told.err
     assert "Traceback" not in told.err
 

@@ -131,6 +131,18 @@ def test_a_killed_demo_leaves_no_process(tmp_path: Path) -> None:
         eventually(lambda: processes_with(str(tmp_path)) == [], "no process left")
 
 
+@pytest.mark.parametrize("library", ["huey", "celery"])
+def test_a_broker_that_is_not_there_is_3_in_one_line(tmp_path: Path, library: str) -> None:
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        broker = f"redis://:hunter2@127.0.0.1:{free.getsockname()[1]}/0"
+    ended = run(tmp_path, "--exit", "--jobs", "2", "--library", library, "--broker", broker)
+    assert ended.code == 3
+    assert "cannot be used" in ended.err
+    assert "Traceback" not in ended.err
+    assert "hunter2" not in ended.err
+
+
 @pytest.mark.parametrize(
     ("arguments", "said"),
     [

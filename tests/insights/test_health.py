@@ -86,3 +86,11 @@ def test_dropped_records_are_critical_and_come_first() -> None:
     assert [reason.code for reason in health.reasons] == ["dropped", "workers_lost", "failures", "workers_stale", "heartbeats_unreadable"]
     assert health.reasons[0].text == "Records were dropped, so the numbers are too low: overflow 3, spool_full 1,200."
     assert health.status is Status.CRITICAL
+
+
+def test_jobs_that_arrive_where_no_worker_was_ever_started_are_critical_though_nobody_can_ask_the_broker() -> None:
+    health = queue_health(None, None, NOTHING, 0, False, unstarted=45)
+    assert health.status is Status.CRITICAL
+    assert "45 jobs arrived, none was started" in health.reasons[0].text
+    assert queue_health(None, None, NOTHING, 1, False, unstarted=45).status is Status.UNKNOWN, "a worker is there and may begin"
+    assert queue_health(0, None, NOTHING, 0, False, unstarted=45).status is Status.HEALTHY, "the broker says that none is left"

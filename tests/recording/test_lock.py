@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import os
 import signal
+import sys
+import threading
 from collections.abc import Callable
 from pathlib import Path
 
-from queue_metrics.recording.lock import spool_lock
+from queue_metrics.recording.lock import SpoolLock, spool_lock
 from tests.recording.tools import eventually
 
 
@@ -125,3 +127,27 @@ def test_a_lock_file_that_is_a_link_is_not_followed(tmp_path: Path) -> None:
     (tmp_path / "lock").symlink_to(tmp_path / "elsewhere")
     assert not spool_lock(tmp_path / "lock").acquire("me")
     assert not (tmp_path / "elsewhere").exists()
+
+
+def test_a_lock_that_is_being_opened_by_another_thread_was_not_robbed(tmp_path: Path) -> None:
+    """A worker's main once believed so, and never drained again: it found the descriptor, but not yet the file it belongs to."""
+    found: list[int] = []
+    interval = sys.getswitchinterval()
+    sys.setswitchinterval(1e-6)
+    try:
+        for number in range(400):
+            lock = SpoolLock(str(tmp_path / f"{number}.lock"))
+            begun = threading.Event()
+
+            def look(lock: SpoolLock = lock, begun: threading.Event = begun, number: int = number) -> None:
+                begun.set()
+                found.extend(number for _ in range(20) if lock.robbed())
+
+            looking = threading.Thread(target=look)
+            looking.start()
+            begun.wait()
+            assert lock.acquire(lock)
+            looking.join()
+    finally:
+        sys.setswitchinterval(interval)
+    assert found == []

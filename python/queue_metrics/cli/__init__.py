@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import json
 import os
 import sys
 from collections.abc import Mapping, Sequence
@@ -52,6 +53,8 @@ def main(argv: Sequence[str] | None = None) -> int:
         return FINE
     except QueueMetricsError as error:
         print(f"queue-metrics: {error}", file=sys.stderr)
+        if "--json" in arguments:
+            print(json.dumps({"error": str(error)}), flush=True)
         if isinstance(error, (ConfigurationError, UnsupportedTarget, MissingDependency)):
             return WRONG_USE
         return NO_STORE if isinstance(error, StoreError) else BAD

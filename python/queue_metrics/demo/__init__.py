@@ -28,7 +28,7 @@ from typing import TYPE_CHECKING, Any
 from queue_metrics.config import Settings, load_settings
 from queue_metrics.demo.options import NAMESPACE, Options
 from queue_metrics.demo.progress import Progress
-from queue_metrics.errors import ConfigurationError, MissingDependency
+from queue_metrics.errors import ConfigurationError, MissingDependency, StoreUnavailable
 
 if TYPE_CHECKING:
     from queue_metrics.demo.run import Run
@@ -147,6 +147,8 @@ def _with_broker(options: Options, broker: str | None, stack: contextlib.ExitSta
         schemes = ("redis://", "rediss://") if options.library == "celery" else ("sqlite:///", "redis://", "rediss://")
         if not broker.startswith(schemes):
             raise ConfigurationError(f"--broker {broker!r} cannot be used with {options.library}; it can be {' or '.join(schemes)}...")
+        if broker.startswith("redis"):
+            _reach(broker)
         # What other runs left in this broker is none of ours, and nothing of ours is to stay.
         return replace(options, broker=broker, broker_prefix=f"queue-metrics-demo-{os.getpid()}:")
     if options.library == "celery":
@@ -156,6 +158,24 @@ def _with_broker(options: Options, broker: str | None, stack: contextlib.ExitSta
         stack.callback(server.stop)
         return replace(options, broker=server.url)
     return replace(options, broker=f"sqlite:///{options.root}/broker.db")
+
+
+def _reach(broker: str) -> None:
+    """Raises StoreUnavailable unless a server answers there."""
+    try:
+        import redis
+    except ImportError as error:
+        raise MissingDependency('a broker on Redis needs its library: pip install "job-queue-metrics[redis]"') from error
+    try:
+        with redis.Redis.from_url(broker, socket_connect_timeout=2, socket_timeout=2) as client:
+            client.ping()
+    except ValueError as error:
+        raise ConfigurationError(f"--broker is not a URL of a Redis: {error}") from error
+    except (redis.RedisError, OSError) as error:
+        where = broker.rpartition("@")[2]
+        raise StoreUnavailable(
+            f"the broker {where} cannot be used: {error}; start it, or leave --broker out for one of the demo's own"
+        ) from error
 
 
 def _show(report: dict[str, Any], request: Request, progress: Progress) -> None:

@@ -19,7 +19,7 @@ FAILURES_FROM = 0.05
 """A failure share counts from where the lower end of its interval passes this: 2 of 20 may be luck, 200 of 2,000 are not."""
 
 
-def queue_health(ready: int | None, age: float | None, failure: Share, workers: int, starting: bool) -> Health:
+def queue_health(ready: int | None, age: float | None, failure: Share, workers: int, starting: bool, unstarted: int = 0) -> Health:
     """
     The health of a queue; unknown when nothing about it is known.
 
@@ -29,6 +29,8 @@ def queue_health(ready: int | None, age: float | None, failure: Share, workers: 
         failure: in the window.
         workers: live workers that serve it.
         starting: whether executions began lately, whoever executes them.
+        unstarted: jobs that arrived in the window, when not one was started in it; 0 otherwise. Tells of a backlog where no broker can be
+            asked, as when no worker was ever started.
 
     Source:
         The original's score: 100 less up to 30 for depth above 100, up to 30 for age above 300 s, up to 20 for failures, 20 for a
@@ -47,6 +49,9 @@ def queue_health(ready: int | None, age: float | None, failure: Share, workers: 
         reasons.append(Reason(Status.WARNING, "failures", text, points))
     if ready and not workers and not starting:
         reasons.append(Reason(Status.CRITICAL, "no_worker", f"{count(ready)} jobs wait and no worker serves the queue.", NO_WORKER_POINTS))
+    if ready is None and unstarted and not workers:
+        text = f"{count(unstarted)} jobs arrived, none was started and no worker serves the queue."
+        reasons.append(Reason(Status.CRITICAL, "no_worker", text, NO_WORKER_POINTS))
     if not reasons and ready is None and failure.n == 0:
         return Health(Status.UNKNOWN, None, ())
     return _scored(reasons)

@@ -80,7 +80,9 @@ def _queue(
         wait=distribution(value if measured is None else measured, layout.WAIT),
         runtime=distribution(value if measured is None else measured, layout.RUNTIME),
         workers=serves,
-        health=queue_health(ready, latency, failure, serves, _starting(reading.span, series.points)),
+        health=queue_health(
+            ready, latency, failure, serves, _starting(reading.span, series.points), 0 if counted.started else counted.arrivals
+        ),
         history=_history(reading.span, reading.observed_from, series.points),
         lifetime=lifetime(series.total),
     )

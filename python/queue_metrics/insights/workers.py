@@ -65,7 +65,8 @@ def _worker(
         job_id=page["job_id"] or None if running else None,
         running=running,
         elapsed_seconds=_since(page["job_started"], seen) if running else None,
-        busy_ratio=busy / (busy + idle) if busy + idle > 0 else None,
+        # Of a lost one nobody knows how long it did what it did last.
+        busy_ratio=busy / (busy + idle) if busy + idle > 0 and state != "lost" else None,
         rss_bytes=page["rss"],
         rss_peak_bytes=page["rss_peak"],
         cpu_seconds=None if page["cpu"] is None else page["cpu"] / MICROSECONDS,

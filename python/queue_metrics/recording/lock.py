@@ -13,6 +13,7 @@ import struct
 import sys
 from contextlib import suppress
 from pathlib import Path
+from typing import NamedTuple
 
 from queue_metrics.recording.fork import Gate
 
@@ -45,8 +46,7 @@ class SpoolLock:
 
     def __init__(self, path: str) -> None:
         self._path = path
-        self._descriptor = -1
-        self._file = (0, 0)
+        self._opened: _Opened | None = None  # replaced as a whole: other threads ask at any moment
         self._owner: object = None
         self._pid = 0
 
@@ -56,10 +56,11 @@ class SpoolLock:
             return True
         if self._owner is not None and self._pid == os.getpid() and self._is_the_file():
             return False
-        if not self._open(create=True):
+        opened = self._open(create=True)
+        if opened is None:
             return False
         try:
-            fcntl.lockf(self._descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            fcntl.lockf(opened.descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except OSError:  # taken, or a file system without locks: then nobody drains, and `doctor` says so
             return False
         self._owner, self._pid = owner, os.getpid()
@@ -71,9 +72,10 @@ class SpoolLock:
 
     def release(self, owner: object) -> None:
         """Let somebody else have it; nothing happens when `owner` does not have it."""
-        if self.held_by(owner):
+        opened = self._opened
+        if opened is not None and self.held_by(owner):
             with suppress(OSError):
-                fcntl.lockf(self._descriptor, fcntl.LOCK_UN)
+                fcntl.lockf(opened.descriptor, fcntl.LOCK_UN)
         if self._owner is owner:
             self._owner = None
 
@@ -81,48 +83,57 @@ class SpoolLock:
         """The pid that has the lock, `UNKNOWN_HOLDER`, or None when it is free. Changes nothing."""
         if self._owner is not None and self.held_by(self._owner):
             return os.getpid()
-        if not self._is_the_file() and not self._open(create=False):
-            return None
-        return _holder(self._descriptor)
+        opened = self._open(create=False)
+        return None if opened is None else _holder(opened.descriptor)
 
     def robbed(self) -> bool:
         """Whether a job that closes descriptors which it does not know has closed ours; its number may be another file's by now."""
-        if self._descriptor < 0:
-            return False
-        try:
-            found = os.fstat(self._descriptor)
-        except OSError:
-            return True
-        return (found.st_dev, found.st_ino) != self._file
+        opened = self._opened
+        return opened is not None and not opened.is_ours() and self._opened is opened
 
-    def _open(self, *, create: bool) -> bool:
-        if self._is_the_file():
-            return True
+    def _open(self, *, create: bool) -> _Opened | None:
+        opened = self._opened
+        if opened is not None and self._is_the_file():
+            return opened
         self._forget()
         try:
-            self._descriptor = _open_file(self._path, create)
+            descriptor = _open_file(self._path, create)
         except OSError:
-            return False
-        found = os.fstat(self._descriptor)
-        self._file = (found.st_dev, found.st_ino)
-        return True
+            return None
+        self._opened = opened = _Opened(descriptor, _file(os.fstat(descriptor)))
+        return opened
 
     def _forget(self) -> None:
         """Close the descriptor of a file that is no longer in the spool, unless the number belongs to somebody else by now."""
         self._owner = None
-        if self._descriptor >= 0 and not self.robbed():
+        opened, self._opened = self._opened, None
+        if opened is not None and opened.is_ours():
             with suppress(OSError):
-                os.close(self._descriptor)
-        self._descriptor = -1
+                os.close(opened.descriptor)
 
     def _is_the_file(self) -> bool:
-        if self._descriptor < 0:
-            return False
+        opened = self._opened
         try:
-            found, wanted = os.fstat(self._descriptor), os.stat(self._path)
+            return opened is not None and opened.is_ours() and opened.file == _file(os.stat(self._path))
         except OSError:
             return False
-        return (found.st_dev, found.st_ino) == self._file == (wanted.st_dev, wanted.st_ino)
+
+
+class _Opened(NamedTuple):
+    """The descriptor of a lock file, and which file it was given for."""
+
+    descriptor: int
+    file: tuple[int, int]
+
+    def is_ours(self) -> bool:
+        try:
+            return _file(os.fstat(self.descriptor)) == self.file
+        except OSError:
+            return False
+
+
+def _file(found: os.stat_result) -> tuple[int, int]:
+    return found.st_dev, found.st_ino
 
 
 def _open_file(path: str, create: bool) -> int:

@@ -93,6 +93,7 @@ class Runtime:
 
     def on_child(self) -> None:
         """This process executes jobs under a main: report only when that is gone."""
+        self.recorder.ready()
         self._begin(parent=process.main_of_child())
 
     def on_producer(self) -> None:

@@ -192,6 +192,10 @@ impl Recorder {
         guarded(&self.0, false, || self.0.verdict(&end, None))
     }
 
+    fn ready(&self) {
+        guarded(&self.0, (), || self.0.ready());
+    }
+
     fn stopped(&self) {
         guarded(&self.0, (), || self.0.stopped());
     }

@@ -74,6 +74,21 @@ impl Recorder {
         }
     }
 
+    /// This process is ready to execute: it shows that it is there before it has anything to record. Nothing is lost where
+    /// that cannot be written, so nothing is counted.
+    pub fn ready(&self) {
+        let local = self.local();
+        local.ready.store(true, Ordering::Relaxed);
+        let written = local.journal.append(&local.identity, |current| {
+            self.announce(local, current)?;
+            local.ensure_page(current, self.shared.as_ref());
+            Ok(())
+        });
+        if written.is_ok() {
+            self.show(local);
+        }
+    }
+
     /// Writes WORKER before the first own record in a segment, and when the process was described anew.
     fn announce(&self, local: &Local, current: &Current) -> Result<(), Refused> {
         let (description, role) = self.description(local);

@@ -47,6 +47,8 @@ pub struct Local {
     pub shown: AtomicI64,
     /// It left in an orderly way.
     pub stopped: AtomicBool,
+    /// Whether it said that it is ready to execute.
+    pub ready: AtomicBool,
     keys: AtomicU64,
     handles: Mutex<HashMap<(u64, Clock), u32>>,
     page: AtomicPtr<Page>,
@@ -145,6 +147,7 @@ impl Local {
             records: AtomicU64::new(0),
             shown: AtomicI64::new(-1),
             stopped: AtomicBool::new(false),
+            ready: AtomicBool::new(false),
             keys: AtomicU64::new(random::number()),
             handles: Mutex::new(table.iter().map(|(handle, series)| ((series.id, series.clock), handle)).collect()),
             page: AtomicPtr::new(ptr::null_mut()),

@@ -119,7 +119,7 @@ impl Recorder {
         let state = match &shown {
             _ if local.stopped.load(Ordering::Relaxed) => State::Stopped,
             Some(_) => State::Busy,
-            None if finished == 0 => State::Starting,
+            None if finished == 0 && !local.ready.load(Ordering::Relaxed) => State::Starting,
             None => State::Idle,
         };
         let identity = &local.identity;
