@@ -13,6 +13,7 @@ from queue_metrics.demo.ledger import RETRY, Ledger
 from queue_metrics.demo.options import Options
 from queue_metrics.storage.base import DAY, HOUR, MINUTE, TASK
 from queue_metrics.storage.manager import StorageManager
+from queue_metrics.storage.spools import spool_reports
 
 # docs/stored-values.md
 COUNTERS = (
@@ -63,6 +64,15 @@ def steps_agree(store: str) -> list[Claim]:
     """Minutes, hours, days and totals count the same."""
     total, *others = (found for _, found in sorted(stored(store).items()))
     return [Claim("minutes, hours, days and totals agree", f"{len(total)} tasks", all(other == total for other in others))]
+
+
+def nothing_missing(store: str) -> list[Claim]:
+    """No spool dropped a record or found one damaged: a kill may hide what a swallowed END would do to the numbers."""
+    driver = StorageManager().open(store)
+    reports = spool_reports(driver.read_heartbeats())
+    driver.close()
+    missing = sum(report.damaged + sum(report.drops.values()) for report in reports)
+    return [Claim("no record damaged or dropped", f"{missing} in {len(reports)} spools", missing == 0 and len(reports) == 1)]
 
 
 def arrivals(options: Options, answer: dict[str, Any]) -> list[Claim]:

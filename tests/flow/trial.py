@@ -27,7 +27,7 @@ from queue_metrics.demo.processes import Group, python
 from queue_metrics.demo.progress import Progress
 from queue_metrics.demo.queues import DemoQueue, open_queue
 from queue_metrics.demo.run import TICK_SECONDS, Failed, Run
-from tests.flow.checks import Claim, arrivals, steps_agree, warnings_a_minute
+from tests.flow.checks import Claim, arrivals, nothing_missing, steps_agree, warnings_a_minute
 from tests.flow.producer import ENOUGH, SILENT
 from tests.support.servers import RedisServer
 
@@ -283,6 +283,7 @@ def carry_out(name: str, directory: Path, seconds: float, seed: int) -> dict[str
         claims = [claim for claim in report["equations"] if not (plan.kill_main and claim[0] in NOT_WITH_MAIN_KILLED)]
         claims += trial.claims
         claims += steps_agree(options.store)
+        claims += nothing_missing(options.store)
         if not plan.kill_main:
             claims += arrivals(options, report["answer"])
         if plan.outage in ("pause", "shutdown"):
