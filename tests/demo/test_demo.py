@@ -95,7 +95,7 @@ def test_kept_files_stay_and_are_not_mixed_with_another_run(tmp_path: Path) -> N
     assert_exact(run(temporary, "--jobs", "5", "--json", "--keep", str(kept)), 5)
     assert (kept / "metrics.db").exists()
     again = run(temporary, "--jobs", "5", "--json", "--keep", str(kept))
-    assert (again.code, again.out) == (2, "")
+    assert (again.code, list(json.loads(again.out))) == (2, ["error"])
     assert "not empty" in again.err
 
 
