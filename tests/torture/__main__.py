@@ -12,17 +12,19 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
-from tests.flow.checks import broken
+from tests.flow.checks import Claim, broken
 from tests.flow.running import Running
 from tests.flow.trial import PLANS
+from tests.torture import segment_storm
 from tests.torture.storm import storm
 
-TRIALS = 0.6
-"""The trials' part of the time; they run side by side, since mostly they wait. The storm has the rest, or ends before it."""
+TRIALS, SEGMENTS = 0.6, 0.1
+"""Parts of the time. The trials run side by side, since mostly they wait; the storm that is drained has the rest, or ends before it."""
 BESIDE = 25.0
 """Seconds that a trial takes beside its trouble: to start, and to wait for the verdicts at its end."""
-LEAST = 10.0
-"""Seconds of trouble without which a test shows nothing."""
+SHORTEST = 20.0
+"""Seconds in which each trouble of a trial happens at least once, also to a slow machine."""
+SHORTEST_STORM = 10.0
 KILLS = 10_000
 
 
@@ -53,7 +55,7 @@ def _line(answer: dict[str, Any]) -> str:
 def torture(seconds: float, seed: int, directory: Path) -> int:
     """Run everything; returns how many tests were not exact. The files of those stay."""
     report = Report()
-    trouble = max(LEAST, seconds * TRIALS - BESIDE)
+    trouble = max(SHORTEST, seconds * TRIALS - BESIDE)
     trials = [Running(name, directory / f"trial-{number}", trouble, seed + number) for number, name in enumerate(PLANS)]
     try:
         for number, trial in enumerate(trials):
@@ -63,10 +65,20 @@ def torture(seconds: float, seed: int, directory: Path) -> int:
         for trial in trials:
             trial.end()
     place = directory / "storm"
-    rest = max(LEAST, seconds * (1 - TRIALS) - BESIDE)
-    if report.add("kills in a shared segment", lambda: storm(place, rest, KILLS, random.Random(seed))):
+    rest = max(SHORTEST_STORM, seconds * (1 - TRIALS - SEGMENTS) - BESIDE)
+    if report.add("kills in a shared segment, drained", lambda: storm(place, rest, KILLS, random.Random(seed))):
         shutil.rmtree(place, ignore_errors=True)
+    report.add("kills in a shared segment, read by another reader", lambda: _read_by_another(directory, seconds * SEGMENTS, seed))
     return report.bad
+
+
+def _read_by_another(directory: Path, seconds: float, seed: int) -> dict[str, Any]:
+    found = segment_storm.storm(directory / "segments", seconds, seed)
+    claims = [
+        Claim("no slot is torn", str(found.torn), found.torn == 0),
+        Claim("STARTs and ENDs are those of what ran", f"{found.outside} beyond", found.outside == 0),
+    ]
+    return {"answer": found._asdict(), "claims": claims}
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
