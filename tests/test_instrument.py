@@ -71,6 +71,18 @@ def test_the_same_target_twice_is_the_same_handle_and_wraps_once(app: SqliteHuey
     assert add.task_class.execute is wrapped
 
 
+def test_what_a_second_call_asks_for_in_vain_is_said(app: SqliteHuey, store: str, caplog: pytest.LogCaptureFixture) -> None:
+    first = qm.instrument(app, store=store)
+    assert qm.instrument(app) is first
+    assert qm.instrument(app, store=store, namespace="shop") is first
+    assert not caplog.records
+    assert qm.instrument(app, store=f"{store}.other?secret", connection="mail") is first
+    (record,) = caplog.records
+    assert "store, connection" in record.getMessage()
+    assert "uninstall()" in record.getMessage()
+    assert "secret" not in record.getMessage()
+
+
 def test_uninstall_puts_everything_back_and_may_be_called_twice(app: SqliteHuey, store: str) -> None:
     @app.task()
     def add(a: int, b: int) -> int:

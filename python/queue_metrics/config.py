@@ -300,7 +300,7 @@ def _checked(name: str, shown: str, value: object, from_text: bool) -> Any:
 def _suggestion(name: str, known: tuple[str, ...]) -> str:
     from difflib import get_close_matches
 
-    close = get_close_matches(name, known, n=1)
+    close = get_close_matches(name, known, n=1, cutoff=0.75)
     return f"; did you mean {close[0]!r}?" if close else f"; known are {', '.join(known)}"
 
 

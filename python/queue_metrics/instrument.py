@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Sequence
+from dataclasses import fields
 from importlib import import_module
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -47,9 +48,12 @@ _guard = Gate()
 class Instrumentation:
     """What `instrument` did to a target, and how it goes."""
 
-    def __init__(self, target: object, settings: Settings, hook: Hook | None, runtime: Runtime | None) -> None:
+    def __init__(
+        self, target: object, settings: Settings, hook: Hook | None, runtime: Runtime | None, connection: str | None = None
+    ) -> None:
         self.target = target
         self.settings = settings
+        self._connection = connection
         self._hook = hook
         self._runtime = runtime
 
@@ -104,7 +108,8 @@ def instrument(
     runs before a worker starts or the first job is recorded. A store that is away stops nothing: records wait in the spool.
 
     Args:
-        target: a `celery.Celery` or a `huey.Huey`. The same target twice gives the same handle and changes nothing.
+        target: a `celery.Celery` or a `huey.Huey`. The same target twice gives the same handle and changes nothing; the log says what the
+            second call asked for in vain.
         store: URL of the store; None: as configured, else a SQLite file in the user's state directory.
         namespace: which workers belong together; None: as configured, else the name of the app or of the current directory.
         connection: name of the broker in all numbers; None: the hook chooses.
@@ -117,12 +122,14 @@ def instrument(
     """
     library = _library_of(target)
     with _guard:
+        name = getattr(target, library.app_name, None)
+        app = name if isinstance(name, str) and name else None
+        chosen = load_settings(app=app, store=store, namespace=namespace, **settings)
         handle = _handles.get(id(target))
         if handle is None:
-            name = getattr(target, library.app_name, None)
-            app = name if isinstance(name, str) and name else None
-            chosen = load_settings(app=app, store=store, namespace=namespace, **settings)
             handle = _handles[id(target)] = _install(target, library, chosen, connection)
+        elif store is not None or namespace is not None or connection is not None or settings:
+            _say_difference(handle, chosen, connection)
         return handle
 
 
@@ -175,7 +182,7 @@ def _library_of(target: object) -> Library:
 
 def _install(target: object, library: Library, settings: Settings, connection: str | None) -> Instrumentation:
     if not settings.enabled:
-        return Instrumentation(target, settings, None, None)
+        return Instrumentation(target, settings, None, None, connection)
     records = runtime(settings)
     context = HookContext(
         records.recorder,
@@ -187,7 +194,20 @@ def _install(target: object, library: Library, settings: Settings, connection: s
     hook: Hook = getattr(import_module(library.module), library.hook)(target, context)
     hook.install()
     records.add(hook)
-    return Instrumentation(target, settings, hook, records)
+    return Instrumentation(target, settings, hook, records, connection)
+
+
+def _say_difference(handle: Instrumentation, chosen: Settings, connection: str | None) -> None:
+    """Warn of what a second call asked for and does not get. Values are not shown: some are secrets."""
+    names = [field.name for field in fields(chosen) if getattr(chosen, field.name) != getattr(handle.settings, field.name)]
+    if connection is not None and connection != handle._connection:
+        names.append("connection")
+    if names:
+        warner.warn(
+            f"twice {id(handle.target)}",
+            f"{handle!r} goes on as it is: instrument() was called again with other values for {', '.join(names)}; "
+            "call uninstall() on the first handle to begin anew",
+        )
 
 
 class _Tracking:

@@ -148,7 +148,7 @@ class Lifetime:
     wait: Histogram
     cpu: Distribution
     """CPU time, seconds; of this and the next two only n, sum and mean are known."""
-    memory_peak: Distribution
+    memory_peak: Distribution  # the larger of the resident memory before and after, bytes
     memory_change: Distribution
 
 

@@ -50,6 +50,7 @@ def test_a_queue_that_is_worked_on_has_a_worker_even_if_none_says_so() -> None:
 def test_a_queue_of_which_nothing_is_known_is_unknown() -> None:
     health = queue_health(None, None, NOTHING, 0, False)
     assert (health.status, health.score) == (Status.UNKNOWN, None)
+    assert [reason.code for reason in health.reasons] == ["unseen"]
 
 
 @pytest.mark.parametrize(

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from queue_metrics import _core
-from queue_metrics.cli import doctor
+from queue_metrics.cli import doctor, main
 from queue_metrics.recording.runtime import Runtime
 from tests.recording.tools import Program, eventually, settings_for
 from tests.support.servers import RedisServer, free_port
@@ -91,6 +91,18 @@ def test_records_that_nobody_drains_are_a_problem_and_nothing_is_changed(tmp_pat
 
 def _records(spool: Path) -> int:
     return sum((path.stat().st_size - 4096) // 64 for path in spool.glob("*.seg"))
+
+
+@pytest.mark.parametrize("place", ["/proc/queue-metrics/store.db", "/dev/null/store.db"])
+def test_a_file_that_can_never_be_made_is_no_store_that_is_not_there_yet(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], place: str
+) -> None:
+    assert main(["status", "--store", f"sqlite:///{place}"]) == 3
+    assert place.split("/")[1] in capsys.readouterr().err
+    found = examine(capsys, f"sqlite:///{place}", 3)
+    assert found["store"]["reachable"] is False
+    assert "none can be made" in found["problems"][0]["what"]
+    assert not Path(place).exists()
 
 
 def test_a_store_that_is_away_is_exit_3_with_its_url_but_not_its_password(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -104,9 +104,10 @@ class Examination:
         if self._settings.store.startswith("memory:"):
             self._problem("a store in memory belongs to one process; nothing of other processes can be seen", "set QUEUE_METRICS_STORE")
             return found
-        if self._settings.store.startswith("sqlite:") and not urls.sqlite_path(self._settings.store).exists():
-            return {**found, "note": "the file does not exist yet; it is made with the first batch"}
         try:
+            if self._settings.store.startswith("sqlite:") and not urls.sqlite_path(self._settings.store).exists():
+                driver.read_mark("0" * 32, 0)
+                return {**found, "note": "the file does not exist yet; it is made with the first batch"}
             found["capabilities"] = dict(driver.capabilities())
             found["bytes"] = driver.size()
             driver.read_mark("0" * 32, 0)
@@ -217,7 +218,7 @@ class Examination:
 def _print(findings: dict[str, Any]) -> None:
     store = findings["store"]
     print(f"queue_metrics {findings['version']}")
-    print(f"store      {store['url']}  {'reachable' if store['reachable'] else 'NOT REACHABLE'}")
+    print(f"store      {store['url']}  {_how(store)}")
     if store["capabilities"]:
         about = ", ".join(f"{name}: {value}" for name, value in store["capabilities"].items())
         print(f"           schema {store['schema']}; {about}; {store['bytes']} bytes")
@@ -255,6 +256,12 @@ def _print_spool(spool: dict[str, Any]) -> None:
     for report in spool["hooks"].values():
         for finding in report.get("findings") or ():
             print(f"  {finding}")
+
+
+def _how(store: Mapping[str, Any]) -> str:
+    if not store["reachable"]:
+        return "NOT REACHABLE"
+    return "REFUSES" if store.get("error") else "reachable"
 
 
 def _who(pid: int | None) -> str:

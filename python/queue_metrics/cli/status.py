@@ -84,7 +84,7 @@ def _show(screen: Screen, snapshot: Snapshot, store: str) -> None:
 
 def _numbers(screen: Screen, overview: Overview) -> None:
     failure, fleet = overview.failure, overview.fleet
-    interval = "" if failure.ratio is None else f" (95 %: {ratio(failure.low)} to {ratio(failure.high)})"
+    interval = "" if failure.ratio is None else f" (95 % interval {ratio(failure.low)} to {ratio(failure.high)})"
     screen.line(
         f"  last {duration(overview.window.seconds)}: {count(overview.counts.ended)} ended, {per_minute(overview.throughput_per_second)}, "
         f"{ratio(failure.ratio)} failed{interval}, runtime p95 {duration(overview.runtime.p95)}"

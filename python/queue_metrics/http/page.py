@@ -166,7 +166,7 @@ def _each_tile(overview: Overview) -> Iterable[Html]:
         ),
     )
     failure = overview.failure
-    interval = "nothing was decided yet" if failure.ratio is None else f"95 %: {ratio(failure.low)} to {ratio(failure.high)}"
+    interval = "nothing was decided yet" if failure.ratio is None else f"likely {ratio(failure.low)} to {ratio(failure.high)}"
     yield _tile("Failures", ratio(failure.ratio), interval)
     runtime = overview.runtime
     yield _tile(

@@ -85,7 +85,7 @@ def _task_families(tasks: list[tuple[str, TaskAnswer]]) -> Iterable[_Family]:
     yield (
         "memory_peak_bytes",
         "summary",
-        "Peak resident memory of the process during an execution.",
+        "The larger of the resident memory of the process before and after an execution.",
         sums(lambda ever: (ever.memory_peak.n, ever.memory_peak.sum)),
     )
     yield (

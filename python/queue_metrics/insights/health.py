@@ -21,7 +21,7 @@ FAILURES_FROM = 0.05
 
 def queue_health(ready: int | None, age: float | None, failure: Share, workers: int, starting: bool, unstarted: int = 0) -> Health:
     """
-    The health of a queue; unknown when nothing about it is known.
+    The health of a queue; unknown, with the reason, when nothing about it is known.
 
     Args:
         ready: ready jobs.
@@ -53,7 +53,8 @@ def queue_health(ready: int | None, age: float | None, failure: Share, workers: 
         text = f"{count(unstarted)} jobs arrived, none was started and no worker serves the queue."
         reasons.append(Reason(Status.CRITICAL, "no_worker", text, NO_WORKER_POINTS))
     if not reasons and ready is None and failure.n == 0:
-        return Health(Status.UNKNOWN, None, ())
+        text = "Nobody can say how many jobs wait, and none ended in the window."
+        return Health(Status.UNKNOWN, None, (Reason(Status.UNKNOWN, "unseen", text, 0),))
     return _scored(reasons)
 
 

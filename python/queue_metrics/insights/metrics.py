@@ -59,6 +59,9 @@ class Metrics:
         self._stale_seconds = stale_seconds
         self._lost_seconds = lost_seconds
 
+    def __repr__(self) -> str:
+        return f"<Metrics of {self.store}>"
+
     @property
     def store(self) -> str:
         """Where the numbers come from, without a password."""

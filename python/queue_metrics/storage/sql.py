@@ -14,7 +14,7 @@ from typing import Any, TypeVar
 from urllib.parse import quote
 
 from queue_metrics import _core
-from queue_metrics.errors import ConfigurationError, DecodeError, StoreRefused
+from queue_metrics.errors import ConfigurationError, DecodeError, StoreRefused, StoreUnavailable
 from queue_metrics.storage import urls
 from queue_metrics.storage.base import (
     EMPTY,
@@ -32,7 +32,7 @@ from queue_metrics.storage.base import (
     wrong_schema,
 )
 from queue_metrics.storage.forks import ForkGate, guard
-from queue_metrics.storage.sql_errors import busy, store_error
+from queue_metrics.storage.sql_errors import busy, missing_for_good, store_error
 from queue_metrics.storage.statements import statements
 
 T = TypeVar("T")
@@ -226,7 +226,7 @@ class DatabaseStorageDriver(StorageDriver):
         return self._attempt(transaction, create=True)
 
     def _read(self, work: Callable[[sqlite3.Connection], T], nothing: T) -> T:
-        """The work on one state of the database; `nothing` when it was never written to. Makes no file."""
+        """The work on one state of the database; `nothing` when it was never written to but can be. Makes no file."""
 
         def transaction(connection: sqlite3.Connection) -> T:
             connection.execute("BEGIN")
@@ -235,6 +235,9 @@ class DatabaseStorageDriver(StorageDriver):
         try:
             return self._attempt(transaction, create=False)
         except FileNotFoundError:
+            reason = missing_for_good(self._path)
+            if reason is not None:
+                raise StoreUnavailable(f"{self._url}: there is no such file and none can be made: {reason}") from None
             return nothing
 
     def _attempt(self, transaction: Callable[[sqlite3.Connection], T], *, create: bool) -> T:
@@ -351,7 +354,7 @@ class DatabaseStorageDriver(StorageDriver):
         """Which file the path leads to now; None when there is none."""
         try:
             found = self._path.stat()
-        except FileNotFoundError:
+        except (FileNotFoundError, NotADirectoryError):
             return None
         except OSError as error:
             raise StoreRefused(f"{self._url}: {error.strerror}") from error
