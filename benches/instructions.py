@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import re
-import subprocess
 import sys
 import tempfile
 from pathlib import Path
 
+from benches.callgrind import total
 from benches.rows import Row, at_most
 
 GOAL = 1.01
@@ -26,33 +25,8 @@ WHY_HUEY = "; the cycle is a seventh of Celery's, so 1 % of it is less than the 
 def count(*arguments: str) -> float:
     """Instructions per cycle of one run of `benches.cycles`, in the thread that executes."""
     with tempfile.TemporaryDirectory(prefix="qm-bench-") as folder:
-        out = Path(folder) / "callgrind.out"
-        command = [
-            "valgrind",
-            "--tool=callgrind",
-            "--instr-atstart=no",
-            "--collect-atstart=no",
-            f"--callgrind-out-file={out}",
-            sys.executable,
-            "-m",
-            "benches.cycles",
-            *arguments[:2],
-            str(CYCLES),
-            folder,
-            *arguments[2:],
-        ]
-        done = subprocess.run(
-            command,
-            capture_output=True,
-            text=True,
-            timeout=900,
-            check=False,
-            env={"PATH": "/usr/local/bin:/usr/bin:/bin", "HOME": folder, "PYTHONHASHSEED": "0", "C_FORCE_ROOT": "1"},
-        )
-        found = re.search(r"^totals: (\d+)", out.read_text() if out.exists() else "", re.MULTILINE)
-        if done.returncode or not found:
-            raise RuntimeError(f"callgrind run failed ({done.returncode}): {done.stderr[-2000:]}")
-        return int(found.group(1)) / CYCLES
+        words = [sys.executable, "-m", "benches.cycles", *arguments[:2], str(CYCLES), folder, *arguments[2:]]
+        return total(words, Path(folder)) / CYCLES
 
 
 def rows(broker: str | None) -> list[Row]:
@@ -68,3 +42,11 @@ def rows(broker: str | None) -> list[Row]:
         note = f"solo worker on Redis; {added:,.0f} added in the tracer"
         found.append(at_most("Celery cycle with us, instructions", cycle + added, cycle, "instructions", GOAL, exact=True, note=note))
     return found
+
+
+def all_rows() -> list[Row]:
+    """With a private Redis."""
+    from tests.support.servers import RedisServer
+
+    with tempfile.TemporaryDirectory(prefix="qm-bench-") as folder, RedisServer(Path(folder)) as server:
+        return rows(server.url)

@@ -27,12 +27,20 @@ class Row:
     exact: bool = False
     """A count, not a time: gated."""
     bound: float | None = None
-    """What the ratio must not exceed for the gate to pass: the goal, or while that is not met, a little more than what is reached."""
+    """
+    What the ratio, or without one our count, must not exceed for the gate to pass: the goal, or while that is not met, a little
+    more than what is reached.
+    """
+
+    @property
+    def held(self) -> float:
+        """What the bound is held against."""
+        return self.ours if self.ratio is None else self.ratio
 
     @property
     def regressed(self) -> bool:
         """Whether a gated count is over its bound."""
-        return self.exact and self.ratio is not None and self.bound is not None and self.ratio > self.bound
+        return self.exact and self.bound is not None and self.held > self.bound
 
 
 def at_most(
@@ -42,17 +50,52 @@ def at_most(
     unit: str,
     goal: float,
     *,
+    ratio: float | None = None,
     interval: tuple[float, float] | None = None,
     note: str = "",
     exact: bool = False,
     bound: float | None = None,
 ) -> Row:
-    """A row whose ratio ours / reference must not exceed the goal; undecided when the interval of the ratio spans the goal."""
-    ratio = ours / reference
-    met: bool | None = ratio <= goal
-    if interval is not None and interval[0] <= goal < interval[1]:
-        met = None
+    """
+    A row whose ratio must not exceed the goal; undecided when the interval of the ratio spans the goal.
+
+    Args:
+        ratio: ours / reference unless it is told, as the median over rounds is.
+    """
+    ratio = ours / reference if ratio is None else ratio
+    met = None if _spans(interval, goal) else ratio <= goal
     return Row(name, ours, reference, unit, ratio, f"<= {goal:g}x", met, note, exact, goal if bound is None else bound)
+
+
+def less(
+    name: str,
+    ours: float,
+    peer: float,
+    unit: str,
+    goal: float,
+    *,
+    ratio: float | None = None,
+    interval: tuple[float, float] | None = None,
+    note: str = "",
+) -> Row:
+    """A row that must be at least `goal` times less than its peer: the ratio is peer / ours."""
+    ratio = peer / ours if ratio is None else ratio
+    met = None if _spans(interval, goal) else ratio >= goal
+    return Row(name, ours, peer, unit, ratio, f">= {goal:g}x less", met, note)
+
+
+def exactly(name: str, ours: float, goal: float, unit: str, *, note: str = "") -> Row:
+    """A gated count that must be the goal, neither more nor less."""
+    return Row(name, ours, goal, unit, None, f"exactly {goal:g}", ours == goal, note, exact=True, bound=goal)
+
+
+def count_at_most(name: str, ours: float, goal: float, unit: str, *, bound: float | None = None, note: str = "") -> Row:
+    """A gated count that must not exceed the goal."""
+    return Row(name, ours, goal, unit, None, f"<= {goal:g}", ours <= goal, note, exact=True, bound=goal if bound is None else bound)
+
+
+def _spans(interval: tuple[float, float] | None, goal: float) -> bool:
+    return interval is not None and interval[0] <= goal < interval[1]
 
 
 def median_interval(values: Sequence[float], *, share: float = 0.9, draws: int = 2000) -> tuple[float, float, float]:
@@ -85,7 +128,7 @@ def table(rows: Sequence[Row]) -> str:
             _short(row.ours),
             _short(row.reference),
             row.unit,
-            "" if row.ratio is None else f"{row.ratio:.4g}x",
+            "" if row.ratio is None else f"{row.ratio:,.4g}x",
             row.goal or "",
             "undecided" if row.goal and row.met is None else words[row.met],
             row.note,

@@ -1,0 +1,67 @@
+"""Which benches there are, and what each needs; a bench is loaded when it runs."""
+
+from __future__ import annotations
+
+import importlib
+import importlib.util
+import shutil
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import cast
+
+from benches.rows import Row
+
+PACKAGES_HINT = "make setup"
+TOOLS = {
+    "cc": "apt-get install gcc",
+    "redis-server": "apt-get install redis-server",
+    "strace": "apt-get install strace",
+    "valgrind": "apt-get install valgrind",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Bench:
+    """A function `module:function` that returns rows."""
+
+    where: str
+    what: str
+    needs: tuple[str, ...] = ()
+    """Packages and tools; a name in TOOLS is a tool."""
+    gated: bool = False
+    """Counts only, repeatable: part of `make bench-gate`, which has two minutes for all."""
+
+    def rows(self) -> list[Row]:
+        """Run it."""
+        module, _, function = self.where.partition(":")
+        return cast("Callable[[], list[Row]]", getattr(importlib.import_module(module), function))()
+
+
+BENCHES: dict[str, Bench] = {
+    # A job library with us.
+    "instructions": Bench("benches.instructions:all_rows", "instructions of a whole cycle", ("cc", "valgrind", "redis-server"), gated=True),
+    "throughput": Bench("benches.throughput:rows", "jobs a second with and without us", ("redis-server",)),
+    # The hook.
+    "pair": Bench("benches.pair:rows", "started + finished, write way", ("cc",)),
+    # The journal.
+    # Sampling of a process.
+    # Sampling of a host.
+    # The heartbeat.
+    # Statistics.
+    # The fold and the drainer.
+    "drainer": Bench("benches.drainer:rows", "CPU and memory of the drainer at 1,000 jobs a second"),
+    # The store.
+    "requests": Bench("benches.store:request_rows", "requests a flush and a job", ("redis-server",), gated=True),
+    "sizes": Bench("benches.store:byte_rows", "bytes of an hour of one task", ("redis-server",), gated=True),
+}
+
+
+def missing(names: Sequence[str]) -> list[str]:
+    """What the named benches need and this machine lacks, a line each, with the command to run."""
+    needed = sorted({need for name in names for need in BENCHES[name].needs})
+    lines = []
+    for need in needed:
+        there = shutil.which(need) if need in TOOLS else importlib.util.find_spec(need)
+        if not there:
+            lines.append(f"bench: {need} is missing: {TOOLS.get(need, PACKAGES_HINT)}")
+    return lines

@@ -1,0 +1,43 @@
+"""System calls of a case by strace, between two marks of the thread that runs it. Knows no subject."""
+
+from __future__ import annotations
+
+import re
+import tempfile
+from collections import Counter
+from pathlib import Path
+
+from benches.measure import MARK, Subject, command, run_child
+from benches.rows import Row, exactly
+
+LINE = re.compile(r"^(\d+) +(?:<\.\.\. )?(\w+)")
+
+
+def counts(cases: Subject, name: str, operations: int = 1000) -> Counter[str]:
+    """
+    How often each system call was made in `operations` operations of a case; a clock read in the vDSO is none.
+
+    Raises:
+        RuntimeError: the run failed, or its marks were not seen.
+    """
+    with tempfile.TemporaryDirectory(prefix="qm-bench-") as folder:
+        out = Path(folder) / "strace.out"
+        run_child(["strace", "-f", "-qq", "-o", str(out), *command(cases), "--case", name, "--operations", str(operations)], Path(folder))
+        lines = out.read_text(errors="replace").splitlines()
+    marks = [index for index, line in enumerate(lines) if MARK in line and "resumed" not in line]
+    if len(marks) != 2:
+        raise RuntimeError(f"strace saw {len(marks)} marks of 2 around {name}")
+    thread = lines[marks[0]].split()[0]
+    found: Counter[str] = Counter()
+    for line in lines[marks[0] + 1 : marks[1]]:
+        match = LINE.match(line)
+        if match and match.group(1) == thread and "resumed>" not in line and "+++" not in line and "---" not in line:
+            found[match.group(2)] += 1
+    return found
+
+
+def row(what: str, cases: Subject, name: str, goal: float, *, operations: int = 1000, note: str = "") -> Row:
+    """A gated row: a case makes exactly `goal` system calls an operation."""
+    found = counts(cases, name, operations)
+    told = ", ".join(f"{call} {count / operations:g}" for call, count in found.most_common(6))
+    return exactly(what, found.total() / operations, goal, "system calls", note="; ".join(part for part in (told, note) if part))
