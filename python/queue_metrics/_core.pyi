@@ -77,13 +77,20 @@ class Recorder:
     the constructor raises: what cannot be written is counted under `drops`, what goes wrong inside under `hook_errors`.
     """
 
-    def __new__(cls, spool: str, host: str, *, segment_bytes: int = ..., spool_bytes: int = ...) -> Recorder:
+    def __new__(
+        cls, spool: str, host: str, *, segment_bytes: int = ..., spool_bytes: int = ..., memory_every: float | None = ...
+    ) -> Recorder:
         """
         Args:
             spool: directory of the spool; made with mode 0700 at the first record.
             host: name of this server or container.
             segment_bytes: size of a segment after the first, which has 64 KiB; default 1 MiB.
             spool_bytes: bound of all segments together; default 256 MiB. Full: records are dropped and counted.
+            memory_every: seconds for which a reading of this process's memory is good; default 0.005, 0: read at the end of each
+                execution, None: never, and the memory of executions is not known.
+
+        Raises:
+            ValueError: a path that holds NUL, a `memory_every` that is no such number.
         """
 
     @property

@@ -85,6 +85,27 @@ def test_every_kind_of_record_says_what_it_was_told(spool: Path, recorder: _core
     assert recorder.status()["records"] == 7
 
 
+def test_memory_is_read_as_often_as_told(spool: Path) -> None:
+    never = _core.Recorder(str(spool), "host-1", memory_every=None)
+    never.finished(never.started(task(never), "job", 0, NO_TIME), _core.SUCCEEDED, None, 0)
+    [end] = of_kind(spool, "END")
+    assert end.rss_peak == 2**32 - 1
+    assert end.cpu != NO_U64
+    assert _core.decode_heartbeat(never.heartbeat())["rss"] > 1 << 20
+    each = _core.Recorder(str(spool.with_name("each")), "host-1", memory_every=0)
+    slot = each.started(task(each), "job", 0, NO_TIME)
+    taken = bytes([1]) * (64 << 20)
+    each.finished(slot, _core.SUCCEEDED, None, 0)
+    [end] = of_kind(spool.with_name("each"), "END")
+    assert end.rss_change > len(taken) >> 11
+
+
+@pytest.mark.parametrize("value", [-1, float("nan"), float("inf")])
+def test_no_number_of_seconds_for_memory_is_refused(spool: Path, value: float) -> None:
+    with pytest.raises(ValueError, match="memory_every"):
+        _core.Recorder(str(spool), "host-1", memory_every=value)
+
+
 def test_a_verdict_is_an_end_of_the_drainer(spool: Path, recorder: _core.Recorder) -> None:
     assert recorder.verdict(5, _core.LOST, 0, 1_000, NO_U64, NO_U64, 2**32 - 1, -(2**31))
     (end,) = of_kind(spool, "END")

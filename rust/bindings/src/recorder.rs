@@ -4,6 +4,7 @@
 use std::borrow::Cow;
 use std::ffi::OsString;
 use std::path::PathBuf;
+use std::time::Duration;
 
 use pyo3::exceptions::PyValueError;
 use pyo3::prelude::*;
@@ -41,12 +42,21 @@ pub fn outcome_of(object: &Bound<'_, PyAny>) -> Option<Outcome> {
 #[pymethods]
 impl Recorder {
     #[new]
-    #[pyo3(signature = (spool, host, *, segment_bytes = 1 << 20, spool_bytes = 256 << 20))]
-    fn new(spool: PathBuf, host: &Bound<'_, PyString>, segment_bytes: u64, spool_bytes: u64) -> PyResult<Recorder> {
+    #[pyo3(signature = (spool, host, *, segment_bytes = 1 << 20, spool_bytes = 256 << 20, memory_every = Some(0.005)))]
+    fn new(
+        spool: PathBuf,
+        host: &Bound<'_, PyString>,
+        segment_bytes: u64,
+        spool_bytes: u64,
+        memory_every: Option<f64>,
+    ) -> PyResult<Recorder> {
         if spool.as_os_str().as_encoded_bytes().contains(&0) {
             return Err(PyValueError::new_err("the path of a spool cannot hold NUL"));
         }
-        Ok(Recorder(core::Recorder::new(&spool, &text(host), segment_bytes, spool_bytes)))
+        let every = memory_every.map(Duration::try_from_secs_f64).transpose();
+        let every =
+            every.map_err(|_| PyValueError::new_err("memory_every is a number of seconds, 0 or more, or None"))?;
+        Ok(Recorder(core::Recorder::new(&spool, &text(host), segment_bytes, spool_bytes).with_memory(every)))
     }
 
     #[getter]

@@ -125,6 +125,7 @@ impl Local {
         path: &Path,
         host: &str,
         bounds: Bounds,
+        memory_ns: Option<u64>,
         table: &Table,
     ) -> Local {
         static NEXT: AtomicU64 = AtomicU64::new(1);
@@ -142,7 +143,7 @@ impl Local {
             worker: random::number(),
             journal: parent.map_or_else(|| Journal::new(path, bounds), |parent| parent.journal.forked()),
             slots: Slots::new(parent.map_or(0, |parent| parent.slots.last_serial())),
-            memory: Memory::new(),
+            memory: Memory::new(memory_ns),
             times: Times::new(),
             records: AtomicU64::new(0),
             shown: AtomicI64::new(-1),

@@ -1,4 +1,4 @@
-//! Resident memory of this process, read at most once in 5 ms.
+//! Resident memory of this process, read as often as the recorder was told to.
 
 use std::fs::File;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -8,7 +8,8 @@ use crate::journal::Descriptor;
 use crate::journal::format::NO_VALUE;
 use crate::sampling::process::parse_resident;
 
-const FRESH_NS: u64 = 5_000_000;
+/// How long a reading is good for, ns, unless told otherwise: a reading is a system call that costs as much as all the rest.
+pub const FRESH_NS: u64 = 5_000_000;
 
 /// The last reading, and the open file behind it. Not for a forked child: its `/proc/self` is another.
 #[derive(Debug)]
@@ -16,12 +17,13 @@ pub struct Memory {
     statm: Mutex<Option<Arc<Descriptor>>>,
     kept: AtomicU64,
     read_at: AtomicU64,
+    fresh_ns: Option<u64>,
 }
 
 impl Memory {
-    /// Nothing read yet.
-    pub fn new() -> Memory {
-        Memory { statm: Mutex::new(None), kept: AtomicU64::new(NO_VALUE), read_at: AtomicU64::new(0) }
+    /// Nothing read yet. A reading is good for `fresh_ns`, 0: never twice; None: memory is not read at all.
+    pub fn new(fresh_ns: Option<u64>) -> Memory {
+        Memory { statm: Mutex::new(None), kept: AtomicU64::new(NO_VALUE), read_at: AtomicU64::new(0), fresh_ns }
     }
 
     /// To be called in a forked child on the copy of its parent's: closes the file unless a thread of the parent had its lock.
@@ -38,10 +40,11 @@ impl Memory {
         }
     }
 
-    /// Bytes now: a new reading, or one that is younger than 5 ms.
+    /// Bytes now: a new reading, or one that is still good.
     pub fn now(&self, now_ns: u64) -> Option<u64> {
+        let fresh_ns = self.fresh_ns?;
         let kept = self.kept.load(Ordering::Relaxed);
-        if kept != NO_VALUE && now_ns.saturating_sub(self.read_at.load(Ordering::Relaxed)) < FRESH_NS {
+        if kept != NO_VALUE && now_ns.saturating_sub(self.read_at.load(Ordering::Relaxed)) < fresh_ns {
             return Some(kept);
         }
         let read = self.read();
@@ -50,7 +53,8 @@ impl Memory {
         read
     }
 
-    fn read(&self) -> Option<u64> {
+    /// A new reading, whatever was asked for.
+    pub fn read(&self) -> Option<u64> {
         if let Some(bytes) = self.statm().and_then(|file| resident(&file)) {
             return Some(bytes);
         }
@@ -83,7 +87,7 @@ mod tests {
 
     #[test]
     fn a_reading_is_kept_for_5_ms_of_the_clock_that_it_is_given() {
-        let memory = Memory::new();
+        let memory = Memory::new(Some(FRESH_NS));
         let first = memory.now(1_000_000_000).unwrap();
         assert!(first > 100_000);
         memory.kept.store(7, Ordering::Relaxed);
@@ -93,8 +97,19 @@ mod tests {
     }
 
     #[test]
+    fn memory_is_read_each_time_or_never_as_told() {
+        let each = Memory::new(Some(0));
+        assert!(each.now(1).is_some());
+        each.kept.store(7, Ordering::Relaxed);
+        assert_ne!(each.now(1), Some(7));
+        let never = Memory::new(None);
+        assert_eq!((never.now(1), never.last(1)), (None, None));
+        assert!(never.statm().is_none());
+    }
+
+    #[test]
     fn a_closed_descriptor_is_opened_again() {
-        let memory = Memory::new();
+        let memory = Memory::new(Some(FRESH_NS));
         memory.now(0).unwrap();
         *memory.lock() = Some(Arc::new(Descriptor::keep(File::open("/dev/null").unwrap()).unwrap()));
         assert!(memory.now(1_000_000_000).is_some());

@@ -14,6 +14,7 @@ mod state;
 use std::path::{Path, PathBuf};
 use std::ptr;
 use std::sync::atomic::{AtomicPtr, AtomicU64, Ordering};
+use std::time::Duration;
 
 use crate::heartbeat::HOOK_ERRORS;
 use crate::journal::dropped::Dropped;
@@ -59,6 +60,8 @@ pub struct Recorder {
     /// Of a process that was not described.
     texts: Texts,
     bounds: Bounds,
+    /// How long a reading of memory is good for; None: it is not read.
+    memory_ns: Option<u64>,
     table: Table,
     description: AtomicPtr<Description>,
     descriptions: AtomicU64,
@@ -75,12 +78,21 @@ impl Recorder {
             host: host.to_owned(),
             texts: Texts::new(host, "", "", ""),
             bounds: Bounds { segment_bytes, spool_bytes },
+            memory_ns: Some(memory::FRESH_NS),
             table: Table::new(),
             description: AtomicPtr::new(ptr::null_mut()),
             descriptions: AtomicU64::new(0),
             local: AtomicPtr::new(ptr::null_mut()),
             shared: Page::anonymous().ok(),
         }
+    }
+
+    /// Reads memory at most once in `every`, zero: at each end; None: never, and the memory of
+    /// executions is not known. Unless told: once in 5 ms.
+    #[must_use]
+    pub fn with_memory(mut self, every: Option<Duration>) -> Recorder {
+        self.memory_ns = every.map(|every| u64::try_from(every.as_nanos()).unwrap_or(u64::MAX));
+        self
     }
 
     /// Where the spool is.
@@ -290,8 +302,8 @@ impl Recorder {
 
     #[cold]
     fn begin(&self, generation: u64, parent: Option<&Local>) -> &Local {
-        let new =
-            Box::into_raw(Box::new(Local::new(generation, parent, &self.path, &self.host, self.bounds, &self.table)));
+        let new = Local::new(generation, parent, &self.path, &self.host, self.bounds, self.memory_ns, &self.table);
+        let new = Box::into_raw(Box::new(new));
         let expected = parent.map_or(ptr::null_mut(), |parent| ptr::from_ref(parent).cast_mut());
         match self.local.compare_exchange(expected, new, Ordering::AcqRel, Ordering::Acquire) {
             // The parent's state is left as it is: its locks may be held by threads that do not exist here.

@@ -68,7 +68,7 @@ impl Recorder {
         let local = self.local();
         let now_ns = clock::monotonic_ns();
         let (rss_peak, cpu) = process::peak_and_cpu().unwrap_or((NO_VALUE, NO_VALUE));
-        let rss = local.memory.now(now_ns).unwrap_or(NO_VALUE);
+        let rss = local.memory.now(now_ns).or_else(|| local.memory.read()).unwrap_or(NO_VALUE);
         // The kernel brings its peak up to date later than its reading.
         let rss_peak = if rss == NO_VALUE { rss_peak } else { rss_peak.max(rss) };
         let mut bytes = Vec::new();
