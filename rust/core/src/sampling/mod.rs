@@ -1,5 +1,12 @@
-//! What the kernel says about time, processes and file systems; one source a file.
+//! What the kernel says about time, processes, containers and file systems; one source a file, reading apart from parsing.
 
+pub mod cgroup;
 pub mod clock;
 pub mod file_system;
+#[cfg(test)]
+pub mod fixture;
+pub mod pressure;
 pub mod process;
+pub mod root;
+pub mod text;
+pub mod unread;

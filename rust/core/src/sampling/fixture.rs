@@ -1,0 +1,75 @@
+//! A tree of files in the place of `/`, for tests of readers; gone when dropped.
+
+use std::fs;
+use std::path::PathBuf;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use super::root::Root;
+
+/// A scratch directory.
+#[derive(Debug)]
+pub struct Tree {
+    root: Root,
+    path: PathBuf,
+}
+
+impl Tree {
+    /// An empty one.
+    pub fn new() -> Tree {
+        static NEXT: AtomicU64 = AtomicU64::new(0);
+        let name = format!("qm-root-{}-{}", std::process::id(), NEXT.fetch_add(1, Ordering::Relaxed));
+        let path = std::env::temp_dir().join(name);
+        fs::create_dir_all(&path).unwrap();
+        Tree { root: Root::at(&path), path }
+    }
+
+    /// What a reader is given.
+    pub fn root(&self) -> &Root {
+        &self.root
+    }
+
+    /// Writes a file with the directories above it.
+    pub fn file(&self, path: &str, content: impl AsRef<[u8]>) -> &Tree {
+        let path = self.path.join(path);
+        fs::create_dir_all(path.parent().unwrap()).unwrap();
+        fs::write(path, content).unwrap();
+        self
+    }
+
+    /// Takes a file or directory away.
+    pub fn remove(&self, path: &str) -> &Tree {
+        let path = self.path.join(path);
+        if path.is_dir() {
+            fs::remove_dir_all(path).unwrap()
+        } else {
+            fs::remove_file(path).unwrap()
+        }
+        self
+    }
+
+    /// A process with the files that a sample reads: 1.5 s user, 0.5 s system at 100 ticks a second.
+    pub fn process(&self, pid: u32, parent: u32, name: &str, start_ticks: u64) -> &Tree {
+        let folder = format!("proc/{pid}");
+        let stat = format!(
+            "{pid} ({name}) S {parent} {pid} {pid} 0 -1 4194304 99 0 1 0 150 50 30 20 20 0 1 0 {start_ticks} 8192000 412 \
+             18446744073709551615 1 1 0 0 0\n"
+        );
+        self.file(&format!("{folder}/stat"), stat);
+        self.file(&format!("{folder}/statm"), "2000 500 300 14 0 300 0\n");
+        let status = format!(
+            "Name:\t{name}\nVmHWM:\t    4000 kB\nVmSwap:\t       8 kB\nvoluntary_ctxt_switches:\t12\n\
+             nonvoluntary_ctxt_switches:\t3\n"
+        );
+        self.file(&format!("{folder}/status"), &status);
+        self.file(&format!("{folder}/task/{pid}/status"), &status);
+        self.file(&format!("{folder}/smaps_rollup"), "Rss: 2000 kB\nPss: 1000 kB\n");
+        self.file(&format!("{folder}/fd/0"), "");
+        self.file(&format!("{folder}/fd/1"), "")
+    }
+}
+
+impl Drop for Tree {
+    fn drop(&mut self) {
+        let _ = fs::remove_dir_all(&self.path);
+    }
+}

@@ -1,0 +1,79 @@
+//! `/proc/<pid>/statm`: virtual and resident memory in pages. Source: proc_pid_statm(5).
+
+use std::sync::OnceLock;
+
+use crate::sampling::text::decimal;
+
+/// Memory in bytes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Statm {
+    /// Virtual memory.
+    pub virtual_bytes: u64,
+    /// Resident memory; 0 of a process that ended and of a kernel thread.
+    pub resident_bytes: u64,
+    /// Of the resident memory, pages of files and shared memory.
+    pub shared_bytes: u64,
+}
+
+/// The content of `/proc/<pid>/statm`: seven numbers. Anything else is not statm.
+pub fn parse_statm(statm: &[u8]) -> Option<Statm> {
+    let mut fields = statm.strip_suffix(b"\n")?.split(|byte| *byte == b' ');
+    let mut bytes = || decimal(fields.next()?)?.checked_mul(page_size());
+    let found = Statm { virtual_bytes: bytes()?, resident_bytes: bytes()?, shared_bytes: bytes()? };
+    (fields.count() == 4).then_some(found)
+}
+
+/// Resident memory in bytes by the content of `/proc/<pid>/statm`.
+pub fn parse_resident(statm: &[u8]) -> Option<u64> {
+    // Read between jobs, hence apart: only one number of the seven is decoded.
+    let mut fields = statm.strip_suffix(b"\n")?.split(|byte| *byte == b' ');
+    let pages = decimal(fields.nth(1)?)?;
+    if fields.count() == 5 { pages.checked_mul(page_size()) } else { None }
+}
+
+/// Bytes of a page.
+pub fn page_size() -> u64 {
+    static SIZE: OnceLock<u64> = OnceLock::new();
+    // SAFETY: sysconf only reads.
+    *SIZE.get_or_init(|| u64::try_from(unsafe { libc::sysconf(libc::_SC_PAGESIZE) }).unwrap_or(4096))
+}
+
+#[cfg(test)]
+mod tests {
+    use std::fs;
+
+    use proptest::prelude::*;
+
+    use super::*;
+
+    #[test]
+    fn pages_are_taken_from_statm_only() {
+        let text = b"2190 876 700 14 0 300 0\n";
+        assert_eq!(parse_resident(text), Some(876 * page_size()));
+        let [virtual_bytes, resident_bytes, shared_bytes] = [2190, 876, 700].map(|pages| pages * page_size());
+        assert_eq!(parse_statm(text), Some(Statm { virtual_bytes, resident_bytes, shared_bytes }));
+        for other in [
+            &b"2190 876 700 14 0 300\n"[..],
+            b"2190 876 700 14 0 300 0 9\n",
+            b"2190 x 7 1 0 3 0\n",
+            b"2190 876 700 14 0 300 0",
+            b"2190 18446744073709551615 7 1 0 3 0\n",
+            b"",
+        ] {
+            assert_eq!((parse_resident(other), parse_statm(other)), (None, None));
+        }
+    }
+
+    #[test]
+    fn this_process_has_memory() {
+        assert!(parse_resident(&fs::read("/proc/self/statm").unwrap()).unwrap() > 100_000);
+    }
+
+    proptest! {
+        #[test]
+        fn any_bytes_are_parsed(noise: Vec<u8>) {
+            let resident = parse_statm(&noise).map(|statm| statm.resident_bytes);
+            prop_assert!(resident.is_none() || resident == parse_resident(&noise));
+        }
+    }
+}
