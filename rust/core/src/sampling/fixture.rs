@@ -13,6 +13,12 @@ pub struct Tree {
     path: PathBuf,
 }
 
+impl Default for Tree {
+    fn default() -> Tree {
+        Tree::new()
+    }
+}
+
 impl Tree {
     /// An empty one.
     pub fn new() -> Tree {
