@@ -56,6 +56,8 @@ class Case:
     run: Callable[[int], object]
     most: int = 1 << 40
     """Operations a visit may take at most, where more would meet another state (a full segment, a full disk)."""
+    before: Callable[[], object] = int
+    """Called before each visit, not timed: what a visit left behind is cleared away."""
 
 
 Subject = Callable[[], AbstractContextManager[Sequence[Case]]]
@@ -114,9 +116,9 @@ class Times:
             note=self._note(ratio, note),
         )
 
-    def beside(self, what: str, ours: str, reference: str, *, note: str = "") -> Row:
-        """A row without a goal."""
-        ratio = self.ratio(ours, reference)
+    def beside(self, what: str, ours: str, reference: str, *, inverse: bool = False, note: str = "") -> Row:
+        """A row without a goal; `inverse` for how many times less ours is, as `less` tells it."""
+        ratio = self.ratio(reference, ours) if inverse else self.ratio(ours, reference)
         return Row(what, self.of(ours), self.of(reference), self._unit, ratio.value, note=self._note(ratio, note))
 
     @property
@@ -202,6 +204,7 @@ def _fitting(case: Case, clock: Callable[[], int], visit_ns: int) -> int:
     """How many operations fill a visit."""
     n = 1
     while True:
+        case.before()
         begin = clock()
         case.run(n)
         taken = max(clock() - begin, 1)
@@ -221,6 +224,7 @@ def _time(cases: Sequence[Case], clock: Callable[[], int], rounds: int, visit_ns
         source.shuffle(order)
         for index in order:
             case, n = cases[index], counts[index]
+            case.before()
             begin = clock()
             case.run(n)
             results[case.name].append((clock() - begin) / n)
@@ -236,6 +240,7 @@ def _named(cases: Iterable[Case], name: str) -> Case:
 
 def _count(case: Case, operations: int, kind: str) -> None:
     """The operations between two marks, after as many without: allocators and caches have then what they need."""
+    case.before()
     case.run(operations)
     gc.collect()
     gc.freeze()

@@ -42,6 +42,10 @@ BENCHES: dict[str, Bench] = {
     "instructions": Bench("benches.instructions:all_rows", "instructions of a whole cycle", ("cc", "valgrind", "redis-server"), gated=True),
     "throughput": Bench("benches.throughput:rows", "jobs a second with and without us", ("redis-server",)),
     # The hook.
+    "hook": Bench("benches.hook:rows", "started + finished beside C and prometheus_client", ("cc", "prometheus_client", "psutil")),
+    "hook-counts": Bench(
+        "benches.hook:counts", "its system calls and instructions", ("cc", "prometheus_client", "psutil", "strace", "valgrind")
+    ),
     "pair": Bench("benches.pair:rows", "started + finished, write way", ("cc",)),
     # The journal.
     # Sampling of a process.

@@ -22,6 +22,7 @@ static uint64_t counters[5];
 static char *map;
 static uint64_t tail;
 static int log_fd = -1, statm_fd = -1, with_cpu, with_rss;
+static unsigned long long rss_every = 5000000; /* ns, as often as ours unless told */
 static uint64_t rss_read_at;
 
 static uint64_t now(clockid_t clock) {
@@ -41,10 +42,10 @@ static void append(uint64_t a, uint64_t b, uint64_t c) {
     }
 }
 
-/* configure(path or None, cpu, rss): append by write(2) to path, or to a shared mapping */
+/* configure(path or None, cpu, rss[, ns between two readings of rss]): append by write(2) to path, or to a shared mapping */
 static PyObject *configure(PyObject *self, PyObject *args) {
     const char *path;
-    if (!PyArg_ParseTuple(args, "zpp", &path, &with_cpu, &with_rss)) return NULL;
+    if (!PyArg_ParseTuple(args, "zpp|K", &path, &with_cpu, &with_rss, &rss_every)) return NULL;
     if (log_fd >= 0) { close(log_fd); log_fd = -1; }
     if (path) {
         log_fd = open(path, O_WRONLY | O_APPEND | O_CREAT | O_CLOEXEC, 0600);
@@ -76,7 +77,7 @@ static PyObject *finished(PyObject *self, PyObject *const *args, Py_ssize_t n) {
     uint64_t cpu = with_cpu ? now(CLOCK_PROCESS_CPUTIME_ID) - slots[slot].cpu : 0;
     uint64_t wall = now(CLOCK_MONOTONIC);
     uint64_t rss = 0;
-    if (with_rss && wall - rss_read_at > 5000000) { /* as often as ours */
+    if (with_rss && wall - rss_read_at >= rss_every) {
         char text[128];
         if (pread(statm_fd, text, sizeof text - 1, 0) > 0) rss = strtoull(strchr(text, ' '), NULL, 10);
         rss_read_at = wall;
