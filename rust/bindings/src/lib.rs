@@ -1,6 +1,7 @@
 //! `queue_metrics._core`: the only place that knows both Rust and Python. Nothing here has logic of its own to test.
 
 mod batch;
+mod buffer;
 mod constants;
 mod drainer;
 mod errors;
@@ -9,6 +10,7 @@ mod heartbeat;
 mod names;
 mod recorder;
 mod rules;
+mod stats;
 mod text;
 mod track;
 mod tracked;
@@ -38,6 +40,11 @@ mod _core {
     use crate::tracked::Tracked;
     #[pymodule_export]
     use crate::value::{Value, add_fields, merge_values};
+
+    #[pymodule_export]
+    use crate::buffer::Series;
+    #[pymodule_export]
+    use crate::stats::{normal_cdf, normal_quantile, student_t_cdf, student_t_quantile};
 
     #[pymodule_init]
     fn init(module: &super::Bound<'_, super::PyModule>) -> super::PyResult<()> {

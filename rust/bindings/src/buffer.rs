@@ -1,0 +1,199 @@
+//! Numbers in and out without copying: buffers of Python objects as slices, and `Series`, which lends its own.
+
+use std::ffi::{CStr, c_int, c_void};
+use std::marker::PhantomData;
+use std::ptr;
+use std::slice;
+
+use pyo3::buffer::PyUntypedBuffer;
+use pyo3::exceptions::{PyBufferError, PyIndexError, PyTypeError, PyValueError};
+use pyo3::ffi;
+use pyo3::prelude::*;
+use pyo3::types::{PyByteArray, PyBytes, PyIterator, PyMemoryView, PySequence, PyString};
+
+/// Numbers as an argument: a buffer of float64 in one dimension, or else any sequence of numbers, which is copied.
+///
+/// Cannot leave the thread that holds the GIL: that is what keeps other Python threads from changing a lent buffer.
+pub struct Values<'py>(Kind, PhantomData<Python<'py>>);
+
+enum Kind {
+    /// Aligned float64 without gaps in the memory of another object, which can neither go nor move while this lives.
+    Lent(PyUntypedBuffer),
+    Copied(Vec<f64>),
+}
+
+impl Values<'_> {
+    fn copied(values: Vec<f64>) -> Self {
+        Values(Kind::Copied(values), PhantomData)
+    }
+
+    /// The numbers, not copied where they are lent.
+    pub fn as_slice(&self) -> &[f64] {
+        match &self.0 {
+            Kind::Lent(buffer) if buffer.item_count() == 0 => &[],
+            // SAFETY: the exporter guarantees the memory until the buffer is released, which is after the life of the slice; format,
+            // dimension, contiguity and alignment were checked in `extract`. No Python code runs while the slice lives, since the
+            // estimators are pure Rust and the GIL is held, so nothing writes to it but what breaks the GIL's rule itself.
+            Kind::Lent(buffer) => unsafe { slice::from_raw_parts(buffer.buf_ptr().cast(), buffer.item_count()) },
+            Kind::Copied(values) => values,
+        }
+    }
+
+    /// The numbers as our own, to be used without the GIL. Copies lent ones, since their owner may write to them then.
+    pub fn owned(self) -> Vec<f64> {
+        match self.0 {
+            Kind::Copied(values) => values,
+            Kind::Lent(_) => self.as_slice().to_vec(),
+        }
+    }
+}
+
+impl<'py> FromPyObject<'_, 'py> for Values<'py> {
+    type Error = PyErr;
+
+    fn extract(object: Borrowed<'_, 'py, PyAny>) -> PyResult<Values<'py>> {
+        if object.is_instance_of::<PyString>()
+            || object.is_instance_of::<PyBytes>()
+            || object.is_instance_of::<PyByteArray>()
+        {
+            return Err(unfit(&object, "text and bytes are no numbers"));
+        }
+        // SAFETY: `object` is a live object and the GIL is held.
+        if unsafe { ffi::PyObject_CheckBuffer(object.as_ptr()) } == 0 {
+            return match object.cast::<PySequence>() {
+                Ok(sequence) => {
+                    sequence.try_iter()?.map(|item| item?.extract()).collect::<PyResult<_>>().map(Values::copied)
+                }
+                Err(_) => Err(unfit(&object, "it is neither")),
+            };
+        }
+        // PyO3 asks for a shape and strides, which a view of any buffer has; that of a single number has none either.
+        let buffer = match PyUntypedBuffer::get(&object) {
+            Ok(buffer) => buffer,
+            Err(_) => PyUntypedBuffer::get(PyMemoryView::from(&object)?.as_any())
+                .map_err(|error| unfit(&object, &error.value(object.py()).to_string()))?,
+        };
+        if !is_float64(buffer.format()) || buffer.item_size() != size_of::<f64>() {
+            let format = buffer.format().to_string_lossy().into_owned();
+            return Err(unfit(&object, &format!("its format is '{format}', not 'd'")));
+        }
+        if buffer.dimensions() != 1 {
+            let message = format!("the numbers must be in one dimension, not {}", buffer.dimensions());
+            return Err(PyValueError::new_err(message));
+        }
+        if buffer.is_c_contiguous() && buffer.buf_ptr().cast::<f64>().is_aligned() {
+            return Ok(Values(Kind::Lent(buffer), PhantomData));
+        }
+        gathered(&buffer).map(Values::copied)
+    }
+}
+
+/// The numbers of a buffer with gaps, or that is not aligned.
+fn gathered(buffer: &PyUntypedBuffer) -> PyResult<Vec<f64>> {
+    if buffer.suboffsets().is_some() {
+        return Err(PyBufferError::new_err("a buffer of pointers is not supported; copy it first"));
+    }
+    let (base, stride) = (buffer.buf_ptr().cast::<u8>(), buffer.strides()[0]);
+    let count = isize::try_from(buffer.item_count())?;
+    // SAFETY: the exporter says that an item of 8 bytes, float64 as was checked, lies at each of these strides.
+    Ok((0..count).map(|at| unsafe { base.offset(at * stride).cast::<f64>().read_unaligned() }).collect())
+}
+
+/// Whether a format of the `struct` module is float64 in this machine's byte order. PyO3's own check takes the two orders for
+/// each other.
+fn is_float64(format: &CStr) -> bool {
+    let order = if cfg!(target_endian = "little") { b'<' } else { b'>' };
+    match format.to_bytes() {
+        [b'd'] => true,
+        [first, b'd'] => [b'@', b'=', order].contains(first),
+        _ => false,
+    }
+}
+
+fn unfit(object: &Bound<'_, PyAny>, why: &str) -> PyErr {
+    let name = object.get_type().name().map_or_else(|_| "object".to_owned(), |name| name.to_string());
+    PyTypeError::new_err(format!(
+        "a buffer of float64 (array('d'), numpy float64, memoryview of format 'd') or a sequence of numbers is needed, not this {name}: \
+         {why}"
+    ))
+}
+
+/// Numbers that never change, and a buffer of them.
+#[pyclass(frozen, sequence, module = "queue_metrics._core")]
+pub struct Series {
+    values: Vec<f64>,
+    /// Number of items and distance between them: what a view points to, as long as it keeps this object.
+    shape: [isize; 2],
+}
+
+impl From<Vec<f64>> for Series {
+    fn from(values: Vec<f64>) -> Series {
+        // A vector never has more than isize::MAX bytes.
+        let shape = [values.len() as isize, size_of::<f64>() as isize];
+        Series { values, shape }
+    }
+}
+
+#[pymethods]
+impl Series {
+    #[new]
+    #[pyo3(signature = (values, /))]
+    fn new(values: Values<'_>) -> Series {
+        values.owned().into()
+    }
+
+    fn __len__(&self) -> usize {
+        self.values.len()
+    }
+
+    fn __getitem__(&self, index: isize) -> PyResult<f64> {
+        let place = if index < 0 { index.checked_add(self.shape[0]) } else { Some(index) };
+        let value = place.and_then(|place| self.values.get(usize::try_from(place).ok()?));
+        value.copied().ok_or_else(|| PyIndexError::new_err("index out of range"))
+    }
+
+    fn __iter__<'py>(slf: &Bound<'py, Self>) -> PyResult<Bound<'py, PyIterator>> {
+        PyMemoryView::from(slf.as_any())?.try_iter()
+    }
+
+    fn __repr__(&self) -> String {
+        const SHOWN: usize = 6;
+        let shown: Vec<String> = self.values.iter().take(SHOWN).map(|value| format!("{value:?}")).collect();
+        let more = if self.values.len() > SHOWN { ", ..." } else { "" };
+        format!("Series([{}{more}])", shown.join(", "))
+    }
+
+    /// Lends the numbers, read-only.
+    ///
+    /// # Safety
+    /// `view` points to a `Py_buffer`, as the buffer protocol promises.
+    unsafe fn __getbuffer__(slf: Bound<'_, Self>, view: *mut ffi::Py_buffer, flags: c_int) -> PyResult<()> {
+        if view.is_null() {
+            return Err(PyBufferError::new_err("no view to fill"));
+        }
+        let this = slf.get();
+        let asked = |flag| flags & flag == flag;
+        // SAFETY: `view` is valid by the protocol. What it is made to point to lives in this frozen object, to which the view holds a
+        // reference, or for ever. The memory is declared read-only, so it is not written to.
+        unsafe {
+            (*view).obj = ptr::null_mut();
+            if asked(ffi::PyBUF_WRITABLE) {
+                return Err(PyBufferError::new_err("a Series cannot be written to"));
+            }
+            (*view).buf = this.values.as_ptr().cast_mut().cast::<c_void>();
+            (*view).len = this.shape[0] * this.shape[1];
+            (*view).readonly = 1;
+            (*view).itemsize = this.shape[1];
+            (*view).format = if asked(ffi::PyBUF_FORMAT) { c"d".as_ptr().cast_mut() } else { ptr::null_mut() };
+            (*view).ndim = 1;
+            (*view).shape =
+                if asked(ffi::PyBUF_ND) { ptr::from_ref(&this.shape[0]).cast_mut() } else { ptr::null_mut() };
+            (*view).strides =
+                if asked(ffi::PyBUF_STRIDES) { ptr::from_ref(&this.shape[1]).cast_mut() } else { ptr::null_mut() };
+            (*view).suboffsets = ptr::null_mut();
+            (*view).internal = ptr::null_mut();
+            (*view).obj = slf.into_any().into_ptr();
+        }
+        Ok(())
+    }
+}
