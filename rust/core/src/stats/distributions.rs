@@ -230,6 +230,7 @@ fn ratio((above, below): &Rational, r: f64) -> f64 {
     polynomial(above) / polynomial(below)
 }
 
+#[allow(clippy::excessive_precision)] // the digits as they were published
 const CENTRE: Rational = (
     [
         3.387_132_872_796_366_608,
@@ -253,6 +254,7 @@ const CENTRE: Rational = (
     ],
 );
 
+#[allow(clippy::excessive_precision)] // the digits as they were published
 const FLANK: Rational = (
     [
         1.423_437_110_749_683_577_34,
@@ -276,6 +278,7 @@ const FLANK: Rational = (
     ],
 );
 
+#[allow(clippy::excessive_precision)] // the digits as they were published
 const TAIL: Rational = (
     [
         6.657_904_643_501_103_777_2,
