@@ -68,11 +68,17 @@ impl Descriptor {
 
     /// One `pread(2)` from the beginning, or None when the descriptor is not ours any more.
     pub fn read(&self, buffer: &mut [u8]) -> Option<usize> {
+        self.read_at(buffer, 0)
+    }
+
+    /// One `pread(2)`, or None when it failed or the descriptor is not ours any more.
+    pub fn read_at(&self, buffer: &mut [u8], offset: u64) -> Option<usize> {
         if !self.high && self.state().is_none() {
             return None;
         }
+        let offset = libc::off_t::try_from(offset).ok()?;
         // SAFETY: the pointer and length are those of a slice.
-        usize::try_from(unsafe { libc::pread(self.fd, buffer.as_mut_ptr().cast(), buffer.len(), 0) }).ok()
+        usize::try_from(unsafe { libc::pread(self.fd, buffer.as_mut_ptr().cast(), buffer.len(), offset) }).ok()
     }
 }
 

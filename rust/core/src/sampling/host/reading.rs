@@ -1,0 +1,123 @@
+//! One reading of the tables that change all the time: six files and six system calls, the files being open.
+
+use std::path::PathBuf;
+
+use super::super::clock;
+use super::super::root::Root;
+use super::super::unread::Unread;
+use super::cpu::Cpus;
+use super::disk_io::{self, DiskCounters};
+use super::file::{Buffer, Kept, Shape};
+use super::load::{self, Load};
+use super::memory::Memory;
+use super::network::{self, InterfaceCounters};
+use super::space::{Space, statvfs};
+
+/// What the tables said at one moment. None: `unread` says why.
+#[derive(Clone, Debug, Default)]
+pub struct Reading {
+    /// When, ns of the monotonic clock.
+    pub at_ns: u64,
+    /// `/proc/stat`.
+    pub cpus: Option<Cpus>,
+    /// `/proc/meminfo`.
+    pub memory: Option<Memory>,
+    /// `/proc/loadavg`.
+    pub load: Option<Load>,
+    /// `/proc/diskstats`.
+    pub disks: Option<Vec<DiskCounters>>,
+    /// `/proc/net/dev`.
+    pub interfaces: Option<Vec<InterfaceCounters>>,
+    /// Room on `/`, asked in this thread: where the root hangs, everything does.
+    pub root: Option<Space>,
+    /// What could not be read.
+    pub unread: Unread,
+}
+
+/// The open files, and the buffer that all are read into.
+#[derive(Debug)]
+pub struct Reader {
+    stat: Kept,
+    meminfo: Kept,
+    loadavg: Kept,
+    diskstats: Kept,
+    net_dev: Kept,
+    root: PathBuf,
+    buffer: Buffer,
+}
+
+impl Reader {
+    /// Opens nothing yet.
+    pub fn new(root: &Root) -> Reader {
+        Reader {
+            stat: Kept::new(root, "/proc/stat", Shape::Whole),
+            meminfo: Kept::new(root, "/proc/meminfo", Shape::Whole),
+            loadavg: Kept::new(root, "/proc/loadavg", Shape::Whole),
+            diskstats: Kept::new(root, "/proc/diskstats", Shape::Table),
+            net_dev: Kept::new(root, "/proc/net/dev", Shape::Table),
+            root: root.path("/"),
+            buffer: Buffer::new(),
+        }
+    }
+
+    /// Everything anew into a reading, whose memory is used again.
+    pub fn read(&mut self, reading: &mut Reading) {
+        self.read_tables(reading);
+        let room = statvfs(&self.root).map_err(|error| format!("statvfs: {error}"));
+        reading.root = reading.unread.keep(&["root"], room);
+    }
+
+    /// The files only.
+    pub fn read_tables(&mut self, reading: &mut Reading) {
+        let Reading { at_ns, cpus, memory, load, disks, interfaces, root, unread } = reading;
+        *root = None;
+        let buffer = &mut self.buffer;
+        *unread = Unread::default();
+        *at_ns = clock::monotonic_ns();
+        let mut kept = std::mem::take(cpus).unwrap_or_default();
+        let found = table(&mut self.stat, buffer, |text| kept.parse(text).then_some(()));
+        *cpus = unread.keep(&["cpu"], found).map(|()| kept);
+        *memory = unread.keep(&["memory", "swap"], table(&mut self.meminfo, buffer, Memory::parse));
+        *load = unread.keep(&["load_average"], table(&mut self.loadavg, buffer, load::parse));
+        let mut kept = std::mem::take(disks).unwrap_or_default();
+        let found = table(&mut self.diskstats, buffer, |text| disk_io::parse(text, &mut kept).then_some(()));
+        *disks = unread.keep(&["disk_io"], found).map(|()| kept);
+        let mut kept = std::mem::take(interfaces).unwrap_or_default();
+        let found = table(&mut self.net_dev, buffer, |text| network::parse(text, &mut kept).then_some(()));
+        *interfaces = unread.keep(&["network"], found).map(|()| kept);
+    }
+}
+
+/// Read, then parse; a file that makes no sense is opened again next time.
+fn table<T>(file: &mut Kept, buffer: &mut Buffer, parse: impl FnOnce(&[u8]) -> Option<T>) -> Result<T, String> {
+    let parsed = parse(file.read(buffer)?);
+    parsed.ok_or_else(|| file.malformed())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn this_machine_is_read_whole_and_its_memory_is_used_again() {
+        let mut reader = Reader::new(&Root::default());
+        let mut reading = Reading::default();
+        reader.read(&mut reading);
+        assert!(reading.unread.is_empty(), "{:?}", reading.unread);
+        let before = reading.clone();
+        let cores = reading.cpus.as_ref().unwrap().cores.as_ptr();
+        reader.read(&mut reading);
+        assert_eq!(reading.cpus.as_ref().unwrap().cores.as_ptr(), cores);
+        assert!(reading.at_ns > before.at_ns);
+        assert!(reading.cpus.unwrap().total.iter().sum::<u64>() >= before.cpus.unwrap().total.iter().sum());
+    }
+
+    #[test]
+    fn what_is_missing_is_named_and_the_rest_is_read() {
+        let mut reading = Reading::default();
+        Reader::new(&Root::at(std::path::Path::new("/no/such/tree"))).read(&mut reading);
+        let fields: Vec<_> = reading.unread.entries().iter().map(|(field, _)| field.as_str()).collect();
+        assert_eq!(fields, ["cpu", "memory", "swap", "load_average", "disk_io", "network", "root"]);
+        assert!(reading.cpus.is_none() && reading.root.is_none());
+    }
+}

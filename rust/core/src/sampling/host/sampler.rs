@@ -1,0 +1,218 @@
+//! Samples of the host by `/proc` and `/sys`, each with the difference to the one before it.
+
+use std::path::PathBuf;
+
+use super::super::clock;
+use super::super::root::Root;
+use super::super::unread::Unread;
+use super::about::About;
+use super::change::Change;
+use super::files::{self, InterfaceFacts};
+use super::memory::Swapping;
+use super::mounts::Mount;
+use super::reading::{Reader, Reading};
+use super::snapshot::{Disk, DiskIo, Interface, Snapshot, Tasks};
+use super::space::{Ask, PATIENCE, Prober};
+
+/// Two samples closer than this share their interval: differences of ten ticks or fewer say nothing.
+const SHORTEST_NS: u64 = 100_000_000;
+/// Why there are no shares and rates yet.
+pub const FIRST: &str = "the first sample; shares of the CPU and rates need two, 0.1 s apart";
+const WENT_BACK: &str = "new since the sample before, or a counter went back";
+
+/// Keeps the sample before, the open files and what never changes. Starts no thread but those of [`Prober`], which end with an answer.
+pub struct Sampler {
+    root: Root,
+    reader: Reader,
+    prober: Prober,
+    about: Option<(About, Unread)>,
+    interfaces: InterfaceFacts,
+    current: Reading,
+    before: Option<Moment>,
+    change: Option<Change>,
+}
+
+struct Moment {
+    reading: Reading,
+    swapping: Option<Swapping>,
+}
+
+impl Sampler {
+    /// Of the machine whose files are below `root`. Reads nothing yet.
+    pub fn new(root: Root) -> Sampler {
+        Sampler {
+            reader: Reader::new(&root),
+            root,
+            prober: Prober::new(),
+            about: None,
+            interfaces: InterfaceFacts::default(),
+            current: Reading::default(),
+            before: None,
+            change: None,
+        }
+    }
+
+    /// With another `statvfs`: for tests.
+    pub fn asking(mut self, ask: std::sync::Arc<Ask>) -> Sampler {
+        self.prober = Prober::asking(ask, PATIENCE);
+        self
+    }
+
+    /// The tables that change all the time, anew: six system calls.
+    pub fn read(&mut self, reading: &mut Reading) {
+        self.reader.read(reading);
+    }
+
+    /// Everything. About 0.5 ms, and up to 0.2 s more when a file system hangs.
+    pub fn sample(&mut self) -> Snapshot {
+        let mut reading = std::mem::take(&mut self.current);
+        self.reader.read_tables(&mut reading);
+        let mut unread = std::mem::take(&mut reading.unread);
+        let swapping = unread.keep(
+            &["memory.oom_kills", "swap.in_bytes_per_second", "swap.out_bytes_per_second"],
+            files::swapping(&self.root),
+        );
+        self.advance(&reading, swapping);
+        let snapshot = self.compose(&reading, swapping, unread);
+        self.current = reading;
+        snapshot
+    }
+
+    /// Makes the change since the sample before, unless that is too young, and then keeps this one.
+    fn advance(&mut self, reading: &Reading, swapping: Option<Swapping>) {
+        let age = self.before.as_ref().map(|before| reading.at_ns.saturating_sub(before.reading.at_ns));
+        if age.is_some_and(|age| age < SHORTEST_NS) {
+            return;
+        }
+        let before = self.before.replace(Moment { reading: reading.clone(), swapping });
+        self.change = before.and_then(|before| {
+            let mut change = Change::between(&before.reading, reading)?;
+            change.add_swapping(before.swapping.as_ref(), swapping.as_ref());
+            Some(change)
+        });
+    }
+
+    fn compose(&mut self, reading: &Reading, swapping: Option<Swapping>, mut unread: Unread) -> Snapshot {
+        if self.change.is_none() {
+            unread.note("interval_seconds", FIRST);
+        }
+        let about = self.about(&mut unread);
+        let uptime = unread.keep(&["host.uptime_seconds"], files::uptime(&self.root));
+        let processes = unread.keep(&["processes.total"], files::processes(&self.root));
+        let pressure = files::pressures(&self.root, &mut unread);
+        let disks = self.disks(&mut unread);
+        let network = self.network(reading, &mut unread);
+        let disk_io = self.disk_io(reading, &mut unread);
+        let change = self.change.as_ref();
+        let cpus = reading.cpus.as_ref();
+        if let Some(change) = change {
+            note_time(change, &mut unread);
+        }
+        Snapshot {
+            source: "proc",
+            taken_at: clock::wall_us(),
+            interval: change.map(|change| change.seconds),
+            about,
+            uptime,
+            booted: cpus.and_then(|cpus| cpus.booted),
+            cores: cpus.map(|cpus| cpus.cores.len() as u32),
+            cpu: change.and_then(|change| change.cpu),
+            core_shares: match (change, cpus) {
+                (Some(change), _) if !change.cores.is_empty() => change.cores.clone(),
+                (_, Some(cpus)) => cpus.cores.iter().map(|core| (core.number, None)).collect(),
+                _ => Vec::new(),
+            },
+            switches: change.and_then(|change| change.switches),
+            load: reading.load.map(|load| load.averages),
+            tasks: Tasks {
+                processes,
+                threads: reading.load.map(|load| load.tasks),
+                running: cpus.and_then(|cpus| cpus.running),
+                blocked: cpus.and_then(|cpus| cpus.blocked),
+                forks: change.and_then(|change| change.forks),
+            },
+            memory: reading.memory.unwrap_or_default(),
+            oom_kills: swapping.and_then(|swapping| swapping.oom_kills),
+            swapping: change.and_then(|change| change.swapping).map(|pages| pages.map(|pages| pages * page_size())),
+            disks,
+            disk_io,
+            network,
+            pressure,
+            unread,
+        }
+    }
+
+    fn about(&mut self, unread: &mut Unread) -> About {
+        let (about, missing) = self.about.get_or_insert_with(|| {
+            let mut missing = Unread::default();
+            (About::read(&self.root, &mut missing), missing)
+        });
+        unread.extend("", missing.clone());
+        about.clone()
+    }
+
+    fn disks(&mut self, unread: &mut Unread) -> Option<Vec<Disk>> {
+        let mounts = unread.keep(&["disks"], files::mounts(&self.root))?;
+        let places: Vec<PathBuf> = mounts.iter().map(|mount| self.root.path(&mount.mountpoint)).collect();
+        let rooms = self.prober.room(&places);
+        let disk = |(mount, room): (Mount, Result<_, String>)| {
+            let name = format!("disks[{}]", mount.mountpoint.display());
+            let Mount { mountpoint, filesystem, source: device, read_only, .. } = mount;
+            Disk { mountpoint, filesystem, device, read_only, space: unread.keep(&[&name], room) }
+        };
+        Some(mounts.into_iter().zip(rooms).map(disk).collect())
+    }
+
+    fn disk_io(&self, reading: &Reading, unread: &mut Unread) -> Option<Vec<DiskIo>> {
+        let used = reading
+            .disks
+            .as_ref()?
+            .iter()
+            .filter(|disk| !(disk.is_unused() && disk.layer() != super::disk_io::Layer::Disk));
+        let with_rates = |counters: &super::disk_io::DiskCounters| {
+            let known =
+                |change: &Change| change.disks.iter().find(|(name, _)| *name == counters.name).map(|(_, rates)| *rates);
+            let rates = self.change.as_ref().and_then(known);
+            if self.change.is_some() && rates.is_none() {
+                unread.note(format!("disk_io.devices[{}]", counters.name), WENT_BACK);
+            }
+            DiskIo { counters: *counters, rates }
+        };
+        Some(used.map(with_rates).collect())
+    }
+
+    fn network(&mut self, reading: &Reading, unread: &mut Unread) -> Option<Vec<Interface>> {
+        let (change, facts, root) = (self.change.as_ref(), &mut self.interfaces, &self.root);
+        let with_rates = |counters: &super::network::InterfaceCounters| {
+            let name = counters.name.to_string();
+            let known = |change: &Change| {
+                change.interfaces.iter().find(|(name, _)| *name == counters.name).map(|(_, rates)| *rates)
+            };
+            let rates = change.and_then(known);
+            if change.is_some() && rates.is_none() {
+                unread.note(format!("network[{name}]"), WENT_BACK);
+            }
+            let loopback = unread.keep(&[&format!("network[{name}].loopback")], facts.loopback(root, &name));
+            let state = unread.keep(&[&format!("network[{name}].state")], facts.state(root, &name));
+            Interface { counters: *counters, rates, loopback, state }
+        };
+        Some(reading.interfaces.as_ref()?.iter().map(with_rates).collect())
+    }
+}
+
+fn note_time(change: &Change, unread: &mut Unread) {
+    if change.cpu.is_none() {
+        unread.note("cpu", "its time stood still or went back");
+    }
+    for (number, share) in &change.cores {
+        if share.is_none() {
+            unread.note(format!("cpu.cores[{number}]"), "new since the sample before, or its time went back");
+        }
+    }
+}
+
+fn page_size() -> f64 {
+    // SAFETY: sysconf only reads.
+    let size = unsafe { libc::sysconf(libc::_SC_PAGESIZE) };
+    if size > 0 { size as f64 } else { 4096.0 }
+}

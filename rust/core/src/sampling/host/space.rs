@@ -1,0 +1,250 @@
+//! Room on a file system, asked by a helper thread: `statvfs(2)` on a server that is gone does not come back.
+
+use std::collections::HashMap;
+use std::ffi::CString;
+use std::io;
+use std::mem::MaybeUninit;
+use std::os::unix::ffi::OsStrExt;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, TryRecvError, channel};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use crate::recorder::fork::generation;
+
+/// How long a sample waits for all file systems together.
+pub const PATIENCE: Duration = Duration::from_millis(200);
+const STACK: usize = 64 << 10;
+
+/// What a file system answered.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Space {
+    /// Its size, bytes.
+    pub total: u64,
+    /// What an ordinary user can still write, bytes.
+    pub available: u64,
+    /// In no use, bytes; a part may be kept for root. None where a source does not tell.
+    pub free: Option<u64>,
+    /// Inodes, and those in no use. None where a source does not tell, or the file system makes them as it needs them.
+    pub inodes: Option<(u64, u64)>,
+}
+
+/// Asks the kernel for the room of one path; may take for ever.
+pub type Ask = dyn Fn(&Path) -> io::Result<Space> + Send + Sync;
+
+type Answer = io::Result<Space>;
+
+/// Asks for the room of many paths and waits at most [`PATIENCE`]. At most one question a path is open: a thread that does not come
+/// back is not joined by another.
+pub struct Prober {
+    ask: Arc<Ask>,
+    patience: Duration,
+    open: HashMap<PathBuf, Open>,
+    process: u64,
+}
+
+struct Open {
+    since: Instant,
+    answer: Receiver<Answer>,
+}
+
+impl Space {
+    /// Total − free, bytes.
+    pub fn used(&self) -> Option<u64> {
+        Some(self.total.saturating_sub(self.free?))
+    }
+
+    /// Used ÷ (used + available), as df(1) and psutil have it: at 1 an ordinary user can write no more. None for a size of 0.
+    pub fn usage(&self) -> Option<f64> {
+        let used = self.used()?;
+        let whole = used + self.available;
+        (whole > 0).then(|| used as f64 / whole as f64)
+    }
+}
+
+impl Prober {
+    /// Asks the kernel.
+    pub fn new() -> Prober {
+        Prober::asking(Arc::new(statvfs), PATIENCE)
+    }
+
+    /// Asks somebody else: for tests.
+    pub fn asking(ask: Arc<Ask>, patience: Duration) -> Prober {
+        Prober { ask, patience, open: HashMap::new(), process: generation() }
+    }
+
+    /// The room of each path, in their order, or why it is not known.
+    pub fn room(&mut self, paths: &[PathBuf]) -> Vec<Result<Space, String>> {
+        if self.process != generation() {
+            // The threads stayed in the parent.
+            self.process = generation();
+            self.open.clear();
+        }
+        self.open
+            .retain(|path, open| paths.contains(path) || matches!(open.answer.try_recv(), Err(TryRecvError::Empty)));
+        let started: Vec<_> = paths.iter().map(|path| self.start(path)).collect();
+        let deadline = Instant::now() + self.patience;
+        paths
+            .iter()
+            .zip(started)
+            .map(|(path, started)| started.and_then(|fresh| self.wait(path, fresh, deadline)))
+            .collect()
+    }
+
+    /// How many questions were not answered yet.
+    pub fn pending(&self) -> usize {
+        self.open.len()
+    }
+
+    /// Asks, unless an earlier question is open; answers whether it was asked now.
+    fn start(&mut self, path: &Path) -> Result<bool, String> {
+        if let Some(open) = self.open.get(path) {
+            match open.answer.try_recv() {
+                Err(TryRecvError::Empty) => return Ok(false),
+                // Of some moment since the sample before: too old to be of use.
+                Ok(_) | Err(TryRecvError::Disconnected) => drop(self.open.remove(path)),
+            }
+        }
+        let (sender, answer): (Sender<Answer>, _) = channel();
+        let (ask, asked) = (Arc::clone(&self.ask), path.to_owned());
+        let thread = thread::Builder::new().name("queue-metrics-fs".into()).stack_size(STACK);
+        let started = thread.spawn(move || drop(sender.send(ask(&asked))));
+        if let Err(error) = started {
+            return Err(format!("statvfs: no thread could be started ({error})"));
+        }
+        self.open.insert(path.to_owned(), Open { since: Instant::now(), answer });
+        Ok(true)
+    }
+
+    fn wait(&mut self, path: &Path, fresh: bool, deadline: Instant) -> Result<Space, String> {
+        // The same path may stand in the list twice.
+        let Some(open) = self.open.get(path) else { return Err("statvfs: asked twice in one sample".into()) };
+        let patience = if fresh { deadline.saturating_duration_since(Instant::now()) } else { Duration::ZERO };
+        let answer = match open.answer.recv_timeout(patience) {
+            Ok(answer) => answer.map_err(|error| format!("statvfs: {error}")),
+            Err(RecvTimeoutError::Disconnected) => Err("statvfs: the helper thread failed".into()),
+            Err(RecvTimeoutError::Timeout) => {
+                return Err(format!("statvfs: no answer for {} ms", open.since.elapsed().as_millis()));
+            }
+        };
+        self.open.remove(path);
+        answer
+    }
+}
+
+impl Default for Prober {
+    fn default() -> Prober {
+        Prober::new()
+    }
+}
+
+/// `statvfs(2)` in this thread. Sizes are in units of `f_frsize`; `f_bsize` is another number on some file systems.
+pub fn statvfs(path: &Path) -> io::Result<Space> {
+    let path = CString::new(path.as_os_str().as_bytes()).map_err(|_| io::Error::from(io::ErrorKind::InvalidInput))?;
+    let mut answer = MaybeUninit::<libc::statvfs>::uninit();
+    // SAFETY: the path ends with NUL, and the kernel fills the structure when it answers 0.
+    let found = unsafe {
+        if libc::statvfs(path.as_ptr(), answer.as_mut_ptr()) != 0 {
+            return Err(io::Error::last_os_error());
+        }
+        answer.assume_init()
+    };
+    Ok(space(&found))
+}
+
+fn space(found: &libc::statvfs) -> Space {
+    let bytes = |fragments: u64| fragments.saturating_mul(found.f_frsize);
+    Space {
+        total: bytes(found.f_blocks),
+        available: bytes(found.f_bavail),
+        free: Some(bytes(found.f_bfree)),
+        inodes: (found.f_files > 0).then_some((found.f_files, found.f_ffree)),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Mutex;
+    use std::sync::atomic::{AtomicUsize, Ordering};
+
+    use super::*;
+
+    const SOON: Duration = Duration::from_millis(30);
+
+    /// A file system that hangs until its gate opens, and how often it was asked.
+    fn hanging() -> (Arc<Ask>, Arc<Mutex<()>>, Arc<AtomicUsize>) {
+        let (gate, asked) = (Arc::new(Mutex::new(())), Arc::new(AtomicUsize::new(0)));
+        let (shut, count) = (Arc::clone(&gate), Arc::clone(&asked));
+        let ask = move |path: &Path| {
+            if path == Path::new("/hung") {
+                count.fetch_add(1, Ordering::SeqCst);
+                drop(shut.lock());
+            }
+            Ok(Space { total: 7, ..Space::default() })
+        };
+        (Arc::new(ask), gate, asked)
+    }
+
+    #[test]
+    fn a_mount_that_hangs_costs_the_others_nothing_and_is_asked_once() {
+        let (ask, gate, asked) = hanging();
+        let mut prober = Prober::asking(ask, SOON);
+        let shut = gate.lock().unwrap();
+        let paths = [PathBuf::from("/hung"), "/".into()];
+        for _ in 0..20 {
+            let room = prober.room(&paths);
+            assert!(room[0].as_ref().unwrap_err().starts_with("statvfs: no answer for "), "{room:?}");
+            assert_eq!(room[1].as_ref().unwrap().total, 7);
+        }
+        assert_eq!((asked.load(Ordering::SeqCst), prober.pending()), (1, 1));
+        drop(shut);
+        while prober.room(&paths)[0].is_err() {}
+        assert_eq!(prober.pending(), 0);
+    }
+
+    #[test]
+    fn a_child_does_not_wait_for_a_thread_of_its_parent() {
+        let (ask, gate, asked) = hanging();
+        let mut prober = Prober::asking(ask, SOON);
+        let shut = gate.lock().unwrap();
+        assert!(prober.room(&["/hung".into()])[0].is_err());
+        prober.process += 1; // as after a fork
+        assert!(prober.room(&["/hung".into()])[0].is_err());
+        assert_eq!(asked.load(Ordering::SeqCst), 2);
+        drop(shut);
+    }
+
+    #[test]
+    fn an_unmounted_path_is_forgotten_once_its_thread_is_back() {
+        let (ask, gate, _) = hanging();
+        let mut prober = Prober::asking(ask, SOON);
+        let shut = gate.lock().unwrap();
+        assert!(prober.room(&["/hung".into()])[0].is_err());
+        assert_eq!((prober.room(&[]).len(), prober.pending()), (0, 1));
+        drop(shut);
+        while prober.pending() > 0 {
+            prober.room(&[]);
+        }
+    }
+
+    #[test]
+    fn the_kernel_answers_for_what_there_is() {
+        let room = Prober::new().room(&["/".into(), "/no/such/place".into()]);
+        let root = room[0].as_ref().unwrap();
+        let free = root.free.unwrap();
+        assert!(root.total > 0 && free <= root.total && root.available <= free);
+        assert!(room[1].as_ref().unwrap_err().starts_with("statvfs: "));
+    }
+
+    #[test]
+    fn sizes_are_in_fragments_not_in_blocks() {
+        // SAFETY: the structure is numbers only, for which zeros are valid.
+        let mut answer: libc::statvfs = unsafe { std::mem::zeroed() };
+        (answer.f_bsize, answer.f_frsize, answer.f_blocks, answer.f_bfree, answer.f_bavail) =
+            (1 << 20, 512, 100, 40, 30);
+        let space = space(&answer);
+        assert_eq!((space.total, space.free, space.available), (51_200, Some(20_480), 15_360));
+        assert_eq!(space.inodes, None, "made as needed");
+    }
+}
