@@ -105,36 +105,31 @@ fn has_hypervisor(cpuinfo: &[u8]) -> Option<bool> {
 
 #[cfg(test)]
 mod tests {
-    use std::fs;
-
     use super::*;
-    use crate::journal::scratch::Scratch;
+    use crate::sampling::fixture::Tree;
 
-    fn tree(files: &[(&str, &str)]) -> (Scratch, Root) {
-        let tree = Scratch::directory();
+    fn host(files: &[(&str, &str)]) -> Tree {
+        let tree = Tree::new();
         for (path, content) in files {
-            let path = tree.path().join(path);
-            fs::create_dir_all(path.parent().unwrap()).unwrap();
-            fs::write(path, content).unwrap();
+            tree.file(path, content);
         }
-        let root = Root::at(tree.path());
-        (tree, root)
+        tree
     }
 
     #[test]
     fn l20_the_name_of_a_host_is_taken_whole() {
         for name in ["web-1", "web-10", "web-1.example.org"] {
-            let (_tree, root) = tree(&[("proc/sys/kernel/hostname", &format!("{name}\n"))]);
-            assert_eq!(About::read(&root, &mut Unread::default()).name.as_deref(), Some(name));
+            let tree = host(&[("proc/sys/kernel/hostname", &format!("{name}\n"))]);
+            assert_eq!(About::read(tree.root(), &mut Unread::default()).name.as_deref(), Some(name));
         }
     }
 
     #[test]
     fn l34_os_release_may_be_a_link() {
-        let (tree, root) = tree(&[("usr/lib/os-release", "NAME=\"X\"\nPRETTY_NAME=\"Debian \\\"12\\\"\"\n")]);
-        fs::create_dir(tree.path().join("etc")).unwrap();
-        std::os::unix::fs::symlink("../usr/lib/os-release", tree.path().join("etc/os-release")).unwrap();
-        assert_eq!(About::read(&root, &mut Unread::default()).os.as_deref(), Some("Debian \"12\""));
+        let tree = host(&[("usr/lib/os-release", "NAME=\"X\"\nPRETTY_NAME=\"Debian \\\"12\\\"\"\n")]);
+        tree.file("etc/hostname", "x\n");
+        std::os::unix::fs::symlink("../usr/lib/os-release", tree.root().path("etc/os-release")).unwrap();
+        assert_eq!(About::read(tree.root(), &mut Unread::default()).os.as_deref(), Some("Debian \"12\""));
     }
 
     #[test]
@@ -151,9 +146,9 @@ mod tests {
 
     #[test]
     fn what_is_not_there_is_none_and_named() {
-        let (_tree, root) = tree(&[]);
+        let tree = host(&[]);
         let mut unread = Unread::default();
-        let about = About::read(&root, &mut unread);
+        let about = About::read(tree.root(), &mut unread);
         assert_eq!(
             (about.name, about.os, about.kernel, about.boot_id, about.virtualization),
             (None, None, None, None, None)
@@ -164,7 +159,8 @@ mod tests {
 
     #[test]
     fn hints_of_virtual_machines() {
-        let cases: [(&[(&str, &str)], Result<&str, ()>); 8] = [
+        type Case<'t> = (&'t [(&'t str, &'t str)], Result<&'t str, ()>);
+        let cases: [Case<'_>; 8] = [
             (&[("proc/cpuinfo", "flags\t\t: fpu hypervisor lahf\n")], Ok("virtual")),
             (&[("proc/cpuinfo", "flags\t\t: fpu lahf\n"), ("sys/class/dmi/id/sys_vendor", "Amazon EC2\n")], Ok("none")),
             (
@@ -190,8 +186,8 @@ mod tests {
             (&[("proc/cpuinfo", "flags\t\t: not_hypervisor_x\n")], Ok("none")),
         ];
         for (files, expected) in cases {
-            let (_tree, root) = tree(files);
-            assert_eq!(virtualization(&root).as_deref().map_err(|_| ()), expected, "{files:?}");
+            let tree = host(files);
+            assert_eq!(virtualization(tree.root()).as_deref().map_err(|_| ()), expected, "{files:?}");
         }
     }
 }

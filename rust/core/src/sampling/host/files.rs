@@ -79,57 +79,47 @@ fn parsed<T>(root: &Root, path: &str, parse: impl FnOnce(&[u8]) -> Option<T>) ->
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::journal::scratch::Scratch;
-
-    fn tree(files: &[(&str, &str)]) -> (Scratch, Root) {
-        let tree = Scratch::directory();
-        for (path, content) in files {
-            let path = tree.path().join(path);
-            fs::create_dir_all(path.parent().unwrap()).unwrap();
-            fs::write(path, content).unwrap();
-        }
-        let root = Root::at(tree.path());
-        (tree, root)
-    }
+    use crate::sampling::fixture::Tree;
 
     #[test]
     fn uptime_is_the_first_number() {
-        let (tree, root) = tree(&[("proc/uptime", "873.25 1200.00\n")]);
-        assert_eq!(uptime(&root), Ok(873.25));
+        let tree = Tree::new();
+        tree.file("proc/uptime", "873.25 1200.00\n");
+        assert_eq!(uptime(tree.root()), Ok(873.25));
         for bad in ["", "x 1\n", "nan 1\n", "-1 1\n"] {
-            fs::write(tree.path().join("proc/uptime"), bad).unwrap();
-            assert_eq!(uptime(&root), Err("/proc/uptime: not understood".into()));
+            tree.file("proc/uptime", bad);
+            assert_eq!(uptime(tree.root()), Err("/proc/uptime: not understood".into()));
         }
     }
 
     #[test]
     fn processes_are_the_numbers() {
-        let (_tree, root) =
-            tree(&[("proc/1/stat", ""), ("proc/234/stat", ""), ("proc/self/stat", ""), ("proc/12x/stat", "")]);
-        assert_eq!(processes(&root), Ok(2));
+        let tree = Tree::new();
+        tree.file("proc/1/stat", "").file("proc/234/stat", "").file("proc/self/stat", "").file("proc/12x/stat", "");
+        assert_eq!(processes(tree.root()), Ok(2));
         assert_eq!(processes(&Root::at(std::path::Path::new("/no/such/tree"))), Err("/proc: no such file".into()));
     }
 
     #[test]
     fn interfaces_say_what_they_are() {
-        let (tree, root) = tree(&[
-            ("sys/class/net/lo/type", "772\n"),
-            ("sys/class/net/eth0/type", "1\n"),
-            ("sys/class/net/eth0/operstate", "up\n"),
-        ]);
+        let tree = Tree::new();
+        tree.file("sys/class/net/lo/type", "772\n")
+            .file("sys/class/net/eth0/type", "1\n")
+            .file("sys/class/net/eth0/operstate", "up\n");
         let mut facts = InterfaceFacts::default();
-        assert_eq!((facts.loopback(&root, "lo"), facts.loopback(&root, "eth0")), (Ok(true), Ok(false)));
-        fs::remove_file(tree.path().join("sys/class/net/lo/type")).unwrap();
-        assert_eq!(facts.loopback(&root, "lo"), Ok(true), "kept");
-        assert_eq!(facts.state(&root, "eth0"), Ok("up".into()));
-        assert_eq!(facts.state(&root, "lo"), Err("/sys/class/net/lo/operstate: no such file".into()));
+        assert_eq!((facts.loopback(tree.root(), "lo"), facts.loopback(tree.root(), "eth0")), (Ok(true), Ok(false)));
+        tree.remove("sys/class/net/lo/type");
+        assert_eq!(facts.loopback(tree.root(), "lo"), Ok(true), "kept");
+        assert_eq!(facts.state(tree.root(), "eth0"), Ok("up".into()));
+        assert_eq!(facts.state(tree.root(), "lo"), Err("/sys/class/net/lo/operstate: no such file".into()));
     }
 
     #[test]
     fn pressure_that_the_kernel_does_not_keep_is_named() {
-        let (_tree, root) = tree(&[("proc/pressure/cpu", "some avg10=1.00 avg60=0.00 avg300=0.00 total=5\n")]);
+        let tree = Tree::new();
+        tree.file("proc/pressure/cpu", "some avg10=1.00 avg60=0.00 avg300=0.00 total=5\n");
         let mut unread = Unread::default();
-        let found = pressures(&root, &mut unread);
+        let found = pressures(tree.root(), &mut unread);
         assert!(found.cpu.is_some() && found.memory.is_none() && found.io.is_none());
         assert_eq!(unread.entries()[0], ("pressure.memory".into(), "/proc/pressure/memory: no such file".into()));
     }

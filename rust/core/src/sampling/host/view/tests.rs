@@ -1,6 +1,5 @@
 //! Every None has a reason, units are those of the names, and a host of files alone is read whole.
 
-use std::fs;
 use std::io;
 use std::path::Path;
 use std::sync::Arc;
@@ -13,7 +12,7 @@ use super::super::cpu::Shares;
 use super::super::space::Space;
 use super::super::{FIRST, Sampler, Snapshot};
 use super::*;
-use crate::journal::scratch::Scratch;
+use crate::sampling::fixture::Tree as Files;
 use crate::sampling::root::Root;
 
 const STAT: &str = "cpu  100 0 100 1000 0 0 0 0\ncpu0 100 0 100 1000 0 0 0 0\nctxt 10\nbtime 1795544597\nprocesses 5\nprocs_running 1\nprocs_blocked 0\n";
@@ -21,30 +20,17 @@ const MEMINFO: &str = "MemTotal: 1000 kB\nMemFree: 200 kB\nMemAvailable: 250 kB\
 const MOUNTS: &str = "1 1 8:1 / / rw - ext4 /dev/sda1 rw\n2 1 8:2 / /my\\040disk rw - xfs /dev/sdb rw\n";
 const NET: &str = "Inter-|\n face |\n    lo: 5 1 0 0 0 0 0 0 5 1 0 0 0 0 0 0\n";
 
-struct Host(Scratch);
+fn host() -> Files {
+    let host = Files::new();
+    host.file("proc/stat", STAT).file("proc/meminfo", MEMINFO).file("proc/loadavg", "0.50 0.25 0.10 1/100 5\n");
+    host.file("proc/diskstats", "8 0 sda 1 0 8 0 2 0 16 0 0 5 5\n7 0 loop0 0 0 0 0 0 0 0 0 0 0 0\n")
+        .file("proc/net/dev", NET);
+    host.file("proc/self/mountinfo", MOUNTS).file("proc/uptime", "100.00 50.00\n");
+    host
+}
 
-impl Host {
-    fn new() -> Host {
-        let host = Host(Scratch::directory());
-        host.write("proc/stat", STAT);
-        host.write("proc/meminfo", MEMINFO);
-        host.write("proc/loadavg", "0.50 0.25 0.10 1/100 5\n");
-        host.write("proc/diskstats", "8 0 sda 1 0 8 0 2 0 16 0 0 5 5\n7 0 loop0 0 0 0 0 0 0 0 0 0 0 0\n");
-        host.write("proc/net/dev", NET);
-        host.write("proc/self/mountinfo", MOUNTS);
-        host.write("proc/uptime", "100.00 50.00\n");
-        host
-    }
-
-    fn write(&self, path: &str, content: &str) {
-        let path = self.0.path().join(path);
-        fs::create_dir_all(path.parent().unwrap()).unwrap();
-        fs::write(path, content).unwrap();
-    }
-
-    fn sampler(&self) -> Sampler {
-        Sampler::new(Root::at(self.0.path())).asking(Arc::new(|_: &Path| Ok(space())))
-    }
+fn sampler(host: &Files) -> Sampler {
+    Sampler::new(host.root().clone()).asking(Arc::new(|_: &Path| Ok(space())))
 }
 
 fn space() -> Space {
@@ -52,8 +38,8 @@ fn space() -> Space {
 }
 
 /// Two samples far enough apart.
-fn both(host: &Host, second: impl FnOnce(&Host)) -> (Snapshot, Snapshot) {
-    let mut sampler = host.sampler();
+fn both(host: &Files, second: impl FnOnce(&Files)) -> (Snapshot, Snapshot) {
+    let mut sampler = sampler(host);
     let first = sampler.sample();
     second(host);
     sleep(Duration::from_millis(101));
@@ -121,7 +107,7 @@ fn assert_reasons(snapshot: &Snapshot) {
 
 #[test]
 fn the_first_sample_has_no_percentages_and_no_rates_and_says_why() {
-    let (first, second) = both(&Host::new(), |_| {});
+    let (first, second) = both(&host(), |_| {});
     let tree = view(&first);
     assert_eq!(field(&tree, "interval_seconds"), &Tree::Unknown);
     assert_eq!(field(&tree, "unread.interval_seconds"), &Tree::from(FIRST));
@@ -133,9 +119,9 @@ fn the_first_sample_has_no_percentages_and_no_rates_and_says_why() {
 
 #[test]
 fn shares_and_rates_are_of_the_time_between_two_samples() {
-    let (_, second) = both(&Host::new(), |host| {
-        host.write("proc/stat", &STAT.replace("100 0 100 1000", "130 0 110 1010").replace("ctxt 10", "ctxt 1010"));
-        host.write("proc/net/dev", &NET.replace(": 5 1", ": 1005 3"));
+    let (_, second) = both(&host(), |host| {
+        host.file("proc/stat", STAT.replace("100 0 100 1000", "130 0 110 1010").replace("ctxt 10", "ctxt 1010"));
+        host.file("proc/net/dev", NET.replace(": 5 1", ": 1005 3"));
     });
     let tree = view(&second);
     assert_eq!((number(&tree, "cpu.usage_percent"), number(&tree, "cpu.user_percent")), (Some(80.0), Some(60.0)));
@@ -152,8 +138,8 @@ fn shares_and_rates_are_of_the_time_between_two_samples() {
 
 #[test]
 fn samples_that_are_close_together_share_their_interval() {
-    let host = Host::new();
-    let mut sampler = host.sampler();
+    let host = host();
+    let mut sampler = sampler(&host);
     assert_eq!((sampler.sample().interval, sampler.sample().interval), (None, None));
     sleep(Duration::from_millis(101));
     let interval = sampler.sample().interval;
@@ -163,10 +149,10 @@ fn samples_that_are_close_together_share_their_interval() {
 
 #[test]
 fn a_core_that_came_between_two_samples_is_named() {
-    let (_, second) = both(&Host::new(), |host| {
-        host.write(
+    let (_, second) = both(&host(), |host| {
+        host.file(
             "proc/stat",
-            &STAT.replace("ctxt", "cpu3 7 0 7 7 0 0 0 0\nctxt").replace("100 0 100 1000", "101 0 100 1000"),
+            STAT.replace("ctxt", "cpu3 7 0 7 7 0 0 0 0\nctxt").replace("100 0 100 1000", "101 0 100 1000"),
         );
     });
     let tree = view(&second);
@@ -178,7 +164,7 @@ fn a_core_that_came_between_two_samples_is_named() {
 /// L33: what there is, what is used and what is left are three numbers; none is made of another that was clamped.
 #[test]
 fn l33_limit_usage_and_headroom_are_numbers_of_their_own() {
-    let (first, _) = both(&Host::new(), |_| {});
+    let (first, _) = both(&host(), |_| {});
     let tree = view(&first);
     let memory = ["total", "available", "used", "free"]
         .map(|name| number(&tree, &format!("memory.{name}_bytes")).unwrap() / 1024.0);
@@ -192,15 +178,15 @@ fn l33_limit_usage_and_headroom_are_numbers_of_their_own() {
 
 #[test]
 fn unused_loop_devices_are_left_out() {
-    let (_, second) = both(&Host::new(), |_| {});
+    let (_, second) = both(&host(), |_| {});
     let names: Vec<_> = second.disk_io.unwrap().iter().map(|disk| disk.counters.name.to_string()).collect();
     assert_eq!(names, ["sda"]);
 }
 
 #[test]
 fn a_file_system_that_hangs_is_none_with_the_reason() {
-    let host = Host::new();
-    let mut sampler = Sampler::new(Root::at(host.0.path())).asking(Arc::new(|path: &Path| {
+    let host = host();
+    let mut sampler = Sampler::new(host.root().clone()).asking(Arc::new(|path: &Path| {
         if path.ends_with("my disk") {
             sleep(Duration::from_secs(600));
         }
@@ -231,12 +217,12 @@ fn whatever_is_missing_or_broken_is_named_and_the_rest_is_there() {
     ];
     for file in files {
         for content in [None, Some(""), Some("rubbish\n")] {
-            let host = Host::new();
-            host.write("proc/vmstat", "pswpin 1\npswpout 2\n");
-            match content {
-                None => fs::remove_file(host.0.path().join(file)).unwrap(),
-                Some(content) => host.write(file, content),
-            }
+            let host = host();
+            host.file("proc/vmstat", "pswpin 1\npswpout 2\n");
+            let _ = match content {
+                None => host.remove(file),
+                Some(content) => host.file(file, content),
+            };
             let (first, second) = both(&host, |_| {});
             assert_reasons(&first);
             assert_reasons(&second);
@@ -248,9 +234,9 @@ fn whatever_is_missing_or_broken_is_named_and_the_rest_is_there() {
 
 #[test]
 fn a_host_without_any_file_is_all_none() {
-    let tree = Scratch::directory();
+    let nothing = Files::new();
     let failing = |_: &Path| Err(io::Error::from_raw_os_error(libc::EIO));
-    let snapshot = Sampler::new(Root::at(tree.path())).asking(Arc::new(failing)).sample();
+    let snapshot = Sampler::new(nothing.root().clone()).asking(Arc::new(failing)).sample();
     assert_reasons(&snapshot);
     assert_eq!((snapshot.cpu, snapshot.load, snapshot.disks, snapshot.network), (None, None, None, None));
 }
