@@ -2,7 +2,7 @@
 # ARGS="..." is passed on to the program behind a target.
 
 .DEFAULT_GOAL := help
-.PHONY: help setup environment demo test lint bench bench-gate torture format clean
+.PHONY: help setup environment demo test lint bench bench-gate coverage torture format clean
 
 PYTHON := .venv/bin/python
 CARGO := $(PYTHON) tools/toolchain.py
@@ -33,6 +33,9 @@ bench: setup ## Measure, print a table, write benches/out/results.json
 
 bench-gate: setup ## Fail when a count (instructions, requests, bytes) is over its bound
 	@$(PYTHON) -m benches --gate $(ARGS)
+
+coverage: environment ## Say which lines of rust/core the tests run (ARGS="--below 95")
+	@$(PYTHON) tools/coverage.py $(ARGS)
 
 torture: setup ## Run the long failure tests (SECONDS=600)
 	@$(PYTHON) -m tests.torture --seconds $(SECONDS) $(ARGS)
