@@ -11,6 +11,12 @@ from typing import Any, Final, Protocol, TypeAlias, final
 
 from typing_extensions import Buffer
 
+from queue_metrics._core_sampling import CgroupSampler as CgroupSampler
+from queue_metrics._core_sampling import ProcessSampler as ProcessSampler
+from queue_metrics._core_sampling import ProcessWatch as ProcessWatch
+from queue_metrics._core_sampling import process_sample as process_sample
+from queue_metrics._core_sampling import usage_of as usage_of
+
 __version__: Final[str]
 
 # Outcomes of an execution; the numbers of the journal format.

@@ -2,12 +2,14 @@
 
 mod batch;
 mod buffer;
+mod cgroup;
 mod constants;
 mod drainer;
 mod errors;
 mod guard;
 mod heartbeat;
 mod names;
+mod process;
 mod recorder;
 mod rules;
 mod stats;
@@ -43,6 +45,10 @@ mod _core {
 
     #[pymodule_export]
     use crate::buffer::Series;
+    #[pymodule_export]
+    use crate::cgroup::CgroupSampler;
+    #[pymodule_export]
+    use crate::process::{ProcessSampler, ProcessWatch, process_sample, usage_of};
     #[pymodule_export]
     use crate::stats::{normal_cdf, normal_quantile, student_t_cdf, student_t_quantile};
 

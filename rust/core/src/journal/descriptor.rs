@@ -80,6 +80,13 @@ impl Descriptor {
         // SAFETY: the pointer and length are those of a slice.
         usize::try_from(unsafe { libc::pread(self.fd, buffer.as_mut_ptr().cast(), buffer.len(), offset) }).ok()
     }
+
+    /// Size and links of a file or directory, which under `/proc` count what is in it, or None when the descriptor is not ours any more.
+    pub fn size_and_links(&self) -> Option<(u64, u64)> {
+        let stat = stat(self.fd).ok()?;
+        let ours = stat.st_dev == self.device && stat.st_ino == self.inode;
+        ours.then_some((stat.st_size as u64, stat.st_nlink as u64))
+    }
 }
 
 impl Drop for Descriptor {

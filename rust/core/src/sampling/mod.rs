@@ -6,6 +6,7 @@ pub mod file_system;
 #[cfg(test)]
 pub mod fixture;
 pub mod host;
+pub mod kept;
 pub mod pressure;
 pub mod process;
 pub mod root;

@@ -12,6 +12,16 @@ pub enum Version {
     V2,
 }
 
+impl Version {
+    /// 1 or 2.
+    pub fn number(self) -> u8 {
+        match self {
+            Version::V1 => 1,
+            Version::V2 => 2,
+        }
+    }
+}
+
 /// What is asked for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Controller {

@@ -9,6 +9,7 @@ mod cpu;
 mod hierarchy;
 mod memory;
 mod rates;
+mod sampler;
 
 pub use capacity::{Capacity, Four, HostNumbers, Origin, capacity};
 pub use container::{Container, container};
@@ -16,6 +17,7 @@ pub use cpu::{CpuLevel, CpuSample};
 pub use hierarchy::Version;
 pub use memory::{MemoryLevel, MemorySample};
 pub use rates::{CgroupRates, rates};
+pub use sampler::Sampler;
 
 use super::clock;
 use super::pressure::{Pressure, parse_pressure};

@@ -3,7 +3,9 @@
 mod children;
 mod descriptors;
 mod files;
+mod hot;
 mod identity;
+mod peak;
 mod sample;
 mod smaps;
 mod stat;
@@ -13,11 +15,15 @@ mod switches;
 mod ticks;
 mod tree;
 mod usage;
+mod watch;
 
+pub use hot::{HotSample, HotSampler};
 pub use identity::{Identity, boot_id, pid_namespace, start_ticks, started_us};
+pub use peak::PeakMark;
 pub use sample::{Absent, ProcessSample, Wish, own, sample};
 pub use stat::{Name, Stat, parse_stat};
 pub use statm::{Statm, page_size, parse_resident, parse_statm};
 pub use ticks::{ns_of_ticks, ticks_a_second};
 pub use tree::{TreeSample, tree};
 pub use usage::{Usage, peak_and_cpu};
+pub use watch::{Watch, WatchSample};
