@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from queue_metrics import _core
-from tests.support.journal_oracle import NO_TIME, NO_U64, encode, encode_definition, encode_header, hash64, label_list
+from tests.support.journal_oracle import NO_TIME, NO_U64, encode, encode_definition, encode_header, hash64, job_hash, label_list
 
 T = 1_700_000_040_000_000  # µs, the start of a minute
 SECOND = 1_000_000
@@ -49,7 +49,7 @@ class Segment:
         self, key: int, at: int = T, *, task: tuple[str, ...] = TASK, job: str = "job", ready_at: int = NO_TIME, worker: int = 1
     ) -> None:
         task_id = self.define(1, *task)
-        self.write("START", at=at, key=key, task=task_id, job=hash64(job.encode()), ready_at=ready_at, worker=worker)
+        self.write("START", at=at, key=key, task=task_id, job=job_hash(job), ready_at=ready_at, worker=worker)
 
     def end(
         self,
@@ -79,7 +79,7 @@ class Segment:
 
     def hint(self, at: int, outcome: int, *, job: str = "job", exception: str | None = None) -> None:
         name = 0 if exception is None else self.define(7, exception)
-        self.write("HINT", small=outcome, at=at, job=hash64(job.encode()), worker=2, exception=name)
+        self.write("HINT", small=outcome, at=at, job=job_hash(job), worker=2, exception=name)
 
     def worker(self, key: int, pid: int, start_ticks: int, *, namespace: int, boot: int) -> None:
         self.write(

@@ -7,7 +7,7 @@ import os
 from pathlib import Path
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from queue_metrics import _core
@@ -48,8 +48,15 @@ def test_more_labels_than_a_list_holds_are_refused() -> None:
 
 
 def test_job_ids_are_hashed_by_their_text() -> None:
-    assert _core.job_hash("job-1") == 0x6BB50753A636E601
-    assert _core.job_hash(17) == _core.job_hash("17") == oracle.hash64(b"17")
+    assert _core.job_hash("job-1") == 0x2E0B2CBDF4A8B6CC
+    assert _core.job_hash(17) == _core.job_hash("17") == oracle.job_hash("17")
+
+
+@given(st.text(st.characters(codec="utf-8"), max_size=2_000))
+@example("x" * 240)
+@example("x" * 10_000)
+def test_the_hash_of_a_job_id_is_that_of_the_format(job_id: str) -> None:
+    assert _core.job_hash(job_id) == oracle.job_hash(job_id)
 
 
 @given(st.binary(max_size=300))

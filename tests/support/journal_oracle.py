@@ -9,6 +9,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from tests.support.xxh3 import xxh3_64
+
 HEADER = 4096
 RECORD = 64
 NO_TIME = -(2**63)
@@ -63,6 +65,11 @@ def label_list(kind: int, *labels: str) -> bytes:
 def hash64(data: bytes) -> int:
     """BLAKE2b with eight bytes of digest, little-endian."""
     return int.from_bytes(hashlib.blake2b(data, digest_size=8).digest(), "little")
+
+
+def job_hash(job_id: str) -> int:
+    """The hash of the text of a job id."""
+    return xxh3_64(job_id.encode()) or 1
 
 
 @dataclass(frozen=True)
