@@ -23,7 +23,7 @@ const VERSION: u16 = 1;
 /// Length of a heartbeat before its texts.
 pub const FIXED: usize = 128;
 /// Bytes that each text may have, in their order.
-const LIMITS: [usize; 6] = [255, 64, 255, 512, 1_024, 255];
+pub const LIMITS: [usize; 6] = [255, 64, 255, 512, 1_024, 255];
 /// The longest heartbeat.
 pub const LONGEST: usize = FIXED + 2 * 6 + 255 + 64 + 255 + 512 + 1_024 + 255;
 
@@ -191,6 +191,20 @@ impl<Texts> Heartbeat<Texts> {
         word(112, self.cpu);
         word(120, self.boot);
         bytes
+    }
+}
+
+impl<Texts> Heartbeat<Texts> {
+    /// Offset of the second part of what [`changing`](Self::changing) answers; the first stands at 0.
+    pub const CHANGING: usize = 48;
+
+    /// What changes from job to job, as it stands in the bytes of version 1: state to running, then written to failed.
+    pub fn changing(&self) -> ([u8; 16], [u8; 48]) {
+        let fixed = self.fixed();
+        let (mut first, mut second) = ([0; 16], [0; 48]);
+        first.copy_from_slice(&fixed[..16]);
+        second.copy_from_slice(&fixed[Self::CHANGING..Self::CHANGING + 48]);
+        (first, second)
     }
 }
 

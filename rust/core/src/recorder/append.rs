@@ -5,6 +5,7 @@ use std::sync::atomic::Ordering;
 use super::Recorder;
 use super::local::Local;
 use super::series::{Clock, Series};
+use super::state::Description;
 use crate::journal::format::{Record, Worker, definition};
 use crate::journal::segment::Refused;
 use crate::journal::writer::Current;
@@ -51,12 +52,17 @@ impl Recorder {
     pub(super) fn append(&self, local: &Local, names: &[&Series], record: &Record) -> bool {
         let mut new_page = false;
         let written = local.journal.append(&local.identity, |current| {
-            self.announce(local, current)?;
+            // In each record but the first of a segment all three are found done.
+            if !self.is_announced(local, current) {
+                self.announce(local, current)?;
+            }
             for name in names {
-                define(current, name)?;
+                if !is_defined(current, name) {
+                    define(current, name)?;
+                }
             }
             current.append(record)?;
-            new_page |= local.ensure_page(current, self.shared.as_ref());
+            new_page |= local.needs_page(current) && local.ensure_page(current, self.shared.as_ref());
             Ok(())
         });
         if new_page {
@@ -80,7 +86,9 @@ impl Recorder {
         let local = self.local();
         local.ready.store(true, Ordering::Relaxed);
         let written = local.journal.append(&local.identity, |current| {
-            self.announce(local, current)?;
+            if !self.is_announced(local, current) {
+                self.announce(local, current)?;
+            }
             local.ensure_page(current, self.shared.as_ref());
             Ok(())
         });
@@ -89,14 +97,18 @@ impl Recorder {
         }
     }
 
+    /// Whether WORKER, as this process is described now, is in a segment.
+    fn is_announced(&self, local: &Local, current: &Current) -> bool {
+        current.announced().load(Ordering::Acquire) == announced_serial(self.description(local).0)
+    }
+
     /// Writes WORKER before the first own record in a segment, and when the process was described anew.
+    #[cold]
     fn announce(&self, local: &Local, current: &Current) -> Result<(), Refused> {
         let (description, role) = self.description(local);
-        let serial = description.map_or(1, |description| description.serial + 1);
-        if current.announced().load(Ordering::Acquire) == serial {
-            return Ok(());
+        if !is_defined(current, &local.series) {
+            define(current, &local.series)?;
         }
-        define(current, &local.series)?;
         let identity = &local.identity;
         current.append(&Record::Worker(Worker {
             role: role as u8,
@@ -109,16 +121,23 @@ impl Recorder {
             boot: identity.boot_word(),
             identity: local.series.id,
         }))?;
-        current.announced().store(serial, Ordering::Release);
+        current.announced().store(announced_serial(description), Ordering::Release);
         Ok(())
     }
 }
 
+/// What [`Current::announced`] holds when a process of this description announced itself; never 0.
+fn announced_serial(description: Option<&Description>) -> u64 {
+    description.map_or(1, |description| description.serial + 1)
+}
+
+fn is_defined(current: &Current, series: &Series) -> bool {
+    series.defined_in.load(Ordering::Acquire) == current.serial()
+}
+
 /// Writes the definition of a name before its first use in a segment.
+#[cold]
 fn define(current: &Current, series: &Series) -> Result<(), Refused> {
-    if series.defined_in.load(Ordering::Acquire) == current.serial() {
-        return Ok(());
-    }
     for part in definition(&series.list) {
         current.append(&part)?;
     }

@@ -183,8 +183,14 @@ impl Local {
         unsafe { self.page.load(Ordering::Acquire).as_ref() }
     }
 
+    /// Whether [`ensure_page`](Self::ensure_page) has something to look at.
+    pub fn needs_page(&self, current: &Current) -> bool {
+        self.page_serial.load(Ordering::Acquire) != current.serial()
+    }
+
     /// Makes the page at the first use of a segment, and again when its file is gone. Counts that waited in shared memory move in.
     /// True when a page was made, which is empty as yet.
+    #[cold]
     pub fn ensure_page(&self, current: &Current, shared: Option<&Page>) -> bool {
         if self.page_serial.swap(current.serial(), Ordering::AcqRel) == current.serial() {
             return false;

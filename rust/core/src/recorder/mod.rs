@@ -33,7 +33,7 @@ pub use series::Clock;
 use series::{Series, Table};
 use slots::Execution;
 pub use state::Status;
-use state::{Description, Texts};
+use state::{Description, Started, Texts};
 
 /// Answer of [`Recorder::started`] when there is nothing to finish.
 pub const NO_SLOT: i64 = -1;
@@ -150,7 +150,6 @@ impl Recorder {
             return NO_SLOT;
         };
         let (started_us, key) = (clock::wall_us(), local.key());
-        let turn = local.times.enter(clock::monotonic_ns());
         let record = Start {
             attempt: job.attempt,
             at: started_us,
@@ -162,6 +161,7 @@ impl Recorder {
         };
         let written = self.append(local, &[series], &Record::Start(record));
         let now_ns = clock::monotonic_ns();
+        let turn = local.times.enter(now_ns);
         let resident = if series.clock == Clock::Process { local.memory.last(now_ns) } else { None };
         let execution = Execution {
             key: if written { key } else { 0 },
@@ -179,7 +179,7 @@ impl Recorder {
         if nests {
             nesting::enter(local.serial, ticket);
         }
-        self.show(local);
+        self.show_change(local, (now_ns, started_us), Some(Started { series, job: job.id }));
         ticket
     }
 
@@ -209,10 +209,11 @@ impl Recorder {
         let resident = if measured == Clock::Process && alone { local.memory.now(now_ns) } else { None };
         let (rss_peak, rss_change) = memory_of(execution.resident, resident);
         let exception = exception.map(|name| self.name(local, name));
+        let at = clock::wall_us();
         let record = End {
             outcome: outcome as u16,
             flags,
-            at: clock::wall_us(),
+            at,
             key: execution.key,
             runtime: now_ns.saturating_sub(execution.started_ns),
             cpu: cpu.filter(|_| attributable).map_or(NO_VALUE, |(now, before)| now.saturating_sub(before)),
@@ -227,7 +228,7 @@ impl Recorder {
         } else {
             self.append(local, exception.as_ref().map(Name::series).as_slice(), &Record::End(record));
         }
-        self.show(local);
+        self.show_change(local, (now_ns, at), None);
     }
 
     /// A job ended without an execution; `reason` is one of [`reason`](crate::journal::format::reason).

@@ -12,36 +12,31 @@ struct Running {
     ticket: i64,
 }
 
+const FREE: Running = Running { owner: 0, ticket: 0 };
+
 thread_local! {
-    static RUNNING: Cell<[Running; RECORDERS]> = const { Cell::new([Running { owner: 0, ticket: 0 }; RECORDERS]) };
+    static RUNNING: [Cell<Running>; RECORDERS] = const { [const { Cell::new(FREE) }; RECORDERS] };
 }
 
 /// Ticket of the execution that this thread entered last for a recorder. It may have ended in another thread.
 pub fn running(owner: u64) -> Option<i64> {
-    RUNNING.get().iter().find(|entry| entry.owner == owner).map(|entry| entry.ticket)
+    let of = |entries: &[Cell<Running>; RECORDERS]| entries.iter().map(Cell::get).find(|entry| entry.owner == owner);
+    RUNNING.with(of).map(|entry| entry.ticket)
 }
 
 /// This thread enters an execution.
 pub fn enter(owner: u64, ticket: i64) {
-    let mut entries = RUNNING.get();
-    let place = entries
-        .iter()
-        .position(|entry| entry.owner == owner)
-        .or_else(|| entries.iter().position(|entry| entry.owner == 0));
-    // More recorders than places: the first one is forgotten, its inner executions will count on their own.
-    entries[place.unwrap_or(0)] = Running { owner, ticket };
-    RUNNING.set(entries);
+    RUNNING.with(|entries| {
+        let place = |owner: u64| entries.iter().find(|entry| entry.get().owner == owner);
+        // More recorders than places: the first one is forgotten, its inner executions will count on their own.
+        place(owner).or_else(|| place(0)).unwrap_or(&entries[0]).set(Running { owner, ticket });
+    });
 }
 
 /// This thread leaves an execution; false when it was not entered here.
 pub fn leave(owner: u64, ticket: i64) -> bool {
-    let mut entries = RUNNING.get();
-    let Some(entry) = entries.iter_mut().find(|entry| entry.owner == owner && entry.ticket == ticket) else {
-        return false;
-    };
-    *entry = Running { owner: 0, ticket: 0 };
-    RUNNING.set(entries);
-    true
+    let same = |entry: &&Cell<Running>| entry.get().owner == owner && entry.get().ticket == ticket;
+    RUNNING.with(|entries| entries.iter().find(same).map(|entry| entry.set(FREE))).is_some()
 }
 
 #[cfg(test)]

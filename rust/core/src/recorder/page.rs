@@ -8,11 +8,38 @@ use std::ptr::{self, NonNull};
 use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering, fence};
 use std::sync::{Mutex, TryLockError};
 
-use crate::heartbeat::{COUNTERS, COUNTERS_OFFSET, HEARTBEAT_OFFSET, PAGE_MAGIC, PAGE_SIZE, PAGE_VERSION};
+use crate::heartbeat::{
+    COUNTERS, COUNTERS_OFFSET, FIXED, HEARTBEAT_OFFSET, Heartbeat, LIMITS, LONGEST, PAGE_MAGIC, PAGE_SIZE, PAGE_VERSION,
+};
 use crate::journal::spool::{Spool, c_name};
+use crate::names::cut;
 
 const LENGTH_OFFSET: usize = 12;
 const SEQUENCE_OFFSET: usize = 16;
+
+const _: () = assert!(HEARTBEAT_OFFSET + LONGEST <= COUNTERS_OFFSET);
+
+/// The heartbeat that stands in a page.
+#[derive(Debug)]
+struct Written {
+    /// Serial of the description that it was made of; None: nothing is written yet.
+    description: Option<u64>,
+    /// Where it was put together.
+    bytes: Vec<u8>,
+}
+
+/// What changes from job to job in a heartbeat.
+#[derive(Debug)]
+pub struct Change<'a> {
+    /// The numbers that change, as [`Heartbeat::changing`] has them.
+    pub numbers: ([u8; 16], [u8; 48]),
+    /// Length of the texts of the process, which stay.
+    pub kept: usize,
+    /// The texts behind them.
+    pub texts: &'a [u8],
+    /// The job id behind these, if it is not among them.
+    pub job: Option<&'a str>,
+}
 
 /// A mapped page: of a file `<worker key>.wrk`, or of anonymous memory that forked children share.
 #[derive(Debug)]
@@ -20,11 +47,12 @@ pub struct Page {
     map: NonNull<u8>,
     inode: u64,
     outdated: AtomicBool,
-    /// Where a heartbeat is put together; who has it is the one that writes.
-    heartbeat: Mutex<Vec<u8>>,
+    /// Who has it is the one that writes.
+    written: Mutex<Written>,
 }
 
-// SAFETY: all access is by atomics at fixed, aligned offsets.
+// SAFETY: the heartbeat is written by the one that has the lock, all the rest is atomics at fixed, aligned offsets. In this process
+// nobody reads the heartbeat; other processes take it when its sequence says that it is whole.
 unsafe impl Send for Page {}
 // SAFETY: as above.
 unsafe impl Sync for Page {}
@@ -63,8 +91,9 @@ impl Page {
         std::fs::symlink_metadata(path).is_ok_and(|about| about.ino() == self.inode)
     }
 
-    /// Replaces the heartbeat by what `encode` appends. Never waits: a thread that finds another one here leaves its news to it.
-    pub fn write(&self, encode: impl Fn(&mut Vec<u8>)) {
+    /// Replaces the heartbeat by what `encode` appends; it answers the serial of the description that it was made of. Never waits: a
+    /// thread that finds another one here leaves its news to it.
+    pub fn write(&self, encode: impl Fn(&mut Vec<u8>) -> u64) {
         self.outdated.store(true, Ordering::Release);
         loop {
             // Between the flag or the unlocking and what follows, so that of two threads that meet here one writes for both.
@@ -72,21 +101,42 @@ impl Page {
             if !self.outdated.load(Ordering::Acquire) {
                 return;
             }
-            let mut heartbeat = match self.heartbeat.try_lock() {
-                Ok(heartbeat) => heartbeat,
+            let mut written = match self.written.try_lock() {
+                Ok(written) => written,
                 Err(TryLockError::Poisoned(poisoned)) => poisoned.into_inner(),
                 Err(TryLockError::WouldBlock) => return,
             };
             self.outdated.store(false, Ordering::Release);
-            heartbeat.clear();
-            encode(&mut heartbeat);
-            let sequence = self.word(SEQUENCE_OFFSET);
-            let before = sequence.load(Ordering::Relaxed);
-            sequence.store(before + 1, Ordering::Relaxed);
-            fence(Ordering::Release);
-            self.fill(&heartbeat);
-            sequence.store(before + 2, Ordering::Release);
+            written.bytes.clear();
+            written.description = Some(encode(&mut written.bytes));
+            let bytes = &written.bytes[..written.bytes.len().min(LONGEST)];
+            self.replace(bytes.len(), || self.put(0, bytes));
         }
+    }
+
+    /// Changes the heartbeat that stands here, which must be of the description with this serial. False when it has to be written
+    /// anew: it is of another one, another thread is here or was, or `now`, which is asked for the change, has none.
+    pub fn change<'a>(&self, description: u64, now: impl FnOnce() -> Option<Change<'a>>) -> bool {
+        let Ok(written) = self.written.try_lock() else { return false };
+        if written.description != Some(description) {
+            return false;
+        }
+        let Some(Change { numbers, kept, texts, job }) = now() else { return false };
+        let job = job.map(|job| cut(job, LIMITS[<Heartbeat>::JOB]).as_bytes());
+        let from = FIXED + kept;
+        let end = from + texts.len();
+        self.replace(end + job.map_or(0, |job| 2 + job.len()), || {
+            self.put(0, &numbers.0);
+            self.put(Heartbeat::<()>::CHANGING, &numbers.1);
+            self.put(from, texts);
+            if let Some(job) = job {
+                self.put(end, &(job.len() as u16).to_le_bytes());
+                self.put(end + 2, job);
+            }
+        });
+        drop(written);
+        fence(Ordering::SeqCst); // as in `write`
+        !self.outdated.load(Ordering::Acquire)
     }
 
     /// A counter: dropped records by reason, then hook errors.
@@ -95,21 +145,37 @@ impl Page {
     }
 
     fn new(map: NonNull<u8>, inode: u64) -> Page {
-        Page { map, inode, outdated: AtomicBool::new(false), heartbeat: Mutex::new(Vec::new()) }
+        Page {
+            map,
+            inode,
+            outdated: AtomicBool::new(false),
+            written: Mutex::new(Written { description: None, bytes: Vec::new() }),
+        }
     }
 
-    fn fill(&self, bytes: &[u8]) {
-        let bytes = &bytes[..bytes.len().min(COUNTERS_OFFSET - HEARTBEAT_OFFSET - 8)];
+    /// Has the heartbeat replaced by one of this length, by the one that has the lock.
+    fn replace(&self, length: usize, put: impl FnOnce()) {
+        let sequence = self.word(SEQUENCE_OFFSET);
+        let before = sequence.load(Ordering::Relaxed);
+        sequence.store(before + 1, Ordering::Relaxed);
+        fence(Ordering::Release);
         // SAFETY: the offset is inside the page and aligned to 4 bytes; the page lives as long as self.
-        let length = unsafe { &*self.map.as_ptr().add(LENGTH_OFFSET).cast::<AtomicU32>() };
-        length.store(bytes.len() as u32, Ordering::Relaxed);
-        let (words, rest) = bytes.as_chunks::<8>();
-        for (index, word) in words.iter().enumerate() {
-            self.word(HEARTBEAT_OFFSET + 8 * index).store(u64::from_le_bytes(*word), Ordering::Relaxed);
+        let place = unsafe { &*self.map.as_ptr().add(LENGTH_OFFSET).cast::<AtomicU32>() };
+        place.store(length as u32, Ordering::Relaxed);
+        put();
+        sequence.store(before + 2, Ordering::Release);
+    }
+
+    /// Copies bytes into the heartbeat, by the one that has the lock.
+    fn put(&self, offset: usize, bytes: &[u8]) {
+        if offset + bytes.len() > LONGEST {
+            return;
         }
-        let mut last = [0; 8];
-        last[..rest.len()].copy_from_slice(rest);
-        self.word(HEARTBEAT_OFFSET + 8 * words.len()).store(u64::from_le_bytes(last), Ordering::Relaxed);
+        // SAFETY: the place is inside the page; who has the lock is the only one in this process that touches it.
+        unsafe {
+            let place = self.map.as_ptr().add(HEARTBEAT_OFFSET + offset);
+            ptr::copy_nonoverlapping(bytes.as_ptr(), place, bytes.len());
+        }
     }
 
     fn word(&self, offset: usize) -> &AtomicU64 {
@@ -145,13 +211,46 @@ mod tests {
     use crate::heartbeat::read_page;
     use crate::journal::scratch::Scratch;
 
+    fn all(bytes: &mut Vec<u8>, content: &[u8]) -> u64 {
+        bytes.extend_from_slice(content);
+        5
+    }
+
+    fn heartbeat(page: &Page) -> Vec<u8> {
+        // SAFETY: nobody writes to the page any more.
+        let page = unsafe { std::slice::from_raw_parts(page.map.as_ptr(), PAGE_SIZE) };
+        let length = usize::from(page[LENGTH_OFFSET]) | usize::from(page[LENGTH_OFFSET + 1]) << 8;
+        page[HEARTBEAT_OFFSET..HEARTBEAT_OFFSET + length].to_vec()
+    }
+
+    #[test]
+    fn a_change_leaves_the_rest_as_it_was() {
+        let page = Page::anonymous().unwrap();
+        let change = |texts, job| Change { numbers: ([1; 16], [2; 48]), kept: 3, texts, job };
+        assert!(!page.change(5, || Some(change(b"task", None))), "nothing is written yet");
+        page.write(|bytes| all(bytes, &[[9; FIXED].as_slice(), b"hostqueue"].concat()));
+        let numbers = [&[1; 16][..], &[9; 32], &[2; 48], &[9; 32]].concat();
+        for (texts, job, tail) in [(&b"task"[..], Some("é-1"), &b"hostask\x04\0\xc3\xa9-1"[..]), (b"", None, b"hos")] {
+            assert!(page.change(5, || Some(change(texts, job))));
+            assert_eq!(heartbeat(&page), [&numbers, tail].concat());
+        }
+        assert!(!page.change(6, || Some(change(b"other", None))) && !page.change(5, || None));
+        assert_eq!(heartbeat(&page), [&numbers[..], b"hos"].concat());
+        let long = "x".repeat(300);
+        assert!(page.change(5, || Some(change(b"", Some(&long)))));
+        assert_eq!(heartbeat(&page).len(), FIXED + 3 + 2 + 255);
+        let held = page.written.lock().unwrap();
+        assert!(!page.change(5, || Some(change(b"late", None))));
+        drop(held);
+    }
+
     #[test]
     fn what_is_written_is_read_from_the_file() {
         let scratch = Scratch::directory();
         let spool = Spool::open(scratch.path()).unwrap();
         let page = Page::create(&spool, 0xabc).unwrap();
         page.counter(3).fetch_add(5, Ordering::Relaxed);
-        page.write(|bytes| bytes.extend([7; 100]));
+        page.write(|bytes| all(bytes, &[7; 100]));
         let file = scratch.path().join("0000000000000abc.wrk");
         let content = std::fs::read(&file).unwrap();
         assert_eq!(content.len(), PAGE_SIZE);
@@ -161,7 +260,7 @@ mod tests {
         assert!(page.is_in(&spool, 0xabc));
         std::fs::remove_file(file).unwrap();
         assert!(!page.is_in(&spool, 0xabc));
-        page.write(|bytes| bytes.extend([8; 5_000]));
+        page.write(|bytes| all(bytes, &[8; 5_000]));
     }
 
     #[test]
@@ -173,12 +272,12 @@ mod tests {
                 scope.spawn(|| {
                     for _ in 0..2_000 {
                         latest.fetch_add(1, Ordering::SeqCst);
-                        page.write(|bytes| bytes.extend(latest.load(Ordering::SeqCst).to_le_bytes()));
+                        page.write(|bytes| all(bytes, &latest.load(Ordering::SeqCst).to_le_bytes()));
                     }
                 });
             }
         });
-        page.write(|bytes| bytes.extend(latest.load(Ordering::SeqCst).to_le_bytes()));
+        page.write(|bytes| all(bytes, &latest.load(Ordering::SeqCst).to_le_bytes()));
         assert_eq!(page.word(HEARTBEAT_OFFSET).load(Ordering::SeqCst), 8_000);
     }
 

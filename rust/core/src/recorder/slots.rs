@@ -73,10 +73,13 @@ impl Slot {
         self.turn.store(execution.turn, Ordering::Relaxed);
         let job = cut(job, JOB_BYTES).as_bytes();
         self.job_length.store(job.len() as u64, Ordering::Relaxed);
-        for (word, bytes) in self.job.iter().zip(job.chunks(8)) {
-            let mut padded = [0; 8];
-            padded[..bytes.len()].copy_from_slice(bytes);
-            word.store(u64::from_le_bytes(padded), Ordering::Relaxed);
+        let (words, rest) = job.as_chunks::<8>();
+        for (place, word) in self.job.iter().zip(words) {
+            place.store(u64::from_le_bytes(*word), Ordering::Relaxed);
+        }
+        if !rest.is_empty() {
+            let last = rest.iter().rev().fold(0, |word, byte| word << 8 | u64::from(*byte));
+            self.job[words.len()].store(last, Ordering::Relaxed);
         }
     }
 
@@ -92,27 +95,15 @@ impl Slot {
         }
     }
 
-    fn job(&self) -> JobText {
-        let mut text = JobText { bytes: [0; JOB_BYTES], length: 0 };
-        text.length = (self.job_length.load(Ordering::Relaxed) as usize).min(JOB_BYTES);
-        for (bytes, word) in text.bytes[..text.length.next_multiple_of(8)].chunks_exact_mut(8).zip(&self.job) {
-            bytes.copy_from_slice(&word.load(Ordering::Relaxed).to_le_bytes());
+    /// Appends the job id as a heartbeat holds it.
+    fn put_job(&self, bytes: &mut Vec<u8>) {
+        let length = (self.job_length.load(Ordering::Relaxed) as usize).min(JOB_BYTES);
+        bytes.extend_from_slice(&(length as u16).to_le_bytes());
+        let end = bytes.len() + length;
+        for word in &self.job[..length.div_ceil(8)] {
+            bytes.extend_from_slice(&word.load(Ordering::Relaxed).to_le_bytes());
         }
-        text
-    }
-}
-
-/// A job id, as much of it as is kept.
-#[derive(Clone, Copy, Debug)]
-pub struct JobText {
-    bytes: [u8; JOB_BYTES],
-    length: usize,
-}
-
-impl JobText {
-    /// The text; empty if another thread was writing it.
-    pub fn as_str(&self) -> &str {
-        std::str::from_utf8(&self.bytes[..self.length]).unwrap_or_default()
+        bytes.truncate(end);
     }
 }
 
@@ -174,9 +165,19 @@ impl Slots {
         self.look(ticket, |_| ()).is_some()
     }
 
-    /// The execution of a ticket and its job id, if it runs.
-    pub fn get(&self, ticket: i64) -> Option<(Execution, JobText)> {
-        self.look(ticket, |slot| (slot.execution(), slot.job()))
+    /// The execution of a ticket, if it runs.
+    pub fn get(&self, ticket: i64) -> Option<Execution> {
+        self.look(ticket, Slot::execution)
+    }
+
+    /// Appends the job id of a ticket as a heartbeat holds it, as much of it as is kept; nothing if its execution does not run.
+    pub fn put_job(&self, ticket: i64, bytes: &mut Vec<u8>) -> bool {
+        let before = bytes.len();
+        let done = self.look(ticket, |slot| slot.put_job(bytes)).is_some();
+        if !done {
+            bytes.truncate(before); // another thread may have been writing it
+        }
+        done
     }
 
     /// Ticket of the execution that has run longest, among the first 64 found.
@@ -199,7 +200,7 @@ impl Slots {
         oldest.map(|(_, ticket)| ticket)
     }
 
-    fn look<T>(&self, ticket: i64, read: impl Fn(&Slot) -> T) -> Option<T> {
+    fn look<T>(&self, ticket: i64, read: impl FnOnce(&Slot) -> T) -> Option<T> {
         let (index, serial) = parts(ticket)?;
         let slot = &self.chunks[index / CHUNK].get()?[index % CHUNK];
         let same = || slot.serial.load(Ordering::Acquire) == serial;
@@ -276,10 +277,14 @@ mod tests {
         let slots = Slots::new(0);
         for (job, kept) in [("", 0), ("job-1", 5), (&"é".repeat(300), 248)] {
             let ticket = claim(&slots, 1, job).unwrap();
-            let (_, text) = slots.get(ticket).unwrap();
-            assert_eq!(text.as_str().len(), kept);
-            assert!(job.starts_with(text.as_str()));
+            let mut bytes = vec![7];
+            assert!(slots.put_job(ticket, &mut bytes));
+            let text = str::from_utf8(&bytes[3..]).unwrap();
+            assert_eq!((bytes[1], bytes[2], text.len()), (kept as u8, 0, kept));
+            assert!(job.starts_with(text));
             slots.release(ticket);
+            assert!(!slots.put_job(ticket, &mut bytes));
+            assert_eq!(bytes.len(), 3 + kept);
         }
     }
 
@@ -294,7 +299,7 @@ mod tests {
                     for turn in 0..5_000 {
                         let key = thread << 32 | turn;
                         let ticket = claim(slots, key, "job").unwrap();
-                        assert_eq!(slots.get(ticket).unwrap().0.key, key);
+                        assert_eq!(slots.get(ticket).unwrap().key, key);
                         assert_eq!(slots.release(ticket).unwrap().key, key);
                         counted.fetch_add(1, Ordering::Relaxed);
                     }

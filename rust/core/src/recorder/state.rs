@@ -3,6 +3,8 @@
 use std::sync::atomic::Ordering;
 
 use super::local::Local;
+use super::page::Change;
+use super::series::Series;
 use super::{NO_TIME, NO_VALUE, Recorder};
 use crate::heartbeat::{HOOK_ERRORS, Heartbeat, State, put_text};
 use crate::journal::dropped::Dropped;
@@ -43,6 +45,15 @@ impl Texts {
     }
 }
 
+/// An execution that has just started.
+#[derive(Debug)]
+pub struct Started<'a> {
+    /// Its task.
+    pub series: &'a Series,
+    /// Its job.
+    pub job: &'a str,
+}
+
 /// The state of the write side in this process.
 #[derive(Clone, Debug)]
 pub struct Status {
@@ -72,7 +83,7 @@ impl Recorder {
         // The kernel brings its peak up to date later than its reading.
         let rss_peak = if rss == NO_VALUE { rss_peak } else { rss_peak.max(rss) };
         let mut bytes = Vec::new();
-        self.put_state(local, [rss, rss_peak, cpu], &mut bytes);
+        self.put_state(local, (now_ns, clock::wall_us()), [rss, rss_peak, cpu], &mut bytes);
         bytes
     }
 
@@ -97,7 +108,32 @@ impl Recorder {
     /// Writes the page of this process, if it has one.
     pub(super) fn show(&self, local: &Local) {
         if let Some(page) = local.page() {
-            page.write(|bytes| self.put_state(local, [NO_VALUE; 3], bytes));
+            page.write(|bytes| self.put_state(local, (clock::monotonic_ns(), clock::wall_us()), [NO_VALUE; 3], bytes));
+        }
+    }
+
+    /// As [`show`](Self::show) when an execution has started, or ended with `started` None, by the clocks in `now`. While one runs at a
+    /// time only that is written which changes with it.
+    pub(super) fn show_change(&self, local: &Local, now: (u64, i64), started: Option<Started>) {
+        let Some(page) = local.page() else { return };
+        let (description, role) = self.description(local);
+        let texts = description.map_or(&self.texts, |description| &description.texts);
+        let done = page.change(serial(description), || {
+            let alone = local.times.running.load(Ordering::Relaxed) == u64::from(started.is_some());
+            if !alone || local.stopped.load(Ordering::Relaxed) {
+                return None;
+            }
+            let state = if started.is_some() { State::Busy } else { State::Idle };
+            let job_started = if started.is_some() { now.1 } else { NO_TIME };
+            Some(Change {
+                numbers: local.numbers(role, state, now, job_started, [NO_VALUE; 3]).changing(),
+                kept: texts.process.len(),
+                texts: started.as_ref().map_or(&texts.idle, |started| &started.series.texts),
+                job: started.as_ref().map(|started| started.job),
+            })
+        });
+        if !done {
+            self.show(local);
         }
     }
 
@@ -110,51 +146,71 @@ impl Recorder {
         (description, if inherited && role == Role::Main { Role::Child } else { role })
     }
 
-    fn put_state(&self, local: &Local, [rss, rss_peak, cpu]: [u64; 3], bytes: &mut Vec<u8>) {
+    /// Appends the heartbeat as it is now, by the clocks in `now`; answers the serial of the description that it was made of.
+    fn put_state(&self, local: &Local, now: (u64, i64), measured: [u64; 3], bytes: &mut Vec<u8>) -> u64 {
         let (description, role) = self.description(local);
-        let now_ns = clock::monotonic_ns();
-        let (busy, idle) = local.times.busy_and_idle_us(now_ns);
+        let shown = local.shown().and_then(|ticket| Some((ticket, local.slots.get(ticket)?)));
         let finished = local.times.finished.load(Ordering::Relaxed);
-        let shown = local.shown().and_then(|ticket| local.slots.get(ticket));
         let state = match &shown {
             _ if local.stopped.load(Ordering::Relaxed) => State::Stopped,
             Some(_) => State::Busy,
             None if finished == 0 && !local.ready.load(Ordering::Relaxed) => State::Starting,
             None => State::Idle,
         };
-        let identity = &local.identity;
-        let numbers = Heartbeat {
-            state: state as u8,
-            role: role as u8,
-            pid: identity.pid,
-            parent: identity.parent,
-            running: local.times.running.load(Ordering::Relaxed) as u32,
-            worker: local.worker,
-            start_ticks: identity.start_ticks,
-            pid_namespace: identity.pid_namespace,
-            process_started: identity.started,
-            written: clock::wall_us(),
-            job_started: shown.as_ref().map_or(NO_TIME, |(execution, _)| execution.started_us),
-            busy,
-            idle,
-            finished,
-            failed: local.times.failed.load(Ordering::Relaxed),
-            rss,
-            rss_peak,
-            cpu,
-            boot: identity.boot_word(),
-            texts: (),
-        };
-        bytes.extend_from_slice(&numbers.fixed());
+        let job_started = shown.as_ref().map_or(NO_TIME, |(_, execution)| execution.started_us);
+        bytes.extend_from_slice(&local.numbers(role, state, now, job_started, measured).fixed());
         let texts = description.map_or(&self.texts, |description| &description.texts);
         bytes.extend_from_slice(&texts.process);
-        let running = shown.and_then(|(execution, job)| Some((self.table.get(execution.handle)?, job)));
-        match running {
-            Some((series, job)) => {
+        match shown.and_then(|(ticket, execution)| Some((ticket, self.table.get(execution.handle)?))) {
+            Some((ticket, series)) => {
                 bytes.extend_from_slice(&series.texts);
-                put_text(bytes, Heartbeat::JOB, job.as_str());
+                if !local.slots.put_job(ticket, bytes) {
+                    put_text(bytes, Heartbeat::JOB, "");
+                }
             }
             None => bytes.extend_from_slice(&texts.idle),
         }
+        serial(description)
     }
+}
+
+impl Local {
+    /// The numbers of a heartbeat; `measured` are resident memory, its peak and CPU time.
+    fn numbers(
+        &self,
+        role: Role,
+        state: State,
+        (now_ns, written): (u64, i64),
+        job_started: i64,
+        [rss, rss_peak, cpu]: [u64; 3],
+    ) -> Heartbeat<()> {
+        let (busy, idle) = self.times.busy_and_idle_us(now_ns);
+        Heartbeat {
+            state: state as u8,
+            role: role as u8,
+            pid: self.identity.pid,
+            parent: self.identity.parent,
+            running: self.times.running.load(Ordering::Relaxed) as u32,
+            worker: self.worker,
+            start_ticks: self.identity.start_ticks,
+            pid_namespace: self.identity.pid_namespace,
+            process_started: self.identity.started,
+            written,
+            job_started,
+            busy,
+            idle,
+            finished: self.times.finished.load(Ordering::Relaxed),
+            failed: self.times.failed.load(Ordering::Relaxed),
+            rss,
+            rss_peak,
+            cpu,
+            boot: self.identity.boot_word(),
+            texts: (),
+        }
+    }
+}
+
+/// Serial of a description, 0 for none.
+fn serial(description: Option<&Description>) -> u64 {
+    description.map_or(0, |description| description.serial)
 }
