@@ -12,7 +12,7 @@ import pytest
 
 from queue_metrics import _core
 from tests.core.writing import in_child, of_kind, open_keys, outcomes, run_once, whole
-from tests.support.journal_oracle import NO_TIME, NO_U64, hash64, label_list, read_segment, read_spool
+from tests.support.journal_oracle import NO_TIME, NO_U64, hash64, job_hash, label_list, read_segment, read_spool
 
 
 @pytest.fixture
@@ -68,16 +68,16 @@ def test_every_kind_of_record_says_what_it_was_told(spool: Path, recorder: _core
     assert (worker.flags, worker.pid, worker.parent, worker.worker) == (_core.MAIN, os.getpid(), os.getppid(), recorder.worker_key)
     assert recorder.worker_id == f"host-1:{os.getpid()}:{worker.start_ticks}"
     assert worker.identity == hash64(label_list(4, *recorder.worker_id.split(":")))
-    assert (arrive.small, arrive.task, arrive.job, arrive.ready_at) == (0, task_id, hash64(b"job-1"), before + 5_000_000)
-    assert (start.small, start.task, start.job, start.ready_at, start.worker) == (65_535, task_id, hash64(b"job-1"), before, worker.worker)
+    assert (arrive.small, arrive.task, arrive.job, arrive.ready_at) == (0, task_id, job_hash("job-1"), before + 5_000_000)
+    assert (start.small, start.task, start.job, start.ready_at, start.worker) == (65_535, task_id, job_hash("job-1"), before, worker.worker)
     assert (end.small, end.flags, end.key, end.worker) == (_core.RETRIED, _core.RETRY_FOLLOWS, start.key, worker.worker)
     assert end.exception == hash64(label_list(7, "ValueError"))
     assert 0 < end.cpu < 10**9
     assert 0 < end.runtime < 10**10
     assert 1_000 < end.rss_peak < 2**31
     discard, hint, gauge = records["DISCARD"], records["HINT"], records["GAUGE"]
-    assert (discard.small, discard.task, discard.job) == (_core.EXPIRED, task_id, hash64(b"job-2"))
-    assert (hint.small, hint.job, hint.worker) == (_core.TIMED_OUT, hash64(b"job-3"), worker.worker)
+    assert (discard.small, discard.task, discard.job) == (_core.EXPIRED, task_id, job_hash("job-2"))
+    assert (hint.small, hint.job, hint.worker) == (_core.TIMED_OUT, job_hash("job-3"), worker.worker)
     assert hint.exception == hash64(label_list(7, "Killed"))
     assert (gauge.flags, gauge.queue) == (0b10101, hash64(label_list(2, "broker", "default")))
     assert (gauge.ready, gauge.scheduled, gauge.age) == (12, 3, 1_500_000)
@@ -165,7 +165,7 @@ def test_an_execution_inside_another_of_its_thread_is_part_of_it(spool: Path, re
     elsewhere.join()
     recorder.finished(slot, _core.SUCCEEDED, None, 0)
     recorder.finished(slot, _core.FAILED, None, 0)
-    assert {record.job for record in of_kind(spool, "START")} == {hash64(b"outer"), hash64(b"other thread")}
+    assert {record.job for record in of_kind(spool, "START")} == {job_hash("outer"), job_hash("other thread")}
     assert outcomes(read_spool(spool)) == {_core.SUCCEEDED: 2}
 
 
@@ -263,7 +263,7 @@ def test_a_forked_child_goes_on_in_its_parents_segment_as_a_worker_of_its_own(sp
     assert len({worker.worker for worker in workers}) == 3
     assert [worker.parent for worker in workers[1:]] == [worker.pid for worker in workers[:-1]]
     assert {start.job: start.worker for start in of_kind(spool, "START")} == {
-        hash64(name): worker.worker for name, worker in zip((b"outer", b"inner", b"deep"), workers, strict=True)
+        job_hash(name): worker.worker for name, worker in zip(("outer", "inner", "deep"), workers, strict=True)
     }
     assert outcomes(read_spool(spool)) == {_core.SUCCEEDED: 3}
 

@@ -14,7 +14,7 @@ import pytest
 import queue_metrics
 from queue_metrics import _core
 from tests.core.writing import in_child, of_kind, open_keys, outcomes, run_once, until, whole
-from tests.support.journal_oracle import NO_TIME, hash64, label_list, read_spool
+from tests.support.journal_oracle import NO_TIME, hash64, job_hash, label_list, read_spool
 
 
 @pytest.fixture
@@ -58,7 +58,7 @@ def test_a_task_that_closes_all_descriptors_loses_nothing_and_no_file_of_its_own
     assert len(list(spool.glob("*.seg"))) == 2
     records = whole(spool)
     assert open_keys(records) == set()
-    assert {record.job for record in records if record.kind == "START"} == {hash64(b"before"), hash64(b"job"), hash64(b"after")}
+    assert {record.job for record in records if record.kind == "START"} == {job_hash("before"), job_hash("job"), job_hash("after")}
     assert of_kind(spool, "END")[-1].rss_peak < 2**31
 
 
@@ -247,7 +247,7 @@ def test_hostile_names_are_stored_as_the_format_says(spool: Path, recorder: _cor
     replaced[-1] = "x" * (16_384 - 17) + f"~{hash64(b'x' * 20_000):016x}"
     stored = {start.job: lists[start.task] for start in of_kind(spool, "START")}
     jobs = [name.replace("\ud800", "�").replace("\udfff", "�") for name in names]
-    assert stored == {hash64(job.encode()): label_list(1, *[name] * 3) for job, name in zip(jobs, replaced, strict=True)}
+    assert stored == {job_hash(job): label_list(1, *[name] * 3) for job, name in zip(jobs, replaced, strict=True)}
     (gauge,) = of_kind(spool, "GAUGE")
     assert lists[gauge.queue] == label_list(2, "�", "�")
     assert recorder.status()["hook_errors"] == 0
@@ -263,7 +263,7 @@ def test_job_ids_are_of_any_type(spool: Path, recorder: _core.Recorder) -> None:
     for job_id in ids:
         run_once(recorder, handle, job_id)
     assert [start.job for start in of_kind(spool, "START")] == [
-        hash64(text.encode()) for text in ["text", "17", "None", "('a', 1)", "b'bytes'", "2.5", str(10**40), "�", "<unprintable Broken>"]
+        job_hash(text) for text in ["text", "17", "None", "('a', 1)", "b'bytes'", "2.5", str(10**40), "�", "<unprintable Broken>"]
     ]
     assert recorder.status()["hook_errors"] == 1
 

@@ -17,7 +17,7 @@ import pytest
 
 from queue_metrics import _core
 from tests.core.writing import in_child, of_kind, open_keys, outcomes, whole
-from tests.support.journal_oracle import NO_TIME, hash64, label_list, read_spool
+from tests.support.journal_oracle import NO_TIME, hash64, job_hash, label_list, read_spool
 
 
 class SoftLimit(Exception):
@@ -84,7 +84,7 @@ def test_arguments_and_result_pass_unchanged(jobs: Jobs) -> None:
     assert seen == [((1, "two"), {"three": 3})]
     assert tracked.inner is job
     (start,), (end,) = of_kind(jobs.spool, "START"), of_kind(jobs.spool, "END")
-    assert (start.small, start.job, start.key) == (3, hash64(b"job"), end.key)
+    assert (start.small, start.job, start.key) == (3, job_hash("job"), end.key)
     assert (end.small, end.flags, end.exception) == (_core.SUCCEEDED, 0, 0)
 
 

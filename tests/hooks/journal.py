@@ -7,7 +7,7 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
-from tests.support.journal_oracle import NO_TIME, OUTCOMES, Record, hash64, read_spool
+from tests.support.journal_oracle import NO_TIME, OUTCOMES, Record, hash64, job_hash, read_spool
 
 REASONS = {1: "revoked", 2: "expired", 3: "rejected", 4: "skipped", 5: "unknown", 16: "result_error"}
 RETRY_FOLLOWS, PROVISIONAL = 1, 2
@@ -42,7 +42,7 @@ class Journal:
 
     def of(self, kind: str, job: object = None) -> list[Record]:
         """Records of a kind, of one job if given, in order of time."""
-        found = [r for r in self.records if r.kind == kind and (job is None or r.job == hash64(str(job).encode()))]
+        found = [r for r in self.records if r.kind == kind and (job is None or r.job == job_hash(str(job)))]
         return found if kind == "DEF" else sorted(found, key=lambda record: int(record.at))
 
     def end(self, start: Record) -> Record | None:

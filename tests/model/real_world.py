@@ -195,7 +195,7 @@ class RealWorld:
             self.segments[place] = Segment(self.spool, writer, self.now)
         segment = self.segments[place]
         segment.introduce(writer, self.now)
-        job = journal.hash64(f"job {execution.job if execution.job >= 0 else ~key}".encode())
+        job = journal.job_hash(f"job {execution.job if execution.job >= 0 else ~key}")
         if record.kind == START:
             segment.write(
                 "START",
