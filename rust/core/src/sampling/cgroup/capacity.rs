@@ -75,23 +75,19 @@ pub fn capacity(group: &CgroupSample, rates: Option<&CgroupRates>, host: &HostNu
 fn cpu_of(origin: Origin, group: &CgroupSample, rates: Option<&CgroupRates>, host: &HostNumbers) -> Four {
     let limit = least([group.cpu.limit_cores(), host.cores]);
     let idle = host.cores.zip(host.busy_cores).map(|(cores, busy)| (cores - busy).max(0.0));
-    let (usage, waiting) = match origin {
-        Origin::Host => (host.busy_cores, host.waiting_cores),
-        // Both are lower bounds of the same: tasks that wanted a CPU and had none.
-        _ => (
-            rates.and_then(|rates| rates.usage_cores),
-            rates.and_then(|rates| most([rates.throttled_cores, rates.waiting_cores])),
-        ),
+    let (usage, waiting, headroom) = match origin {
+        // What the machine uses is not taken from our limit: of 64 CPUs, 2 allowed and 10 in use, 2 are left.
+        Origin::Host => (host.busy_cores, host.waiting_cores, idle.and_then(|idle| least([limit, Some(idle)]))),
+        _ => {
+            let usage = rates.and_then(|rates| rates.usage_cores);
+            let own = limit.zip(usage).map(|(limit, usage)| (limit - usage).max(0.0));
+            let around = rates.and_then(|rates| rates.headroom_cores);
+            // Both are lower bounds of the same: tasks that wanted a CPU and had none.
+            let waiting = rates.and_then(|rates| most([rates.throttled_cores, rates.waiting_cores]));
+            (usage, waiting, own.and_then(|own| least([least([Some(own), around]), idle])))
+        }
     };
-    let own = limit.zip(usage).map(|(limit, usage)| (limit - usage).max(0.0));
-    let around = rates.and_then(|rates| rates.headroom_cores);
-    Four {
-        origin,
-        demand: usage.map(|usage| usage + waiting.unwrap_or(0.0)),
-        limit,
-        usage,
-        headroom: own.and_then(|own| least([least([Some(own), around]), idle])),
-    }
+    Four { origin, demand: usage.map(|usage| usage + waiting.unwrap_or(0.0)), limit, usage, headroom }
 }
 
 fn memory_of(origin: Origin, group: &CgroupSample, host: &HostNumbers) -> Four {
@@ -120,4 +116,121 @@ fn least(values: [Option<f64>; 2]) -> Option<f64> {
 
 fn most(values: [Option<f64>; 2]) -> Option<f64> {
     values.into_iter().flatten().reduce(f64::max)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::sampling::cgroup::{Container, CpuSample, MemoryLevel, MemorySample};
+    use crate::sampling::unread::Unread;
+
+    const GIB: u64 = 1 << 30;
+
+    fn group(container: Option<Container>, quota_cores: Option<f64>, limit_bytes: Option<u64>) -> CgroupSample {
+        let working_set_bytes = Some(3 * GIB);
+        CgroupSample {
+            at_ns: 0,
+            version: Some(Version::V2),
+            path: Some("/".into()),
+            container,
+            cpu: CpuSample { quota_cores, affinity_cores: Some(8), usage_ns: Some(1), ..CpuSample::default() },
+            memory: MemorySample {
+                limit_bytes,
+                working_set_bytes,
+                swap_bytes: Some(GIB),
+                levels: vec![MemoryLevel { directory: String::new(), limit_bytes, working_set_bytes }],
+                ..MemorySample::default()
+            },
+            cpu_pressure: None,
+            memory_pressure: None,
+            io_pressure: None,
+            unread: Unread::default(),
+        }
+    }
+
+    fn host() -> HostNumbers {
+        HostNumbers {
+            cores: Some(8.0),
+            busy_cores: Some(6.5),
+            waiting_cores: Some(0.5),
+            memory_total_bytes: Some(64 * GIB),
+            memory_available_bytes: Some(10 * GIB),
+            swap_used_bytes: Some(0),
+        }
+    }
+
+    /// L33: the signal was computed from a target that was already clamped, and headroom was taken for the limit.
+    #[test]
+    fn the_demand_of_a_throttled_group_is_above_its_limit_and_its_headroom_is_not_its_limit() {
+        let rates = CgroupRates {
+            usage_cores: Some(2.0),
+            throttled_cores: Some(1.5),
+            waiting_cores: Some(0.25),
+            headroom_cores: Some(0.0),
+            ..CgroupRates::default()
+        };
+        let found = capacity(&group(None, Some(2.0), Some(4 * GIB)), Some(&rates), &host());
+        let cpu = Four {
+            origin: Origin::CgroupV2,
+            demand: Some(3.5),
+            limit: Some(2.0),
+            usage: Some(2.0),
+            headroom: Some(0.0),
+        };
+        assert_eq!(found.cpu, cpu);
+        let [demand, limit, usage, headroom] = [4, 4, 3, 1].map(|gib| Some((gib * GIB) as f64));
+        assert_eq!(found.memory, Four { origin: Origin::CgroupV2, demand, limit, usage, headroom });
+    }
+
+    /// L34: every host with version 2 looked like a container, and what its own slice used like all that was used.
+    #[test]
+    fn a_bare_host_is_answered_by_its_own_numbers() {
+        let rates = CgroupRates { usage_cores: Some(0.1), ..CgroupRates::default() };
+        for limit in [None, Some(64 * GIB), Some(u64::MAX / 2)] {
+            let found = capacity(&group(None, None, limit), Some(&rates), &host());
+            assert_eq!((found.cpu.origin, found.memory.origin), (Origin::Host, Origin::Host));
+            assert_eq!((found.cpu.usage, found.cpu.demand), (Some(6.5), Some(7.0)));
+            assert_eq!((found.cpu.limit, found.cpu.headroom), (Some(8.0), Some(1.5)));
+            assert_eq!(found.memory.usage, Some((54 * GIB) as f64));
+            assert_eq!(found.memory.headroom, Some((10 * GIB) as f64));
+        }
+    }
+
+    #[test]
+    fn a_container_without_limits_has_its_own_usage_and_what_the_machine_leaves() {
+        let rates = CgroupRates { usage_cores: Some(0.5), ..CgroupRates::default() };
+        let found = capacity(&group(Some(Container::File("/.dockerenv")), None, None), Some(&rates), &host());
+        assert_eq!((found.cpu.origin, found.cpu.usage, found.cpu.limit), (Origin::CgroupV2, Some(0.5), Some(8.0)));
+        assert_eq!(found.cpu.headroom, Some(1.5), "the machine has no more idle");
+        assert_eq!(found.memory.usage, Some((3 * GIB) as f64));
+        assert_eq!(found.memory.headroom, Some((10 * GIB) as f64));
+    }
+
+    #[test]
+    fn a_fraction_of_a_core_stays_one() {
+        let rates = CgroupRates { usage_cores: Some(0.125), ..CgroupRates::default() };
+        let found = capacity(&group(None, Some(0.25), None), Some(&rates), &HostNumbers::default());
+        assert_eq!((found.cpu.limit, found.cpu.headroom), (Some(0.25), Some(0.125)));
+    }
+
+    #[test]
+    fn few_allowed_cpus_of_a_busy_machine_are_left_as_they_are() {
+        let mut narrow = group(None, None, None);
+        narrow.cpu.affinity_cores = Some(2);
+        let busy = HostNumbers { cores: Some(64.0), busy_cores: Some(10.0), ..HostNumbers::default() };
+        let found = capacity(&narrow, None, &busy);
+        assert_eq!((found.cpu.limit, found.cpu.headroom), (Some(2.0), Some(2.0)));
+        let full = HostNumbers { busy_cores: Some(63.5), ..busy };
+        assert_eq!(capacity(&narrow, None, &full).cpu.headroom, Some(0.5));
+    }
+
+    #[test]
+    fn what_is_not_known_is_unknown() {
+        let found = capacity(&group(None, None, None), None, &HostNumbers::default());
+        let unknown =
+            (found.cpu.usage, found.cpu.demand, found.cpu.headroom, found.memory.usage, found.memory.headroom);
+        assert_eq!(unknown, (None, None, None, None, None));
+        let first = capacity(&group(Some(Container::File("/.dockerenv")), Some(1.0), None), None, &host());
+        assert_eq!((first.cpu.origin, first.cpu.usage, first.cpu.headroom), (Origin::CgroupV2, None, None));
+    }
 }

@@ -87,3 +87,6 @@ fn pressure(root: &Root, unified: Option<&Place>, name: &str) -> Result<Pressure
     let path = place.file(name);
     parse_pressure(&root.read(&path)?).ok_or_else(|| malformed(&path))
 }
+
+#[cfg(test)]
+mod tests;
