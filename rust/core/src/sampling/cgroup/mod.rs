@@ -27,7 +27,7 @@ use cpu::Places;
 use hierarchy::{Controller, Hierarchies, Place};
 
 /// How a group stands. A limit that is None and not among the unread ones is no limit.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct CgroupSample {
     /// Read at, monotonic ns.
     pub at_ns: u64,

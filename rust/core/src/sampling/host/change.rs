@@ -1,11 +1,25 @@
-//! What happened between two readings: shares and rates. Pure.
+//! What happened between two moments: shares and rates. Pure.
 
+use super::super::cgroup::{CgroupRates, CgroupSample, rates};
 use super::cpu::{Shares, core_shares, shares};
 use super::disk_io::DiskCounters;
 use super::memory::Swapping;
 use super::name::Name;
 use super::network::{InterfaceCounters, Traffic};
 use super::reading::Reading;
+
+/// All that differences are made of.
+#[derive(Clone, Debug, Default)]
+pub struct Moment {
+    /// The tables that change all the time.
+    pub reading: Reading,
+    /// `/proc/vmstat`.
+    pub swapping: Option<Swapping>,
+    /// Time since boot in which at least one task waited for a CPU, µs.
+    pub waiting_us: Option<u64>,
+    /// The control group of this process; None where there are no control groups.
+    pub group: Option<CgroupSample>,
+}
 
 /// Shares and rates of one interval.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -26,6 +40,10 @@ pub struct Change {
     pub interfaces: Vec<(Name, [TrafficRates; 2])>,
     /// Pages from and to swap a second.
     pub swapping: Option<[f64; 2]>,
+    /// Share of the time in which at least one task waited for a CPU, 0-1.
+    pub waiting: Option<f64>,
+    /// Of the control group.
+    pub group: Option<CgroupRates>,
 }
 
 /// What a disk did, a second.
@@ -59,8 +77,19 @@ pub struct TrafficRates {
 }
 
 impl Change {
-    /// Between two readings; None when no time passed by the monotonic clock.
-    pub fn between(before: &Reading, after: &Reading) -> Option<Change> {
+    /// Between two moments; None when no time passed by the monotonic clock.
+    pub fn between(before: &Moment, after: &Moment) -> Option<Change> {
+        let mut change = Change::between_readings(&before.reading, &after.reading)?;
+        let rate = |before: Option<u64>, after: Option<u64>| per_second(before?, after?, change.seconds);
+        change.swapping = before.swapping.zip(after.swapping).and_then(|(before, after)| {
+            Some([rate(before.pages_in, after.pages_in)?, rate(before.pages_out, after.pages_out)?])
+        });
+        change.waiting = rate(before.waiting_us, after.waiting_us).map(|waited| (waited / 1e6).min(1.0));
+        change.group = before.group.as_ref().zip(after.group.as_ref()).and_then(|(before, after)| rates(before, after));
+        Some(change)
+    }
+
+    fn between_readings(before: &Reading, after: &Reading) -> Option<Change> {
         let seconds = after.at_ns.checked_sub(before.at_ns).filter(|elapsed| *elapsed > 0)? as f64 / 1e9;
         let mut change = Change { seconds, ..Change::default() };
         let rate = |before, after| per_second(before, after, seconds);
@@ -90,14 +119,6 @@ impl Change {
             change.interfaces = after.iter().filter_map(rates).collect();
         }
         Some(change)
-    }
-
-    /// Adds what `/proc/vmstat` said at both moments.
-    pub fn add_swapping(&mut self, before: Option<&Swapping>, after: Option<&Swapping>) {
-        let pages = |one: Option<u64>, other: Option<u64>| per_second(one?, other?, self.seconds);
-        self.swapping = before.zip(after).and_then(|(before, after)| {
-            Some([pages(before.pages_in, after.pages_in)?, pages(before.pages_out, after.pages_out)?])
-        });
     }
 }
 
@@ -134,21 +155,23 @@ mod tests {
     use super::super::{disk_io, network};
     use super::*;
 
-    fn reading(at_s: u64, disk: &str, net: &str) -> Reading {
+    fn moment(at_s: u64, disk: &str, net: &str) -> Moment {
         let (mut disks, mut interfaces) = (Vec::new(), Vec::new());
         assert!(disk_io::parse(disk.as_bytes(), &mut disks));
         assert!(network::parse(format!("Inter-|\n face |\n{net}").as_bytes(), &mut interfaces));
-        Reading { at_ns: at_s * 1_000_000_000, disks: Some(disks), interfaces: Some(interfaces), ..Reading::default() }
+        let at_ns = at_s * 1_000_000_000;
+        let reading = Reading { at_ns, disks: Some(disks), interfaces: Some(interfaces), ..Reading::default() };
+        Moment { reading, ..Moment::default() }
     }
 
     #[test]
     fn rates_are_differences_by_the_time_between() {
-        let before = reading(
+        let before = moment(
             10,
             "8 0 sda 100 0 1000 0 50 0 500 0 0 1000 2000\n",
             "eth0: 1000 10 0 0 0 0 0 0 500 5 0 0 0 0 0 0\n",
         );
-        let after = reading(
+        let after = moment(
             12,
             "8 0 sda 110 0 1020 0 54 0 508 0 0 1500 5000\n",
             "eth0: 3000 20 2 4 0 0 0 0 900 9 0 0 0 0 0 0\n",
@@ -164,12 +187,12 @@ mod tests {
 
     #[test]
     fn no_rate_is_made_up_for_what_is_new_went_or_began_again() {
-        let before = reading(
+        let before = moment(
             10,
             "8 0 sda 100 0 0 0 0 0 0 0 0 0 0\n8 16 sdb 9 0 0 0 0 0 0 0 0 0 0\n",
             "eth0: 10 0 0 0 0 0 0 0 0 0 0 0 0 0 0 0\n",
         );
-        let after = reading(
+        let after = moment(
             12,
             "8 0 sda 99 0 0 0 0 0 0 0 0 0 0\n8 32 sdc 9 0 0 0 0 0 0 0 0 0 0\n",
             "eth0: 9 0 0 0 0 0 0 0 0 0 0 0 0 0 0 0\neth1: 9 0 0 0 0 0 0 0 0 0 0 0 0 0 0 0\n",
@@ -181,24 +204,27 @@ mod tests {
 
     #[test]
     fn a_clock_that_stood_still_or_went_back_gives_nothing() {
-        let reading = |at_s| reading(at_s, "", "");
-        assert_eq!(Change::between(&reading(10), &reading(10)), None);
-        assert_eq!(Change::between(&reading(10), &reading(9)), None);
+        let moment = |at_s| moment(at_s, "", "");
+        assert_eq!(Change::between(&moment(10), &moment(10)), None);
+        assert_eq!(Change::between(&moment(10), &moment(9)), None);
     }
 
     #[test]
     fn a_disk_is_never_busier_than_always() {
-        let busy = |ms: u64| reading(ms / 1000, &format!("8 0 sda 1 0 0 0 0 0 0 0 0 {} 0\n", ms + ms / 100), "");
+        let busy = |ms: u64| moment(ms / 1000, &format!("8 0 sda 1 0 0 0 0 0 0 0 0 {} 0\n", ms + ms / 100), "");
         assert_eq!(Change::between(&busy(1000), &busy(2000)).unwrap().disks[0].1.busy, 1.0);
     }
 
     #[test]
-    fn swapping_needs_both_moments() {
-        let mut change = Change { seconds: 2.0, ..Change::default() };
-        let counted = |pages| Swapping { pages_in: Some(pages), pages_out: Some(2 * pages), oom_kills: None };
-        change.add_swapping(Some(&counted(10)), Some(&counted(14)));
-        assert_eq!(change.swapping, Some([2.0, 4.0]));
-        change.add_swapping(None, Some(&counted(14)));
-        assert_eq!(change.swapping, None);
+    fn swapping_and_waiting_need_both_moments() {
+        let counted = |at_s: u64, pages: Option<u64>| {
+            let swapping =
+                pages.map(|pages| Swapping { pages_in: Some(pages), pages_out: Some(2 * pages), oom_kills: None });
+            Moment { swapping, waiting_us: pages.map(|pages| pages * 100_000), ..moment(at_s, "", "") }
+        };
+        let change = Change::between(&counted(1, Some(10)), &counted(3, Some(14))).unwrap();
+        assert_eq!((change.swapping, change.waiting), (Some([2.0, 4.0]), Some(0.2)));
+        let change = Change::between(&counted(1, None), &counted(3, Some(14))).unwrap();
+        assert_eq!((change.swapping, change.waiting), (None, None));
     }
 }

@@ -26,7 +26,7 @@ pub enum Shape {
 
 /// A path, open after its first reading; opened again after a fork and after a reading that failed.
 #[derive(Debug)]
-pub struct Kept {
+pub struct KeptFile {
     shown: &'static str,
     path: PathBuf,
     shape: Shape,
@@ -34,10 +34,10 @@ pub struct Kept {
     process: u64,
 }
 
-impl Kept {
+impl KeptFile {
     /// Opens nothing yet.
-    pub fn new(root: &Root, path: &'static str, shape: Shape) -> Kept {
-        Kept { shown: path, path: root.path(path), shape, file: None, process: generation() }
+    pub fn new(root: &Root, path: &'static str, shape: Shape) -> KeptFile {
+        KeptFile { shown: path, path: root.path(path), shape, file: None, process: generation() }
     }
 
     /// The content, by one system call where the file is open and short enough; or why there is none.
@@ -108,7 +108,7 @@ mod tests {
             let content: Vec<u8> = (0..length).map(|at| (at % 251) as u8).collect();
             fs::write(tree.path().join("file"), &content).unwrap();
             for shape in [Shape::Whole, Shape::Table] {
-                let (mut kept, mut buffer) = (Kept::new(&root, "file", shape), Buffer::new());
+                let (mut kept, mut buffer) = (KeptFile::new(&root, "file", shape), Buffer::new());
                 for _ in 0..2 {
                     assert_eq!(kept.read(&mut buffer).unwrap(), content, "{shape:?} {length}");
                 }
@@ -120,7 +120,7 @@ mod tests {
     fn what_changes_is_read_anew_and_what_is_replaced_is_opened_again_when_it_is_empty() {
         let tree = Scratch::directory();
         let file = tree.path().join("file");
-        let (mut kept, mut buffer) = (Kept::new(&Root::at(tree.path()), "file", Shape::Whole), Buffer::new());
+        let (mut kept, mut buffer) = (KeptFile::new(&Root::at(tree.path()), "file", Shape::Whole), Buffer::new());
         assert_eq!(kept.read(&mut buffer), Err("file: no such file".into()));
         fs::write(&file, "one").unwrap();
         assert_eq!(kept.read(&mut buffer).unwrap(), b"one");
@@ -136,7 +136,7 @@ mod tests {
     fn a_child_opens_a_file_of_its_own() {
         let tree = Scratch::directory();
         fs::write(tree.path().join("file"), "one").unwrap();
-        let (mut kept, mut buffer) = (Kept::new(&Root::at(tree.path()), "file", Shape::Whole), Buffer::new());
+        let (mut kept, mut buffer) = (KeptFile::new(&Root::at(tree.path()), "file", Shape::Whole), Buffer::new());
         kept.read(&mut buffer).unwrap();
         fs::rename(tree.path().join("file"), tree.path().join("old")).unwrap();
         fs::write(tree.path().join("file"), "child").unwrap();

@@ -7,7 +7,7 @@ use super::super::root::Root;
 use super::super::unread::Unread;
 use super::cpu::Cpus;
 use super::disk_io::{self, DiskCounters};
-use super::file::{Buffer, Kept, Shape};
+use super::file::{Buffer, KeptFile, Shape};
 use super::load::{self, Load};
 use super::memory::Memory;
 use super::network::{self, InterfaceCounters};
@@ -37,11 +37,11 @@ pub struct Reading {
 /// The open files, and the buffer that all are read into.
 #[derive(Debug)]
 pub struct Reader {
-    stat: Kept,
-    meminfo: Kept,
-    loadavg: Kept,
-    diskstats: Kept,
-    net_dev: Kept,
+    stat: KeptFile,
+    meminfo: KeptFile,
+    loadavg: KeptFile,
+    diskstats: KeptFile,
+    net_dev: KeptFile,
     root: PathBuf,
     buffer: Buffer,
 }
@@ -50,11 +50,11 @@ impl Reader {
     /// Opens nothing yet.
     pub fn new(root: &Root) -> Reader {
         Reader {
-            stat: Kept::new(root, "/proc/stat", Shape::Whole),
-            meminfo: Kept::new(root, "/proc/meminfo", Shape::Whole),
-            loadavg: Kept::new(root, "/proc/loadavg", Shape::Whole),
-            diskstats: Kept::new(root, "/proc/diskstats", Shape::Table),
-            net_dev: Kept::new(root, "/proc/net/dev", Shape::Table),
+            stat: KeptFile::new(root, "/proc/stat", Shape::Whole),
+            meminfo: KeptFile::new(root, "/proc/meminfo", Shape::Whole),
+            loadavg: KeptFile::new(root, "/proc/loadavg", Shape::Whole),
+            diskstats: KeptFile::new(root, "/proc/diskstats", Shape::Table),
+            net_dev: KeptFile::new(root, "/proc/net/dev", Shape::Table),
             root: root.path("/"),
             buffer: Buffer::new(),
         }
@@ -89,7 +89,7 @@ impl Reader {
 }
 
 /// Read, then parse; a file that makes no sense is opened again next time.
-fn table<T>(file: &mut Kept, buffer: &mut Buffer, parse: impl FnOnce(&[u8]) -> Option<T>) -> Result<T, String> {
+fn table<T>(file: &mut KeptFile, buffer: &mut Buffer, parse: impl FnOnce(&[u8]) -> Option<T>) -> Result<T, String> {
     let parsed = parse(file.read(buffer)?);
     parsed.ok_or_else(|| file.malformed())
 }

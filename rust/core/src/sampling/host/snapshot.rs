@@ -2,6 +2,7 @@
 
 use std::path::PathBuf;
 
+use super::super::cgroup::{Capacity, CgroupRates, CgroupSample, HostNumbers, capacity};
 use super::super::pressure::Pressure;
 use super::super::unread::Unread;
 use super::about::About;
@@ -54,8 +55,31 @@ pub struct Snapshot {
     pub network: Option<Vec<Interface>>,
     /// How long tasks waited for a resource.
     pub pressure: Pressures,
+    /// Share of the time in which at least one task waited for a CPU, 0-1.
+    pub waiting: Option<f64>,
+    /// The control group of this process; None where a source knows none.
+    pub group: Option<CgroupSample>,
+    /// What the group used since the sample before.
+    pub group_rates: Option<CgroupRates>,
     /// What is None, and why.
     pub unread: Unread,
+}
+
+impl Snapshot {
+    /// Demand, limit, usage and headroom of CPU and memory: the group's where it has a limit or is a container's, else the host's.
+    pub fn capacity(&self) -> Capacity {
+        let cores = self.cores.map(f64::from);
+        let host = HostNumbers {
+            cores,
+            busy_cores: cores.zip(self.cpu).map(|(cores, cpu)| cores * cpu.usage),
+            waiting_cores: self.waiting,
+            memory_total_bytes: self.memory.total,
+            memory_available_bytes: self.memory.available(),
+            swap_used_bytes: self.memory.swap_used(),
+        };
+        let none = CgroupSample::default();
+        capacity(self.group.as_ref().unwrap_or(&none), self.group_rates.as_ref(), &host)
+    }
 }
 
 /// Processes and threads.

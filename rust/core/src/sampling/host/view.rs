@@ -3,6 +3,7 @@
 
 use std::borrow::Cow;
 
+use super::super::cgroup::{Capacity, Four, Origin};
 use super::super::pressure::{Pressure, Stall};
 use super::super::tree::Tree;
 use super::cpu::{STATES, Shares};
@@ -47,6 +48,7 @@ pub fn view(snapshot: &Snapshot) -> Tree {
                 fields.group(name, |fields| waiting(fields, pressure));
             }
         });
+        fields.group("capacity", |fields| resources(fields, &snapshot.capacity()));
     });
     let unread = view.unread.into_iter().map(|(field, reason)| (Cow::Owned(field), Tree::Text(reason))).collect();
     fields.push(("unread".into(), Tree::Map(unread)));
@@ -231,6 +233,32 @@ fn stall(fields: &mut Fields, stall: Option<Stall>) {
     fields.put("average_60_ratio", stall.map(|stall| stall.average_60_ratio));
     fields.put("average_300_ratio", stall.map(|stall| stall.average_300_ratio));
     fields.put("total_seconds", stall.map(|stall| stall.total_us as f64 / 1e6));
+}
+
+fn resources(fields: &mut Fields, capacity: &Capacity) {
+    fields.group("cpu", |fields| {
+        four(fields, &capacity.cpu, ["demand_cores", "limit_cores", "usage_cores", "headroom_cores"], true)
+    });
+    fields.group("memory", |fields| {
+        four(fields, &capacity.memory, ["demand_bytes", "limit_bytes", "usage_bytes", "headroom_bytes"], false)
+    });
+}
+
+/// Four numbers, none of them made of the others again; bytes are whole.
+fn four(fields: &mut Fields, four: &Four, names: [&'static str; 4], of_interval: bool) {
+    let source = match four.origin {
+        Origin::Host => "host",
+        Origin::CgroupV1 => "cgroup_v1",
+        Origin::CgroupV2 => "cgroup_v2",
+    };
+    fields.known("source", source);
+    for (name, value) in names.into_iter().zip([four.demand, four.limit, four.usage, four.headroom]) {
+        if of_interval {
+            fields.rate(name, value);
+        } else {
+            fields.put(name, value.map(|bytes| bytes as u64));
+        }
+    }
 }
 
 fn ratio(part: Option<u64>, whole: Option<u64>) -> Option<f64> {

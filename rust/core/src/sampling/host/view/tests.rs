@@ -91,7 +91,11 @@ fn assert_reasons(snapshot: &Snapshot) {
     };
     let is_rate = |path: &str| {
         let of_cpu = path.starts_with("cpu.") && (path.ends_with("_percent") || path.ends_with("busiest_core"));
-        of_cpu || path.ends_with("_per_second") || path.ends_with("busy_ratio") || path.ends_with("queue_length")
+        of_cpu
+            || path.ends_with("_per_second")
+            || path.ends_with("busy_ratio")
+            || path.ends_with("queue_length")
+            || path.starts_with("capacity.cpu.")
     };
     for path in &paths {
         let named = reasons.iter().any(|(reason, _)| covers(reason, path));
