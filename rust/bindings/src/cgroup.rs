@@ -21,19 +21,28 @@ impl CgroupSampler {
 
     fn sample<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyDict>> {
         let (sample, rates) = py.detach(|| self.0.sample());
-        let fields = PyDict::new(py);
-        fields.set_item("version", sample.version.map(core::Version::number))?;
-        fields.set_item("path", &sample.path)?;
-        fields.set_item("container", sample.container.as_ref().map(ToString::to_string))?;
-        fields.set_item("cpu", of_cpu(py, &sample.cpu)?)?;
-        fields.set_item("memory", of_memory(py, &sample.memory)?)?;
-        fields.set_item("cpu_pressure", of_pressure(py, sample.cpu_pressure)?)?;
-        fields.set_item("memory_pressure", of_pressure(py, sample.memory_pressure)?)?;
-        fields.set_item("io_pressure", of_pressure(py, sample.io_pressure)?)?;
-        fields.set_item("rates", rates.map(|rates| of_rates(py, &rates)).transpose()?)?;
-        fields.set_item("unread", of_unread(py, &sample.unread)?)?;
-        Ok(fields)
+        of_group(py, &sample, rates)
     }
+}
+
+/// A group and what it used.
+pub fn of_group<'py>(
+    py: Python<'py>,
+    sample: &core::CgroupSample,
+    rates: Option<core::CgroupRates>,
+) -> PyResult<Bound<'py, PyDict>> {
+    let fields = PyDict::new(py);
+    fields.set_item("version", sample.version.map(core::Version::number))?;
+    fields.set_item("path", &sample.path)?;
+    fields.set_item("container", sample.container.as_ref().map(ToString::to_string))?;
+    fields.set_item("cpu", of_cpu(py, &sample.cpu)?)?;
+    fields.set_item("memory", of_memory(py, &sample.memory)?)?;
+    fields.set_item("cpu_pressure", of_pressure(py, sample.cpu_pressure)?)?;
+    fields.set_item("memory_pressure", of_pressure(py, sample.memory_pressure)?)?;
+    fields.set_item("io_pressure", of_pressure(py, sample.io_pressure)?)?;
+    fields.set_item("rates", rates.map(|rates| of_rates(py, &rates)).transpose()?)?;
+    fields.set_item("unread", of_unread(py, &sample.unread)?)?;
+    Ok(fields)
 }
 
 fn of_cpu<'py>(py: Python<'py>, cpu: &core::CpuSample) -> PyResult<Bound<'py, PyDict>> {

@@ -8,6 +8,8 @@ mod drainer;
 mod errors;
 mod guard;
 mod heartbeat;
+mod host;
+mod host_tables;
 mod names;
 mod process;
 mod recorder;
@@ -47,6 +49,8 @@ mod _core {
     use crate::buffer::Series;
     #[pymodule_export]
     use crate::cgroup::CgroupSampler;
+    #[pymodule_export]
+    use crate::host::HostSampler;
     #[pymodule_export]
     use crate::process::{ProcessSampler, ProcessWatch, process_sample, usage_of};
     #[pymodule_export]

@@ -10,6 +10,7 @@ pub mod kept;
 pub mod pressure;
 pub mod process;
 pub mod root;
+pub mod source;
 pub mod text;
 pub mod tree;
 pub mod unread;

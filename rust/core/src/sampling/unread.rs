@@ -28,6 +28,12 @@ impl Unread {
         self.0.extend(part.0.into_iter().map(|(field, reason)| (format!("{prefix}{field}"), reason)));
     }
 
+    /// What is said about these fields, and nothing else.
+    pub fn only(mut self, fields: &[&str]) -> Unread {
+        self.0.retain(|(field, _)| fields.contains(&field.as_str()));
+        self
+    }
+
     /// Fields and reasons in the order of reading.
     pub fn entries(&self) -> &[(String, String)] {
         &self.0

@@ -13,6 +13,7 @@ pub mod memory;
 pub mod mounts;
 pub mod name;
 pub mod network;
+pub mod patience;
 pub mod reading;
 mod sampler;
 mod scan;

@@ -20,6 +20,11 @@ impl Name {
         (!name.is_empty()).then_some(Name { length: name.len() as u8, bytes })
     }
 
+    /// The same of a name of any length, cut where it is too long; interfaces of Windows have names like sentences.
+    pub fn cut(name: &str) -> Option<Name> {
+        Name::new(name[..name.floor_char_boundary(LONGEST)].as_bytes())
+    }
+
     /// Its bytes.
     pub fn as_bytes(&self) -> &[u8] {
         &self.bytes[..usize::from(self.length)]
@@ -47,6 +52,7 @@ mod tests {
         assert_eq!(Name::new(b"nvme0n1").unwrap().to_string(), "nvme0n1");
         assert_eq!(Name::new(&[b'x'; LONGEST]).unwrap().as_bytes().len(), LONGEST);
         assert_eq!((Name::new(b""), Name::new(&[b'x'; LONGEST + 1])), (None, None));
+        assert_eq!(Name::cut(&"é".repeat(20)).unwrap().to_string(), "é".repeat(15));
         assert_ne!(Name::new(b"sda"), Name::new(b"sda1"));
     }
 }

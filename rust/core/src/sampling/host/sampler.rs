@@ -10,9 +10,10 @@ use super::about::About;
 use super::change::{Change, Moment};
 use super::files::{self, InterfaceFacts};
 use super::mounts::Mount;
+use super::patience::PATIENCE;
 use super::reading::{Reader, Reading};
 use super::snapshot::{Disk, DiskIo, Interface, Pressures, Snapshot, Tasks};
-use super::space::{Ask, PATIENCE, Prober};
+use super::space::{Ask, Prober};
 
 /// Two samples closer than this share their interval: differences of ten ticks or fewer say nothing.
 const SHORTEST_NS: u64 = 100_000_000;

@@ -7,15 +7,10 @@ use std::mem::MaybeUninit;
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, TryRecvError, channel};
-use std::thread;
 use std::time::{Duration, Instant};
 
+use super::patience::{Asked, PATIENCE};
 use crate::recorder::fork::generation;
-
-/// How long a sample waits for all file systems together.
-pub const PATIENCE: Duration = Duration::from_millis(200);
-const STACK: usize = 64 << 10;
 
 /// What a file system answered.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -33,20 +28,13 @@ pub struct Space {
 /// Asks the kernel for the room of one path; may take for ever.
 pub type Ask = dyn Fn(&Path) -> io::Result<Space> + Send + Sync;
 
-type Answer = io::Result<Space>;
-
 /// Asks for the room of many paths and waits at most [`PATIENCE`]. At most one question a path is open: a thread that does not come
 /// back is not joined by another.
 pub struct Prober {
     ask: Arc<Ask>,
     patience: Duration,
-    open: HashMap<PathBuf, Open>,
+    open: HashMap<PathBuf, Asked<io::Result<Space>>>,
     process: u64,
-}
-
-struct Open {
-    since: Instant,
-    answer: Receiver<Answer>,
 }
 
 impl Space {
@@ -81,15 +69,20 @@ impl Prober {
             self.process = generation();
             self.open.clear();
         }
-        self.open
-            .retain(|path, open| paths.contains(path) || matches!(open.answer.try_recv(), Err(TryRecvError::Empty)));
+        // An answer that came after its sample is of some moment since then: too old to be of use.
+        self.open.retain(|_, asked| asked.is_open());
         let started: Vec<_> = paths.iter().map(|path| self.start(path)).collect();
         let deadline = Instant::now() + self.patience;
-        paths
-            .iter()
-            .zip(started)
-            .map(|(path, started)| started.and_then(|fresh| self.wait(path, fresh, deadline)))
-            .collect()
+        let mut wait = |(path, started): (&PathBuf, Result<bool, String>)| {
+            let fresh = started?;
+            let asked = self.open.get(path).ok_or("asked twice in one sample")?;
+            let left = if fresh { deadline.saturating_duration_since(Instant::now()) } else { Duration::ZERO };
+            let answer = asked.wait(left)?;
+            self.open.remove(path);
+            answer.map_err(|error| error.to_string())
+        };
+        let rooms = paths.iter().zip(started).map(|(path, started)| wait((path, started)));
+        rooms.map(|room| room.map_err(|reason| format!("statvfs: {reason}"))).collect()
     }
 
     /// How many questions were not answered yet.
@@ -99,37 +92,14 @@ impl Prober {
 
     /// Asks, unless an earlier question is open; answers whether it was asked now.
     fn start(&mut self, path: &Path) -> Result<bool, String> {
-        if let Some(open) = self.open.get(path) {
-            match open.answer.try_recv() {
-                Err(TryRecvError::Empty) => return Ok(false),
-                // Of some moment since the sample before: too old to be of use.
-                Ok(_) | Err(TryRecvError::Disconnected) => drop(self.open.remove(path)),
-            }
+        if self.open.contains_key(path) {
+            return Ok(false);
         }
-        let (sender, answer): (Sender<Answer>, _) = channel();
         let (ask, asked) = (Arc::clone(&self.ask), path.to_owned());
-        let thread = thread::Builder::new().name("queue-metrics-fs".into()).stack_size(STACK);
-        let started = thread.spawn(move || drop(sender.send(ask(&asked))));
-        if let Err(error) = started {
-            return Err(format!("statvfs: no thread could be started ({error})"));
-        }
-        self.open.insert(path.to_owned(), Open { since: Instant::now(), answer });
+        let question =
+            Asked::new(move || ask(&asked)).map_err(|error| format!("no thread could be started ({error})"))?;
+        self.open.insert(path.to_owned(), question);
         Ok(true)
-    }
-
-    fn wait(&mut self, path: &Path, fresh: bool, deadline: Instant) -> Result<Space, String> {
-        // The same path may stand in the list twice.
-        let Some(open) = self.open.get(path) else { return Err("statvfs: asked twice in one sample".into()) };
-        let patience = if fresh { deadline.saturating_duration_since(Instant::now()) } else { Duration::ZERO };
-        let answer = match open.answer.recv_timeout(patience) {
-            Ok(answer) => answer.map_err(|error| format!("statvfs: {error}")),
-            Err(RecvTimeoutError::Disconnected) => Err("statvfs: the helper thread failed".into()),
-            Err(RecvTimeoutError::Timeout) => {
-                return Err(format!("statvfs: no answer for {} ms", open.since.elapsed().as_millis()));
-            }
-        };
-        self.open.remove(path);
-        answer
     }
 }
 

@@ -14,6 +14,7 @@ use super::super::{FIRST, Sampler, Snapshot};
 use super::*;
 use crate::sampling::fixture::Tree as Files;
 use crate::sampling::root::Root;
+use crate::sampling::source::{Source, Sysinfo};
 
 const STAT: &str = "cpu  100 0 100 1000 0 0 0 0\ncpu0 100 0 100 1000 0 0 0 0\nctxt 10\nbtime 1795544597\nprocesses 5\nprocs_running 1\nprocs_blocked 0\n";
 const MEMINFO: &str = "MemTotal: 1000 kB\nMemFree: 200 kB\nMemAvailable: 250 kB\nBuffers: 10 kB\nCached: 90 kB\nSwapTotal: 0 kB\nSwapFree: 0 kB\n";
@@ -254,6 +255,14 @@ fn this_machine_is_read_and_every_none_has_a_reason() {
     assert_reasons(&second);
     let known = view(&second).leaves().iter().filter(|(_, value)| **value != Tree::Unknown).count();
     assert!(known >= 100, "{known}");
+}
+
+#[test]
+fn what_sysinfo_does_not_tell_is_named() {
+    let mut source = Sysinfo::new();
+    assert_reasons(&source.host());
+    sleep(Duration::from_millis(250));
+    assert_reasons(&source.host());
 }
 
 proptest! {
