@@ -20,7 +20,8 @@ pub fn tables(py: Python<'_>, reading: &Reading) -> PyResult<Py<PyTuple>> {
     let seconds = |times: &Times| times.map(|ticks| ticks as f64 * a_tick);
     let cpus = reading.cpus.as_ref();
     let total = cpus.map(|cpus| tuple(seconds(&cpus.total)));
-    let cores = cpus.map(|cpus| cpus.cores.iter().map(|core| (core.number, tuple(seconds(&core.times)))).collect::<Vec<_>>());
+    let cores =
+        cpus.map(|cpus| cpus.cores.iter().map(|core| (core.number, tuple(seconds(&core.times)))).collect::<Vec<_>>());
     let memory = reading.memory.as_ref();
     let parts = (
         reading.at_ns,

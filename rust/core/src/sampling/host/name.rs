@@ -22,7 +22,7 @@ impl Name {
 
     /// The same of a name of any length, cut where it is too long; interfaces of Windows have names like sentences.
     pub fn cut(name: &str) -> Option<Name> {
-        Name::new(name[..name.floor_char_boundary(LONGEST)].as_bytes())
+        Name::new(&name.as_bytes()[..name.floor_char_boundary(LONGEST)])
     }
 
     /// Its bytes.
