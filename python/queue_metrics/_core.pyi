@@ -11,6 +11,7 @@ from typing import Any, Final, Protocol, TypeAlias, final
 
 from typing_extensions import Buffer
 
+from queue_metrics._core_host import HostSampler as HostSampler
 from queue_metrics._core_sampling import CgroupSampler as CgroupSampler
 from queue_metrics._core_sampling import ProcessSampler as ProcessSampler
 from queue_metrics._core_sampling import ProcessWatch as ProcessWatch
