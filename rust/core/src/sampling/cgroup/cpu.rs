@@ -70,16 +70,17 @@ pub fn read(root: &Root, places: &Places, unread: &mut Unread) -> CpuSample {
         unread.note("usage_ns", "no control group for CPU");
         return sample;
     };
+    // Where version 1 counts the time of another group than it limits, that time says nothing about this one.
+    let elsewhere =
+        (cpu.path != cpuacct.path).then(|| format!("counted of the group {}, limited in {}", cpuacct.path, cpu.path));
     let usage = |directory: &str| usage(root, cpuacct.version, directory);
-    let accounted = cpuacct.levels();
+    let accounted = if elsewhere.is_none() { cpuacct.levels() } else { Vec::new() };
     for (index, directory) in cpu.levels().into_iter().enumerate() {
         let quota_cores = unread.keep(&["quota_cores"], quota(root, cpu.version, &directory)).flatten();
-        // Quota and time are of one group only where both controllers have the same groups.
-        let accounted = accounted.get(index).filter(|_| cpu.path == cpuacct.path);
-        let usage_ns = accounted.and_then(|directory| usage(directory).ok());
+        let usage_ns = accounted.get(index).and_then(|directory| usage(directory).ok());
         sample.levels.push(CpuLevel { directory, quota_cores, usage_ns });
     }
-    sample.usage_ns = unread.keep(&["usage_ns"], nearest(&accounted, usage));
+    sample.usage_ns = unread.keep(&["usage_ns"], elsewhere.map_or_else(|| nearest(&accounted, usage), Err));
     let tightest = sample.levels.iter().filter(|level| level.quota_cores.is_some());
     let tightest = tightest.min_by(|a, b| a.quota_cores.partial_cmp(&b.quota_cores).unwrap_or(Ordering::Equal));
     if let Some(level) = tightest {
@@ -254,6 +255,25 @@ mod tests {
         assert_eq!((sample.quota_cores, sample.usage_ns, sample.cpuset_cores), (Some(1.5), Some(123_456_789), Some(2)));
         assert_eq!((sample.periods, sample.throttled_periods, sample.throttled_ns), (Some(9), Some(3), Some(77)));
         assert!(unread.is_empty(), "{unread:?}");
+    }
+
+    #[test]
+    fn time_that_is_counted_of_another_group_is_not_taken_for_this_ones() {
+        let tree = Tree::new();
+        tree.file("sys/fs/cgroup/cpu/app/cpu.cfs_quota_us", "20000\n");
+        tree.file("sys/fs/cgroup/cpu/app/cpu.cfs_period_us", "100000\n");
+        tree.file("sys/fs/cgroup/cpu/app/cpu.stat", "nr_periods 9\nnr_throttled 3\nthrottled_time 77\n");
+        tree.file("sys/fs/cgroup/cpuacct/cpuacct.usage", "123456789\n");
+        let places = Places {
+            cpu: place(Version::V1, "/sys/fs/cgroup/cpu", "/app"),
+            cpuacct: place(Version::V1, "/sys/fs/cgroup/cpuacct", "/"),
+            cpuset: None,
+        };
+        let mut unread = Unread::default();
+        let sample = read(tree.root(), &places, &mut unread);
+        assert_eq!((sample.quota_cores, sample.usage_ns, sample.levels[0].usage_ns), (Some(0.2), None, None));
+        let reason = "counted of the group /, limited in /app";
+        assert_eq!(unread.entries(), [("usage_ns".to_owned(), reason.to_owned())]);
     }
 
     #[test]
