@@ -5,7 +5,13 @@
 //! are too few for an answer, or all alike and the answer undefined, it is `None`; that is no error.
 
 pub mod distributions;
+pub mod least_squares;
+pub mod moments;
+mod pairs;
+pub mod quantiles;
 pub mod sketch;
+mod twofold;
+pub mod window;
 
 use std::fmt;
 
