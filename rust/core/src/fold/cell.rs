@@ -4,7 +4,7 @@ use crate::error::Result;
 use crate::journal::format::{
     Discard, End, NO_CHANGE, NO_PEAK, NO_TIME, NO_VALUE, Outcome, RETRY_FOLLOWS, Start, reason,
 };
-use crate::stats::sketch::{FINE, Sketch};
+use crate::stats::tally::Tally;
 use crate::value::counter::{self, BOUNDS};
 use crate::value::{Measure, Value, measure};
 
@@ -29,7 +29,7 @@ pub struct Shape {
 pub struct Cell {
     counters: [u64; 16],
     measures: [Option<Measure>; 5],
-    sketches: [Sketch; 4],
+    sketches: [Tally; 4],
     runtime_bounds: [u64; BOUNDS.len() + 1],
     wait_bounds: [u64; BOUNDS.len() + 1],
 }
@@ -39,7 +39,7 @@ impl Default for Cell {
         Cell {
             counters: [0; 16],
             measures: [None; 5],
-            sketches: std::array::from_fn(|_| Sketch::new(FINE)),
+            sketches: std::array::from_fn(|_| Tally::default()),
             runtime_bounds: [0; BOUNDS.len() + 1],
             wait_bounds: [0; BOUNDS.len() + 1],
         }
@@ -139,7 +139,7 @@ impl Cell {
         }
         if sketches {
             for (ours, theirs) in self.sketches.iter_mut().zip(&other.sketches) {
-                *ours = ours.joined(theirs)?;
+                ours.absorb(theirs);
             }
         }
         Ok(())
@@ -167,8 +167,8 @@ impl Cell {
             }
         }
         for (index, sketch) in self.sketches[..shape.sketches.0].iter().enumerate() {
-            if sketch.count() > 0 {
-                value.set_sketch(index, sketch.at_scale(shape.sketches.1));
+            if !sketch.is_empty() {
+                value.set_sketch(index, sketch.sketch(shape.sketches.1));
             }
         }
         Ok(value)

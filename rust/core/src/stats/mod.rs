@@ -4,12 +4,14 @@
 //! gap is something else in every series and its owner's to leave out. Two slices of pairs have one length. Where the numbers
 //! are too few for an answer, or all alike and the answer undefined, it is `None`; that is no error.
 
+pub mod buckets;
 pub mod distributions;
 pub mod least_squares;
 pub mod moments;
 mod pairs;
 pub mod quantiles;
 pub mod sketch;
+pub mod tally;
 mod twofold;
 pub mod window;
 

@@ -54,9 +54,10 @@ impl Value {
 
     /// Values at ranks `ceil(q n)`, held within the measure's min and max; None without a sketch. Each `0 <= q <= 1`.
     pub fn quantiles(&self, index: usize, qs: &[f64]) -> Option<Vec<f64>> {
-        let sketch = self.sketch(index)?;
+        let mut values = self.sketch(index)?.quantiles(qs)?;
         let (least, greatest) = self.measure(index).and_then(|measure| measure.range).unwrap_or((0, i64::MAX));
-        qs.iter().map(|q| Some(sketch.quantile(*q)?.clamp(least as f64, greatest as f64))).collect()
+        values.iter_mut().for_each(|value| *value = value.clamp(least as f64, greatest as f64));
+        Some(values)
     }
 
     /// Adds to a counter.
@@ -174,8 +175,38 @@ pub(crate) mod tests {
         assert_eq!(value.quantiles(1, &[0.5]), None);
     }
 
+    /// A value with the sketch of a measure that fills many buckets, so that merging collapses.
+    fn wide_value() -> impl Strategy<Value = Value> {
+        (0_i32..900, 1_i32..1_000, 1_u64..5).prop_map(|(from, many, count)| {
+            let buckets = (from..from + many).map(|index| (index, count)).collect();
+            let mut value = Value::default();
+            value.set_sketch(1, Sketch::from_parts(5, false, count, buckets).unwrap());
+            value
+        })
+    }
+
     proptest! {
         #![proptest_config(ProptestConfig::with_cases(400))]
+
+        #[test]
+        fn any_order_of_merging_sketches_gives_equal_bytes(
+            values in prop::collection::vec(prop_oneof![wide_value(), any_value()], 2..7),
+            order in prop::collection::vec(any::<prop::sample::Index>(), 12),
+        ) {
+            let forth = values.iter().try_fold(Value::default(), |all, value| all.merge(value)).unwrap().encode();
+            // Two at a time, drawn from what is left, in any grouping.
+            let mut parts = values;
+            for pair in order.chunks(2) {
+                if parts.len() > 1 {
+                    let one = parts.swap_remove(pair[0].index(parts.len()));
+                    let other = parts.swap_remove(pair[1].index(parts.len()));
+                    parts.push(one.merge(&other).unwrap());
+                }
+            }
+            prop_assert_eq!(parts.len(), 1);
+            prop_assert_eq!(parts[0].encode(), forth.clone());
+            prop_assert_eq!(Value::decode(&forth).unwrap().encode(), forth);
+        }
 
         #[test]
         fn merged_bytes_do_not_depend_on_order(a in any_value(), b in any_value(), c in any_value()) {

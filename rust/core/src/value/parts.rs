@@ -42,9 +42,8 @@ impl Parts {
                 }
                 one.set_measure(*index, Measure::of(number));
                 if *index != measure::MEMORY_CHANGE {
-                    let mut sketch = Sketch::new(self.scale);
-                    sketch.add(u64::try_from(number).map_err(|_| broken("parts of a value: below zero"))?);
-                    one.set_sketch(*index, sketch);
+                    let number = u64::try_from(number).map_err(|_| broken("parts of a value: below zero"))?;
+                    one.set_sketch(*index, Sketch::of(number, self.scale));
                 }
                 value = value.merge(&one)?;
             }
