@@ -50,6 +50,8 @@ BENCHES: dict[str, Bench] = {
     # The journal.
     # Sampling of a process.
     # Sampling of a host.
+    "host": Bench("benches.host:rows", "a sample of the host beside C and psutil", ("cc", "psutil")),
+    "host-counts": Bench("benches.host:counts", "its system calls and instructions", ("cc", "psutil", "strace", "valgrind"), gated=True),
     # The heartbeat.
     # Statistics.
     # The fold and the drainer.

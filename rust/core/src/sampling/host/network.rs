@@ -37,26 +37,25 @@ pub fn parse(text: &[u8], interfaces: &mut Vec<InterfaceCounters>) -> bool {
         return false;
     }
     while !scan.is_empty() {
-        let Some(interface) = scan.line().and_then(interface) else { return false };
+        let Some(interface) = interface(&mut scan).filter(|_| scan.line().is_some()) else { return false };
         interfaces.push(interface);
     }
     true
 }
 
-/// `  eth0: 1242716745 29202 0 0 0 0 0 0 1730987 17620 0 0 0 0 0 0`; the name may hold a colon, and old kernels print no blank behind it.
-fn interface(line: &[u8]) -> Option<InterfaceCounters> {
-    let colon = line.iter().rposition(|byte| *byte == b':')?;
-    let name = Name::new(line[..colon].trim_ascii_start())?;
-    let mut numbers = line[colon + 1..].split(|byte| *byte == b' ').filter(|word| !word.is_empty());
-    let mut next = || super::super::text::decimal(numbers.next()?);
-    let mut traffic = |others: usize| {
-        let found = Traffic { bytes: next()?, packets: next()?, errors: next()?, drops: Some(next()?) };
-        for _ in 0..others {
-            next()?;
-        }
-        Some(found)
-    };
-    Some(InterfaceCounters { name, received: traffic(4)?, sent: traffic(0)? })
+/// `  eth0: 1242716745 29202 0 0 0 0 0 0 1730987 17620 0 0 0 0 0 0`; the name may hold a colon but no blank, and old kernels print no
+/// blank behind it.
+fn interface(scan: &mut Scan) -> Option<InterfaceCounters> {
+    let mut ahead = *scan;
+    let word = ahead.word()?;
+    let colon = word.iter().rposition(|byte| *byte == b':')?;
+    let name = Name::new(&word[..colon])?;
+    scan.blanks();
+    scan.advance(colon + 1);
+    let [bytes, packets, errors, drops, _fifo, _frame, _compressed, _multicast] = scan.numbers()?;
+    let received = Traffic { bytes, packets, errors, drops: Some(drops) };
+    let [bytes, packets, errors, drops] = scan.numbers()?;
+    Some(InterfaceCounters { name, received, sent: Traffic { bytes, packets, errors, drops: Some(drops) } })
 }
 
 #[cfg(test)]

@@ -1,5 +1,10 @@
 //! A cursor over the kernel's tables: one pass, no allocation, no `str`.
 
+use super::super::text::decimal;
+
+/// Digits of a number that may not fit into 64 bits.
+const TOO_LONG: usize = 20;
+
 /// The unread rest of a text.
 #[derive(Clone, Copy, Debug)]
 pub struct Scan<'t> {
@@ -15,6 +20,12 @@ impl<'t> Scan<'t> {
     /// Whether nothing is left.
     pub fn is_empty(&self) -> bool {
         self.rest.is_empty()
+    }
+
+    /// Steps over so many bytes, at most to the end.
+    #[inline]
+    pub fn advance(&mut self, bytes: usize) {
+        self.rest = self.rest.get(bytes..).unwrap_or_default();
     }
 
     /// The unread rest itself.
@@ -40,18 +51,25 @@ impl<'t> Scan<'t> {
     pub fn number(&mut self) -> Option<u64> {
         self.blanks();
         let mut value = 0_u64;
-        for (length, byte) in self.rest.iter().enumerate() {
+        let mut length = 0;
+        let end = loop {
+            let byte = *self.rest.get(length)?;
             let digit = byte.wrapping_sub(b'0');
             if digit > 9 {
-                if length == 0 || !matches!(byte, b' ' | b'\n' | b'\t' | b'.' | b'/') {
-                    return None;
-                }
-                self.rest = &self.rest[length..];
-                return Some(value);
+                break byte;
             }
-            value = value.checked_mul(10)?.checked_add(u64::from(digit))?;
+            value = value.wrapping_mul(10).wrapping_add(u64::from(digit));
+            length += 1;
+        };
+        if length == 0 || !matches!(end, b' ' | b'\n' | b'\t' | b'.' | b'/') {
+            return None;
         }
-        None
+        let (digits, rest) = self.rest.split_at(length);
+        if length >= TOO_LONG {
+            value = decimal(digits)?;
+        }
+        self.rest = rest;
+        Some(value)
     }
 
     /// The next `N` numbers of this line.
@@ -83,8 +101,9 @@ impl<'t> Scan<'t> {
         Some(line)
     }
 
+    /// Steps over blanks.
     #[inline]
-    fn blanks(&mut self) {
+    pub fn blanks(&mut self) {
         while let [b' ' | b'\t', rest @ ..] = self.rest {
             self.rest = rest;
         }
@@ -131,6 +150,7 @@ mod tests {
         assert_eq!(Scan::new(b"123").number(), None);
         assert_eq!(Scan::new(b"18446744073709551615\n").number(), Some(u64::MAX));
         assert_eq!(Scan::new(b"18446744073709551616\n").number(), None);
+        assert_eq!(Scan::new(b"000000000000000000000007\n").number(), Some(7));
         assert_eq!(Scan::new(b"12kB\n").number(), None);
         assert_eq!(Scan::new(b"no end").line(), None);
         assert_eq!(Scan::new(b"end").word(), None);
