@@ -53,9 +53,10 @@ def cases() -> Iterator[Sequence[Case]]:
 def rows() -> list[Row]:
     """CPU time a sample."""
     found = times(cases)
+    own = f"the limit itself is {found.ratio('psutil', LIMIT).value:.3g}x less"
     return [
         found.at_most(f"system sample / {LIMIT}", "ours", LIMIT, 1.10, note="ours with a Python object for each number"),
-        found.less("system sample / psutil", "ours", "psutil", 12, note=f"the limit itself is {found.ratio('psutil', LIMIT).value:.3g}x less"),
+        found.less("system sample / psutil", "ours", "psutil", 12, note=own),
         found.beside("one C call from Python / the same limit", "floor: one C call from Python", LIMIT),
         found.beside("read only / the same limit", "limit: read only", LIMIT),
         found.beside("whole snapshot of a host / the same limit", "ours, everything", LIMIT, note="with mounts, pressure, cgroup, shares"),

@@ -65,6 +65,8 @@ class Settings:
     """Bearer token that the HTTP server asks for."""
     allowed_hosts: tuple[str, ...] = ()
     """Further names under which the HTTP server may be called."""
+    sampling_source: str = "auto"
+    """Who tells of the host: `proc`, `sysinfo`, or `auto`: `/proc` where it can be read."""
     connections: Mapping[str, ConnectionSettings] = field(default_factory=dict)
     """Connections that `agent` and `serve` ask for depth, by name."""
 
@@ -241,6 +243,12 @@ def _names(value: object, from_text: bool) -> tuple[str, ...]:
     raise ValueError("a list of names")
 
 
+def _source(value: object, _from_text: bool) -> str:
+    if value not in ("auto", "proc", "sysinfo"):
+        raise ValueError('"auto", "proc" or "sysinfo"')
+    return str(value)
+
+
 def _connections(value: object, from_text: bool) -> Mapping[str, ConnectionSettings]:
     if from_text or not isinstance(value, Mapping):
         raise ValueError("tables [connections.NAME] with `library` and `app` or `broker`, in the TOML file")
@@ -282,6 +290,7 @@ _KINDS: Mapping[str, Callable[[object, bool], Any]] = MappingProxyType(
         "port": _port,
         "token": _text,
         "allowed_hosts": _names,
+        "sampling_source": _source,
         "connections": _connections,
     }
 )

@@ -79,6 +79,7 @@ def test_a_pyproject_of_others_is_not_even_parsed(project: Path) -> None:
         ("[connections.a]\nlibrary = 'celery'", "either `app` or `broker` for connection 'a'"),
         ("[connections.a]\nlibrary = 'celery'\napp = 'm:a'\nbroker = 'redis://'", "either `app` or `broker`"),
         ("[connections.a]\nlibary = 'celery'", "did you mean 'library'"),
+        ("sampling_source = 'psutil'", 'sampling_source in queue-metrics.toml must be "auto", "proc" or "sysinfo", not'),
         ("lost_seconds = 1", "lost_seconds must not be less than stale_seconds"),
     ],
 )

@@ -18,7 +18,7 @@ use super::space::{Ask, Prober};
 /// Two samples closer than this share their interval: differences of ten ticks or fewer say nothing.
 const SHORTEST_NS: u64 = 100_000_000;
 /// Why there are no shares and rates yet.
-pub const FIRST: &str = "the first sample; shares of the CPU and rates need two, 0.1 s apart";
+pub const FIRST: &str = "the first sample, or too soon after it: shares of the CPU and rates are differences of two";
 const WENT_BACK: &str = "new since the sample before, or a counter went back";
 
 /// Keeps the sample before, the open files and what never changes. Starts no thread but those of [`Prober`], which end with an answer.

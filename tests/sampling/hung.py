@@ -1,0 +1,71 @@
+"""
+A file system that hangs: a FUSE mount whose server never answers, in a mount namespace of its own. `python hung.py DIRECTORY`.
+
+Prints what ten samples of the host say about it, as JSON, and goes; the mount goes with its namespace.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import json
+import os
+import sys
+import threading
+import time
+from pathlib import Path
+
+CLONE_NEWNS, CLONE_NEWUSER = 0x20000, 0x10000000
+MS_REC, MS_PRIVATE = 0x4000, 0x40000
+
+
+def private_mounts() -> None:
+    """A mount namespace that nobody else sees; with a user namespace around it where we are not root."""
+    libc = ctypes.CDLL(None, use_errno=True)
+    user, group = os.getuid(), os.getgid()
+    if libc.unshare(CLONE_NEWNS | (CLONE_NEWUSER if user else 0)) != 0:
+        raise OSError(ctypes.get_errno(), "unshare")
+    if user:
+        Path("/proc/self/setgroups").write_text("deny")
+        Path("/proc/self/uid_map").write_text(f"0 {user} 1")
+        Path("/proc/self/gid_map").write_text(f"0 {group} 1")
+    mount(None, "/", None, MS_REC | MS_PRIVATE, None)
+
+
+def mount(source: str | None, target: str, kind: str | None, flags: int, data: str | None) -> None:
+    """`mount(2)`."""
+    libc = ctypes.CDLL(None, use_errno=True)
+    words = [None if word is None else word.encode() for word in (source, target, kind)]
+    if libc.mount(*words, ctypes.c_ulong(flags), None if data is None else data.encode()) != 0:
+        raise OSError(ctypes.get_errno(), f"mount {target}")
+
+
+def helpers() -> int:
+    """Threads of ours that do not end: those that answered are gone after a moment."""
+    deadline = time.monotonic() + 10
+    while (count := len(os.listdir("/proc/self/task")) - threading.active_count()) > 1 and time.monotonic() < deadline:
+        time.sleep(0.01)
+    return count
+
+
+def main() -> None:
+    """Mount, sample, tell."""
+    from queue_metrics import _core
+
+    private_mounts()
+    place = sys.argv[1]
+    server = os.open("/dev/fuse", os.O_RDWR)
+    mount("hung", place, "fuse.hung", 0, f"fd={server},rootmode=40000,user_id=0,group_id=0")
+    sampler = _core.HostSampler()
+    found = []
+    for _ in range(10):
+        sample = sampler.sample()
+        disk = next(disk for disk in sample["disks"] or [] if disk["mountpoint"] == place)
+        others = [disk["total_bytes"] for disk in sample["disks"] or [] if disk["mountpoint"] != place]
+        reason = sample["unread"].get(f"disks[{place}]")
+        found.append({"disk": disk, "others": others, "reason": reason, "threads": helpers()})
+    print(json.dumps(found), flush=True)
+    os._exit(0)  # a thread waits for the server, which is us: nothing else could end it in order
+
+
+if __name__ == "__main__":
+    main()

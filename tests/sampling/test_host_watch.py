@@ -1,0 +1,73 @@
+"""The cadence behind shares of the CPU: started by who asks, gone in a child, ended when told. And a file system that hangs."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+import threading
+from pathlib import Path
+
+import pytest
+
+from queue_metrics.recording.host import HostWatch
+from tests.core.writing import until
+
+HUNG = Path(__file__).with_name("hung.py")
+
+
+def threads() -> list[str]:
+    return [thread.name for thread in threading.enumerate()]
+
+
+def test_nothing_runs_before_it_is_asked_for_and_nothing_after_it_was_stopped() -> None:
+    watch = HostWatch(0.2)
+    assert "queue-metrics-host" not in threads()
+    assert (watch.running, watch.latest) == (False, None)
+    watch.start()
+    watch.start()
+    assert threads().count("queue-metrics-host") == 1
+    until(lambda: watch.latest is not None and watch.latest["interval_seconds"] is not None)
+    watch.stop()
+    assert "queue-metrics-host" not in threads()
+    assert watch.latest is not None
+
+
+def test_a_forked_child_has_no_sample_and_no_thread_until_it_starts_its_own() -> None:
+    watch = HostWatch(0.2)
+    watch.start()
+    until(lambda: watch.latest is not None)
+    child = os.fork()
+    if child == 0:
+        before = (watch.running, watch.latest) == (False, None)
+        watch.start()
+        until(lambda: watch.latest is not None)
+        os._exit(0 if before and watch.running else 1)
+    assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0
+    assert watch.running
+    watch.stop()
+
+
+def test_a_period_too_short_for_two_samples_is_refused() -> None:
+    for period in (0.1, float("nan")):
+        with pytest.raises(ValueError, match=r"0\.2 at least"):
+            HostWatch(period)
+
+
+def test_a_file_system_that_hangs_is_none_with_the_reason_and_holds_one_thread(tmp_path: Path) -> None:
+    """A real one: a FUSE mount whose server does not answer. Only the first sample waits; the others ask nobody again."""
+    done = subprocess.run([sys.executable, str(HUNG), str(tmp_path)], capture_output=True, text=True, timeout=60, check=False)
+    assert done.returncode == 0, done.stderr
+    samples = json.loads(done.stdout)
+    assert len(samples) == 10
+    for sample in samples:
+        assert sample["disk"]["filesystem"] == "fuse.hung"
+        assert {sample["disk"][name] for name in ("total_bytes", "used_bytes", "available_bytes", "usage_percent")} == {None}
+        assert sample["reason"].startswith("statvfs: no answer for ")
+        assert sample["others"]
+        assert None not in sample["others"]
+    waited = [int(sample["reason"].split()[-2]) for sample in samples]
+    assert waited[0] >= 200
+    assert waited == sorted(waited), "one question, open since the first sample"
+    assert samples[-1]["threads"] == 1
