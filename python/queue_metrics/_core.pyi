@@ -87,7 +87,14 @@ class Recorder:
     """
 
     def __new__(
-        cls, spool: str, host: str, *, segment_bytes: int = ..., spool_bytes: int = ..., memory_every: float | None = ...
+        cls,
+        spool: str,
+        host: str,
+        *,
+        segment_bytes: int = ...,
+        spool_bytes: int = ...,
+        memory_every: float | None = ...,
+        journal: str = ...,
     ) -> Recorder:
         """
         Args:
@@ -97,9 +104,10 @@ class Recorder:
             spool_bytes: bound of all segments together; default 256 MiB. Full: records are dropped and counted.
             memory_every: seconds for which a reading of this process's memory is good; default 0.005, 0: read at the end of each
                 execution, None: never, and the memory of executions is not known.
+            journal: the way of appending: `auto` (default: a map where the file system is known to be safe), `write` or `map`.
 
         Raises:
-            ValueError: a path that holds NUL, a `memory_every` that is no such number.
+            ValueError: a path that holds NUL, a `memory_every` that is no such number, a `journal` that is none of these.
         """
 
     @property
@@ -156,6 +164,9 @@ class Recorder:
     def ready(self) -> None:
         """This process is ready to execute: WORKER and its page, before it has anything to record."""
 
+    def before_fork(self) -> None:
+        """This process is about to fork: children get room in one segment that they share. No system call in most cases."""
+
     def stopped(self) -> None:
         """This process leaves in an orderly way: STOP, and the page says stopped."""
 
@@ -164,8 +175,9 @@ class Recorder:
 
     def status(self) -> dict[str, Any]:
         """
-        What `doctor` shows of this process: `spool`, `segment` (id or None), `way`, `records` written, `running`, `drops`
-        (reason -> count, only those above 0), `hook_errors`, `last_error` (text or None), `pid`.
+        What `doctor` shows of this process: `spool`, `segment` (id or None), `way` (`write`, `map` or None without a segment) and
+        `way_reason`, `records` written, `running`, `drops` (reason -> count, only those above 0), `hook_errors`, `last_error` (text or
+        None), `pid`.
         """
 
     def heartbeat(self) -> bytes:
@@ -398,6 +410,14 @@ def decode_heartbeat(data: bytes) -> dict[str, Any]:
 
 def clock_us() -> int:
     """Wall clock, µs."""
+
+def journal_way(file_system: str, journal: str) -> tuple[str, str]:
+    """
+    The way of appending, `write` or `map`, on a file system of this name under this setting, and why; where it turns out to work.
+
+    Raises:
+        ValueError: `journal` is none of `auto`, `write` and `map`.
+    """
 
 def file_system(path: str) -> str:
     """Name of the file system of a path, as `doctor` shows it; "unknown" when the kernel does not say."""

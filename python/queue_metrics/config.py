@@ -47,6 +47,8 @@ class Settings:
     """False: nothing is wrapped and nothing recorded."""
     prefix: str = "queue_metrics"
     """In front of every key or table in the store."""
+    journal: str = "auto"
+    """How workers append records: `auto`, `write` or `map`."""
     flush_seconds: float = 1.0
     """Between two batches to the store."""
     heartbeat_seconds: float = 10.0
@@ -227,6 +229,12 @@ def _seconds(value: object, from_text: bool) -> float:
     return float(value)
 
 
+def _journal(value: object, _from_text: bool) -> str:
+    if value not in ("auto", "write", "map"):
+        raise ValueError("auto, write or map")
+    return str(value)
+
+
 def _port(value: object, from_text: bool) -> int:
     if from_text and isinstance(value, str) and value.strip().isascii() and value.strip().isdigit():
         value = int(value)
@@ -281,6 +289,7 @@ _KINDS: Mapping[str, Callable[[object, bool], Any]] = MappingProxyType(
         "state_dir": _path,
         "enabled": _switch,
         "prefix": _text,
+        "journal": _journal,
         "flush_seconds": _seconds,
         "heartbeat_seconds": _seconds,
         "depth_seconds": _seconds,

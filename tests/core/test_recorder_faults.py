@@ -23,8 +23,8 @@ def spool(tmp_path: Path) -> Path:
 
 
 @pytest.fixture
-def recorder(spool: Path) -> _core.Recorder:
-    return _core.Recorder(str(spool), "host")
+def recorder(spool: Path, way: str) -> _core.Recorder:
+    return _core.Recorder(str(spool), "host", journal=way)
 
 
 def task(recorder: _core.Recorder) -> int:
@@ -33,9 +33,9 @@ def task(recorder: _core.Recorder) -> int:
 
 @pytest.mark.parametrize("limit", [1_024, 64])
 def test_a_task_that_closes_all_descriptors_loses_nothing_and_no_file_of_its_own_is_written(
-    tmp_path: Path, spool: Path, recorder: _core.Recorder, limit: int
+    tmp_path: Path, spool: Path, recorder: _core.Recorder, limit: int, way: str
 ) -> None:
-    """With the usual limit our numbers are out of reach; with a low one the kernel is asked whose file a number is."""
+    """With the usual limit our numbers are out of reach; with a low one the kernel is asked whose file a number is. A map needs none."""
     victim = tmp_path / "victim"
     victim.write_bytes(b"mine")
 
@@ -55,15 +55,15 @@ def test_a_task_that_closes_all_descriptors_loses_nothing_and_no_file_of_its_own
 
     assert in_child(child) == 0
     assert victim.read_bytes() == b"mine"
-    assert len(list(spool.glob("*.seg"))) == 2
+    assert len(list(spool.glob("*.seg"))) == (2 if way == "write" else 1)
     records = whole(spool)
     assert open_keys(records) == set()
     assert {record.job for record in records if record.kind == "START"} == {job_hash("before"), job_hash("job"), job_hash("after")}
     assert of_kind(spool, "END")[-1].rss_peak < 2**31
 
 
-def test_two_recorders_whose_descriptors_were_closed_never_write_into_each_others_segment(tmp_path: Path) -> None:
-    recorders = [_core.Recorder(str(tmp_path / name), "host") for name in "ab"]
+def test_two_recorders_whose_descriptors_were_closed_never_write_into_each_others_segment(tmp_path: Path, way: str) -> None:
+    recorders = [_core.Recorder(str(tmp_path / name), "host", journal=way) for name in "ab"]
 
     def child() -> None:
         for turn in range(3):
@@ -91,7 +91,13 @@ def test_a_spool_that_was_deleted_is_made_again(spool: Path, recorder: _core.Rec
     handle = task(recorder)
     run_once(recorder, handle)
     shutil.rmtree(spool)
-    for _ in range(40):
+
+    def is_there_again() -> bool:
+        run_once(recorder, handle)
+        return spool.exists()
+
+    until(is_there_again)
+    for _ in range(20):
         run_once(recorder, handle)
     assert outcomes(whole(spool))[_core.SUCCEEDED] >= 20
     assert (spool / f"{recorder.worker_key:016x}.wrk").exists()
@@ -213,8 +219,8 @@ def test_a_full_disk_drops_records_and_kills_nobody(tmp_path: Path) -> None:
     assert (ran.returncode, ran.stdout) == (0, "written again\n"), ran.stderr
 
 
-def test_a_full_spool_drops_records_until_there_is_room(spool: Path) -> None:
-    recorder = _core.Recorder(str(spool), "host", segment_bytes=16_384, spool_bytes=40_000)
+def test_a_full_spool_drops_records_until_there_is_room(spool: Path, way: str) -> None:
+    recorder = _core.Recorder(str(spool), "host", segment_bytes=16_384, spool_bytes=40_000, journal=way)
     handle = task(recorder)
     for _ in range(1_000):
         run_once(recorder, handle)

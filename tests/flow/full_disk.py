@@ -14,7 +14,7 @@ from pathlib import Path
 from tests.flow import telling
 from tests.flow.shown import HUEY, Place, huey_worker, until
 
-JOBS = 150
+JOBS = 600  # more than the first mapped segment, which has its room from the beginning, can take
 BEFORE = 10
 
 

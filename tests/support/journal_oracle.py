@@ -13,6 +13,7 @@ from tests.support.xxh3 import xxh3_64
 
 HEADER = 4096
 RECORD = 64
+SEALED = 1 << 63
 NO_TIME = -(2**63)
 NO_U64 = 2**64 - 1
 
@@ -158,6 +159,15 @@ def read_segment(path: Path) -> Iterator[Record]:
         record = decode(segment_id, slot, data[HEADER + RECORD * slot : HEADER + RECORD * (slot + 1)])
         if record is not None:
             yield record
+
+
+def reserved(path: Path) -> int:
+    """Slots of a segment file that hold something, or may soon: all (write), or those below the tail (map)."""
+    data = path.read_bytes()
+    slots = (len(data) - HEADER) // RECORD
+    way, capacity = struct.unpack_from("<IQ", data, 84)
+    tail = struct.unpack_from("<Q", data, 128)[0] & ~SEALED
+    return min(slots, capacity, tail) if way == 1 else slots
 
 
 def read_spool(spool: Path) -> list[Record]:

@@ -141,11 +141,18 @@ class Examination:
             "hooks": {name: report for name, report in reports.items() if name != "drainer"},
             "last_drain": reports.get("drainer"),
         }
+        found["way_reason"] = self._way_reason(found)
         self._check_place(path, found)
         self._check_drain(path, found)
         for library, report in found["hooks"].items():
             self._check_hook(path, library, report)
         return found
+
+    def _way_reason(self, found: dict[str, Any]) -> str | None:
+        """Why workers append in the way they do: as one of them says, else as this process would do it; None when that is another way."""
+        told = (report.get("way_reason") for report in found["hooks"].values() if report.get("way") == found["way"])
+        way, reason = _core.journal_way(found["file_system"], self._settings.journal)
+        return next(filter(None, told), reason if found["way"] in (None, way) else None)
 
     def _waiting(self, path: Path, segments: dict[bytes, int], driver: StorageDriver | None) -> int | None:
         """Records that the store has not counted; None when it cannot say."""
@@ -242,7 +249,8 @@ def _print_spool(spool: dict[str, Any]) -> None:
     waiting = "unknown" if spool["waiting"] is None else spool["waiting"]
     free = "unknown" if spool["free_bytes"] is None else f"{spool['free_bytes'] // 1024**2} MiB"
     print(f"\n{spool['path']}" + (" (configured)" if spool["configured"] else ""))
-    print(f"  {spool['file_system']}, {free} free, appended by {spool['way'] or 'nobody yet'}")
+    reason = "" if spool["way_reason"] is None else f" ({spool['way_reason']})"
+    print(f"  {spool['file_system']}, {free} free, appended by {spool['way'] or 'nobody yet'}{reason}")
     print(f"  {spool['segments']} segments, {waiting} records waiting")
     print(f"  drained by {_who(spool['drainer_pid'])}" + ("" if spool["agent_pid"] is None else f", agent {_who(spool['agent_pid'])}"))
     if spool.get("note"):

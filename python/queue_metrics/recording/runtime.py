@@ -16,7 +16,7 @@ from queue_metrics import _core
 from queue_metrics.recording import process
 from queue_metrics.recording.depth import DepthWatch
 from queue_metrics.recording.drain import GRACE, Drain
-from queue_metrics.recording.fork import Gate, in_child
+from queue_metrics.recording.fork import Gate, before_forks, in_child
 from queue_metrics.recording.reporter import EXIT_SECONDS, Reporter
 from queue_metrics.recording.spool import write_report
 from queue_metrics.storage.manager import StorageManager
@@ -57,7 +57,7 @@ class Runtime:
         self.settings = settings
         self.spool = spool or settings.spool
         self.store = StorageManager(settings.prefix).open(settings.store)
-        self.recorder = _core.Recorder(os.fspath(self.spool), socket.gethostname())
+        self.recorder = _core.Recorder(os.fspath(self.spool), socket.gethostname(), journal=settings.journal)
         self.drain = Drain(self.spool, self.recorder, self.store, agent=agent, grace=grace)
         self.reporter = Reporter(settings, self.recorder, self.store, self.drain, report=self._write_report)
         self._hooks: list[Hook] = []
@@ -65,6 +65,7 @@ class Runtime:
         self._pid = 0  # the process in which the threads run
         self._main = 0  # the process that reports, in it and in those forked from it
         self._asks = False
+        before_forks(self.recorder.before_fork)
         in_child(self._forked)
 
     def add(self, hook: Hook) -> None:
@@ -193,6 +194,8 @@ class Runtime:
         return {
             "hook_errors": status["hook_errors"],
             "last_error": status["last_error"],
+            "way": status["way"],
+            "way_reason": status["way_reason"],
             "depth": {watch.probe.connection: watch.last_error for watch in tuple(self._watches.values())},
         }
 

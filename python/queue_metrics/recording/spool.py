@@ -39,7 +39,8 @@ def _records(path: str) -> int:
     with open(path, "rb") as file:
         header = file.read(136)
         records = max(0, os.fstat(file.fileno()).st_size - _HEADER) // _RECORD
-        if int.from_bytes(header[84:88], "little") == 1:  # mapped: the file is as large as it will ever be
+        mapped = int.from_bytes(header[84:88], "little") == 1  # the file is as large as it will ever be
+        if mapped and header[32:48] == _boot_id():  # else the machine went down, and the tail may be older than the records
             records = min(records, int.from_bytes(header[128:136], "little") & ~_SEALED)
         while records:
             first = max(0, records - _CHUNK // _RECORD)
@@ -50,6 +51,14 @@ def _records(path: str) -> int:
                 return first + last + 1
             records = first
     return 0
+
+
+def _boot_id() -> bytes:
+    """The boot id of the kernel; zeros when it is not told."""
+    try:
+        return bytes.fromhex(Path("/proc/sys/kernel/random/boot_id").read_text("ascii").strip().replace("-", ""))
+    except (OSError, ValueError):
+        return bytes(16)
 
 
 def way(spool: Path) -> str | None:

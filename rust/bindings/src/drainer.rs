@@ -56,8 +56,8 @@ impl Drainer {
     #[new]
     #[pyo3(signature = (spool, *, grace = 10.0, window = 3_600.0, spool_bytes = 256 << 20))]
     fn new(py: Python<'_>, spool: PathBuf, grace: f64, window: f64, spool_bytes: u64) -> PyResult<Drainer> {
-        let options =
-            Options { grace: microseconds("grace", grace)?, window: microseconds("window", window)?, spool_bytes };
+        let (grace, window) = (microseconds("grace", grace)?, microseconds("window", window)?);
+        let options = Options { grace, window, spool_bytes, ..Options::default() };
         let inner = py.detach(|| core::Drainer::new(&spool, options)).map_err(raised)?;
         Ok(Drainer { spool_id: inner.spool_id().to_owned(), inner: Mutex::new(inner) })
     }

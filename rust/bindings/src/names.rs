@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use pyo3::exceptions::PyValueError;
 use pyo3::prelude::*;
 use pyo3::types::{PyBytes, PyString};
+use queue_metrics_core::journal::way::{Wish, choose_for};
 use queue_metrics_core::names;
 use queue_metrics_core::sampling;
 
@@ -55,6 +56,19 @@ pub fn clock_us() -> i64 {
 #[pyfunction]
 pub fn file_system(path: PathBuf) -> &'static str {
     sampling::file_system::file_system(&path)
+}
+
+/// The way of appending on a file system of this name, and why.
+#[pyfunction]
+pub fn journal_way(file_system: &str, journal: &str) -> PyResult<(&'static str, String)> {
+    let (way, why) = choose_for(file_system, wish(journal)?);
+    Ok((way.name(), why))
+}
+
+/// The wish of this name.
+pub fn wish(journal: &str) -> PyResult<Wish> {
+    Wish::from_name(journal)
+        .ok_or_else(|| PyValueError::new_err(format!("journal is auto, write or map, not {journal:?}")))
 }
 
 fn list(kind: u8, labels: &[Bound<'_, PyString>]) -> PyResult<Vec<u8>> {

@@ -11,9 +11,11 @@ use pyo3::prelude::*;
 use pyo3::types::{PyBytes, PyDict, PyString};
 use queue_metrics_core::journal::dropped::Dropped;
 use queue_metrics_core::journal::format::{End, NO_TIME, Outcome, Role};
+use queue_metrics_core::journal::writer::Bounds;
 use queue_metrics_core::recorder::{self as core, Clock, Job, NO_HANDLE, NO_SLOT};
 
 use crate::guard::guarded;
+use crate::names::wish;
 use crate::text::{attempt, integer, job_text_or_counted, text};
 
 /// The write side of a spool in this process and in the children it forks.
@@ -42,13 +44,16 @@ pub fn outcome_of(object: &Bound<'_, PyAny>) -> Option<Outcome> {
 #[pymethods]
 impl Recorder {
     #[new]
-    #[pyo3(signature = (spool, host, *, segment_bytes = 1 << 20, spool_bytes = 256 << 20, memory_every = Some(0.005)))]
+    #[pyo3(signature = (
+        spool, host, *, segment_bytes = 1 << 20, spool_bytes = 256 << 20, memory_every = Some(0.005), journal = "auto"
+    ))]
     fn new(
         spool: PathBuf,
         host: &Bound<'_, PyString>,
         segment_bytes: u64,
         spool_bytes: u64,
         memory_every: Option<f64>,
+        journal: &str,
     ) -> PyResult<Recorder> {
         if spool.as_os_str().as_encoded_bytes().contains(&0) {
             return Err(PyValueError::new_err("the path of a spool cannot hold NUL"));
@@ -56,7 +61,8 @@ impl Recorder {
         let every = memory_every.map(Duration::try_from_secs_f64).transpose();
         let every =
             every.map_err(|_| PyValueError::new_err("memory_every is a number of seconds, 0 or more, or None"))?;
-        Ok(Recorder(core::Recorder::new(&spool, &text(host), segment_bytes, spool_bytes).with_memory(every)))
+        let bounds = Bounds { segment_bytes, spool_bytes, wish: wish(journal)? };
+        Ok(Recorder(core::Recorder::new(&spool, &text(host), bounds).with_memory(every)))
     }
 
     #[getter]
@@ -206,6 +212,10 @@ impl Recorder {
         guarded(&self.0, (), || self.0.ready());
     }
 
+    fn before_fork(&self) {
+        guarded(&self.0, (), || self.0.before_fork());
+    }
+
     fn stopped(&self) {
         guarded(&self.0, (), || self.0.stopped());
     }
@@ -220,11 +230,12 @@ impl Recorder {
         for (name, count) in Dropped::NAMES.into_iter().zip(status.drops).filter(|(_, count)| *count > 0) {
             drops.set_item(name, count)?;
         }
-        let (segment, way) = status.segment.unzip();
+        let segment = status.segment.as_ref();
         let answer = PyDict::new(py);
         answer.set_item("spool", self.spool())?;
-        answer.set_item("segment", segment)?;
-        answer.set_item("way", way)?;
+        answer.set_item("segment", segment.map(|segment| &segment.id))?;
+        answer.set_item("way", segment.map(|segment| segment.way.name()))?;
+        answer.set_item("way_reason", segment.map(|segment| &segment.why))?;
         answer.set_item("records", status.records)?;
         answer.set_item("running", status.running)?;
         answer.set_item("drops", drops)?;

@@ -5,6 +5,7 @@
 
 mod definitions;
 mod executions;
+mod holes;
 mod ledger;
 mod liveness;
 mod pages;
@@ -41,13 +42,15 @@ pub struct Options {
     pub grace: i64,
     /// Time that a superfluous segment is kept for a store that goes back, µs.
     pub window: i64,
+    /// Time that a slot of a map may stay reserved and empty while somebody can fill it, µs.
+    pub patience: i64,
     /// Bound of all segments together; above three quarters of it nothing superfluous is kept.
     pub spool_bytes: u64,
 }
 
 impl Default for Options {
     fn default() -> Self {
-        Options { grace: 10_000_000, window: 3_600_000_000, spool_bytes: 256 << 20 }
+        Options { grace: 10_000_000, window: 3_600_000_000, patience: 2_000_000, spool_bytes: 256 << 20 }
     }
 }
 

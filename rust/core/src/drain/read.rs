@@ -8,7 +8,7 @@ use super::executions::Execution;
 use crate::error::Result;
 use crate::fold::{Cell, Fold, Task};
 use crate::ids::{IdMap, IdSet};
-use crate::journal::format::{Def, End, Outcome, PROVISIONAL, Record, SegmentId, Slot, Start, Way};
+use crate::journal::format::{Def, End, Outcome, PROVISIONAL, Record, SegmentId, Slot, Start};
 
 /// What became of a record.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -49,8 +49,9 @@ impl Drainer {
         if holds.is_empty() {
             return Ok(false);
         }
-        let before_last_look =
-            |(id, slot): &(SegmentId, u64)| self.segments.get(id).is_some_and(|segment| *slot < segment.size_before);
+        let before_last_look = |(id, slot): &(SegmentId, u64)| {
+            self.segments.get(id).is_some_and(|segment| segment.is_older_than_look(*slot, self.looks))
+        };
         if !holds.iter().all(before_last_look) {
             self.look()?;
         } else if self.ahead.is_none() {
@@ -82,7 +83,7 @@ impl Drainer {
     /// True when the END in this slot has no open execution and none will come.
     fn is_duplicate(&self, id: &SegmentId, slot: u64, key: u64) -> bool {
         let Some(segment) = self.segments.get(id) else { return true };
-        let looked_again = slot < segment.size_before;
+        let looked_again = segment.is_older_than_look(slot, self.looks);
         segment.released == Some(slot) || looked_again && self.ahead.as_ref().is_some_and(|ahead| !ahead.contains(&key))
     }
 
@@ -95,19 +96,14 @@ impl Drainer {
             return Ok((0, false));
         }
         let reader = segment.open()?;
-        let way = reader.as_ref().map(|reader| reader.header().way);
         let (mut next, mut last, mut worker) = (position, Taken::Yes, 0);
-        for slot in reader.iter().flat_map(|reader| reader.records(position, size)) {
+        for (reader, slot) in
+            reader.iter().flat_map(|reader| reader.records(position, size).map(move |slot| (reader, slot)))
+        {
             let (number, slot) = slot?;
+            let Some(slot) = self.settled(id, number, slot, reader)? else { break };
             match slot {
                 Slot::Record(record) => last = self.take(id, number, &record, &mut worker, fold),
-                // Reserved in a map, and perhaps filled later.
-                Slot::Empty
-                    if way == Some(Way::Map)
-                        && !reader.as_ref().map_or(Ok(true), |reader| reader.is_abandoned())? =>
-                {
-                    break;
-                }
                 other => self.skip(&other),
             }
             if last != Taken::Yes {
@@ -115,9 +111,13 @@ impl Drainer {
             }
             next = number + 1;
         }
+        let look = self.looks;
         if let Some(segment) = self.segments.get_mut(id) {
             segment.position = next;
             segment.held = if let Taken::Held(key) = last { Some(key) } else { None };
+            if segment.held.is_some() && segment.met.is_none_or(|(met, _)| met != next) {
+                segment.met = Some((next, look));
+            }
             if reader.is_none() {
                 segment.size = next;
             }

@@ -9,6 +9,9 @@ use std::time::SystemTime;
 
 use crate::journal::format::{HEADER_SIZE, RECORD_SIZE, SegmentId, Way};
 use crate::journal::read::{Opened, SegmentReader};
+use crate::journal::repair;
+use crate::journal::spool::taken;
+use crate::sampling::process::boot_id;
 
 /// Where files without a readable header go.
 const DAMAGED: &str = "damaged";
@@ -21,16 +24,26 @@ pub struct Segment {
     created: i64,
     /// Slots seen by the last look.
     pub size: u64,
-    /// Slots seen by the look before: what lies below was written before the last look began.
+    /// Slots seen by the look before: what lies below was written, or in a map reserved, before the last look began.
     pub size_before: u64,
+    /// There will be no more slots.
+    pub is_last: bool,
+    /// Its writers ran before the machine was started last.
+    pub is_of_another_boot: bool,
     /// Slots read.
     pub position: u64,
+    /// Slots read when the last look began.
+    pub position_before: u64,
     /// Slots that the mark of the store says are counted.
     pub committed: u64,
-    /// Bytes of the file.
+    /// Bytes that the file takes.
     pub bytes: u64,
     /// Key of the END that it is held back at.
     pub held: Option<u64>,
+    /// Slot of the END that it was held back at last, and the number of the look before that.
+    pub met: Option<(u64, u64)>,
+    /// Slot that was reserved and empty, and since when, monotonic ns.
+    pub hole: Option<(u64, u64)>,
     /// Slot whose END is a duplicate although its START was seen: nobody else can break the circle.
     pub released: Option<u64>,
     /// Since when it was superfluous, µs.
@@ -63,10 +76,53 @@ impl Segment {
         })
     }
 
-    /// True when nobody can append and all of it is counted; its size is taken after its lock was seen free.
+    /// True when what lies in this slot was there before the last look, the one of this number, began.
+    pub fn is_older_than_look(&self, slot: u64, look: u64) -> bool {
+        match self.way {
+            Way::Write => slot < self.size_before,
+            // Reserved is not filled: only what was met is known to be there.
+            Way::Map => self.met.is_some_and(|(met, before)| met == slot && before < look),
+        }
+    }
+
+    /// True when all that can be seen is counted, and was there before the last look began.
+    pub fn is_whole(&self) -> bool {
+        let settled = self.way == Way::Write || self.position_before >= self.size;
+        self.committed >= self.size && self.size == self.size_before && settled
+    }
+
+    /// True when nobody can append any more and all of it is counted. A map is sealed for that, also under the hands of a living worker,
+    /// which goes on in another segment; else the lock must be free, and the size is taken after that.
     pub fn is_finished(&self) -> io::Result<bool> {
         let Some(reader) = self.open()? else { return Ok(false) };
+        if self.is_last {
+            return Ok(self.size <= self.committed);
+        }
+        if self.way == Way::Map
+            && let Ok(reserved) = repair::seal(&self.path, &reader)
+        {
+            return Ok(reserved <= self.committed);
+        }
         Ok(reader.is_abandoned()? && reader.slots()? <= self.committed)
+    }
+
+    /// Gives back what a map of which all is counted has allocated and nobody will use. Leaves a failure to the next time.
+    pub fn trim(&self) {
+        if self.way == Way::Map
+            && self.bytes > (HEADER_SIZE as u64 + self.size * RECORD_SIZE as u64).next_multiple_of(4096)
+        {
+            let _ = self.open().map(|reader| {
+                let Some(reader) = reader.filter(|reader| reader.is_abandoned().unwrap_or(false)) else { return };
+                if repair::seal(&self.path, &reader).is_ok_and(|reserved| reserved <= self.committed) {
+                    let _ = repair::trim(&self.path, &reader, self.size);
+                }
+            });
+        }
+    }
+
+    /// Gives up a reserved and empty slot; false when it is filled.
+    pub fn give_up(&self, reader: &SegmentReader, slot: u64) -> io::Result<bool> {
+        repair::tombstone(&self.path, reader, slot)
     }
 
     /// Deletes the file.
@@ -88,6 +144,7 @@ pub struct Look {
 #[derive(Debug)]
 pub struct Segments {
     spool: PathBuf,
+    boot: [u8; 16],
     known: BTreeMap<SegmentId, Segment>,
     /// Oldest first: a START usually lies in an older segment than its END.
     order: Vec<SegmentId>,
@@ -98,7 +155,8 @@ pub struct Segments {
 impl Segments {
     /// Nothing is known yet.
     pub fn new(spool: &Path) -> Segments {
-        Segments { spool: spool.to_owned(), known: BTreeMap::new(), order: Vec::new(), newer: 0 }
+        let boot = boot_id().unwrap_or([0; 16]);
+        Segments { spool: spool.to_owned(), boot, known: BTreeMap::new(), order: Vec::new(), newer: 0 }
     }
 
     /// One by its id.
@@ -172,7 +230,7 @@ impl Segments {
         let gone: Vec<SegmentId> = self.known.keys().filter(|id| !present.contains(*id)).copied().collect();
         look.gone = gone.iter().filter_map(|id| self.remove(id)).collect();
         for segment in self.known.values_mut() {
-            measure(segment)?;
+            measure(segment, &self.boot)?;
         }
         self.order = self.known.keys().copied().collect();
         self.order.sort_by_key(|id| (self.known.get(id).map(|segment| segment.created), *id));
@@ -191,10 +249,15 @@ impl Segments {
                     created: header.created,
                     size: 0,
                     size_before: 0,
+                    is_last: false,
+                    is_of_another_boot: header.boot != self.boot,
                     position: 0,
+                    position_before: 0,
                     committed: 0,
                     bytes: 0,
                     held: None,
+                    met: None,
+                    hole: None,
                     released: None,
                     superfluous_since: None,
                     defined: HashSet::new(),
@@ -254,18 +317,22 @@ fn open(path: &Path) -> io::Result<Option<Opened>> {
 }
 
 /// Takes the size of a segment anew. A file that got shorter keeps its position: what was counted stays counted.
-fn measure(segment: &mut Segment) -> io::Result<()> {
-    let length = match fs::symlink_metadata(&segment.path) {
-        Err(error) if error.kind() == io::ErrorKind::NotFound => 0,
-        about => about?.len(),
-    };
-    let filled = length.saturating_sub(HEADER_SIZE as u64) / RECORD_SIZE as u64;
-    let slots = match segment.way {
-        Way::Write => filled,
-        Way::Map => segment.open()?.map_or(Ok(0), |reader| reader.slots())?,
+fn measure(segment: &mut Segment, boot: &[u8; 16]) -> io::Result<()> {
+    let (length, bytes) = match fs::symlink_metadata(&segment.path) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => (0, 0),
+        about => about.map(|about| (about.len(), taken(&about)))?,
     };
     segment.size_before = segment.size;
-    segment.size = slots;
-    segment.bytes = length;
+    segment.position_before = segment.position;
+    segment.bytes = bytes;
+    match segment.way {
+        Way::Write => segment.size = length.saturating_sub(HEADER_SIZE as u64) / RECORD_SIZE as u64,
+        Way::Map if segment.is_last => {}
+        Way::Map => {
+            let extent = segment.open()?.map(|reader| reader.extent(boot)).transpose()?;
+            segment.size = extent.map_or(0, |extent| extent.slots);
+            segment.is_last = extent.is_some_and(|extent| extent.is_last);
+        }
+    }
     Ok(())
 }

@@ -17,9 +17,8 @@ impl Drainer {
         }
         let needed = self.executions.needed();
         for (id, segment) in self.segments.iter_mut() {
-            let whole = segment.committed >= segment.size && segment.size == segment.size_before;
             let since = segment.superfluous_since.unwrap_or(now);
-            segment.superfluous_since = (whole && !needed.contains(id)).then_some(since);
+            segment.superfluous_since = (segment.is_whole() && !needed.contains(id)).then_some(since);
         }
     }
 
@@ -41,6 +40,8 @@ impl Drainer {
                     bytes -= segment.bytes.min(bytes);
                     drainer.delete(&id, now)?;
                     deleted += 1;
+                } else {
+                    segment.trim();
                 }
             }
             Ok(deleted)

@@ -29,8 +29,6 @@ pub struct Descriptor {
 pub struct State {
     /// Bytes in the file.
     pub size: u64,
-    /// False when its last name is gone.
-    pub linked: bool,
 }
 
 impl Descriptor {
@@ -45,7 +43,7 @@ impl Descriptor {
     pub fn state(&self) -> Option<State> {
         let stat = stat(self.fd).ok()?;
         let ours = stat.st_dev == self.device && stat.st_ino == self.inode;
-        ours.then_some(State { size: stat.st_size as u64, linked: stat.st_nlink > 0 })
+        ours.then_some(State { size: stat.st_size as u64 })
     }
 
     /// One `write(2)`; answers how many bytes were taken, or EBADF when the descriptor is not ours any more.

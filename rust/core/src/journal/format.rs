@@ -6,6 +6,9 @@ pub use super::record::*;
 /// Size of a record.
 pub const RECORD_SIZE: usize = 64;
 
+/// The commit word of an abandoned slot.
+pub const TOMBSTONE: u64 = 1;
+
 /// What lies in a slot.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Slot {
@@ -34,99 +37,95 @@ impl Checksum {
     fn of(self, record: &[u8; RECORD_SIZE]) -> u32 {
         crc32c::crc32c_append(self.0, &record[4..])
     }
+
+    fn of_fields(self, head: u32, fields: &[u64; RECORD_SIZE / 8 - 1]) -> u32 {
+        let mut bytes = [0; RECORD_SIZE - 4];
+        bytes[..4].copy_from_slice(&head.to_le_bytes());
+        for (place, word) in bytes[4..].as_chunks_mut::<8>().0.iter_mut().zip(fields) {
+            *place = word.to_le_bytes();
+        }
+        crc32c::crc32c_append(self.0, &bytes)
+    }
 }
 
 /// The bytes of a record in the segment that `checksum` was made for.
 pub fn encode(record: &Record, checksum: Checksum) -> [u8; RECORD_SIZE] {
     let mut bytes = [0; RECORD_SIZE];
-    let (kind, flags, small) = fill(record, &mut bytes);
-    bytes[4] = kind;
-    bytes[5] = flags;
-    bytes[6..8].copy_from_slice(&small.to_le_bytes());
-    let sum = checksum.of(&bytes);
-    bytes[..4].copy_from_slice(&sum.to_le_bytes());
+    for (place, word) in bytes.as_chunks_mut::<8>().0.iter_mut().zip(words(record, checksum)) {
+        *place = word.to_le_bytes();
+    }
     bytes
 }
 
-/// Writes the fields of a record behind its commit word; answers kind, flags and `small`.
-fn fill(record: &Record, bytes: &mut [u8; RECORD_SIZE]) -> (u8, u8, u16) {
-    let mut word = |at: usize, value: u64| bytes[at..at + 8].copy_from_slice(&value.to_le_bytes());
+/// The bytes of a record as little-endian words; the first is the commit word.
+#[inline]
+pub fn words(record: &Record, checksum: Checksum) -> [u64; RECORD_SIZE / 8] {
+    let (kind, flags, small, fields) = fields(record);
+    let head = u32::from(kind) | u32::from(flags) << 8 | u32::from(small) << 16;
+    let mut words = [0; RECORD_SIZE / 8];
+    words[1..].copy_from_slice(&fields);
+    words[0] = u64::from(head) << 32 | u64::from(checksum.of_fields(head, &fields));
+    words
+}
+
+/// Kind, flags, `small` and bytes 8-63 of a record.
+#[inline]
+fn fields(record: &Record) -> (u8, u8, u16, [u64; RECORD_SIZE / 8 - 1]) {
     let pair = |low: u32, high: u32| u64::from(low) | u64::from(high) << 32;
     match record {
         Record::Def(def) => {
-            word(8, def.id);
-            bytes[16..20].copy_from_slice(&def.length.to_le_bytes());
-            bytes[20..].copy_from_slice(&def.part);
-            (1, 0, def.part_number)
+            let word = |at: usize| u64::from_le_bytes(array(&def.part, at));
+            let first = u32::from_le_bytes(array(&def.part, 0));
+            let part = [word(4), word(12), word(20), word(28), word(36)];
+            (1, 0, def.part_number, [def.id, pair(def.length, first), part[0], part[1], part[2], part[3], part[4]])
         }
-        Record::Worker(worker) => {
-            word(8, worker.at as u64);
-            word(16, worker.worker);
-            word(24, pair(worker.pid, worker.parent));
-            word(32, worker.start_ticks);
-            word(40, worker.pid_namespace);
-            word(48, worker.boot);
-            word(56, worker.identity);
-            (2, worker.role, 0)
-        }
-        Record::Stop(stop) => {
-            word(8, stop.at as u64);
-            word(16, stop.worker);
-            (3, 0, 0)
-        }
+        Record::Worker(worker) => (
+            2,
+            worker.role,
+            0,
+            [
+                worker.at as u64,
+                worker.worker,
+                pair(worker.pid, worker.parent),
+                worker.start_ticks,
+                worker.pid_namespace,
+                worker.boot,
+                worker.identity,
+            ],
+        ),
+        Record::Stop(stop) => (3, 0, 0, [stop.at as u64, stop.worker, 0, 0, 0, 0, 0]),
         Record::Arrive(arrive) => {
-            word(8, arrive.at as u64);
-            word(16, arrive.task);
-            word(24, arrive.job);
-            word(32, arrive.ready_at as u64);
-            (4, 0, arrive.attempt)
+            (4, 0, arrive.attempt, [arrive.at as u64, arrive.task, arrive.job, arrive.ready_at as u64, 0, 0, 0])
         }
-        Record::Start(start) => {
-            word(8, start.at as u64);
-            word(16, start.key);
-            word(24, start.task);
-            word(32, start.job);
-            word(40, start.ready_at as u64);
-            word(48, start.worker);
-            (5, 0, start.attempt)
-        }
-        Record::End(end) => {
-            word(8, end.at as u64);
-            word(16, end.key);
-            word(24, end.runtime);
-            word(32, end.cpu);
-            word(40, pair(end.rss_peak, end.rss_change as u32));
-            word(48, end.exception);
-            word(56, end.worker);
-            (6, end.flags, end.outcome)
-        }
-        Record::Discard(discard) => {
-            word(8, discard.at as u64);
-            word(16, discard.task);
-            word(24, discard.job);
-            (7, 0, discard.reason)
-        }
-        Record::Hint(hint) => {
-            word(8, hint.at as u64);
-            word(16, hint.job);
-            word(24, hint.worker);
-            word(32, hint.exception);
-            (8, 0, hint.outcome)
-        }
+        Record::Start(start) => (
+            5,
+            0,
+            start.attempt,
+            [start.at as u64, start.key, start.task, start.job, start.ready_at as u64, start.worker, 0],
+        ),
+        Record::End(end) => (
+            6,
+            end.flags,
+            end.outcome,
+            [
+                end.at as u64,
+                end.key,
+                end.runtime,
+                end.cpu,
+                pair(end.rss_peak, end.rss_change as u32),
+                end.exception,
+                end.worker,
+            ],
+        ),
+        Record::Discard(discard) => (7, 0, discard.reason, [discard.at as u64, discard.task, discard.job, 0, 0, 0, 0]),
+        Record::Hint(hint) => (8, 0, hint.outcome, [hint.at as u64, hint.job, hint.worker, hint.exception, 0, 0, 0]),
         Record::Gauge(gauge) => {
-            word(8, gauge.at as u64);
-            word(16, gauge.queue);
             let values = [gauge.ready, gauge.reserved, gauge.scheduled, gauge.running, gauge.age];
-            let mut known = 0;
-            for (index, value) in values.into_iter().enumerate() {
-                if let Some(value) = value {
-                    word(24 + 8 * index, value);
-                    known |= 1 << index;
-                }
-            }
-            (9, known, 0)
+            let known = (0..).zip(values).fold(0, |known, (bit, value)| known | u8::from(value.is_some()) << bit);
+            let [ready, reserved, scheduled, running, age] = values.map(|value| value.unwrap_or(0));
+            (9, known, 0, [gauge.at as u64, gauge.queue, ready, reserved, scheduled, running, age])
         }
-        Record::Pad => (10, 0, 0),
+        Record::Pad => (10, 0, 0, [0; 7]),
     }
 }
 
@@ -136,7 +135,7 @@ pub fn decode(bytes: &[u8; RECORD_SIZE], checksum: Checksum) -> Slot {
     let half = |at: usize| u32::from_le_bytes(array(bytes, at));
     match word(0) {
         0 => return Slot::Empty,
-        1 => return Slot::Tombstone,
+        TOMBSTONE => return Slot::Tombstone,
         _ if half(0) != checksum.of(bytes) => return Slot::Damaged,
         _ => {}
     }

@@ -2,11 +2,15 @@
 
 use super::format::{RECORD_SIZE, array};
 use crate::error::{Error, Result};
+use crate::sampling::clock;
+use crate::sampling::process::Identity;
 
 /// Size of the header; slot 0 lies behind it.
 pub const HEADER_SIZE: usize = 4096;
 /// The bit of a map's tail that says that nobody appends any more.
 pub const SEALED: u64 = 1 << 63;
+/// No segment holds more records: 256 MiB.
+pub const LARGEST_CAPACITY: u64 = 1 << 22;
 const MAGIC: &[u8; 8] = b"QMSEGMNT";
 const VERSION: u32 = 1;
 const BYTE_ORDER: u32 = 0x0A0B_0C0D;
@@ -24,6 +28,16 @@ pub enum Way {
     Write = 0,
     /// A shared mapping.
     Map = 1,
+}
+
+impl Way {
+    /// Its name for users.
+    pub fn name(self) -> &'static str {
+        match self {
+            Way::Write => "write",
+            Way::Map => "map",
+        }
+    }
 }
 
 /// The header of a segment.
@@ -59,6 +73,21 @@ pub enum HeaderRead {
 }
 
 impl Header {
+    /// The header of a segment that this process makes now.
+    pub fn new(id: SegmentId, identity: &Identity, way: Way, capacity: u64) -> Header {
+        Header {
+            id,
+            boot: identity.boot,
+            created: clock::wall_us(),
+            created_monotonic: clock::monotonic_ns(),
+            start_ticks: identity.start_ticks,
+            pid: identity.pid,
+            way,
+            capacity,
+            pid_namespace: identity.pid_namespace,
+        }
+    }
+
     /// The header page.
     pub fn encode(&self) -> [u8; HEADER_SIZE] {
         let mut page = [0; HEADER_SIZE];
@@ -112,6 +141,9 @@ impl Header {
             1 => Way::Map,
             _ => return Err(broken(84)),
         };
+        if word(88) > LARGEST_CAPACITY {
+            return Err(broken(88));
+        }
         Ok(HeaderRead::Known(Header {
             id: array(page, 16),
             boot: array(page, 32),

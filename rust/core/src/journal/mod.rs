@@ -3,14 +3,21 @@
 mod descriptor;
 pub mod dropped;
 pub mod format;
+mod guard;
+mod hazard;
 mod header;
+mod map;
+mod map_segment;
+mod place;
 pub mod random;
 pub mod read;
 mod record;
+pub mod repair;
 #[cfg(test)]
 pub(crate) mod scratch;
 pub mod segment;
 pub mod spool;
+pub mod way;
 pub mod writer;
 
 pub use descriptor::Descriptor;

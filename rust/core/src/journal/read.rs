@@ -7,10 +7,14 @@ use std::os::fd::AsRawFd;
 use std::os::unix::fs::{FileExt, MetadataExt, OpenOptionsExt};
 use std::path::Path;
 
-use super::format::{Checksum, HEADER_SIZE, Header, HeaderRead, RECORD_SIZE, SEALED, Slot, TAIL_OFFSET, Way, decode};
+use super::format::{
+    Checksum, HEADER_SIZE, Header, HeaderRead, LARGEST_CAPACITY, RECORD_SIZE, SEALED, Slot, TAIL_OFFSET, Way, decode,
+};
 
 /// Slots read by one `pread`.
 const CHUNK: usize = 1024;
+/// A file with more slots was not written by appending: a spool holds 256 MiB.
+const LARGEST_FILE: u64 = 4 * LARGEST_CAPACITY;
 
 /// What a file of the spool turned out to be.
 #[derive(Debug)]
@@ -21,6 +25,15 @@ pub enum Opened {
     Damaged,
     /// A segment of this newer version.
     Newer(u32),
+}
+
+/// How far a segment can be read.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Extent {
+    /// Slots; in a map, some of them may be empty as yet.
+    pub slots: u64,
+    /// Nobody will add to them.
+    pub is_last: bool,
 }
 
 /// An open segment. Holds no lock.
@@ -39,7 +52,7 @@ impl SegmentReader {
         let flags = libc::O_NOFOLLOW | libc::O_CLOEXEC | libc::O_NONBLOCK;
         let file = OpenOptions::new().read(true).custom_flags(flags).open(path)?;
         let metadata = file.metadata()?;
-        if !metadata.is_file() {
+        if !metadata.is_file() || metadata.len() / RECORD_SIZE as u64 > LARGEST_FILE {
             return Ok(Opened::Damaged);
         }
         let identity = (metadata.dev(), metadata.ino());
@@ -62,17 +75,48 @@ impl SegmentReader {
         &self.header
     }
 
+    /// Device and inode of the file.
+    pub fn identity(&self) -> (u64, u64) {
+        self.identity
+    }
+
     /// How many slots can be read now: up to the size of the file (write) or the tail (map).
     pub fn slots(&self) -> io::Result<u64> {
+        Ok(self.extent(&self.header.boot)?.slots)
+    }
+
+    /// How many slots can be read now, in the boot with this id, and whether there will be no more.
+    pub fn extent(&self, boot: &[u8; 16]) -> io::Result<Extent> {
         let filled = self.file.metadata()?.len().saturating_sub(HEADER_SIZE as u64) / RECORD_SIZE as u64;
-        match self.header.way {
-            Way::Write => Ok(filled),
-            Way::Map => {
-                let mut tail = [0; 8];
-                self.file.read_exact_at(&mut tail, TAIL_OFFSET as u64)?;
-                Ok((u64::from_le_bytes(tail) & !SEALED).min(filled))
+        if self.header.way == Way::Write {
+            return Ok(Extent { slots: filled, is_last: false });
+        }
+        let held = filled.min(self.header.capacity);
+        if self.header.boot != *boot && self.is_abandoned()? {
+            // The machine went down: header and records reached the disk in any order, and the tail may be of any time.
+            return Ok(Extent { slots: self.behind_last(held)?, is_last: true });
+        }
+        let mut tail = [0; 8];
+        self.file.read_exact_at(&mut tail, TAIL_OFFSET as u64)?;
+        let tail = u64::from_le_bytes(tail);
+        Ok(Extent { slots: (tail & !SEALED).min(held), is_last: tail & SEALED != 0 })
+    }
+
+    /// The number of the slot behind the last one that is not empty, of the first `count`.
+    fn behind_last(&self, count: u64) -> io::Result<u64> {
+        let mut behind = 0;
+        for slot in self.records(0, count) {
+            let (number, slot) = slot?;
+            if slot != Slot::Empty {
+                behind = number + 1;
             }
         }
+        Ok(behind)
+    }
+
+    /// What lies in one slot now; None when the file is shorter.
+    pub fn slot(&self, number: u64) -> io::Result<Option<Slot>> {
+        Ok(self.records(number, number.saturating_add(1)).next().transpose()?.map(|(_, slot)| slot))
     }
 
     /// The slots from number `from` up to but without number `to`, in order; fewer when the file is shorter.

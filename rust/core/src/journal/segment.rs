@@ -1,12 +1,14 @@
 //! A segment that this process, or one it was forked from, has made; and how records are appended to it.
 
 use std::fmt::Debug;
+use std::fs::File;
 use std::io::{self, Write};
 use std::os::fd::AsRawFd;
 use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 
 use super::descriptor::Descriptor;
-use super::format::{Checksum, HEADER_SIZE, Header, RECORD_SIZE, Record, SegmentId, Way, encode};
+use super::format::{Checksum, HEADER_SIZE, Header, LARGEST_CAPACITY, RECORD_SIZE, Record, SegmentId, Way, encode};
+use super::place::FilePlace;
 use super::random;
 use super::spool::{Spool, c_name, hex};
 use crate::sampling::clock;
@@ -37,14 +39,33 @@ pub trait Append: Debug + Send + Sync {
     /// Id of the segment.
     fn id(&self) -> &SegmentId;
 
-    /// Name of the way.
-    fn way(&self) -> &'static str;
+    /// The way of this segment.
+    fn way(&self) -> Way;
+
+    /// True when so much of it is used that children forked now had better get a new one.
+    fn is_past_half(&self) -> bool;
+}
+
+/// Records in a segment of about so many bytes.
+pub fn capacity(bytes: u64) -> u64 {
+    (bytes.saturating_sub(HEADER_SIZE as u64) / RECORD_SIZE as u64).clamp(16, LARGEST_CAPACITY)
+}
+
+/// Takes the lock that says that somebody may append; it belongs to the open file, so forked children hold it too.
+pub fn lock_shared(file: &File) -> io::Result<()> {
+    // SAFETY: flock takes a descriptor and flags; ours is open.
+    if unsafe { libc::flock(file.as_raw_fd(), libc::LOCK_SH | libc::LOCK_NB) } == 0 {
+        Ok(())
+    } else {
+        Err(io::Error::last_os_error())
+    }
 }
 
 /// One `write(2)` with O_APPEND a record. Works on every file system, and disk full is an error code.
 #[derive(Debug)]
 pub struct WriteSegment {
     file: Descriptor,
+    place: FilePlace,
     id: SegmentId,
     checksum: Checksum,
     limit: u64,
@@ -56,36 +77,24 @@ impl WriteSegment {
     /// Makes a segment of about `bytes`.
     pub fn create(spool: &Spool, identity: &Identity, bytes: u64) -> io::Result<WriteSegment> {
         let id = random::bytes();
-        let (temporary, name) = (c_name(&format!(".{}.tmp", hex(&id)))?, c_name(&format!("{}.seg", hex(&id)))?);
-        let capacity = (bytes.saturating_sub(HEADER_SIZE as u64) / RECORD_SIZE as u64).max(16);
-        let header = Header {
-            id,
-            boot: identity.boot,
-            created: clock::wall_us(),
-            created_monotonic: clock::monotonic_ns(),
-            start_ticks: identity.start_ticks,
-            pid: identity.pid,
-            way: Way::Write,
-            capacity,
-            pid_namespace: identity.pid_namespace,
-        };
+        let (temporary, name) = (c_name(&format!(".{}.tmp", hex(&id)))?, format!("{}.seg", hex(&id)));
+        let header = Header::new(id, identity, Way::Write, capacity(bytes));
         let mut file = spool.create(&temporary, libc::O_WRONLY | libc::O_APPEND)?;
         let made = (|| {
             file.write_all(&header.encode())?;
-            // SAFETY: flock takes a descriptor and flags; ours is open.
-            if unsafe { libc::flock(file.as_raw_fd(), libc::LOCK_SH | libc::LOCK_NB) } != 0 {
-                return Err(io::Error::last_os_error());
-            }
+            lock_shared(&file)?;
+            let place = FilePlace::of(&file, &spool.path().join(&name))?;
             let file = Descriptor::keep(file)?;
-            spool.rename(&temporary, &name)?;
-            Ok(file)
+            spool.rename(&temporary, &c_name(&name)?)?;
+            Ok((file, place))
         })();
         match made {
-            Ok(file) => Ok(WriteSegment {
+            Ok((file, place)) => Ok(WriteSegment {
                 file,
+                place,
                 id,
                 checksum: Checksum::new(&id),
-                limit: HEADER_SIZE as u64 + capacity * RECORD_SIZE as u64,
+                limit: HEADER_SIZE as u64 + header.capacity * RECORD_SIZE as u64,
                 until_check: AtomicU32::new(CHECK_RECORDS),
                 checked_at: AtomicU64::new(clock::monotonic_ns()),
             }),
@@ -105,7 +114,7 @@ impl WriteSegment {
 
     fn check(&self) -> Result<(), Refused> {
         match self.file.state() {
-            Some(state) if state.linked && state.size < self.limit => {
+            Some(state) if state.size < self.limit && self.place.is_whole(0) => {
                 self.until_check.store(CHECK_RECORDS, Ordering::Relaxed);
                 self.checked_at.store(clock::monotonic_ns(), Ordering::Relaxed);
                 Ok(())
@@ -147,7 +156,12 @@ impl Append for WriteSegment {
         &self.id
     }
 
-    fn way(&self) -> &'static str {
-        "write"
+    fn way(&self) -> Way {
+        Way::Write
+    }
+
+    /// Never asks: a segment of this way is only about full, and a child finds that out by itself.
+    fn is_past_half(&self) -> bool {
+        false
     }
 }

@@ -1,7 +1,7 @@
 //! The directory of a spool: made, checked, and used by its descriptor only.
 
 use std::ffi::{CStr, CString};
-use std::fs::{self, DirBuilder, File, OpenOptions};
+use std::fs::{self, DirBuilder, File, Metadata, OpenOptions};
 use std::io::{self, Read, Write};
 use std::os::fd::{AsRawFd, FromRawFd};
 use std::os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt, PermissionsExt};
@@ -62,14 +62,14 @@ impl Spool {
         }
     }
 
-    /// Bytes in all segments together.
+    /// Bytes that all segments together take, those that are being made included.
     pub fn used(&self) -> io::Result<u64> {
-        let mut used = 0;
+        let mut used: u64 = 0;
         for entry in fs::read_dir(&self.path)? {
             let entry = entry?;
-            if entry.path().extension().is_some_and(|extension| extension == "seg") {
+            if entry.path().extension().is_some_and(|extension| extension == "seg" || extension == "tmp") {
                 // Gone in between: a drainer deletes what is counted.
-                used += entry.metadata().map_or(0, |about| about.len());
+                used = used.saturating_add(entry.metadata().map_or(0, |about| taken(&about)));
             }
         }
         Ok(used)
@@ -125,6 +125,14 @@ impl Spool {
         } else {
             Err(io::Error::new(io::ErrorKind::InvalidData, "spool.id is damaged: remove it"))
         }
+    }
+}
+
+/// Bytes that a file takes: its length, of which a hole does not count; the length alone where the file system tells of no blocks.
+pub fn taken(about: &Metadata) -> u64 {
+    match about.blocks().saturating_mul(512) {
+        0 => about.len(),
+        allocated => allocated.min(about.len()),
     }
 }
 

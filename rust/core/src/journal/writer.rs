@@ -3,12 +3,15 @@
 use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Mutex, PoisonError};
 
 use super::dropped::Dropped;
-use super::format::Record;
+use super::format::{Record, Way};
+use super::hazard::Shared;
+use super::map_segment::MapSegment;
 use super::segment::{Append, Refused, WriteSegment};
 use super::spool::{Spool, hex};
+use super::way::{Wish, choose};
 use crate::sampling::clock;
 use crate::sampling::process::Identity;
 
@@ -22,16 +25,16 @@ const ATTEMPTS: u32 = 3;
 /// A segment as one process uses it.
 #[derive(Debug)]
 pub struct Current {
-    segment: Arc<dyn Append>,
+    segment: Box<dyn Append>,
     serial: u64,
     announced: AtomicU64,
 }
 
 impl Current {
-    fn new(segment: Arc<dyn Append>) -> Arc<Current> {
+    fn new(segment: Box<dyn Append>) -> Box<Current> {
         // A forked child counts on where its parent was, so a serial is never met twice in one line of descent.
         static NEXT: AtomicU64 = AtomicU64::new(1);
-        Arc::new(Current { segment, serial: NEXT.fetch_add(1, Ordering::Relaxed), announced: AtomicU64::new(0) })
+        Box::new(Current { segment, serial: NEXT.fetch_add(1, Ordering::Relaxed), announced: AtomicU64::new(0) })
     }
 
     /// Number of this use of a segment: what was defined under another number must be defined again.
@@ -50,25 +53,39 @@ impl Current {
     }
 }
 
-/// Sizes of a spool.
+/// What a spool may take, and how.
 #[derive(Clone, Copy, Debug)]
 pub struct Bounds {
     /// Size of a segment after the first of a process.
     pub segment_bytes: u64,
     /// Bound of all segments together.
     pub spool_bytes: u64,
+    /// The way of appending that the user wishes.
+    pub wish: Wish,
 }
 
-/// The write side of a spool in one process. Locks are held for an exchange of pointers only, never over a system call.
+/// What a segment is, for users.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct SegmentStatus {
+    /// Its id in hexadecimal digits.
+    pub id: String,
+    /// How it is appended to.
+    pub way: Way,
+    /// Why it is done so.
+    pub why: String,
+}
+
+/// The write side of a spool in one process. Locks are held for an exchange of texts only, never over a system call.
 #[derive(Debug)]
 pub struct Journal {
     path: PathBuf,
     bounds: Bounds,
-    current: Mutex<Option<Arc<Current>>>,
+    current: Shared<Current>,
     made: AtomicU64,
     pause_until: AtomicU64,
     pause_reason: AtomicU64,
     last_error: Mutex<Option<String>>,
+    why: Mutex<String>,
 }
 
 impl Journal {
@@ -77,11 +94,12 @@ impl Journal {
         Journal {
             path: path.to_owned(),
             bounds,
-            current: Mutex::new(None),
+            current: Shared::none(),
             made: AtomicU64::new(0),
             pause_until: AtomicU64::new(0),
             pause_reason: AtomicU64::new(0),
             last_error: Mutex::new(None),
+            why: Mutex::new(String::new()),
         }
     }
 
@@ -89,28 +107,39 @@ impl Journal {
     /// that the child closes it when it goes on to another one. The parent's locks may be held by threads that do not exist
     /// here, so none is waited for.
     pub fn forked(&self) -> Journal {
-        let journal = Journal::new(&self.path, self.bounds);
-        let inherited = self.current.try_lock().ok().and_then(|mut current| current.take());
-        if let Some(inherited) = inherited {
+        let mut journal = Journal::new(&self.path, self.bounds);
+        if let Ok(why) = self.why.try_lock() {
+            journal.why = Mutex::new(why.clone());
+        }
+        if let Some(inherited) = self.current.take_alone() {
             inherited.segment.forked();
-            *lock(&journal.current) = Some(Current::new(Arc::clone(&inherited.segment)));
+            journal.current.put(Current::new(inherited.segment));
         }
         journal
     }
 
     /// Appends by `write`, which is given a segment and may append several records to it; with a new segment if the current one ends.
+    #[inline]
     pub fn append(
         &self,
         identity: &Identity,
         mut write: impl FnMut(&Current) -> Result<(), Refused>,
     ) -> Result<(), Dropped> {
-        for _ in 0..ATTEMPTS {
-            let current = self.current(identity)?;
-            match write(&current) {
+        let mut ended = 0;
+        while ended < ATTEMPTS {
+            let Some((current, written)) = self.current.with(|current| (std::ptr::from_ref(current), write(current)))
+            else {
+                self.begin(identity)?;
+                continue;
+            };
+            match written {
                 Ok(()) => return Ok(()),
-                Err(Refused::Ended) => self.end(&current),
+                Err(Refused::Ended) => {
+                    self.current.end(current);
+                    ended += 1;
+                }
                 Err(Refused::Failed(error)) => {
-                    self.end(&current);
+                    self.current.end(current);
                     return Err(self.pause(&error, Dropped::from_error(&error)));
                 }
             }
@@ -119,10 +148,24 @@ impl Journal {
         Err(self.pause(&error, Dropped::DiskFull))
     }
 
-    /// Id of the current segment and the way it is written.
-    pub fn segment(&self) -> Option<(String, &'static str)> {
-        let current = lock(&self.current).clone()?;
-        Some((hex(current.segment.id()), current.segment.way()))
+    /// Changes to a new segment if the current one is more than half full, so that the children of a fork that is about to come find
+    /// room in one they share. Nothing is lost where that fails: they go on in the old one.
+    pub fn before_fork(&self, identity: &Identity) {
+        if self.current.with(|current| current.segment.is_past_half()) == Some(true)
+            && let Ok(segment) = self.make(identity)
+        {
+            self.current.put(Current::new(segment));
+        }
+    }
+
+    /// The current segment.
+    pub fn segment(&self) -> Option<SegmentStatus> {
+        let why = lock(&self.why).clone();
+        self.current.with(|current| SegmentStatus {
+            id: hex(current.segment.id()),
+            way: current.segment.way(),
+            why: why.clone(),
+        })
     }
 
     /// What went wrong last.
@@ -140,28 +183,20 @@ impl Journal {
         &self.path
     }
 
-    fn current(&self, identity: &Identity) -> Result<Arc<Current>, Dropped> {
-        if let Some(current) = lock(&self.current).clone() {
-            return Ok(current);
-        }
+    /// Makes a segment the current one.
+    #[cold]
+    fn begin(&self, identity: &Identity) -> Result<(), Dropped> {
         if clock::monotonic_ns() < self.pause_until.load(Ordering::Relaxed) {
             return Err(self.last_reason());
         }
         // Threads that come here at once make a segment each; the last one stays, the others close with the record that
         // they were made for. So nobody waits for a disk that another thread waits for.
-        match self.make(identity) {
-            Ok(segment) => {
-                self.made.fetch_add(1, Ordering::Relaxed);
-                let current = Current::new(segment);
-                let replaced = lock(&self.current).replace(Arc::clone(&current));
-                drop(replaced);
-                Ok(current)
-            }
-            Err((error, reason)) => Err(self.pause(&error, reason)),
-        }
+        let segment = self.make(identity).map_err(|(error, reason)| self.pause(&error, reason))?;
+        self.current.put(Current::new(segment));
+        Ok(())
     }
 
-    fn make(&self, identity: &Identity) -> Result<Arc<dyn Append>, (io::Error, Dropped)> {
+    fn make(&self, identity: &Identity) -> Result<Box<dyn Append>, (io::Error, Dropped)> {
         let failed = |error: io::Error| {
             let reason = Dropped::from_error(&error);
             (error, reason)
@@ -179,19 +214,26 @@ impl Journal {
             let text = format!("the segments of the spool have reached {} bytes", self.bounds.spool_bytes);
             return Err((io::Error::other(text), Dropped::SpoolFull));
         }
-        Ok(Arc::new(WriteSegment::create(&spool, identity, bytes).map_err(failed)?))
-    }
-
-    /// Forgets a segment, unless another thread has done so already.
-    fn end(&self, ended: &Arc<Current>) {
-        let mut current = lock(&self.current);
-        let replaced =
-            if current.as_ref().is_some_and(|current| Arc::ptr_eq(current, ended)) { current.take() } else { None };
-        drop(current);
-        drop(replaced);
+        let (way, mut why) = choose(&spool, self.bounds.wish);
+        let mut made: Option<Box<dyn Append>> = None;
+        if way == Way::Map {
+            match MapSegment::create(&spool, identity, bytes) {
+                Ok(segment) => made = Some(Box::new(segment)),
+                // Whatever it is, the other way may do without.
+                Err(error) => why = format!("no map: {error}"),
+            }
+        }
+        let segment = match made {
+            Some(segment) => segment,
+            None => Box::new(WriteSegment::create(&spool, identity, bytes).map_err(failed)?),
+        };
+        self.made.fetch_add(1, Ordering::Relaxed);
+        *lock(&self.why) = why;
+        Ok(segment)
     }
 
     /// Notes an error and stays away from the disk for a second.
+    #[cold]
     fn pause(&self, error: &io::Error, reason: Dropped) -> Dropped {
         self.pause_reason.store(reason as u64, Ordering::Relaxed);
         self.pause_until.store(clock::monotonic_ns() + PAUSE_NS, Ordering::Relaxed);
@@ -234,7 +276,7 @@ mod tests {
             .map(|path| {
                 let Opened::Readable(reader) = SegmentReader::open(&path).unwrap() else { panic!("not readable") };
                 reader
-                    .records(0, u64::MAX)
+                    .records(0, reader.slots().unwrap())
                     .map(|slot| match slot.unwrap().1 {
                         Slot::Record(Record::Stop(stop)) => stop.worker,
                         other => panic!("{other:?}"),
@@ -247,7 +289,7 @@ mod tests {
     #[test]
     fn a_full_segment_is_followed_by_the_next_and_nothing_is_lost() {
         let scratch = Scratch::directory();
-        let bounds = Bounds { segment_bytes: 8_192, spool_bytes: 1 << 20 };
+        let bounds = Bounds { segment_bytes: 8_192, spool_bytes: 1 << 20, wish: Wish::Auto };
         let journal = Journal::new(scratch.path(), bounds);
         for worker in 0..300 {
             append(&journal, &stop(worker)).unwrap();
@@ -263,18 +305,18 @@ mod tests {
     #[test]
     fn a_child_goes_on_in_the_segment_and_lets_go_of_it_with_the_next() {
         let scratch = Scratch::directory();
-        let bounds = Bounds { segment_bytes: 8_192, spool_bytes: 1 << 20 };
+        let bounds = Bounds { segment_bytes: 8_192, spool_bytes: 1 << 20, wish: Wish::Auto };
         let parent = Journal::new(scratch.path(), bounds);
         append(&parent, &stop(1)).unwrap();
-        let shared = parent.segment().unwrap().0;
+        let shared = parent.segment().unwrap().id;
         // As in a child, where the parent's journal is a copy that nobody uses any more.
         let child = parent.forked();
         append(&child, &stop(2)).unwrap();
-        assert_eq!(child.segment().unwrap().0, shared);
+        assert_eq!(child.segment().unwrap().id, shared);
         for worker in 3..100 {
             append(&child, &stop(worker)).unwrap();
         }
-        assert_ne!(child.segment().unwrap().0, shared);
+        assert_ne!(child.segment().unwrap().id, shared);
         let path = scratch.path().join(format!("{shared}.seg"));
         let Opened::Readable(reader) = SegmentReader::open(&path).unwrap() else { panic!("not readable") };
         assert!(reader.is_abandoned().unwrap());
@@ -284,7 +326,8 @@ mod tests {
     #[test]
     fn a_full_spool_refuses_with_its_reason_and_says_so() {
         let scratch = Scratch::directory();
-        let journal = Journal::new(scratch.path(), Bounds { segment_bytes: 8_192, spool_bytes: 8_191 });
+        let journal =
+            Journal::new(scratch.path(), Bounds { segment_bytes: 8_192, spool_bytes: 8_191, wish: Wish::Auto });
         for _ in 0..3 {
             assert_eq!(append(&journal, &stop(1)), Err(Dropped::SpoolFull));
         }

@@ -72,12 +72,12 @@ pub struct Recorder {
 
 impl Recorder {
     /// Touches nothing on disk. A relative path is one of the directory that is current now, not of one a job goes to.
-    pub fn new(path: &Path, host: &str, segment_bytes: u64, spool_bytes: u64) -> Recorder {
+    pub fn new(path: &Path, host: &str, bounds: Bounds) -> Recorder {
         Recorder {
             path: std::path::absolute(path).unwrap_or_else(|_| path.to_owned()),
             host: host.to_owned(),
             texts: Texts::new(host, "", "", ""),
-            bounds: Bounds { segment_bytes, spool_bytes },
+            bounds,
             memory_ns: Some(memory::FRESH_NS),
             table: Table::new(),
             description: AtomicPtr::new(ptr::null_mut()),
@@ -274,6 +274,12 @@ impl Recorder {
             }
             None => self.append(local, &[], &Record::End(end)),
         }
+    }
+
+    /// This process is about to fork: its children are to find room in one segment that they share.
+    pub fn before_fork(&self) {
+        let local = self.local();
+        local.journal.before_fork(&local.identity);
     }
 
     /// This process leaves in an orderly way.

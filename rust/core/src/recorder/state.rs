@@ -9,6 +9,7 @@ use super::{NO_TIME, NO_VALUE, Recorder};
 use crate::heartbeat::{HOOK_ERRORS, Heartbeat, State, put_text};
 use crate::journal::dropped::Dropped;
 use crate::journal::format::Role;
+use crate::journal::writer::SegmentStatus;
 use crate::sampling::{clock, process};
 
 /// What a process was said to be.
@@ -57,8 +58,8 @@ pub struct Started<'a> {
 /// The state of the write side in this process.
 #[derive(Clone, Debug)]
 pub struct Status {
-    /// Id of the current segment and the way it is written.
-    pub segment: Option<(String, &'static str)>,
+    /// The current segment.
+    pub segment: Option<SegmentStatus>,
     /// Records written by this process, without definitions.
     pub records: u64,
     /// Executions that run.

@@ -1,0 +1,185 @@
+//! The map way of appending: a file in shared memory, an atomic add and a compare-and-swap a record, no system call.
+
+use std::fs::File;
+use std::io;
+use std::os::fd::AsRawFd;
+use std::os::unix::fs::FileExt;
+use std::sync::atomic::{AtomicI64, Ordering};
+
+use super::descriptor::Descriptor;
+use super::format::{Checksum, HEADER_SIZE, Header, RECORD_SIZE, Record, SEALED, SegmentId, TAIL_OFFSET, Way, words};
+use super::map::Map;
+use super::place::FilePlace;
+use super::segment::{Append, Refused, capacity, lock_shared};
+use super::spool::{Spool, c_name, hex};
+use super::{guard, random};
+use crate::sampling::clock;
+use crate::sampling::process::Identity;
+
+/// The kernel is asked about the file when the time in a record is so far from that of the last question, µs: one call a second, and
+/// no clock is read for it.
+const CHECK_US: u64 = 1_000_000;
+
+/// A segment that this process, or one it was forked from, has made and mapped.
+#[derive(Debug)]
+pub struct MapSegment {
+    map: Map,
+    capacity: u64,
+    bytes: u64,
+    checksum: Checksum,
+    checked_at: AtomicI64,
+    place: FilePlace,
+    id: SegmentId,
+    /// Kept for its lock alone, which the mapping holds as well, should a job close the descriptor.
+    _file: Descriptor,
+}
+
+impl MapSegment {
+    /// Makes a segment of `bytes`, all of them allocated. An error leaves nothing behind.
+    pub fn create(spool: &Spool, identity: &Identity, bytes: u64) -> io::Result<MapSegment> {
+        let id = random::bytes();
+        let (temporary, name) = (c_name(&format!(".{}.tmp", hex(&id)))?, format!("{}.seg", hex(&id)));
+        let header = Header::new(id, identity, Way::Map, capacity(bytes));
+        let bytes = HEADER_SIZE as u64 + header.capacity * RECORD_SIZE as u64;
+        if bytes > largest_file() {
+            return Err(io::Error::from_raw_os_error(libc::EFBIG));
+        }
+        let file = spool.create(&temporary, libc::O_RDWR)?;
+        let made = (|| {
+            keep_in_place(&file);
+            allocate(&file, bytes)?;
+            lock_shared(&file)?;
+            let map = Map::new(&file, 0, bytes as usize)?;
+            map.populate();
+            let page = header.encode();
+            for (at, word) in page.as_chunks::<8>().0.iter().enumerate() {
+                map.word(at * 8).store(u64::from_le_bytes(*word), Ordering::Relaxed);
+            }
+            let mut seen = [0; HEADER_SIZE];
+            file.read_exact_at(&mut seen, 0)?;
+            if seen != page {
+                return Err(io::Error::other("a read does not see what a map stores"));
+            }
+            let place = FilePlace::of(&file, &spool.path().join(&name))?;
+            let file = Descriptor::keep(file)?;
+            spool.rename(&temporary, &c_name(&name)?)?;
+            Ok(MapSegment {
+                map,
+                capacity: header.capacity,
+                bytes,
+                checksum: Checksum::new(&id),
+                checked_at: AtomicI64::new(clock::wall_us()),
+                place,
+                id,
+                _file: file,
+            })
+        })();
+        if made.is_err() {
+            spool.remove(&temporary);
+        }
+        made
+    }
+
+    /// Whether the file is still where a drainer reads it, and as long as it was. Threads that ask at once do no harm.
+    #[cold]
+    fn check(&self, now: i64) -> Result<(), Refused> {
+        self.checked_at.store(now, Ordering::Relaxed);
+        if self.place.is_whole(self.bytes) && guard::arm() {
+            return Ok(());
+        }
+        // Also for siblings, which would find it out later.
+        self.map.word(TAIL_OFFSET).fetch_or(SEALED, Ordering::Relaxed);
+        Err(Refused::Ended)
+    }
+}
+
+impl Append for MapSegment {
+    #[inline]
+    fn append(&self, record: &Record) -> Result<(), Refused> {
+        let words = words(record, self.checksum);
+        if let Some(at) = record.at()
+            && at.abs_diff(self.checked_at.load(Ordering::Relaxed)) >= CHECK_US
+        {
+            self.check(at)?;
+        }
+        let tail = self.map.word(TAIL_OFFSET);
+        loop {
+            // SEALED makes it larger than any capacity. Looking first keeps the tail of a full or sealed segment as it is.
+            if tail.load(Ordering::Relaxed) >= self.capacity {
+                return Err(Refused::Ended);
+            }
+            let slot = tail.fetch_add(1, Ordering::Relaxed);
+            if slot >= self.capacity {
+                return Err(Refused::Ended);
+            }
+            let line = self.map.line(HEADER_SIZE + slot as usize * RECORD_SIZE);
+            for (place, word) in line.iter().zip(words).skip(1) {
+                place.store(word, Ordering::Relaxed);
+            }
+            let committed = line[0].compare_exchange(0, words[0], Ordering::Release, Ordering::Relaxed).is_ok();
+            if self.map.is_broken() {
+                return Err(Refused::Ended);
+            }
+            // Else a drainer has waited for this slot in vain and given it up: the record goes to another one.
+            if committed {
+                return Ok(());
+            }
+        }
+    }
+
+    fn forked(&self) {}
+
+    fn id(&self) -> &SegmentId {
+        &self.id
+    }
+
+    fn way(&self) -> Way {
+        Way::Map
+    }
+
+    fn is_past_half(&self) -> bool {
+        self.map.word(TAIL_OFFSET).load(Ordering::Relaxed) > self.capacity / 2
+    }
+}
+
+/// Gives the file all its blocks now, since a store to one that the disk has no room for is a SIGBUS.
+fn allocate(file: &File, bytes: u64) -> io::Result<()> {
+    loop {
+        // SAFETY: fallocate takes a descriptor and numbers; ours is open.
+        if unsafe { libc::fallocate(file.as_raw_fd(), 0, 0, bytes as libc::off_t) } == 0 {
+            return Ok(());
+        }
+        let error = io::Error::last_os_error();
+        if error.kind() != io::ErrorKind::Interrupted {
+            return Err(error);
+        }
+    }
+}
+
+/// Has a copy-on-write file system write blocks where they are, or a store could need a new one. Must be asked while the file is
+/// empty; where it does not exist it is not needed.
+fn keep_in_place(file: &File) {
+    const NO_COPY_ON_WRITE: libc::c_int = 0x0080_0000;
+    let mut flags: libc::c_int = 0;
+    // SAFETY: both calls take a descriptor and an int of ours.
+    unsafe {
+        if libc::ioctl(file.as_raw_fd(), libc::FS_IOC_GETFLAGS, &mut flags) == 0 {
+            flags |= NO_COPY_ON_WRITE;
+            libc::ioctl(file.as_raw_fd(), libc::FS_IOC_SETFLAGS, &flags);
+        }
+    }
+}
+
+/// Above this size the kernel would send SIGXFSZ.
+fn largest_file() -> u64 {
+    let mut limit = libc::rlimit { rlim_cur: 0, rlim_max: 0 };
+    // SAFETY: the kernel writes one rlimit, which is ours.
+    if unsafe { libc::getrlimit(libc::RLIMIT_FSIZE, &mut limit) } != 0 {
+        return u64::MAX;
+    }
+    limit.rlim_cur
+}
+
+#[cfg(test)]
+#[path = "map_segment_tests.rs"]
+mod tests;
