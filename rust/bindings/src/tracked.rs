@@ -150,7 +150,14 @@ impl Tracked {
 
     /// The job was interrupted while the probe ran: for its library it began and ended. The probe is asked again to know which.
     fn interrupted(&self, py: Python<'_>, args: &Bound<'_, PyTuple>, error: PyErr) -> PyErr {
-        match self.ask(py, args) {
+        // A second interruption may come while it is asked; of more than a few nobody can keep track.
+        let mut asked = self.ask(py, args);
+        for _ in 0..3 {
+            if asked.as_ref().is_err_and(|later| self.rules.is_interruption(py, later)) {
+                asked = self.ask(py, args);
+            }
+        }
+        match asked {
             Ok(Some(probed)) => match self.start(&probed) {
                 Ok(slot) => self.end(py, slot, &error, probed.retries_left),
                 Err(later) => return later,
