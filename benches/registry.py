@@ -49,6 +49,10 @@ BENCHES: dict[str, Bench] = {
     "pair": Bench("benches.pair:rows", "started + finished, write way", ("cc",)),
     # The journal.
     # Sampling of a process.
+    "process": Bench("benches.sampling:process_rows", "samples of processes beside C and psutil", ("cc", "psutil")),
+    "process-counts": Bench(
+        "benches.sampling:process_counts", "their system calls and instructions", ("cc", "psutil", "strace", "valgrind"), gated=True
+    ),
     # Sampling of a host.
     "host": Bench("benches.host:rows", "a sample of the host beside C and psutil", ("cc", "psutil")),
     "host-counts": Bench("benches.host:counts", "its system calls and instructions", ("cc", "psutil", "strace", "valgrind"), gated=True),

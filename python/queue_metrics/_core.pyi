@@ -13,6 +13,7 @@ from typing_extensions import Buffer
 
 from queue_metrics._core_host import HostSampler as HostSampler
 from queue_metrics._core_sampling import CgroupSampler as CgroupSampler
+from queue_metrics._core_sampling import HotSample as HotSample
 from queue_metrics._core_sampling import ProcessSampler as ProcessSampler
 from queue_metrics._core_sampling import ProcessWatch as ProcessWatch
 from queue_metrics._core_sampling import process_sample as process_sample

@@ -31,10 +31,10 @@ for _ in range(2):
 
 
 def hot_cpu(sampler: _core.ProcessSampler) -> int:
-    user, system, *_ = sampler.hot()
-    assert user is not None
-    assert system is not None
-    return user + system
+    sample = sampler.hot()
+    assert sample.cpu_user_ns is not None
+    assert sample.cpu_system_ns is not None
+    return sample.cpu_user_ns + sample.cpu_system_ns
 
 
 def cost(job: Callable[[], object], clock: int, spool: Path) -> tuple[int, int, int]:

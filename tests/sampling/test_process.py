@@ -9,6 +9,7 @@ import subprocess
 import sys
 import threading
 import time
+from typing import NamedTuple
 
 import psutil
 import pytest
@@ -131,51 +132,67 @@ def test_a_watched_process_shows_what_it_does() -> None:
         os.kill(pid, signal.SIGCONT)
 
 
+FIELDS = ("cpu_user_ns", "cpu_system_ns", "peak_rss_bytes", "rss_bytes", "open_descriptors", "threads")
+
+
+class Hot(NamedTuple):
+    """A hot sample of which nothing is unknown."""
+
+    cpu_ns: int
+    peak_rss_bytes: int
+    rss_bytes: int
+    open_descriptors: int
+    threads: int
+
+
+def complete(sample: _core.HotSample) -> Hot:
+    values = [getattr(sample, field) for field in FIELDS]
+    assert None not in values
+    return Hot(values[0] + values[1], *values[2:])
+
+
 def test_the_hot_sample_agrees_with_the_whole_one() -> None:
     sampler = _core.ProcessSampler()
     sampler.hot()
-    user, system, peak, rss, descriptors, threads = sampler.hot()
-    whole = sampled()
-    assert (descriptors, threads) == (whole["open_descriptors"], whole["threads"])
-    assert rss == pytest.approx(whole["rss_bytes"], abs=MIB)
-    assert peak == pytest.approx(whole["peak_rss_bytes"], abs=MIB)
-    assert user is not None
-    assert system is not None
-    assert 0 <= whole["cpu_user_ns"] + whole["cpu_system_ns"] - user - system < 1_000_000_000
+    hot, whole = complete(sampler.hot()), sampled()
+    assert (hot.open_descriptors, hot.threads) == (whole["open_descriptors"], whole["threads"])
+    assert hot.rss_bytes == pytest.approx(whole["rss_bytes"], abs=MIB)
+    assert hot.peak_rss_bytes == pytest.approx(whole["peak_rss_bytes"], abs=MIB)
+    assert 0 <= whole["cpu_user_ns"] + whole["cpu_system_ns"] - hot.cpu_ns < 1_000_000_000
 
 
 def test_the_hot_sample_counts_threads_and_descriptors() -> None:
     sampler = _core.ProcessSampler()
-    before = sampler.hot()
+    before = complete(sampler.hot())
     done = threading.Event()
     threads = [threading.Thread(target=done.wait) for _ in range(3)]
     files = [os.open(os.devnull, os.O_RDONLY) for _ in range(7)]
     for thread in threads:
         thread.start()
-    after = sampler.hot()
+    after = complete(sampler.hot())
     done.set()
     for thread in threads:
         thread.join()
     for file in files:
         os.close(file)
-    assert [(a or 0) - (b or 0) for a, b in zip(after[4:], before[4:], strict=True)] == [7, 3]
+    assert (after.open_descriptors - before.open_descriptors, after.threads - before.threads) == (7, 3)
 
 
 def test_a_forked_child_is_not_taken_for_its_parent() -> None:
     """The kept `/proc/self/statm` of a parent goes on showing the parent."""
     sampler = _core.ProcessSampler()
-    before = sampler.hot()
+    before = complete(sampler.hot())
 
     def child() -> None:
         held = bytearray(96 * MIB)
-        user, system, _, rss, descriptors, threads = sampler.hot()
-        assert (rss or 0) > (before[3] or 0) + 80 * MIB, len(held)
-        assert (user or 0) + (system or 0) < (before[0] or 0) + (before[1] or 0), "CPU of a child begins at 0"
-        assert threads == 1
-        assert descriptors == sampled()["open_descriptors"]
+        hot = complete(sampler.hot())
+        assert hot.rss_bytes > before.rss_bytes + 80 * MIB, len(held)
+        assert hot.cpu_ns < before.cpu_ns, "CPU of a child begins at 0"
+        assert hot.threads == 1
+        assert hot.open_descriptors == sampled()["open_descriptors"]
 
     assert in_child(child) == 0
-    assert (sampler.hot()[3] or 0) < (before[3] or 0) + 80 * MIB
+    assert complete(sampler.hot()).rss_bytes < before.rss_bytes + 80 * MIB
 
 
 def test_a_program_that_closes_all_descriptors_loses_nothing() -> None:
@@ -185,19 +202,18 @@ def test_a_program_that_closes_all_descriptors_loses_nothing() -> None:
     def daemon() -> None:
         os.closerange(3, 100_000)
         files = [os.open(os.devnull, os.O_RDONLY) for _ in range(5)]
-        first, second = sampler.hot(), sampler.hot()
-        assert None not in first
-        assert second[4] == len(os.listdir("/proc/self/fd")) - 1, files
+        complete(sampler.hot())
+        assert complete(sampler.hot()).open_descriptors == len(os.listdir("/proc/self/fd")) - 1, files
 
     assert in_child(daemon) == 0
 
 
 def test_threads_sample_at_once() -> None:
     sampler = _core.ProcessSampler()
-    found: list[tuple[int | None, ...]] = []
+    found: list[Hot] = []
 
     def many() -> None:
-        found.extend(sampler.hot() for _ in range(2_000))
+        found.extend(complete(sampler.hot()) for _ in range(2_000))
 
     threads = [threading.Thread(target=many) for _ in range(4)]
     for thread in threads:
@@ -205,7 +221,6 @@ def test_threads_sample_at_once() -> None:
     for thread in threads:
         thread.join()
     assert len(found) == 8_000
-    assert not any(None in sample for sample in found)
 
 
 def test_the_usage_of_a_reaped_child_is_told_in_our_units() -> None:

@@ -52,7 +52,7 @@ mod _core {
     #[pymodule_export]
     use crate::host::HostSampler;
     #[pymodule_export]
-    use crate::process::{ProcessSampler, ProcessWatch, process_sample, usage_of};
+    use crate::process::{HotSample, ProcessSampler, ProcessWatch, process_sample, usage_of};
     #[pymodule_export]
     use crate::stats::{normal_cdf, normal_quantile, student_t_cdf, student_t_quantile};
 

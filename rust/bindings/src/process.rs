@@ -7,9 +7,6 @@ use queue_metrics_core::sampling::process::{self as core, Absent, Wish};
 use queue_metrics_core::sampling::root::Root;
 use queue_metrics_core::sampling::unread::Unread;
 
-/// User CPU, system CPU, peak, resident, descriptors, threads.
-type Hot = (Option<u64>, Option<u64>, Option<u64>, Option<u64>, Option<u64>, Option<u64>);
-
 /// User CPU, system CPU, resident, threads, state.
 type Watched = (u64, u64, Option<u64>, u64, char);
 
@@ -24,16 +21,45 @@ impl ProcessSampler {
         ProcessSampler(core::HotSampler::default())
     }
 
-    fn hot(&self) -> Hot {
-        let sample = self.0.sample();
-        (
-            sample.cpu_user_ns,
-            sample.cpu_system_ns,
-            sample.peak_rss_bytes,
-            sample.rss_bytes,
-            sample.open_descriptors,
-            sample.threads,
-        )
+    fn hot(&self) -> HotSample {
+        HotSample(self.0.sample())
+    }
+}
+
+/// What this process used when it was asked. An object of its own and no tuple: numbers are made of the fields that are read.
+#[pyclass(frozen, module = "queue_metrics._core")]
+pub struct HotSample(core::HotSample);
+
+#[pymethods]
+impl HotSample {
+    #[getter]
+    fn cpu_user_ns(&self) -> Option<u64> {
+        self.0.cpu_user_ns
+    }
+
+    #[getter]
+    fn cpu_system_ns(&self) -> Option<u64> {
+        self.0.cpu_system_ns
+    }
+
+    #[getter]
+    fn peak_rss_bytes(&self) -> Option<u64> {
+        self.0.peak_rss_bytes
+    }
+
+    #[getter]
+    fn rss_bytes(&self) -> Option<u64> {
+        self.0.rss_bytes
+    }
+
+    #[getter]
+    fn open_descriptors(&self) -> Option<u64> {
+        self.0.open_descriptors
+    }
+
+    #[getter]
+    fn threads(&self) -> Option<u64> {
+        self.0.threads
     }
 }
 

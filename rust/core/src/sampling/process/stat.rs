@@ -2,8 +2,6 @@
 
 use std::borrow::Cow;
 
-use crate::sampling::text::decimal;
-
 /// The fields that are used; times in ticks.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Stat {
@@ -97,12 +95,27 @@ impl<'a> Fields<'a> {
         Some(field)
     }
 
+    /// Over one field or more.
     fn skip(&mut self, count: usize) -> Option<()> {
-        (0..count).try_for_each(|_| self.next().map(|_| ()))
+        let mut blanks = self.rest.iter().enumerate().filter(|(_, byte)| **byte == b' ');
+        let (end, _) = blanks.nth(count - 1)?;
+        self.rest = &self.rest[end + 1..];
+        Some(())
     }
 
     fn number(&mut self) -> Option<u64> {
-        decimal(self.next()?)
+        let mut value = 0_u64;
+        for (index, byte) in self.rest.iter().enumerate() {
+            match byte.wrapping_sub(b'0') {
+                digit @ 0..=9 => value = value.checked_mul(10)?.checked_add(u64::from(digit))?,
+                _ if *byte == b' ' && index > 0 => {
+                    self.rest = &self.rest[index + 1..];
+                    return Some(value);
+                }
+                _ => return None,
+            }
+        }
+        None
     }
 }
 

@@ -25,10 +25,24 @@ pub fn parse_statm(statm: &[u8]) -> Option<Statm> {
 
 /// Resident memory in bytes by the content of `/proc/<pid>/statm`.
 pub fn parse_resident(statm: &[u8]) -> Option<u64> {
-    // Read between jobs, hence apart: only one number of the seven is decoded.
-    let mut fields = statm.strip_suffix(b"\n")?.split(|byte| *byte == b' ');
-    let pages = decimal(fields.nth(1)?)?;
-    if fields.count() == 5 { pages.checked_mul(page_size()) } else { None }
+    // Read between jobs, hence apart: one number of the seven is decoded, the others are counted.
+    let text = statm.strip_suffix(b"\n")?;
+    let begin = text.iter().position(|byte| *byte == b' ')? + 1;
+    let (mut pages, mut digits, mut blanks) = (0_u64, 0, 0);
+    let mut rest = text[begin..].iter();
+    for byte in rest.by_ref() {
+        match byte.wrapping_sub(b'0') {
+            digit @ 0..=9 => pages = pages.wrapping_mul(10).wrapping_add(u64::from(digit)),
+            _ => {
+                blanks += usize::from(*byte == b' ');
+                break;
+            }
+        }
+        digits += 1;
+    }
+    blanks += rest.filter(|byte| **byte == b' ').count();
+    // With 15 digits nothing wrapped, and no machine has as many pages.
+    if blanks == 5 && (1..=15).contains(&digits) { pages.checked_mul(page_size()) } else { None }
 }
 
 /// Bytes of a page.
