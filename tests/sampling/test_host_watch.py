@@ -8,13 +8,22 @@ import subprocess
 import sys
 import threading
 from pathlib import Path
+from typing import Any
 
 import pytest
 
+from queue_metrics import _core
 from queue_metrics.recording.host import HostWatch
 from tests.core.writing import until
 
-HUNG = Path(__file__).with_name("hung.py")
+MOUNTING = Path(__file__).with_name("mounting.py")
+
+
+def mounting(*arguments: str) -> Any:
+    """What a host with mounts of its own says of itself."""
+    done = subprocess.run([sys.executable, str(MOUNTING), *arguments], capture_output=True, text=True, timeout=60, check=False)
+    assert done.returncode == 0, done.stderr
+    return json.loads(done.stdout)
 
 
 def threads() -> list[str]:
@@ -57,9 +66,7 @@ def test_a_period_too_short_for_two_samples_is_refused() -> None:
 
 def test_a_file_system_that_hangs_is_none_with_the_reason_and_holds_one_thread(tmp_path: Path) -> None:
     """A real one: a FUSE mount whose server does not answer. Only the first sample waits; the others ask nobody again."""
-    done = subprocess.run([sys.executable, str(HUNG), str(tmp_path)], capture_output=True, text=True, timeout=60, check=False)
-    assert done.returncode == 0, done.stderr
-    samples = json.loads(done.stdout)
+    samples = mounting("hung", str(tmp_path))
     assert len(samples) == 10
     for sample in samples:
         assert sample["disk"]["filesystem"] == "fuse.hung"
@@ -71,3 +78,30 @@ def test_a_file_system_that_hangs_is_none_with_the_reason_and_holds_one_thread(t
     assert waited[0] >= 200
     assert waited == sorted(waited), "one question, open since the first sample"
     assert samples[-1]["threads"] == 1
+
+
+def test_where_proc_cannot_be_read_sysinfo_is_chosen_and_zeros_are_not_told() -> None:
+    found = mounting("hidden")
+    assert found["chosen"] == "sysinfo"
+    sample, by_proc = found["sample"], found["proc"]
+    assert (sample["source"], sample["host"]["name"]) == ("sysinfo", os.uname().nodename)
+    assert sample["memory"]["total_bytes"] is None
+    assert sample["cpu"]["count"] is None
+    assert by_proc["memory"]["total_bytes"] is None
+    assert by_proc["unread"]["memory"] == "/proc/meminfo: no such file"
+
+
+def test_a_job_that_closes_all_descriptors_costs_no_sample() -> None:
+    """The kept files are opened again, and nobody else's file under their number is read or closed."""
+    sampler = _core.HostSampler()
+    sampler.sample()
+    assert None not in sampler.hot()
+    child = os.fork()
+    if child == 0:
+        assert None not in sampler.hot()
+        os.closerange(3, 65_536)
+        others = [os.open("/dev/null", os.O_RDONLY) for _ in range(20)]
+        good = None not in sampler.hot() and None not in sampler.hot()
+        good = good and all(os.path.samestat(os.fstat(other), os.stat("/dev/null")) for other in others)
+        os._exit(0 if good else 1)
+    assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0

@@ -1,7 +1,7 @@
 """
-A file system that hangs: a FUSE mount whose server never answers, in a mount namespace of its own. `python hung.py DIRECTORY`.
+Hosts with mounts of their own, in a namespace that goes with the process. Prints what samples say, as JSON.
 
-Prints what ten samples of the host say about it, as JSON, and goes; the mount goes with its namespace.
+`python mounting.py hung DIRECTORY`: a FUSE mount whose server never answers. `python mounting.py hidden`: an empty `/proc`.
 """
 
 from __future__ import annotations
@@ -47,22 +47,36 @@ def helpers() -> int:
     return count
 
 
-def main() -> None:
-    """Mount, sample, tell."""
+def hung(place: str) -> list[dict[str, object]]:
+    """Ten samples; the server is this process, which does not answer."""
     from queue_metrics import _core
 
-    private_mounts()
-    place = sys.argv[1]
     server = os.open("/dev/fuse", os.O_RDWR)
     mount("hung", place, "fuse.hung", 0, f"fd={server},rootmode=40000,user_id=0,group_id=0")
     sampler = _core.HostSampler()
-    found = []
+    found: list[dict[str, object]] = []
     for _ in range(10):
         sample = sampler.sample()
         disk = next(disk for disk in sample["disks"] or [] if disk["mountpoint"] == place)
         others = [disk["total_bytes"] for disk in sample["disks"] or [] if disk["mountpoint"] != place]
         reason = sample["unread"].get(f"disks[{place}]")
         found.append({"disk": disk, "others": others, "reason": reason, "threads": helpers()})
+    return found
+
+
+def hidden() -> dict[str, object]:
+    """What is chosen where `/proc` cannot be read, and what each source says there."""
+    from queue_metrics import _core
+
+    mount("empty", "/proc", "tmpfs", 0, None)
+    chosen = _core.HostSampler()
+    return {"chosen": chosen.source_name, "sample": chosen.sample(), "proc": _core.HostSampler("proc").sample()}
+
+
+def main() -> None:
+    """Mount, sample, tell."""
+    private_mounts()
+    found = hung(sys.argv[2]) if sys.argv[1] == "hung" else hidden()
     print(json.dumps(found), flush=True)
     os._exit(0)  # a thread waits for the server, which is us: nothing else could end it in order
 
