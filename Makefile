@@ -22,7 +22,7 @@ demo: environment ## Run a real queue and its page (ARGS="--jobs 200 --exit --js
 	@$(PYTHON) -m queue_metrics demo $(ARGS)
 
 test: setup ## Run the whole suite against real parts (ARGS="tests/storage -k redis")
-	@$(CARGO) test --locked --quiet --package queue-metrics-core --package queue-metrics-model
+	@$(CARGO) test --locked --quiet --package queue-metrics-core --package queue-metrics-model --package queue-metrics-fuzz
 	@$(PYTHON) -m pytest --durations=20 $(ARGS)
 
 lint: environment ## Check style, types, import floors, the stub of the extension

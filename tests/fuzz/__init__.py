@@ -1,0 +1,1 @@
+"""Any bytes for every decoder of the core; the targets are in rust/fuzz."""

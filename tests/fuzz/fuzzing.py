@@ -1,0 +1,110 @@
+"""
+Builds the fuzz targets and runs them side by side.
+
+Guided by coverage under the address sanitizer where there is a nightly toolchain and a C++ compiler; else by the runner of our own that
+changes the same seeds at random, so that no target is ever left out.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import platform
+import re
+import shutil
+import subprocess
+import sys
+import tempfile
+import warnings
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import NamedTuple
+
+ROOT = Path(__file__).resolve().parents[2]
+CARGO: tuple[str | Path, ...] = (sys.executable, ROOT / "tools" / "toolchain.py")
+BUILD = ("build", "--locked", "--quiet", "--profile", "fuzz", "--package", "queue-metrics-fuzz", "--message-format", "json")
+COVERAGE = (
+    "-Cpasses=sancov-module -Cllvm-args=-sanitizer-coverage-level=4 -Cllvm-args=-sanitizer-coverage-inline-8bit-counters"
+    " -Cllvm-args=-sanitizer-coverage-pc-table -Cllvm-args=-sanitizer-coverage-trace-compares -Ccodegen-units=1 -Zsanitizer=address"
+)
+MOST_MEMORY = 1_024
+"""MiB of one run, with the sanitizer's shadow and the corpus; what an input may take is bounded by the targets themselves."""
+DONE = re.compile(r"Done (\d+) runs|: (\d+) inputs")
+
+
+class Fuzzed(NamedTuple):
+    """What came of one target: how many inputs it was given, and what it said when one broke a promise."""
+
+    target: str
+    inputs: int
+    broken: str
+
+
+@dataclass(frozen=True)
+class Runner:
+    """The built programs."""
+
+    steady: Path
+    guided: Path | None
+
+    def __str__(self) -> str:
+        return "libFuzzer, address sanitizer" if self.guided else "random changes, no coverage"
+
+    def targets(self) -> list[str]:
+        return subprocess.run([self.steady, "list"], capture_output=True, text=True, check=True).stdout.split()
+
+    def run(self, directory: Path, seconds: float, seed: int) -> list[Fuzzed]:
+        """Every target for so many seconds, all at once; inputs that broke a promise stay in the directory."""
+        memory = "/dev/shm" if os.access("/dev/shm", os.W_OK) else None
+        with tempfile.TemporaryDirectory(prefix="queue-metrics-fuzz-", dir=memory) as scratch:
+            started = [(name, *self._start(name, directory / name, scratch, seconds, seed)) for name in self.targets()]
+            try:
+                return [self._ended(name, process, log, seconds) for name, process, log in started]
+            finally:
+                for _, process, _ in started:
+                    process.kill()
+                    process.wait()
+
+    def _start(self, name: str, place: Path, scratch: str, seconds: float, seed: int) -> tuple[subprocess.Popen[bytes], Path]:
+        corpus, log = place / "corpus", place / "log"
+        corpus.mkdir(parents=True)
+        subprocess.run([self.steady, "seeds", name, corpus], check=True)
+        command: list[str | Path] = [self.steady, name, f"{seconds:g}", str(seed)]
+        if self.guided:
+            bounds = [f"-max_total_time={max(1, round(seconds))}", f"-rss_limit_mb={MOST_MEMORY}", "-timeout=20", "-max_len=16384"]
+            command = [self.guided, *bounds, f"-seed={seed % 2**31 or 1}", f"-artifact_prefix={place}/", corpus]
+        with log.open("wb") as file:
+            environment = os.environ | {"QM_FUZZ_TARGET": name, "TMPDIR": scratch}
+            return subprocess.Popen(command, stdout=file, stderr=file, env=environment, cwd=place), log
+
+    def _ended(self, name: str, process: subprocess.Popen[bytes], log: Path, seconds: float) -> Fuzzed:
+        status = process.wait(seconds * 2 + 120)
+        told = log.read_text(errors="replace")
+        done = DONE.findall(told)
+        if status or not done:
+            return Fuzzed(name, 0, f"exit code {status}, see {log.parent}:\n{told[-3_000:]}")
+        return Fuzzed(name, int("".join(done[-1])), "")
+
+
+def built() -> Runner:
+    """Build what this machine can run."""
+    steady = _build([*CARGO, *BUILD, "--bin", "steady"], os.environ)
+    # Nothing is installed by asking for a toolchain.
+    environment = os.environ | {"RUSTUP_AUTO_INSTALL": "0"}
+    asked = subprocess.run([*CARGO, "+nightly", "--version"], env=environment, capture_output=True, check=False)
+    if asked.returncode or shutil.which("c++") is None:
+        return Runner(steady, None)
+    triple = f"{platform.machine()}-unknown-linux-gnu"
+    guided = [*CARGO, "+nightly", *BUILD, "--features", "libfuzzer", "--bin", "guided", "--target", triple]
+    try:
+        return Runner(steady, _build(guided, environment | {"RUSTFLAGS": COVERAGE}))
+    except subprocess.CalledProcessError as error:
+        warnings.warn(f"fuzzing without coverage, since libFuzzer could not be built: {error.stderr[-1_000:]}", stacklevel=2)
+        return Runner(steady, None)
+
+
+def _build(command: Sequence[str | Path], environment: Mapping[str, str]) -> Path:
+    ran = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True, check=True)
+    made = [json.loads(line).get("executable") for line in ran.stdout.splitlines()]
+    return Path(next(path for path in reversed(made) if path))
