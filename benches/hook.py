@@ -29,6 +29,8 @@ CALLS = (0, 2, 3)
 FLOOR_GOALS = (1.5, 1.1, 1.1)
 PEER_GOALS = (250, 25, 13)
 INSTRUCTIONS = 1500
+INSTRUCTIONS_BOUND = 4100
+SEGMENT_JOBS = 8191  # records of 64 bytes, two a job, in a segment of 1 MiB
 WAYS = ("fastest use", "usual use")
 
 
@@ -193,7 +195,12 @@ def counts() -> list[Row]:
     result = [
         syscalls.row(f"hook, {depth}: system calls", alone, f"ours, {depth}", goal) for depth, goal in zip(DEPTHS, CALLS, strict=True)
     ]
+    anew = syscalls.counts(alone, f"ours, {DEPTHS[0]}", SEGMENT_JOBS)
+    told = ", ".join(f"{call} {count}" for call, count in anew.most_common())
+    note = f"one new segment in {SEGMENT_JOBS:,} jobs: {told or 'in another thread'}"
+    result.append(Row(f"hook, {DEPTHS[0]}: system calls of new segments", anew.total() / SEGMENT_JOBS, None, "system calls", note=note))
     beside = callgrind.instructions(alone, f"C pair, {DEPTHS[2]}")
+    what, case = f"hook, {DEPTHS[2]}: user instructions", f"ours, {DEPTHS[2]}"
     note = f"the C pair of the same readings {beside:,.0f}; clocks are system calls under valgrind"
-    result.append(callgrind.row(f"hook, {DEPTHS[2]}: user instructions", alone, f"ours, {DEPTHS[2]}", INSTRUCTIONS, note=note))
+    result.append(callgrind.row(what, alone, case, INSTRUCTIONS, bound=INSTRUCTIONS_BOUND, note=note))
     return result

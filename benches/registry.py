@@ -46,7 +46,6 @@ BENCHES: dict[str, Bench] = {
     "hook-counts": Bench(
         "benches.hook:counts", "its system calls and instructions", ("cc", "prometheus_client", "psutil", "strace", "valgrind")
     ),
-    "pair": Bench("benches.pair:rows", "started + finished, write way", ("cc",)),
     # The journal.
     # Sampling of a process.
     "process": Bench("benches.sampling:process_rows", "samples of processes beside C and psutil", ("cc", "psutil")),
