@@ -31,6 +31,7 @@ PEER_GOALS = (250, 25, 13)
 INSTRUCTIONS = 1500
 INSTRUCTIONS_BOUND = 4100
 SEGMENT_JOBS = 8191  # records of 64 bytes, two a job, in a segment of 1 MiB
+ANEW, INSIDE = "new segments", "one segment"
 WAYS = ("fastest use", "usual use")
 
 
@@ -43,44 +44,65 @@ def _pairs(started: Callable[..., int], finished: Callable[..., Any], handle: in
 
 
 def _ours(folder: Path) -> list[Case]:
-    """A recorder for each depth, in the state a worker has after its first segment; drained segments are gone as a drainer lets them go."""
+    """
+    A recorder for each depth as a worker has it, and one that stays in a segment while it is timed. Drained segments are gone, as a drainer
+    lets them go.
+    """
     from queue_metrics import _core
 
     found = []
     settings: list[tuple[int, float | None]] = [(_core.CLOCK_NONE, None), (_core.CLOCK_PROCESS, None), (_core.CLOCK_PROCESS, 0.0)]
     for depth, (clock, memory) in zip(DEPTHS, settings, strict=True):
-        spool = folder / depth.replace(" ", "-")
-        recorder = _core.Recorder(str(spool), "bench", memory_every=memory)
-        handle = recorder.series("bench", "default", "nothing", clock)
-        run = _pairs(recorder.started, recorder.finished, handle, _core.clock_us())
-        run(2000)
-        found.append(Case(f"ours, {depth}", run, most=1 << 20, before=_cleared(recorder, spool)))
+        for state, segment_bytes, most in ((ANEW, 1 << 20, 1 << 20), (INSIDE, 1 << 24, 120_000)):
+            spool = folder / f"{depth} {state}"
+            recorder = _core.Recorder(str(spool), "bench", memory_every=memory, segment_bytes=segment_bytes)
+            run = _pairs(recorder.started, recorder.finished, recorder.series("bench", "default", "nothing", clock), _core.clock_us())
+            run(2000)
+            before = _prepared(recorder, spool, run if state == INSIDE else None)
+            found.append(Case(f"ours, {depth}, {state}", run, most=most, before=before))
     return found
 
 
-def _cleared(recorder: Any, spool: Path) -> Callable[[], None]:
-    """Takes the full segments away; fails when a record was dropped, for then less was done than measured."""
+def _prepared(recorder: Any, spool: Path, fill: Callable[[int], None] | None) -> Callable[[], None]:
+    """
+    Goes on to a new segment if the case is to stay in one, and takes the full ones away; fails when a record was dropped, for then less
+    was done than measured.
+    """
 
     def before() -> None:
         status = recorder.status()
-        if status["drops"] or status["hook_errors"]:
-            raise RuntimeError(f"records were lost in the measurement: {status}")
-        for segment in spool.glob("*.seg"):
-            if segment.stem != status["segment"]:
-                segment.unlink()
+        if status["drops"] or status["hook_errors"] or status["way"] != "map":
+            raise RuntimeError(f"records were lost in the measurement, or not mapped: {status}")
+        segment = status["segment"]
+        while fill is not None and segment == status["segment"]:
+            fill(500)
+            segment = recorder.status()["segment"]
+        for path in spool.glob("*.seg"):
+            if path.stem != segment:
+                path.unlink()
 
     return before
 
 
-def _floor() -> list[Case]:
+def _floor(folder: Path) -> list[Case]:
     floor = load()
     run = _pairs(floor.started, floor.finished, 0, 0)
 
-    def configured(cpu: bool, rss: bool) -> Callable[[], None]:
-        return lambda: floor.configure(None, cpu, rss, 0)
+    def configured(cpu: bool, rss: bool, place: str) -> Callable[[], None]:
+        def before() -> None:
+            for path in folder.glob("*.seg"):
+                path.unlink()
+            if floor.failures():
+                raise RuntimeError(f"the C pair could not write in {folder}")
+            floor.configure(None, cpu, rss, 0, place)
 
-    switches = ((False, False), (True, False), (True, True))
-    return [Case(f"C pair, {depth}", run, before=configured(*switch)) for depth, switch in zip(DEPTHS, switches, strict=True)]
+        return before
+
+    found = []
+    for depth, (cpu, rss) in zip(DEPTHS, ((False, False), (True, False), (True, True)), strict=True):
+        for state, place in ((ANEW, str(folder)), (INSIDE, "")):
+            found.append(Case(f"C pair, {depth}, {state}", run, before=configured(cpu, rss, place)))
+    return found
 
 
 def _peers() -> list[Case]:
@@ -158,49 +180,52 @@ def _hooked(start: Callable[[], Any], finish: Callable[[Any], None]) -> Callable
 def alone() -> Iterator[list[Case]]:
     """Ours, the C extension, and the peer in one process."""
     with tempfile.TemporaryDirectory(prefix="qm-bench-") as folder:
-        yield [*_ours(Path(folder)), *_floor(), *_peers()]
+        yield [*_ours(Path(folder)), *_floor(Path(folder)), *_peers()]
 
 
 @contextmanager
 def shared() -> Iterator[list[Case]]:
     """The same with the peer in its multiprocess mode, with its files where they are cheapest."""
     place = "/dev/shm" if os.access("/dev/shm", os.W_OK) else None
-    with tempfile.TemporaryDirectory(prefix="qm-bench-") as folder, tempfile.TemporaryDirectory(prefix="qm-bench-", dir=place) as files:
+    with tempfile.TemporaryDirectory(prefix="qm-bench-", dir=place) as files:
         os.environ["PROMETHEUS_MULTIPROC_DIR"] = files  # read when prometheus_client is imported
-        yield [*_ours(Path(folder)), *_floor(), *_peers()]
+        with alone() as cases:
+            yield cases
 
 
 def rows() -> list[Row]:
     """CPU time of the process a job."""
     found = times(alone)
-    result = [
-        found.at_most(f"hook, {depth} / C pair of the same readings", f"ours, {depth}", f"C pair, {depth}", goal)
-        for depth, goal in zip(DEPTHS, FLOOR_GOALS, strict=True)
-    ]
+    result = []
+    for state, words in ((INSIDE, "inside a segment"), (ANEW, "with new segments")):
+        for depth, goal in zip(DEPTHS, FLOOR_GOALS, strict=True):
+            what = f"hook, {depth}, {words} / C pair of the same"
+            result.append(found.at_most(what, f"ours, {depth}, {state}", f"C pair, {depth}, {state}", goal))
     for mode, figures in (("prometheus_client", found), ("prometheus_client multiprocess", times(shared))):
         for way in WAYS:
             for depth, goal in zip(DEPTHS, PEER_GOALS, strict=True):
-                best = figures.ratio(f"{way}, {depth}", f"C pair, {depth}").value
-                note = f"the C pair of the same readings is {best:.3g}x less"
-                result.append(figures.less(f"hook, {depth} / {mode}, {way}", f"ours, {depth}", f"{way}, {depth}", goal, note=note))
+                best = figures.ratio(f"{way}, {depth}", f"C pair, {depth}, {ANEW}").value
+                note = f"the C pair of the same is {best:.3g}x less"
+                result.append(figures.less(f"hook, {depth} / {mode}, {way}", f"ours, {depth}, {ANEW}", f"{way}, {depth}", goal, note=note))
         for depth in DEPTHS[:2]:
             what = f"hook, {depth} / {mode}, usual use with CPU and RSS"
             note = "measures more than ours here; the goals of 250 and 25 were derived from this comparison"
-            result.append(figures.beside(what, f"ours, {depth}", f"usual use, {DEPTHS[2]}", note=note, inverse=True))
+            result.append(figures.beside(what, f"ours, {depth}, {ANEW}", f"usual use, {DEPTHS[2]}", note=note, inverse=True))
     return result
 
 
 def counts() -> list[Row]:
     """System calls and user-space instructions a job."""
     result = [
-        syscalls.row(f"hook, {depth}: system calls", alone, f"ours, {depth}", goal) for depth, goal in zip(DEPTHS, CALLS, strict=True)
+        syscalls.row(f"hook, {depth}: system calls", alone, f"ours, {depth}, {ANEW}", goal)
+        for depth, goal in zip(DEPTHS, CALLS, strict=True)
     ]
-    anew = syscalls.counts(alone, f"ours, {DEPTHS[0]}", SEGMENT_JOBS)
+    anew = syscalls.counts(alone, f"ours, {DEPTHS[0]}, {ANEW}", SEGMENT_JOBS)
     told = ", ".join(f"{call} {count}" for call, count in anew.most_common())
-    note = f"one new segment in {SEGMENT_JOBS:,} jobs: {told or 'in another thread'}"
+    note = f"one new segment in {SEGMENT_JOBS:,} jobs: {told}"
     result.append(Row(f"hook, {DEPTHS[0]}: system calls of new segments", anew.total() / SEGMENT_JOBS, None, "system calls", note=note))
-    beside = callgrind.instructions(alone, f"C pair, {DEPTHS[2]}")
-    what, case = f"hook, {DEPTHS[2]}: user instructions", f"ours, {DEPTHS[2]}"
+    beside = callgrind.instructions(alone, f"C pair, {DEPTHS[2]}, {INSIDE}")
+    what, case = f"hook, {DEPTHS[2]}: user instructions", f"ours, {DEPTHS[2]}, {INSIDE}"
     note = f"the C pair of the same readings {beside:,.0f}; clocks are system calls under valgrind"
     result.append(callgrind.row(what, alone, case, INSTRUCTIONS, bound=INSTRUCTIONS_BOUND, note=note))
     return result
