@@ -96,6 +96,7 @@ class Recorder:
         spool_bytes: int = ...,
         memory_every: float | None = ...,
         journal: str = ...,
+        exact_peak: bool = ...,
     ) -> Recorder:
         """
         Args:
@@ -106,6 +107,8 @@ class Recorder:
             memory_every: seconds for which a reading of this process's memory is good; default 0.005, 0: read at the end of each
                 execution, None: never, and the memory of executions is not known.
             journal: the way of appending: `auto` (default: a map where the file system is known to be safe), `write` or `map`.
+            exact_peak: measure the true peak of memory of an execution that runs alone, by resetting the kernel's mark at its start, which
+                others may read; default False: the larger of two readings. Some 4 system calls more.
 
         Raises:
             ValueError: a path that holds NUL, a `memory_every` that is no such number, a `journal` that is none of these.
@@ -178,8 +181,11 @@ class Recorder:
         """
         What `doctor` shows of this process: `spool`, `segment` (id or None), `way` (`write`, `map` or None without a segment) and
         `way_reason`, `records` written, `running`, `drops` (reason -> count, only those above 0), `hook_errors`, `last_error` (text or
-        None), `pid`.
+        None), `pid`, `exact_peak` (whether it is measured, or why not though asked for).
         """
+
+    def refuse_exact_peak(self, reason: str) -> None:
+        """Leave the kernel's mark alone for a reason, here and in children forked later."""
 
     def heartbeat(self) -> bytes:
         """The heartbeat of this process as it is now, also when the spool cannot be written."""

@@ -49,6 +49,8 @@ class Settings:
     """In front of every key or table in the store."""
     journal: str = "auto"
     """How workers append records: `auto`, `write` or `map`."""
+    exact_peak: bool = False
+    """Measure the true peak of memory of each execution, where nobody else needs the kernel's mark."""
     flush_seconds: float = 1.0
     """Between two batches to the store."""
     heartbeat_seconds: float = 10.0
@@ -290,6 +292,7 @@ _KINDS: Mapping[str, Callable[[object, bool], Any]] = MappingProxyType(
         "enabled": _switch,
         "prefix": _text,
         "journal": _journal,
+        "exact_peak": _switch,
         "flush_seconds": _seconds,
         "heartbeat_seconds": _seconds,
         "depth_seconds": _seconds,

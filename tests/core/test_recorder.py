@@ -43,6 +43,7 @@ def test_nothing_is_on_disk_before_the_first_record(spool: Path, recorder: _core
         "hook_errors": 0,
         "last_error": None,
         "pid": os.getpid(),
+        "exact_peak": False,
     }
     assert recorder.heartbeat()
     assert not spool.parent.exists()

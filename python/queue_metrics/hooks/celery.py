@@ -309,6 +309,8 @@ class CeleryHook(Hook):
         elif "gevent" in pool or "eventlet" in pool:
             self._clock = _core.CLOCK_NONE
         self._handles.clear()  # whoever published before had another clock in mind
+        if getattr(sender, "max_memory_per_child", None):
+            self._recorder.refuse_exact_peak("max_memory_per_child reads the mark that it resets")
         self._context.known_pid = os.getpid()
         self._recorder.describe(_core.MAIN, self.library, self._connection, ",".join(sorted(self._app.amqp.queues.consume_from)))
         self._context.on_main()

@@ -57,7 +57,9 @@ class Runtime:
         self.settings = settings
         self.spool = spool or settings.spool
         self.store = StorageManager(settings.prefix).open(settings.store)
-        self.recorder = _core.Recorder(os.fspath(self.spool), socket.gethostname(), journal=settings.journal)
+        self.recorder = _core.Recorder(
+            os.fspath(self.spool), socket.gethostname(), journal=settings.journal, exact_peak=settings.exact_peak
+        )
         self.drain = Drain(self.spool, self.recorder, self.store, agent=agent, grace=grace)
         self.reporter = Reporter(settings, self.recorder, self.store, self.drain, report=self._write_report)
         self._hooks: list[Hook] = []
@@ -152,6 +154,9 @@ class Runtime:
         for hook in tuple(self._hooks):
             with suppress(Exception):
                 found.setdefault(hook.library, []).extend(hook.findings())
+        if isinstance(reason := self.recorder.status()["exact_peak"], str):
+            for findings in found.values():
+                findings.append(f"exact_peak is not in use: {reason}")
         return found
 
     def _begin(self, *, parent: int = 0) -> None:

@@ -45,7 +45,8 @@ pub fn outcome_of(object: &Bound<'_, PyAny>) -> Option<Outcome> {
 impl Recorder {
     #[new]
     #[pyo3(signature = (
-        spool, host, *, segment_bytes = 1 << 20, spool_bytes = 256 << 20, memory_every = Some(0.005), journal = "auto"
+        spool, host, *, segment_bytes = 1 << 20, spool_bytes = 256 << 20, memory_every = Some(0.005), journal = "auto",
+        exact_peak = false
     ))]
     fn new(
         spool: PathBuf,
@@ -54,6 +55,7 @@ impl Recorder {
         spool_bytes: u64,
         memory_every: Option<f64>,
         journal: &str,
+        exact_peak: bool,
     ) -> PyResult<Recorder> {
         if spool.as_os_str().as_encoded_bytes().contains(&0) {
             return Err(PyValueError::new_err("the path of a spool cannot hold NUL"));
@@ -62,7 +64,8 @@ impl Recorder {
         let every =
             every.map_err(|_| PyValueError::new_err("memory_every is a number of seconds, 0 or more, or None"))?;
         let bounds = Bounds { segment_bytes, spool_bytes, wish: wish(journal)? };
-        Ok(Recorder(core::Recorder::new(&spool, &text(host), bounds).with_memory(every)))
+        let recorder = core::Recorder::new(&spool, &text(host), bounds).with_memory(every);
+        Ok(Recorder(recorder.with_exact_peak(exact_peak)))
     }
 
     #[getter]
@@ -224,6 +227,10 @@ impl Recorder {
         self.0.hook_error();
     }
 
+    fn refuse_exact_peak(&self, reason: &Bound<'_, PyString>) {
+        guarded(&self.0, (), || self.0.refuse_exact_peak(&text(reason)));
+    }
+
     fn status<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyDict>> {
         let status = self.0.status();
         let drops = PyDict::new(py);
@@ -242,6 +249,11 @@ impl Recorder {
         answer.set_item("hook_errors", status.hook_errors)?;
         answer.set_item("last_error", status.last_error)?;
         answer.set_item("pid", status.pid)?;
+        match status.exact_peak {
+            core::ExactPeak::Off => answer.set_item("exact_peak", false)?,
+            core::ExactPeak::On => answer.set_item("exact_peak", true)?,
+            core::ExactPeak::Refused(reason) => answer.set_item("exact_peak", reason)?,
+        }
         Ok(answer)
     }
 

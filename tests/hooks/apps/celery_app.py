@@ -110,6 +110,18 @@ def long(name: str = "long") -> None:
     time.sleep(30)
 
 
+@app.task(name="takes")
+def takes(megabytes: int) -> int:
+    """Takes memory and gives it back before it ends."""
+    return len(bytearray(megabytes << 20))
+
+
+@app.task(name="peak")
+def peak() -> None:
+    """Tell whether true peaks are measured in the process that runs this."""
+    begun(f"peak-{recorder.status()['exact_peak']}")
+
+
 @app.task(name="unencodable")
 def unencodable() -> object:
     return object()

@@ -10,7 +10,8 @@ from queue_metrics import _core
 from queue_metrics.hooks.base import HookContext
 
 DIRECTORY = Path(os.environ["HOOK_TEST_DIR"])
-recorder = _core.Recorder(os.fspath(DIRECTORY / "spool"), "testhost")
+EXACT_PEAK = "peak" in os.environ.get("HOOK_TEST_WITH", "").split(",")
+recorder = _core.Recorder(os.fspath(DIRECTORY / "spool"), "testhost", exact_peak=EXACT_PEAK)
 
 
 def _note(word: str) -> Callable[[], None]:

@@ -7,6 +7,7 @@ mod measure;
 mod memory;
 mod nesting;
 mod page;
+mod peak;
 mod series;
 mod slots;
 mod state;
@@ -29,6 +30,8 @@ use append::Name;
 use local::Local;
 use measure::{cpu, memory_of};
 use page::Page;
+pub use peak::ExactPeak;
+use peak::Peak;
 pub use series::Clock;
 use series::{Series, Table};
 use slots::Execution;
@@ -62,6 +65,7 @@ pub struct Recorder {
     bounds: Bounds,
     /// How long a reading of memory is good for; None: it is not read.
     memory_ns: Option<u64>,
+    peak: Peak,
     table: Table,
     description: AtomicPtr<Description>,
     descriptions: AtomicU64,
@@ -79,6 +83,7 @@ impl Recorder {
             texts: Texts::new(host, "", "", ""),
             bounds,
             memory_ns: Some(memory::FRESH_NS),
+            peak: Peak::default(),
             table: Table::new(),
             description: AtomicPtr::new(ptr::null_mut()),
             descriptions: AtomicU64::new(0),
@@ -93,6 +98,19 @@ impl Recorder {
     pub fn with_memory(mut self, every: Option<Duration>) -> Recorder {
         self.memory_ns = every.map(|every| u64::try_from(every.as_nanos()).unwrap_or(u64::MAX));
         self
+    }
+
+    /// Measures the true peak of memory of executions that run alone, by resetting the kernel's mark at each start. Unless told: the
+    /// larger of the readings before and after.
+    #[must_use]
+    pub fn with_exact_peak(mut self, asked: bool) -> Recorder {
+        self.peak = Peak::new(asked);
+        self
+    }
+
+    /// Says why the kernel's mark must be left alone, which holds in children forked later, too.
+    pub fn refuse_exact_peak(&self, reason: &str) {
+        self.peak.refuse(reason);
     }
 
     /// Where the spool is.
@@ -163,6 +181,9 @@ impl Recorder {
         let now_ns = clock::monotonic_ns();
         let turn = local.times.enter(now_ns);
         let resident = if series.clock == Clock::Process { local.memory.last(now_ns) } else { None };
+        if turn != 0 && resident.is_some() {
+            self.peak.begin();
+        }
         let execution = Execution {
             key: if written { key } else { 0 },
             handle: handle as u64,
@@ -207,7 +228,8 @@ impl Recorder {
         };
         let cpu = cpu_ns.zip((execution.cpu_ns != NO_VALUE).then_some(execution.cpu_ns));
         let resident = if measured == Clock::Process && alone { local.memory.now(now_ns) } else { None };
-        let (rss_peak, rss_change) = memory_of(execution.resident, resident);
+        let peak = resident.and_then(|bytes| self.peak.end(Some(bytes)));
+        let (rss_peak, rss_change) = memory_of(execution.resident, resident, peak);
         let exception = exception.map(|name| self.name(local, name));
         let at = clock::wall_us();
         let record = End {

@@ -5,7 +5,7 @@ use std::sync::atomic::Ordering;
 use super::local::Local;
 use super::page::Change;
 use super::series::Series;
-use super::{NO_TIME, NO_VALUE, Recorder};
+use super::{ExactPeak, NO_TIME, NO_VALUE, Recorder};
 use crate::heartbeat::{HOOK_ERRORS, Heartbeat, State, put_text};
 use crate::journal::dropped::Dropped;
 use crate::journal::format::Role;
@@ -72,6 +72,8 @@ pub struct Status {
     pub last_error: Option<String>,
     /// Pid of this process.
     pub pid: u32,
+    /// Whether true peaks of memory are measured.
+    pub exact_peak: ExactPeak,
 }
 
 impl Recorder {
@@ -83,6 +85,7 @@ impl Recorder {
         let rss = local.memory.now(now_ns).or_else(|| local.memory.read()).unwrap_or(NO_VALUE);
         // The kernel brings its peak up to date later than its reading.
         let rss_peak = if rss == NO_VALUE { rss_peak } else { rss_peak.max(rss) };
+        let rss_peak = self.peak.of_life().map_or(rss_peak, |life| life.max(rss_peak));
         let mut bytes = Vec::new();
         self.put_state(local, (now_ns, clock::wall_us()), [rss, rss_peak, cpu], &mut bytes);
         bytes
@@ -103,6 +106,7 @@ impl Recorder {
             hook_errors: count(HOOK_ERRORS),
             last_error: local.journal.last_error(),
             pid: local.identity.pid,
+            exact_peak: self.peak.state(),
         }
     }
 
