@@ -6,11 +6,17 @@ ids are unsigned 64-bit integers. Every class is frozen and may be used from any
 Nothing here imports a Python module.
 """
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any, Final, Protocol, TypeAlias, final
 
 from typing_extensions import Buffer
 
+from queue_metrics._core_drain import Batch as Batch
+from queue_metrics._core_drain import Drainer as Drainer
+from queue_metrics._core_drain import Row as Row
+from queue_metrics._core_drain import Value as Value
+from queue_metrics._core_drain import add_fields as add_fields
+from queue_metrics._core_drain import merge_values as merge_values
 from queue_metrics._core_host import HostSampler as HostSampler
 from queue_metrics._core_sampling import CgroupSampler as CgroupSampler
 from queue_metrics._core_sampling import HotSample as HotSample
@@ -235,175 +241,6 @@ class Track:
     def __new__(cls, recorder: Recorder, handle: int, job_id: object, attempt: int, ready_at: int, rules: Sequence[_Rule]) -> Track: ...
     def __enter__(self) -> Track: ...
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, traceback: object) -> bool: ...
-
-@final
-class Row:
-    """One series in one step of a batch."""
-
-    @property
-    def series(self) -> int: ...
-    @property
-    def kind(self) -> int: ...
-    @property
-    def labels(self) -> bytes:
-        """The label list; given in every row, written once by the store."""
-    @property
-    def step(self) -> int:
-        """Seconds: 60, 3600, 86400, or 0 for the total."""
-    @property
-    def bucket(self) -> int:
-        """Start of the step, seconds since 1970; 0 for the total."""
-    @property
-    def value(self) -> bytes:
-        """What is to be merged, packed as in docs/stored-values.md."""
-
-@final
-class Batch:
-    """What a drainer hands to the store in one transaction."""
-
-    def __new__(
-        cls, spool_id: str, sequence: int, positions: bytes, rows: Sequence[tuple[int, bytes, int, int, bytes]], base: bytes = ...
-    ) -> Batch:
-        """For tests and other producers; rows of (series, label list, step, bucket, value)."""
-
-    @property
-    def spool_id(self) -> str: ...
-    @property
-    def sequence(self) -> int:
-        """One more than the mark that it expects."""
-    @property
-    def base(self) -> bytes:
-        """
-        The positions of the mark that it expects. The number alone is not enough: after a store went back it comes again, and a
-        late batch of before could land on numbers that it was not made for (docs/protocol.md, rule 2).
-        """
-    @property
-    def positions(self) -> bytes: ...
-    @property
-    def rows(self) -> list[Row]: ...
-    @property
-    def records(self) -> int:
-        """Records folded into it."""
-
-@final
-class Drainer:
-    """
-    The read side of a spool: segments in, batches out. Not for two processes at once: hold the spool's lock.
-
-    Use: `restore(mark)`, then again and again `poll()`, `next_batch()` until None with `committed()` or `restore()` after
-    each, `verdicts()`, `tidy()`.
-    """
-
-    def __new__(cls, spool: str, *, grace: float = ..., window: float = ..., spool_bytes: int = ...) -> Drainer:
-        """
-        Args:
-            grace: seconds between a death or provisional end and the verdict; 10.
-            window: seconds a drained segment is kept for a store that goes back; 3600.
-
-        Raises:
-            OSError: the spool cannot be made or read.
-        """
-
-    @property
-    def spool_id(self) -> str: ...
-    def restore(self, sequence: int, positions: bytes) -> None:
-        """
-        Take the store's mark as what is counted: forget all and rebuild the open executions from the records before it.
-
-        Raises:
-            DecodeError: positions of another format.
-        """
-
-    def poll(self) -> int:
-        """Look for new records; returns how many wait to be folded."""
-
-    def next_batch(self, max_series: int = 50) -> Batch | None:
-        """The next batch, or None when all is folded. The same again until `committed` or `restore`."""
-
-    def committed(self) -> None:
-        """The store has the last batch."""
-
-    def verdicts(self, recorder: Recorder, now: int) -> int:
-        """Close executions of the dead and provisional ends older than the grace, by records of `recorder`; returns how many."""
-
-    def heartbeats(self, now: int) -> list[tuple[str, bytes]]:
-        """
-        (worker id, heartbeat) of every worker page, refreshed from the kernel; the dead as lost or stopped, once more before their
-        page goes.
-        """
-
-    def tidy(self, now: int) -> int:
-        """Delete drained segments without open executions that are older than the window; returns how many."""
-
-    def status(self) -> dict[str, Any]:
-        """
-        Counts: `waiting` records, `segments`, `bytes`, `open` executions, `provisional`, `duplicates`, `damaged` slots, `unknown`
-        kinds, `undefined` names, `set_aside` segments, `newer` segments, `lost_to_rollback` records, `starts_lost_to_rollback` (of those
-        lost since this drainer was made, at most so many), `uncertain` open executions of workers nobody can judge, `damaged_pages`;
-        over all worker pages `hook_errors` and `drops` (reason -> count, only those above 0).
-        """
-
-@final
-class Value:
-    """A stored value, decoded; the reading side of docs/stored-values.md."""
-
-    def __new__(cls) -> Value:
-        """The empty value, neutral in `merge`."""
-
-    @staticmethod
-    def decode(data: bytes) -> Value:
-        """
-        Raises:
-            DecodeError: damaged bytes or a newer version.
-        """
-
-    @staticmethod
-    def from_parts(
-        counters: Sequence[int] = ...,
-        measures: Mapping[int, Sequence[int]] | None = ...,
-        gauges: Mapping[int, Sequence[tuple[int, int]]] | None = ...,
-        scale: int = ...,
-    ) -> Value:
-        """A value from plain numbers: observed integers by measure (a sketch is made of each but number 4), (at, number) by gauge."""
-
-    @staticmethod
-    def from_fields(fields: Mapping[str, int]) -> Value:
-        """From the fields of a total: `c<i>`, `m<i>n`, `m<i>s`; unknown fields are ignored."""
-
-    def fields(self) -> dict[str, int]:
-        """The fields of a total, only those that are not 0."""
-
-    def encode(self) -> bytes: ...
-    def merge(self, other: Value) -> Value: ...
-    def counter(self, index: int) -> int:
-        """0 when it was never counted."""
-
-    def measure(self, index: int) -> tuple[int, int, int | None, int | None] | None:
-        """(n, sum, min, max) or None; min and max are None in totals."""
-
-    def gauge(self, index: int) -> tuple[int, int, int, int, int, int] | None:
-        """(n, sum, min, max, last, last_at) or None."""
-
-    def quantiles(self, index: int, qs: Sequence[float]) -> list[float] | None:
-        """
-        Values at ranks `ceil(q n)` from the sketch of a measure; None without one. Raises ValueError unless every 0 <= q <= 1.
-        """
-
-    def sketch(self, index: int) -> tuple[int, bool, int, list[tuple[int, int]]] | None:
-        """(scale, collapsed, zeros, [(index, count)]) or None."""
-
-    def deviation(self, index: int) -> float | None:
-        """Standard deviation from the sketch (n >= 2), else None."""
-
-def merge_values(first: bytes, second: bytes) -> bytes:
-    """
-    Raises:
-        DecodeError: damaged bytes or a newer version.
-        OverflowError: a count or sum would leave 64 bits; nothing is changed.
-    """
-
-def add_fields(total: bytes, value: bytes) -> bytes:
-    """The total `total` (b"" for none) with the counters, n and sums of `value` added; min, max, gauges and sketches are left out."""
 
 def decode_heartbeat(data: bytes) -> dict[str, Any]:
     """
