@@ -38,7 +38,7 @@ pub struct World {
 /// What appending and draining rest on; each can be broken to see what it is for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Rules {
-    /// Broken: the tail is loaded, then stored.
+    /// Broken: the tail that was loaded is stored, with one more.
     pub reserve_at_once: bool,
     /// Broken: the commit word before the payload.
     pub payload_first: bool,
@@ -48,7 +48,7 @@ pub struct Rules {
     pub append_again: bool,
     /// Broken: the drainer steps over an empty slot.
     pub tombstone_holes: bool,
-    /// Broken: a flag of its own, looked at before reserving.
+    /// Broken: a flag of its own, looked at only before reserving.
     pub seal_in_tail: bool,
     /// Broken: a segment is deleted when all that was reserved is counted, sealed or not.
     pub seal_before_deleting: bool,
@@ -88,19 +88,15 @@ pub struct Segment {
 /// What a writer does next.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 pub enum Doing {
-    /// Takes a slot.
+    /// Loads the tail, so that additions to a full or sealed one are few.
     #[default]
+    Look,
+    /// Takes a slot by an addition to the tail.
     Reserve,
-    /// Broken rules only: stores the tail that it loaded.
-    StoreTail,
-    /// Broken rules only: takes a slot, having seen no flag.
-    Add,
     /// Puts the payload into its slot.
     Fill,
     /// Puts the commit word into its slot.
     Commit,
-    /// Seals a full segment.
-    Seal,
     /// Makes the next segment.
     Make,
     /// All its records are written or dropped.
@@ -118,7 +114,7 @@ pub struct Writer {
     pub record: u8,
     /// Its current segment.
     pub segment: u8,
-    /// Its slot there.
+    /// Its slot there; broken rules only: before it has one, the tail that it saw.
     pub slot: u8,
 }
 

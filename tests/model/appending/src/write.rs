@@ -14,36 +14,24 @@ pub fn step(world: &World, rules: &Rules, state: &State, number: usize) -> Step 
     let mut after = *state;
     let (me, file) = (&mut after.writers[number], &mut after.segments[place]);
     let what = match writer.doing {
-        Doing::Reserve if !rules.seal_in_tail => {
-            me.doing = if segment.sealed { Doing::Make } else { Doing::Add };
-            "looks at the flag"
+        Doing::Look => {
+            let ended = segment.sealed || usize::from(segment.tail) >= world.slots;
+            me.doing = if ended { Doing::Make } else { Doing::Reserve };
+            me.slot = if ended || rules.reserve_at_once { 0 } else { segment.tail };
+            "looks at the tail"
         }
-        Doing::Reserve if !rules.reserve_at_once => {
-            me.doing = if segment.sealed { Doing::Make } else { Doing::StoreTail };
-            me.slot = segment.tail;
-            "loads the tail"
-        }
-        Doing::Reserve if segment.sealed => {
+        Doing::Reserve => {
+            let tail = if rules.reserve_at_once { segment.tail } else { writer.slot };
             // The addition happens all the same.
-            file.tail = (segment.tail + 1).min(world.slots as u8);
-            me.doing = Doing::Make;
-            "finds its segment sealed"
-        }
-        Doing::Reserve | Doing::StoreTail | Doing::Add => {
-            me.slot = if writer.doing == Doing::StoreTail { writer.slot } else { segment.tail };
-            if usize::from(me.slot) >= world.slots {
-                (me.doing, me.slot) = (Doing::Seal, 0);
-                "meets the end of its segment"
+            file.tail = (tail + 1).min(world.slots as u8);
+            if segment.sealed && rules.seal_in_tail || usize::from(tail) >= world.slots {
+                (me.doing, me.slot) = (Doing::Make, 0);
+                "finds no slot"
             } else {
-                file.tail = me.slot + 1;
+                me.slot = tail;
                 me.doing = if rules.payload_first { Doing::Fill } else { Doing::Commit };
                 "reserves"
             }
-        }
-        Doing::Seal => {
-            file.sealed = true;
-            me.doing = Doing::Make;
-            "seals its segment"
         }
         Doing::Make => return make(world, state, number),
         Doing::Fill => {
@@ -57,7 +45,7 @@ pub fn step(world: &World, rules: &Rules, state: &State, number: usize) -> Step 
         }
         Doing::Commit if rules.compare_and_swap && segment.words[slot] != EMPTY => {
             if rules.append_again {
-                (me.doing, me.slot) = (Doing::Reserve, 0)
+                (me.doing, me.slot) = (Doing::Look, 0)
             } else {
                 written(world, &mut after, number, record)
             }
