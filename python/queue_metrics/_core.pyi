@@ -6,10 +6,8 @@ ids are unsigned 64-bit integers. Every class is frozen and may be used from any
 Nothing here imports a Python module.
 """
 
-from collections.abc import Callable, Iterator, Sequence
-from typing import Any, Final, Protocol, TypeAlias, final
-
-from typing_extensions import Buffer
+from collections.abc import Callable, Sequence
+from typing import Any, Final, TypeAlias, final
 
 from queue_metrics._core_drain import Batch as Batch
 from queue_metrics._core_drain import Drainer as Drainer
@@ -24,6 +22,19 @@ from queue_metrics._core_sampling import ProcessSampler as ProcessSampler
 from queue_metrics._core_sampling import ProcessWatch as ProcessWatch
 from queue_metrics._core_sampling import process_sample as process_sample
 from queue_metrics._core_sampling import usage_of as usage_of
+from queue_metrics._core_stats import Fit as Fit
+from queue_metrics._core_stats import Moments as Moments
+from queue_metrics._core_stats import Series as Series
+from queue_metrics._core_stats import Sketch as Sketch
+from queue_metrics._core_stats import SlidingFit as SlidingFit
+from queue_metrics._core_stats import fit as fit
+from queue_metrics._core_stats import fit_counted as fit_counted
+from queue_metrics._core_stats import normal_cdf as normal_cdf
+from queue_metrics._core_stats import normal_quantile as normal_quantile
+from queue_metrics._core_stats import quantiles_linear as quantiles_linear
+from queue_metrics._core_stats import quantiles_nearest_rank as quantiles_nearest_rank
+from queue_metrics._core_stats import student_t_cdf as student_t_cdf
+from queue_metrics._core_stats import student_t_quantile as student_t_quantile
 
 __version__: Final[str]
 
@@ -265,58 +276,3 @@ def journal_way(file_system: str, journal: str) -> tuple[str, str]:
 
 def file_system(path: str) -> str:
     """Name of the file system of a path, as `doctor` shows it; "unknown" when the kernel does not say."""
-
-# Statistics. docs/measured.md has the formulas, their sources and errors. Where there are too few numbers for an answer it is None.
-
-class _Array(Protocol):
-    """An array of numpy, which to type checkers is a buffer only from Python 3.12 on."""
-
-    @property
-    def __array_interface__(self) -> dict[str, Any]: ...
-
-_Numbers: TypeAlias = Buffer | _Array | Sequence[float]
-"""
-n numbers in one dimension, all finite. A contiguous buffer of float64 (`array('d')`, numpy, memoryview, Series) is read in place,
-one with gaps and any other sequence of numbers is copied first (some 20 ns a number for a list). Other buffers are a TypeError,
-more dimensions, NaN and infinity a ValueError that names the place.
-"""
-
-@final
-class Series:
-    """n numbers (float64) that never change, and a read-only buffer of them: `numpy.asarray(series)` copies nothing."""
-
-    def __new__(cls, values: _Numbers, /) -> Series:
-        """A copy of the numbers, here also of NaN and infinity."""
-
-    def __len__(self) -> int: ...
-    def __getitem__(self, index: int, /) -> float: ...
-    def __iter__(self) -> Iterator[float]: ...
-    def __buffer__(self, flags: int, /) -> memoryview: ...
-
-def normal_cdf(z: float, /) -> float:
-    """P(Z <= z) of the standard normal distribution. Relative error about 1e-13; about 0.2 us. Abramowitz & Stegun 7.1.6, 7.1.14."""
-
-def normal_quantile(p: float, /) -> float:
-    """
-    The z with P(Z <= z) = p. Relative error about 1e-15; about 0.1 us. Wichura (1988), AS 241.
-
-    Raises:
-        ValueError: p is not strictly between 0 and 1.
-    """
-
-def student_t_cdf(t: float, df: float, /) -> float:
-    """
-    P(T <= t) of Student's distribution; degrees of freedom need not be whole, infinity means the normal distribution. Relative
-    error about 1e-13; about 1 us. DLMF 8.17.22, Hill (1970).
-
-    Raises:
-        ValueError: df is not above 0.
-    """
-
-def student_t_quantile(p: float, df: float, /) -> float:
-    """
-    The t with P(T <= t) = p. Relative error about 1e-13; about 5 us.
-
-    Raises:
-        ValueError: p is not strictly between 0 and 1, or df not above 0.
-    """

@@ -23,7 +23,7 @@ def shifted() -> np.ndarray:
     return np.ndarray((4,), "f8", b"\0" * 3 + DOUBLES.tobytes(), 3)
 
 
-WAYS: dict[str, Callable[[], _core._Numbers]] = {
+WAYS: dict[str, Callable[[], Any]] = {
     "array": lambda: array("d", NUMBERS),
     "numpy": lambda: DOUBLES,
     "memoryview": lambda: memoryview(array("d", NUMBERS)),
@@ -61,8 +61,8 @@ def test_numbers_are_read_from_every_buffer_and_sequence(way: str) -> None:
     ("values", "error", "words"),
     [
         ("12", TypeError, "not this str"),
-        (b"12345678", TypeError, "text and bytes"),
-        (bytearray(8), TypeError, "text and bytes"),
+        (b"12345678", TypeError, "its format is 'B', not 'd'"),
+        (bytearray(8), TypeError, "its format is 'B'"),
         (np.arange(3), TypeError, "its format is 'l', not 'd'"),
         (np.arange(3, dtype="f4"), TypeError, "its format is 'f'"),
         (np.arange(3, dtype=np.dtype("f8").newbyteorder()), TypeError, "its format is '>d'"),
@@ -81,6 +81,39 @@ def test_numbers_are_read_from_every_buffer_and_sequence(way: str) -> None:
 def test_what_is_no_series_of_numbers_is_refused_with_the_reason(values: object, error: type[Exception], words: str) -> None:
     with pytest.raises(error, match=words):
         _core.Series(values)  # type: ignore[arg-type]
+
+
+INTEGERS: dict[str, Callable[[], Any]] = {
+    "array": lambda: array("q", [3, 0, 2**62]),
+    "array of C longs": lambda: array("l", [3, 0, 2**62]),
+    "numpy": lambda: np.array([3, 0, 2**62]),
+    "every second": lambda: np.array([3, 9, 0, 9, 2**62, 9])[::2],
+    "ctypes": lambda: (ctypes.c_int64 * 3)(3, 0, 2**62),
+    "list": lambda: [3, 0, 2**62],
+}
+
+
+@pytest.mark.parametrize("way", INTEGERS)
+def test_whole_numbers_are_read_from_every_buffer_and_sequence(way: str) -> None:
+    assert _core.Sketch(INTEGERS[way]()) == _core.Sketch((3, 0, 2**62))
+
+
+@pytest.mark.parametrize(
+    ("values", "error", "words"),
+    [
+        (np.arange(3.0), TypeError, "its format is 'd', not 'q'"),
+        (np.arange(3, dtype="i4"), TypeError, "its format is 'i'"),
+        (np.arange(3, dtype="u8"), TypeError, "its format is 'L'"),
+        (array("i", [1]), TypeError, "its format is 'i'"),
+        (np.arange(4).reshape(2, 2), ValueError, "one dimension"),
+        ([1.5], TypeError, "interpreted as an integer"),
+        ([2**63], OverflowError, "too large"),
+        ("12", TypeError, "text is no numbers"),
+    ],
+)
+def test_what_is_no_series_of_whole_numbers_is_refused(values: Any, error: type[Exception], words: str) -> None:
+    with pytest.raises(error, match=words):
+        _core.Sketch(values)
 
 
 def test_an_error_of_a_sequence_goes_through() -> None:

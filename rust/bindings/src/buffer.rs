@@ -9,30 +9,80 @@ use pyo3::buffer::PyUntypedBuffer;
 use pyo3::exceptions::{PyBufferError, PyIndexError, PyTypeError, PyValueError};
 use pyo3::ffi;
 use pyo3::prelude::*;
-use pyo3::types::{PyByteArray, PyBytes, PyIterator, PyMemoryView, PySequence, PyString};
+use pyo3::types::{PyIterator, PyMemoryView, PySequence, PyString};
 
-/// Numbers as an argument: a buffer of float64 in one dimension, or else any sequence of numbers, which is copied.
-///
-/// Cannot leave the thread that holds the GIL: that is what keeps other Python threads from changing a lent buffer.
-pub struct Values<'py>(Kind, PhantomData<Python<'py>>);
+/// What a buffer may hold: plain numbers of 8 bytes, any bits of which are a value.
+pub trait Item: Copy + sealed::Sealed {
+    /// Its format in the `struct` module, and what to say it is.
+    const FORMAT: (&'static str, &'static str);
 
-enum Kind {
-    /// Aligned float64 without gaps in the memory of another object, which can neither go nor move while this lives.
-    Lent(PyUntypedBuffer),
-    Copied(Vec<f64>),
+    /// Whether a character of a format, of an item of 8 bytes, is this.
+    fn is(character: u8) -> bool;
+
+    /// One from a Python number.
+    fn from_python(object: &Bound<'_, PyAny>) -> PyResult<Self>;
 }
 
-impl Values<'_> {
-    fn copied(values: Vec<f64>) -> Self {
-        Values(Kind::Copied(values), PhantomData)
+mod sealed {
+    /// Only these are safe to read from any memory.
+    pub trait Sealed {}
+
+    impl Sealed for f64 {}
+    impl Sealed for i64 {}
+}
+
+impl Item for f64 {
+    const FORMAT: (&'static str, &'static str) = ("d", "float64");
+
+    fn is(character: u8) -> bool {
+        character == b'd'
+    }
+
+    fn from_python(object: &Bound<'_, PyAny>) -> PyResult<f64> {
+        object.extract()
+    }
+}
+
+impl Item for i64 {
+    const FORMAT: (&'static str, &'static str) = ("q", "int64");
+
+    fn is(character: u8) -> bool {
+        matches!(character, b'q' | b'l')
+    }
+
+    fn from_python(object: &Bound<'_, PyAny>) -> PyResult<i64> {
+        object.extract()
+    }
+}
+
+/// Numbers as an argument: a buffer of them in one dimension, or else any sequence of numbers, which is copied.
+///
+/// Cannot leave the thread that holds the GIL: that is what keeps other Python threads from changing a lent buffer.
+pub struct Numbers<'py, T: Item>(Kind<T>, PhantomData<Python<'py>>);
+
+/// Numbers of estimators.
+pub type Values<'py> = Numbers<'py, f64>;
+
+/// Whole numbers, such as microseconds.
+pub type Integers<'py> = Numbers<'py, i64>;
+
+enum Kind<T> {
+    /// Aligned numbers without gaps in the memory of another object, which can neither go nor move while this lives.
+    Lent(PyUntypedBuffer),
+    Copied(Vec<T>),
+}
+
+impl<T: Item> Numbers<'_, T> {
+    fn copied(values: Vec<T>) -> Self {
+        Numbers(Kind::Copied(values), PhantomData)
     }
 
     /// The numbers, not copied where they are lent.
-    pub fn as_slice(&self) -> &[f64] {
+    pub fn as_slice(&self) -> &[T] {
         match &self.0 {
             Kind::Lent(buffer) if buffer.item_count() == 0 => &[],
             // SAFETY: the exporter guarantees the memory until the buffer is released, which is after the life of the slice; format,
-            // dimension, contiguity and alignment were checked in `extract`. No Python code runs while the slice lives, since the
+            // size, dimension, contiguity and alignment were checked in `extract`. No Python code runs while the slice lives, since the
             // estimators are pure Rust and the GIL is held, so nothing writes to it but what breaks the GIL's rule itself.
             Kind::Lent(buffer) => unsafe { slice::from_raw_parts(buffer.buf_ptr().cast(), buffer.item_count()) },
             Kind::Copied(values) => values,
@@ -40,7 +90,7 @@ impl Values<'_> {
     }
 
     /// The numbers as our own, to be used without the GIL. Copies lent ones, since their owner may write to them then.
-    pub fn owned(self) -> Vec<f64> {
+    pub fn owned(self) -> Vec<T> {
         match self.0 {
             Kind::Copied(values) => values,
             Kind::Lent(_) => self.as_slice().to_vec(),
@@ -48,73 +98,70 @@ impl Values<'_> {
     }
 }
 
-impl<'py> FromPyObject<'_, 'py> for Values<'py> {
+impl<'py, T: Item> FromPyObject<'_, 'py> for Numbers<'py, T> {
     type Error = PyErr;
 
-    fn extract(object: Borrowed<'_, 'py, PyAny>) -> PyResult<Values<'py>> {
-        if object.is_instance_of::<PyString>()
-            || object.is_instance_of::<PyBytes>()
-            || object.is_instance_of::<PyByteArray>()
-        {
-            return Err(unfit(&object, "text and bytes are no numbers"));
-        }
+    fn extract(object: Borrowed<'_, 'py, PyAny>) -> PyResult<Numbers<'py, T>> {
         // SAFETY: `object` is a live object and the GIL is held.
         if unsafe { ffi::PyObject_CheckBuffer(object.as_ptr()) } == 0 {
             return match object.cast::<PySequence>() {
+                Ok(_) if object.is_instance_of::<PyString>() => Err(unfit::<T>(&object, "text is no numbers")),
                 Ok(sequence) => {
-                    sequence.try_iter()?.map(|item| item?.extract()).collect::<PyResult<_>>().map(Values::copied)
+                    let numbers: PyResult<_> = sequence.try_iter()?.map(|item| T::from_python(&item?)).collect();
+                    numbers.map(Numbers::copied)
                 }
-                Err(_) => Err(unfit(&object, "it is neither")),
+                Err(_) => Err(unfit::<T>(&object, "it is neither")),
             };
         }
         // PyO3 asks for a shape and strides, which a view of any buffer has; that of a single number has none either.
         let buffer = match PyUntypedBuffer::get(&object) {
             Ok(buffer) => buffer,
             Err(_) => PyUntypedBuffer::get(PyMemoryView::from(&object)?.as_any())
-                .map_err(|error| unfit(&object, &error.value(object.py()).to_string()))?,
+                .map_err(|error| unfit::<T>(&object, &error.value(object.py()).to_string()))?,
         };
-        if !is_float64(buffer.format()) || buffer.item_size() != size_of::<f64>() {
-            let format = buffer.format().to_string_lossy().into_owned();
-            return Err(unfit(&object, &format!("its format is '{format}', not 'd'")));
+        if buffer.item_size() != size_of::<T>() || !is_native::<T>(buffer.format()) {
+            let format = buffer.format().to_string_lossy();
+            return Err(unfit::<T>(&object, &format!("its format is '{format}', not '{}'", T::FORMAT.0)));
         }
         if buffer.dimensions() != 1 {
             let message = format!("the numbers must be in one dimension, not {}", buffer.dimensions());
             return Err(PyValueError::new_err(message));
         }
-        if buffer.is_c_contiguous() && buffer.buf_ptr().cast::<f64>().is_aligned() {
-            return Ok(Values(Kind::Lent(buffer), PhantomData));
+        if buffer.is_c_contiguous() && buffer.buf_ptr().cast::<T>().is_aligned() {
+            return Ok(Numbers(Kind::Lent(buffer), PhantomData));
         }
-        gathered(&buffer).map(Values::copied)
+        gathered(&buffer).map(Numbers::copied)
     }
 }
 
 /// The numbers of a buffer with gaps, or that is not aligned.
-fn gathered(buffer: &PyUntypedBuffer) -> PyResult<Vec<f64>> {
+fn gathered<T: Item>(buffer: &PyUntypedBuffer) -> PyResult<Vec<T>> {
     if buffer.suboffsets().is_some() {
         return Err(PyBufferError::new_err("a buffer of pointers is not supported; copy it first"));
     }
     let (base, stride) = (buffer.buf_ptr().cast::<u8>(), buffer.strides()[0]);
     let count = isize::try_from(buffer.item_count())?;
-    // SAFETY: the exporter says that an item of 8 bytes, float64 as was checked, lies at each of these strides.
-    Ok((0..count).map(|at| unsafe { base.offset(at * stride).cast::<f64>().read_unaligned() }).collect())
+    // SAFETY: the exporter says that an item, of the size and format that were checked, lies at each of these strides.
+    Ok((0..count).map(|at| unsafe { base.offset(at * stride).cast::<T>().read_unaligned() }).collect())
 }
 
-/// Whether a format of the `struct` module is float64 in this machine's byte order. PyO3's own check takes the two orders for
-/// each other.
-fn is_float64(format: &CStr) -> bool {
+/// Whether a format of the `struct` module, of an item of the right size, is T in this machine's byte order. PyO3's own check takes
+/// the two orders for each other.
+fn is_native<T: Item>(format: &CStr) -> bool {
     let order = if cfg!(target_endian = "little") { b'<' } else { b'>' };
     match format.to_bytes() {
-        [b'd'] => true,
-        [first, b'd'] => [b'@', b'=', order].contains(first),
+        [character] => T::is(*character),
+        [first, character] => [b'@', b'=', order].contains(first) && T::is(*character),
         _ => false,
     }
 }
 
-fn unfit(object: &Bound<'_, PyAny>, why: &str) -> PyErr {
+fn unfit<T: Item>(object: &Bound<'_, PyAny>, why: &str) -> PyErr {
     let name = object.get_type().name().map_or_else(|_| "object".to_owned(), |name| name.to_string());
+    let (format, what) = T::FORMAT;
     PyTypeError::new_err(format!(
-        "a buffer of float64 (array('d'), numpy float64, memoryview of format 'd') or a sequence of numbers is needed, not this {name}: \
-         {why}"
+        "a buffer of {what} (array('{format}'), numpy {what}, memoryview of format '{format}') or a sequence of numbers is needed, not \
+         this {name}: {why}"
     ))
 }
 

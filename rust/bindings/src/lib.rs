@@ -10,10 +10,12 @@ mod guard;
 mod heartbeat;
 mod host;
 mod host_tables;
+mod line;
 mod names;
 mod process;
 mod recorder;
 mod rules;
+mod sketch;
 mod stats;
 mod text;
 mod track;
@@ -52,7 +54,13 @@ mod _core {
     #[pymodule_export]
     use crate::host::HostSampler;
     #[pymodule_export]
+    use crate::line::{Fit, SlidingFit, fit, fit_counted};
+    #[pymodule_export]
     use crate::process::{HotSample, ProcessSampler, ProcessWatch, process_sample, usage_of};
+    #[pymodule_export]
+    use crate::sketch::Sketch;
+    #[pymodule_export]
+    use crate::stats::{Moments, quantiles_linear, quantiles_nearest_rank};
     #[pymodule_export]
     use crate::stats::{normal_cdf, normal_quantile, student_t_cdf, student_t_quantile};
 

@@ -2,12 +2,13 @@
 
 use std::collections::HashMap;
 
-use pyo3::exceptions::PyValueError;
 use pyo3::prelude::*;
 use pyo3::types::PyBytes;
+use queue_metrics_core::stats::quantiles::check_qs;
 use queue_metrics_core::value::{self as core, Field, Parts};
 
-use crate::errors::raised;
+use crate::errors::{raised, refused};
+use crate::stats::quantiles_of;
 
 /// A stored value, decoded.
 #[pyclass(frozen, module = "queue_metrics._core")]
@@ -84,11 +85,10 @@ impl Value {
         Some((gauge.n, gauge.sum, gauge.min, gauge.max, gauge.last, gauge.last_at))
     }
 
-    fn quantiles(&self, index: usize, qs: Vec<f64>) -> PyResult<Option<Vec<f64>>> {
-        match qs.iter().find(|q| !(0.0..=1.0).contains(*q)) {
-            Some(q) => Err(PyValueError::new_err(format!("a quantile is between 0 and 1, not {q}"))),
-            None => Ok(self.0.quantiles(index, &qs)),
-        }
+    fn quantiles(&self, index: usize, qs: &Bound<'_, PyAny>) -> PyResult<Option<Vec<f64>>> {
+        let qs = quantiles_of(qs)?;
+        check_qs(&qs).map_err(refused)?;
+        Ok(self.0.quantiles(index, &qs))
     }
 
     #[allow(clippy::type_complexity)] // the shape that `_core.pyi` promises

@@ -29,6 +29,13 @@ pub enum InputError {
         /// It.
         value: f64,
     },
+    /// A number below 0 where only counts and sizes make sense.
+    Negative {
+        /// Which argument.
+        name: &'static str,
+        /// Index of the first such number.
+        at: usize,
+    },
     /// Two slices of pairs differ in length.
     Lengths {
         /// Length of the first.
@@ -58,6 +65,7 @@ impl fmt::Display for InputError {
             InputError::NotFinite { name, at, value } => {
                 write!(f, "{name}[{at}] is {value}; every number must be finite, leave unknown ones out")
             }
+            InputError::Negative { name, at } => write!(f, "{name}[{at}] is below 0"),
             InputError::Lengths { first, second } => {
                 write!(f, "the two series are not of one length: {first} and {second} numbers")
             }

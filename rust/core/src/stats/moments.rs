@@ -27,6 +27,46 @@ pub struct Moments {
     max: f64,
 }
 
+/// Sums of a block by lane: as [`super::pairs`] does it, in functions that only write them down, or the compiler mixes the lanes.
+struct Sums {
+    powers: [[f64; 4]; 4],
+    min: [f64; 4],
+    max: [f64; 4],
+}
+
+/// Sums of distances from a number.
+#[inline(never)]
+fn shifts(values: &[[f64; 4]], from: f64, sums: &mut [f64; 4]) {
+    let mut all = *sums;
+    for values in values {
+        for lane in 0..4 {
+            all[lane] += values[lane] - from;
+        }
+    }
+    *sums = all;
+}
+
+/// Sums of the first four powers of distances from a number, least and greatest.
+#[inline(never)]
+fn deviations(values: &[[f64; 4]], from: f64, sums: &mut Sums) {
+    let [mut one, mut two, mut three, mut four] = sums.powers;
+    let (mut min, mut max) = (sums.min, sums.max);
+    for values in values {
+        for lane in 0..4 {
+            let value = values[lane];
+            let deviation = value - from;
+            let square = deviation * deviation;
+            one[lane] += deviation;
+            two[lane] += square;
+            three[lane] += deviation * square;
+            four[lane] += square * square;
+            min[lane] = if value < min[lane] { value } else { min[lane] };
+            max[lane] = if value > max[lane] { value } else { max[lane] };
+        }
+    }
+    *sums = Sums { powers: [one, two, three, four], min, max };
+}
+
 impl Moments {
     /// The moments of numbers; refuses NaN, infinity and spreads above 1e75, whose fourth powers leave the range of doubles. About
     /// 1 ns a number.
@@ -42,29 +82,33 @@ impl Moments {
 
     fn of_block(values: &[f64]) -> Moments {
         let (first, n) = (values[0], values.len() as f64);
-        let shift = values.iter().map(|value| value - first).sum::<f64>() / n;
-        let centre = first + shift;
-        let (mut sums, mut min, mut max) = ([0.0; 4], first, first);
-        for value in values {
+        let (fours, rest) = values.as_chunks::<4>();
+        let mut shift = [0.0; 4];
+        shifts(fours, first, &mut shift);
+        let shift = rest.iter().fold((shift[0] + shift[1]) + (shift[2] + shift[3]), |sum, value| sum + (value - first));
+        let centre = first + shift / n;
+        let mut sums = Sums { powers: [[0.0; 4]; 4], min: [first; 4], max: [first; 4] };
+        deviations(fours, centre, &mut sums);
+        for (lane, value) in rest.iter().enumerate() {
             let deviation = value - centre;
             let square = deviation * deviation;
-            sums[0] += deviation;
-            sums[1] += square;
-            sums[2] += deviation * square;
-            sums[3] += square * square;
-            (min, max) = (min.min(*value), max.max(*value));
+            for (power, sum) in [deviation, square, deviation * square, square * square].iter().zip(&mut sums.powers) {
+                sum[lane] += power;
+            }
+            (sums.min[lane], sums.max[lane]) = (sums.min[lane].min(*value), sums.max[lane].max(*value));
         }
+        let [one, two, three, four] = sums.powers.map(|lanes| (lanes[0] + lanes[1]) + (lanes[2] + lanes[3]));
         // The centre is the mean but for its rounding; the sums are moved by what is left of it.
-        let rest = sums[0] / n;
+        let left = one / n;
         let least_0 = |sum: f64| if sum < 0.0 { 0.0 } else { sum }; // keeps NaN, which `max` does not
         Moments {
             n: values.len() as u64,
-            mean: Twofold::of(centre) + Twofold::of(rest),
-            m2: least_0(sums[1] - n * rest * rest),
-            m3: sums[2] - rest * (3.0 * sums[1] - 2.0 * n * rest * rest),
-            m4: least_0(sums[3] - rest * (4.0 * sums[2] - rest * (6.0 * sums[1] - 3.0 * n * rest * rest))),
-            min,
-            max,
+            mean: Twofold::of(centre) + Twofold::of(left),
+            m2: least_0(two - n * left * left),
+            m3: three - left * (3.0 * two - 2.0 * n * left * left),
+            m4: least_0(four - left * (4.0 * three - left * (6.0 * two - 3.0 * n * left * left))),
+            min: sums.min.into_iter().fold(first, f64::min),
+            max: sums.max.into_iter().fold(first, f64::max),
         }
     }
 

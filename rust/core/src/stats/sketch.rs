@@ -3,6 +3,7 @@
 //! Source: DDSketch (Masson, Rim & Lee 2019) with bases that are roots of two, so that ageing joins neighbours as UDDSketch (Epicoco et
 //! al. 2020) does; the buckets are those of [`super::buckets`].
 
+use super::InputError;
 use super::buckets::middle;
 pub use super::buckets::{COARSE, FINE};
 use super::quantiles::rank;
@@ -57,11 +58,19 @@ impl Sketch {
         Sketch { scale, collapsed: false, zeros, buckets }
     }
 
-    /// A sketch of one number.
-    pub fn of(value: u64, scale: u8) -> Sketch {
+    /// A sketch of numbers, none of them below 0, at a scale from 0 to [`FINE`]. Some 2 ns a number.
+    pub fn of(values: &[i64], scale: u8) -> std::result::Result<Sketch, InputError> {
+        if scale > FINE {
+            return Err(InputError::Parameter { name: "scale", value: scale.into(), allowed: "from 0 to 5" });
+        }
         let mut tally = Tally::default();
-        tally.add(value);
-        tally.sketch(scale)
+        for (at, value) in values.iter().enumerate() {
+            let Ok(value) = u64::try_from(*value) else { return Err(InputError::Negative { name: "values", at }) };
+            tally.add(value);
+        }
+        let mut sketch = tally.sketch(scale);
+        sketch.limit();
+        Ok(sketch)
     }
 
     /// The scale: 2^scale buckets for each power of two.
@@ -202,20 +211,18 @@ mod tests {
 
     use super::*;
 
-    fn sketch(numbers: &[u64], scale: u8) -> Sketch {
-        let mut tally = Tally::default();
-        numbers.iter().for_each(|number| tally.add(*number));
-        tally.sketch(scale)
+    fn sketch(numbers: &[i64], scale: u8) -> Sketch {
+        Sketch::of(numbers, scale).unwrap()
     }
 
     /// Ten thousand numbers of all sizes up to 2^24.
-    fn numbers() -> Vec<u64> {
+    fn numbers() -> Vec<i64> {
         let mut state = 88_172_645_463_325_252_u64;
         let mut draw = || {
             state ^= state << 13;
             state ^= state >> 7;
             state ^= state << 17;
-            (state >> 40) >> (state % 20)
+            ((state >> 40) >> (state % 20)) as i64
         };
         (0..10_000).map(|_| draw()).collect()
     }
@@ -233,7 +240,7 @@ mod tests {
                 assert!((read - exact).abs() <= tolerance * exact, "q {q}: {read} for {exact}");
                 assert_eq!(sketch.quantile(*q), Some(read));
             }
-            let mean = numbers.iter().sum::<u64>() as f64 / 10_000.0;
+            let mean = numbers.iter().sum::<i64>() as f64 / 10_000.0;
             let squares: f64 = numbers.iter().map(|&number| (number as f64 - mean).powi(2)).sum();
             let exact = (squares / 9_999.0).sqrt();
             assert!((sketch.deviation().unwrap() - exact).abs() <= 2.0 * tolerance * exact);
@@ -281,8 +288,14 @@ mod tests {
         }
     }
 
+    #[test]
+    fn what_is_no_count_is_refused() {
+        assert_eq!(Sketch::of(&[3, 0, -1], FINE), Err(InputError::Negative { name: "values", at: 2 }));
+        assert!(matches!(Sketch::of(&[1], 6), Err(InputError::Parameter { name: "scale", .. })));
+    }
+
     fn any_sketch() -> impl Strategy<Value = Sketch> {
-        let number = (0_u32..64, any::<u64>()).prop_map(|(shift, number)| number >> shift);
+        let number = (0_u32..63, any::<i64>()).prop_map(|(shift, number)| (number & i64::MAX) >> shift);
         prop_oneof![
             prop::collection::vec(number, 0..60).prop_map(|numbers| sketch(&numbers, FINE)),
             // Wide and full, so that merging two of them collapses.
@@ -308,7 +321,8 @@ mod tests {
         }
 
         #[test]
-        fn a_coarse_sketch_is_the_fine_one_with_neighbours_joined(numbers: Vec<u64>) {
+        fn a_coarse_sketch_is_the_fine_one_with_neighbours_joined(numbers: Vec<u32>) {
+            let numbers: Vec<i64> = numbers.into_iter().map(i64::from).collect();
             prop_assert_eq!(sketch(&numbers, FINE).at_scale(COARSE), sketch(&numbers, COARSE));
         }
 

@@ -42,8 +42,8 @@ impl Parts {
                 }
                 one.set_measure(*index, Measure::of(number));
                 if *index != measure::MEMORY_CHANGE {
-                    let number = u64::try_from(number).map_err(|_| broken("parts of a value: below zero"))?;
-                    one.set_sketch(*index, Sketch::of(number, self.scale));
+                    let sketch = Sketch::of(&[number], self.scale);
+                    one.set_sketch(*index, sketch.map_err(|_| broken("parts of a value: below zero"))?);
                 }
                 value = value.merge(&one)?;
             }
