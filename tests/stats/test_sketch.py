@@ -21,7 +21,7 @@ QS = [0.0, 0.001, 0.07, 0.25, 0.5, 0.9, 0.95, 0.99, 0.999, 1.0]
 
 def error(scale: int) -> float:
     """The greatest relative error of the harmonic mean of two bounds: (g - 1) / (g + 1) with g = 2^(2^-scale)."""
-    ratio = 2.0 ** (2.0**-scale)
+    ratio = math.exp2(math.exp2(-scale))
     return (ratio - 1) / (ratio + 1)
 
 

@@ -2,7 +2,7 @@
 
 use pyo3::prelude::*;
 use queue_metrics_core::stats::quantiles::check_qs;
-use queue_metrics_core::stats::sketch::{self as core, FINE};
+use queue_metrics_core::stats::sketch as core;
 
 use crate::buffer::Integers;
 use crate::errors::{raised, refused};
@@ -16,7 +16,7 @@ pub struct Sketch(core::Sketch);
 #[pymethods]
 impl Sketch {
     #[new]
-    #[pyo3(signature = (values, scale = FINE, /))]
+    #[pyo3(signature = (values, scale = 5, /))]
     fn new(values: Integers<'_>, scale: u8) -> PyResult<Sketch> {
         core::Sketch::of(values.as_slice(), scale).map(Sketch).map_err(refused)
     }
