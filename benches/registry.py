@@ -56,6 +56,7 @@ BENCHES: dict[str, Bench] = {
     "host": Bench("benches.host:rows", "a sample of the host beside C and psutil", ("cc", "psutil")),
     "host-counts": Bench("benches.host:counts", "its system calls and instructions", ("cc", "psutil", "strace", "valgrind"), gated=True),
     # The heartbeat.
+    "heartbeat": Bench("benches.heartbeat:rows", "a heartbeat as JSON beside orjson", ("cc", "orjson")),
     # Statistics.
     # The fold and the drainer.
     "drainer": Bench("benches.drainer:rows", "CPU and memory of the drainer at 1,000 jobs a second"),

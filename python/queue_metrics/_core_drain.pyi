@@ -102,7 +102,7 @@ class Drainer:
     def heartbeats(self, now: int) -> list[tuple[str, bytes]]:
         """
         (worker id, heartbeat) of every worker page, refreshed from the kernel; the dead as lost or stopped, once more before their
-        page goes.
+        page goes. CPU time in relation to time comes with the second call. Pages that cannot be read, or are newer, are left as they are.
         """
 
     def tidy(self, now: int) -> int:
@@ -112,8 +112,8 @@ class Drainer:
         """
         Counts: `waiting` records, `segments`, `bytes`, `open` executions, `provisional`, `duplicates`, `damaged` slots, `unknown`
         kinds, `undefined` names, `set_aside` segments, `newer` segments, `lost_to_rollback` records, `starts_lost_to_rollback` (of those
-        lost since this drainer was made, at most so many), `uncertain` open executions of workers nobody can judge, `damaged_pages`;
-        over all worker pages `hook_errors` and `drops` (reason -> count, only those above 0).
+        lost since this drainer was made, at most so many), `uncertain` open executions of workers nobody can judge, `damaged_pages`,
+        `newer_pages`; over all worker pages `hook_errors` and `drops` (reason -> count, only those above 0).
         """
 
 @final

@@ -153,3 +153,20 @@ def test_damaged_segments_and_errors_of_hooks_are_problems(tmp_path: Path, capsy
     problems = [problem["what"] for problem in examine(capsys, settings.store, 1)["problems"]]
     assert any("set aside" in problem for problem in problems)
     assert any("3 errors inside the hook of celery" in problem and "boom" in problem for problem in problems)
+
+
+def test_pages_of_a_newer_version_and_damaged_ones_are_problems(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    settings = settings_for(tmp_path)
+    runtime = Runtime(settings)
+    record(runtime)
+    newer = settings.spool / f"{1:016x}.wrk"
+    newer.write_bytes(b"QMWORKER\2".ljust(4096, b"\0"))
+    (settings.spool / f"{2:016x}.wrk").write_bytes(b"QMWORKER")
+    runtime.flush(5)
+    path = settings.spool / "report-drainer.json"
+    eventually(lambda: path.exists() and json.loads(path.read_text())["drain"].get("newer_pages") == 1, "it is reported")
+    runtime.stop()
+    problems = {problem["what"]: problem["advice"] for problem in examine(capsys, settings.store, 1)["problems"]}
+    assert any("1 workers are of a newer version" in what and "upgrade" in advice for what, advice in problems.items())
+    assert any("1 pages of workers cannot be read" in what for what in problems)
+    assert newer.stat().st_size == 4096

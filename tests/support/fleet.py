@@ -109,7 +109,7 @@ def _counters(counts: Mapping[str, int] | None, discarded: Sequence[int]) -> lis
     return [*(given.get(name, 0) for name in COUNTERS), 0, *discarded]
 
 
-UNKNOWN_U64 = 2**64 - 1
+UNKNOWN_U64, UNKNOWN_TIME = 2**64 - 1, -(2**63)
 STATES = {"starting": 1, "idle": 2, "busy": 3, "stopped": 4, "lost": 5}
 ROLES = {"main": 1, "child": 2, "producer": 3, "agent": 4}
 
@@ -140,13 +140,14 @@ def heartbeat(
 ) -> bytes:
     """A heartbeat as docs/journal-format.md 5.1 lays it out; times in seconds."""
     head = struct.pack(
-        "<HBBIIIQQQqqqQQQQQQQQ",
+        "<HBBIIIQQQqqqqQQQQQQQQqQQ",
         *(1, STATES[state], ROLES[role], pid, parent_pid, (state == "busy") if running is None else running, 7, 77, 0),
-        *(_us(process_started), _us(written), -(2**63) if job_started is None else _us(job_started), _us(busy), _us(idle)),
+        *(_us(process_started), _us(written), UNKNOWN_TIME if job_started is None else _us(job_started), _us(written)),
+        *(_us(busy), _us(idle)),
         *(finished, failed, UNKNOWN_U64 if rss is None else rss, UNKNOWN_U64 if rss_peak is None else rss_peak),
-        *(UNKNOWN_U64 if cpu is None else _us(cpu), 0),
+        *(UNKNOWN_U64 if cpu is None else _us(cpu), 0, UNKNOWN_TIME, UNKNOWN_U64, UNKNOWN_U64),
     )
-    assert len(head) == 128
+    assert len(head) == 160
     texts = (text.encode() for text in (host, library, connection, queue, task, job_id))
     return head + b"".join(struct.pack("<H", len(text)) + text for text in texts)
 

@@ -23,6 +23,7 @@ from queue_metrics.recording.spool import spools
 HELP = "drain the journal of this host's workers, in place of the workers themselves"
 
 _LINE_EVERY, _LOOK_EVERY = 60.0, 5.0
+_TROUBLES = ("damaged", "set_aside", "newer", "newer_pages", "damaged_pages", "lost_to_rollback", "uncertain")
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -94,7 +95,7 @@ class Agent:
             state = f"failing: {status['last_error']}"
         else:
             state = "draining"
-        troubles = tuple(drain.get(name) for name in ("drops", "damaged", "set_aside", "newer", "lost_to_rollback", "uncertain"))
+        troubles = tuple(drain.get(name) for name in ("drops", *_TROUBLES))
         now = time.monotonic()
         if self._shown.get(spool) != (state, troubles) or now - self._shown_at[spool] >= _LINE_EVERY:
             self._shown[spool], self._shown_at[spool] = (state, troubles), now
@@ -151,11 +152,7 @@ def _nothing() -> None:
 def _counts(drain: dict[str, Any]) -> str:
     parts = [f"{drain['records']} records in {drain['batches']} batches, {drain['waiting']} waiting, {drain['open']} executions open"]
     parts += [f"{reason} dropped {count}" for reason, count in drain["drops"].items()]
-    parts += [
-        f"{drain[name]} {name.replace('_', ' ')}"
-        for name in ("damaged", "set_aside", "newer", "lost_to_rollback", "uncertain")
-        if drain[name]
-    ]
+    parts += [f"{drain[name]} {name.replace('_', ' ')}" for name in _TROUBLES if drain[name]]
     return ", ".join(parts)
 
 

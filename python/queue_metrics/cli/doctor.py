@@ -197,6 +197,8 @@ class Examination:
             ("damaged", "slots of segments are damaged", "check the disk; everything readable was counted"),
             ("set_aside", "segments could not be read and were set aside", f"look into {path / 'damaged'}; nothing else is affected"),
             ("newer", "segments were written by a newer version", "upgrade the package where it drains"),
+            ("newer_pages", "workers are of a newer version and not shown", "upgrade the package where it drains"),
+            ("damaged_pages", "pages of workers cannot be read", "check the disk; their workers are not shown, their records are counted"),
             (
                 "lost_to_rollback",
                 "records were counted in a store that went back further than is kept",

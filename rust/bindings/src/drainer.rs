@@ -126,6 +126,7 @@ impl Drainer {
             ("starts_lost_to_rollback", status.starts_lost_to_rollback),
             ("uncertain", status.uncertain as u64),
             ("damaged_pages", status.damaged_pages as u64),
+            ("newer_pages", status.newer_pages as u64),
             ("hook_errors", status.drops[HOOK_ERRORS]),
         ] {
             counts.set_item(name, count)?;

@@ -10,7 +10,7 @@ pyo3::import_exception!(queue_metrics.errors, DecodeError);
 /// The Python exception of an error.
 pub fn raised(error: Error) -> PyErr {
     match error {
-        Error::Decode { .. } => DecodeError::new_err(error.to_string()),
+        Error::Decode { .. } | Error::Newer { .. } => DecodeError::new_err(error.to_string()),
         Error::Overflow { .. } => PyOverflowError::new_err(error.to_string()),
         Error::Io(error) => error.into(),
     }

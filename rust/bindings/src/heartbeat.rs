@@ -1,18 +1,15 @@
 //! Heartbeats for Python.
 
 use pyo3::prelude::*;
-use pyo3::types::PyDict;
-use queue_metrics_core::heartbeat::{Heartbeat, moment, number};
+use pyo3::types::{PyBytes, PyDict};
+use queue_metrics_core::heartbeat::{Heartbeat, ROLES, STATES, json, moment, number};
 
 use crate::errors::raised;
-
-const STATES: [&str; 5] = ["starting", "idle", "busy", "stopped", "lost"];
-const ROLES: [&str; 4] = ["main", "child", "producer", "agent"];
 
 /// What a worker says of itself, as a dict.
 #[pyfunction]
 pub fn decode_heartbeat<'py>(py: Python<'py>, data: &[u8]) -> PyResult<Bound<'py, PyDict>> {
-    let heartbeat = Heartbeat::decode(data).map_err(raised)?;
+    let heartbeat = Heartbeat::borrowed(data).map_err(raised)?;
     let word =
         |words: &[&'static str], index: u8| usize::from(index).checked_sub(1).and_then(|at| words.get(at).copied());
     let known = |number: u64| (number != 0).then_some(number);
@@ -37,8 +34,19 @@ pub fn decode_heartbeat<'py>(py: Python<'py>, data: &[u8]) -> PyResult<Bound<'py
     fields.set_item("rss_peak", number(heartbeat.rss_peak))?;
     fields.set_item("cpu", number(heartbeat.cpu))?;
     fields.set_item("boot", known(heartbeat.boot))?;
+    fields.set_item("state_changed", moment(heartbeat.state_changed))?;
+    fields.set_item("seen", moment(heartbeat.seen))?;
+    fields.set_item("cpu_spent", number(heartbeat.cpu_spent))?;
+    fields.set_item("cpu_over", number(heartbeat.cpu_over))?;
     for (name, text) in ["host", "library", "connection", "queue", "task", "job_id"].into_iter().zip(heartbeat.texts) {
         fields.set_item(name, text)?;
     }
     Ok(fields)
+}
+
+/// What a worker says of itself, as JSON.
+#[pyfunction]
+#[pyo3(signature = (data, /, own = true))]
+pub fn heartbeat_json<'py>(py: Python<'py>, data: &[u8], own: bool) -> PyResult<Bound<'py, PyBytes>> {
+    json(data, own, |json| PyBytes::new(py, json)).map_err(raised)
 }

@@ -35,7 +35,7 @@ mod _core {
     #[pymodule_export]
     use crate::drainer::Drainer;
     #[pymodule_export]
-    use crate::heartbeat::decode_heartbeat;
+    use crate::heartbeat::{decode_heartbeat, heartbeat_json};
     #[pymodule_export]
     use crate::names::{clock_us, file_system, hash64, job_hash, journal_way, label_list, parse_label_list, series_id};
     #[pymodule_export]

@@ -13,6 +13,13 @@ pub enum Error {
         /// Offset of the first byte that made no sense.
         at: usize,
     },
+    /// Bytes that a newer version of the package wrote; of them nothing is read.
+    Newer {
+        /// What was being read.
+        what: &'static str,
+        /// Its version.
+        version: u32,
+    },
     /// A count or sum would leave 64 bits.
     Overflow {
         /// The part of the value that overflowed.
@@ -29,6 +36,9 @@ impl fmt::Display for Error {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Error::Decode { what, at } => write!(f, "cannot read {what}: damaged or newer at byte {at}"),
+            Error::Newer { what, version } => {
+                write!(f, "cannot read {what} of version {version}, which is newer than this package")
+            }
             Error::Overflow { what } => write!(f, "{what} would leave 64 bits"),
             Error::Io(error) => error.fmt(f),
         }

@@ -4,7 +4,8 @@ use std::fs;
 use std::io;
 
 use crate::journal::format::Worker;
-use crate::sampling::process::Identity;
+use crate::sampling::clock;
+use crate::sampling::process::{self, Identity, ns_of_ticks, parse_peak, parse_resident};
 
 /// What is known about a worker.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -75,22 +76,16 @@ fn parse_stat(stat: &[u8]) -> Option<(u8, u64)> {
     Some((state, fields.nth(18)?.parse().ok()?))
 }
 
-/// Resident memory in bytes and CPU time in µs of a process, as far as they can be read.
-pub fn usage(pid: u32) -> (Option<u64>, Option<u64>) {
-    let memory = fs::read(format!("/proc/{pid}/statm")).ok();
-    let rss = memory.and_then(|statm| crate::sampling::process::parse_resident(&statm));
-    let cpu = fs::read(format!("/proc/{pid}/stat")).ok().and_then(|stat| parse_cpu(&stat));
-    (rss, cpu)
-}
-
-/// User and system time of `/proc/<pid>/stat` in µs; fields 14 and 15.
-fn parse_cpu(stat: &[u8]) -> Option<u64> {
-    let behind_name = stat.iter().rposition(|byte| *byte == b')')? + 1;
-    let mut fields = std::str::from_utf8(&stat[behind_name..]).ok()?.split_ascii_whitespace().skip(11);
-    let (user, system): (u64, u64) = (fields.next()?.parse().ok()?, fields.next()?.parse().ok()?);
-    // SAFETY: sysconf only reads.
-    let ticks = u64::try_from(unsafe { libc::sysconf(libc::_SC_CLK_TCK) }).ok().filter(|ticks| *ticks > 0)?;
-    user.checked_add(system)?.checked_mul(1_000_000).map(|us| us / ticks)
+/// Resident memory and its peak in bytes and CPU time in µs of a process, as far as they can be read.
+pub fn usage(pid: u32) -> [Option<u64>; 3] {
+    let read = |name: &str| fs::read(format!("/proc/{pid}/{name}")).ok();
+    let rss = read("statm").and_then(|statm| parse_resident(&statm));
+    let peak = read("status").and_then(|status| parse_peak(&status));
+    let ticks = || {
+        process::parse_stat(&read("stat")?).map(|stat| ns_of_ticks(stat.user_ticks.saturating_add(stat.system_ticks)))
+    };
+    let cpu = clock::process_cpu_ns_of(pid).or_else(ticks);
+    [rss, peak, cpu.map(|ns| ns / 1_000)]
 }
 
 #[cfg(test)]
@@ -105,7 +100,6 @@ mod tests {
         for name in ["python", "a b) (c d", ") Z 1 (", "((sd-pam))"] {
             let stat = format!("42 ({name}) S 1 2 3 4 5 6 7 8 9 10 150 50 13 14 15 16 17 18 987654 20 21\n");
             assert_eq!(parse_stat(stat.as_bytes()), Some((b'S', 987_654)), "{name}");
-            assert_eq!(parse_cpu(stat.as_bytes()), Some(2_000_000), "{name}");
         }
         for broken in ["", "42 (x", "42 (x) S 1 2", "42 (x) S a b c d e f g h i j k l m n o p q r s t"] {
             assert_eq!(parse_stat(broken.as_bytes()), None);

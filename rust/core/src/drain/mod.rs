@@ -96,6 +96,8 @@ pub struct Status {
     pub uncertain: usize,
     /// Worker pages that cannot be read.
     pub damaged_pages: usize,
+    /// Worker pages that a newer version writes.
+    pub newer_pages: usize,
     /// Dropped records by reason, then hook errors, over all workers.
     pub drops: [u64; COUNTERS],
 }
@@ -334,7 +336,7 @@ impl Drainer {
 
     /// What `doctor` shows; counts drops over all worker pages.
     pub fn status(&mut self) -> Result<Status> {
-        let (drops, damaged_pages) = self.pages.counters(self.spool.path())?;
+        let pages = self.pages.summary(self.spool.path())?;
         Ok(Status {
             waiting: self.segments.unread(),
             segments: self.segments.iter().count(),
@@ -350,8 +352,9 @@ impl Drainer {
             lost_to_rollback: self.rolled_back,
             starts_lost_to_rollback: self.lost.starts,
             uncertain: self.uncertain,
-            damaged_pages,
-            drops,
+            damaged_pages: pages.damaged,
+            newer_pages: pages.newer,
+            drops: pages.counters,
         })
     }
 }

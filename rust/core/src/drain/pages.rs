@@ -1,5 +1,6 @@
 //! Worker pages: read without locks, told apart from the dead, passed on as heartbeats.
 
+use std::collections::HashMap;
 use std::fs::{self, File, OpenOptions};
 use std::io;
 use std::os::unix::fs::{FileExt, OpenOptionsExt};
@@ -7,9 +8,10 @@ use std::path::{Path, PathBuf};
 
 use super::Drainer;
 use super::liveness::{self, Life};
-use crate::error::Result;
-use crate::heartbeat::{COUNTERS, Heartbeat, PAGE_SIZE, State, read_page};
-use crate::journal::format::NO_TIME;
+use crate::error::{Error, Result};
+use crate::heartbeat::{COUNTERS, Content, Heartbeat, Meter, PAGE_SIZE, State, read_page};
+use crate::journal::format::{NO_TIME, NO_VALUE};
+use crate::sampling::clock;
 
 /// How often a page that is being written is read again before it is left for the next time.
 const ATTEMPTS: usize = 32;
@@ -20,6 +22,8 @@ enum Read {
     Whole(Box<Heartbeat>, [u64; COUNTERS]),
     /// It was being written all the time.
     Busy([u64; COUNTERS]),
+    /// A newer version wrote it, or its heartbeat; then the counters can be read.
+    Newer([u64; COUNTERS]),
     Damaged,
 }
 
@@ -28,20 +32,37 @@ enum Read {
 pub struct Pages {
     /// Counters of pages that were deleted.
     gone: [u64; COUNTERS],
+    /// The last reading of each living worker, by worker key.
+    meters: HashMap<u64, Meter>,
+}
+
+/// What all pages of a spool say together.
+#[derive(Debug, Default)]
+pub struct Summary {
+    /// Dropped records by reason, then hook errors.
+    pub counters: [u64; COUNTERS],
+    /// Pages that cannot be read.
+    pub damaged: usize,
+    /// Pages that a newer version of the package writes.
+    pub newer: usize,
 }
 
 impl Pages {
-    /// Dropped records by reason, then hook errors, over all pages; and how many pages cannot be read.
-    pub fn counters(&self, spool: &Path) -> io::Result<([u64; COUNTERS], usize)> {
-        let (mut sum, mut damaged) = (self.gone, 0);
-        for path in list(spool)? {
+    /// All pages, those that were deleted too.
+    pub fn summary(&self, spool: &Path) -> io::Result<Summary> {
+        let mut summary = Summary { counters: self.gone, ..Summary::default() };
+        for (_, path) in list(spool)? {
             match read(&path)? {
-                Some(Read::Whole(_, counters) | Read::Busy(counters)) => add(&mut sum, &counters),
-                Some(Read::Damaged) => damaged += 1,
+                Some(Read::Whole(_, counters) | Read::Busy(counters)) => add(&mut summary.counters, &counters),
+                Some(Read::Newer(counters)) => {
+                    add(&mut summary.counters, &counters);
+                    summary.newer += 1;
+                }
+                Some(Read::Damaged) => summary.damaged += 1,
                 None => {}
             }
         }
-        Ok((sum, damaged))
+        Ok(summary)
     }
 }
 
@@ -50,19 +71,31 @@ impl Drainer {
     /// so, until twice the grace is over; then its page goes.
     pub fn heartbeats(&mut self, now: i64) -> Result<Vec<(String, Vec<u8>)>> {
         let mut beats = Vec::new();
-        for path in list(self.spool.path())? {
+        let pages = list(self.spool.path())?;
+        self.pages.meters.retain(|worker, _| pages.binary_search_by_key(worker, |page| page.0).is_ok());
+        for (_, path) in pages {
             let Some(Read::Whole(mut heartbeat, counters)) = read(&path)? else { continue };
-            let life = self.life_of(&heartbeat);
-            match life {
+            let mut done = false;
+            match self.life_of(&heartbeat) {
                 Life::Alive => {
-                    let (rss, cpu) = liveness::usage(heartbeat.pid);
-                    heartbeat.rss = rss.unwrap_or(heartbeat.rss);
-                    heartbeat.cpu = cpu.unwrap_or(heartbeat.cpu);
+                    let usage = liveness::usage(heartbeat.pid).map(|value| value.unwrap_or(NO_VALUE));
+                    let meter = self.pages.meters.entry(heartbeat.worker).or_default();
+                    let measured = meter.complete(usage, clock::monotonic_ns());
+                    [heartbeat.rss, heartbeat.rss_peak, heartbeat.cpu, heartbeat.cpu_spent, heartbeat.cpu_over] =
+                        measured;
+                    heartbeat.seen = now;
                 }
                 Life::Dead => {
                     let stopped = heartbeat.state == State::Stopped as u8
                         || self.workers.get(heartbeat.worker).is_some_and(|known| known.stopped);
-                    heartbeat.state = if stopped { State::Stopped } else { State::Lost } as u8;
+                    let state = if stopped { State::Stopped } else { State::Lost } as u8;
+                    let died = *self.deaths.entry(heartbeat.worker).or_insert(now);
+                    if heartbeat.state != state {
+                        heartbeat.state_changed = died;
+                    }
+                    heartbeat.state = state;
+                    heartbeat.seen = now;
+                    done = now.saturating_sub(died) >= 2 * self.options.grace && !self.is_needed(heartbeat.worker);
                     heartbeat.running = 0;
                     heartbeat.job_started = NO_TIME;
                 }
@@ -70,14 +103,11 @@ impl Drainer {
             }
             let [host, ..] = &heartbeat.texts;
             beats.push((format!("{host}:{}:{}", heartbeat.pid, heartbeat.start_ticks), heartbeat.encode()));
-            if life == Life::Dead {
-                let seen = *self.deaths.entry(heartbeat.worker).or_insert(now);
-                if now.saturating_sub(seen) >= 2 * self.options.grace && !self.is_needed(heartbeat.worker) {
-                    add(&mut self.pages.gone, &counters);
-                    self.deaths.remove(&heartbeat.worker);
-                    // Somebody else may have been faster.
-                    let _ = fs::remove_file(&path);
-                }
+            if done {
+                add(&mut self.pages.gone, &counters);
+                self.deaths.remove(&heartbeat.worker);
+                // Somebody else may have been faster.
+                let _ = fs::remove_file(&path);
             }
         }
         beats.sort_unstable();
@@ -101,15 +131,18 @@ fn add(sum: &mut [u64; COUNTERS], counters: &[u64; COUNTERS]) {
     sum.iter_mut().zip(counters).for_each(|(sum, counter)| *sum = sum.saturating_add(*counter));
 }
 
-fn list(spool: &Path) -> io::Result<Vec<PathBuf>> {
+/// The pages of a spool with the keys of their workers, in order of these.
+fn list(spool: &Path) -> io::Result<Vec<(u64, PathBuf)>> {
     let mut paths = Vec::new();
     for entry in fs::read_dir(spool)? {
         let path = entry?.path();
         let digits = path.file_name().and_then(|name| name.to_str()).and_then(|name| name.strip_suffix(".wrk"));
-        if digits.is_some_and(|digits| digits.len() == 16 && u64::from_str_radix(digits, 16).is_ok()) {
-            paths.push(path);
+        let digits = digits.filter(|digits| digits.len() == 16);
+        if let Some(worker) = digits.and_then(|digits| u64::from_str_radix(digits, 16).ok()) {
+            paths.push((worker, path));
         }
     }
+    paths.sort_unstable();
     Ok(paths)
 }
 
@@ -128,10 +161,12 @@ fn read(path: &Path) -> io::Result<Option<Read>> {
     for _ in 0..ATTEMPTS {
         let Some(sequence) = copy_page(&file, &mut copy) else { return Ok(Some(Read::Damaged)) };
         match read_page(&copy, sequence) {
-            Ok(page) => match page.heartbeat {
-                Some(heartbeat) => return Ok(Some(Read::Whole(Box::new(heartbeat), page.counters))),
-                None => counters = page.counters,
+            Ok(page) => match page.content {
+                Content::Whole(heartbeat) => return Ok(Some(Read::Whole(heartbeat, page.counters))),
+                Content::Newer => return Ok(Some(Read::Newer(page.counters))),
+                Content::Writing => counters = page.counters,
             },
+            Err(Error::Newer { .. }) => return Ok(Some(Read::Newer([0; COUNTERS]))),
             Err(_) => return Ok(Some(Read::Damaged)),
         }
         std::thread::yield_now();

@@ -10,7 +10,7 @@ use super::memory::Memory;
 use super::page::Page;
 use super::series::{Clock, Series, Table};
 use super::slots::Slots;
-use crate::heartbeat::HOOK_ERRORS;
+use crate::heartbeat::{HOOK_ERRORS, Meter, State};
 use crate::journal::random;
 use crate::journal::spool::Spool;
 use crate::journal::writer::{Bounds, Current, Journal};
@@ -49,6 +49,10 @@ pub struct Local {
     pub stopped: AtomicBool,
     /// Whether it said that it is ready to execute.
     pub ready: AtomicBool,
+    /// Its state as last told, and since when.
+    pub told: Told,
+    /// What its heartbeats compare with; of a process that tells the store itself.
+    pub meter: Mutex<Meter>,
     keys: AtomicU64,
     handles: Mutex<HashMap<(u64, Clock), u32>>,
     page: AtomicPtr<Page>,
@@ -117,6 +121,22 @@ impl Times {
     }
 }
 
+/// The state that was told last and the moment it began: µs, and the state in the lowest three bits.
+#[derive(Debug)]
+pub struct Told(AtomicU64);
+
+impl Told {
+    /// Since when the process has been in this state, that it has at `now` at the latest, µs. Threads that meet here may both begin it.
+    pub fn since(&self, state: State, now: i64) -> i64 {
+        let before = self.0.load(Ordering::Relaxed);
+        if before & 7 == state as u64 {
+            return (before as i64) >> 3;
+        }
+        self.0.store((now << 3) as u64 | state as u64, Ordering::Relaxed);
+        now
+    }
+}
+
 impl Local {
     /// The state of the first process of a recorder, or of a child of the process that `parent` belongs to.
     pub fn new(
@@ -149,6 +169,8 @@ impl Local {
             shown: AtomicI64::new(-1),
             stopped: AtomicBool::new(false),
             ready: AtomicBool::new(false),
+            told: Told(AtomicU64::new(0)),
+            meter: Mutex::new(Meter::default()),
             keys: AtomicU64::new(random::number()),
             handles: Mutex::new(table.iter().map(|(handle, series)| ((series.id, series.clock), handle)).collect()),
             page: AtomicPtr::new(ptr::null_mut()),

@@ -32,7 +32,7 @@ struct Written {
 #[derive(Debug)]
 pub struct Change<'a> {
     /// The numbers that change, as [`Heartbeat::changing`] has them.
-    pub numbers: ([u8; 16], [u8; 48]),
+    pub numbers: ([u8; 16], [u8; 56]),
     /// Length of the texts of the process, which stay.
     pub kept: usize,
     /// The texts behind them.
@@ -226,10 +226,10 @@ mod tests {
     #[test]
     fn a_change_leaves_the_rest_as_it_was() {
         let page = Page::anonymous().unwrap();
-        let change = |texts, job| Change { numbers: ([1; 16], [2; 48]), kept: 3, texts, job };
+        let change = |texts, job| Change { numbers: ([1; 16], [2; 56]), kept: 3, texts, job };
         assert!(!page.change(5, || Some(change(b"task", None))), "nothing is written yet");
         page.write(|bytes| all(bytes, &[[9; FIXED].as_slice(), b"hostqueue"].concat()));
-        let numbers = [&[1; 16][..], &[9; 32], &[2; 48], &[9; 32]].concat();
+        let numbers = [&[1; 16][..], &[9; 32], &[2; 56], &[9; 56]].concat();
         for (texts, job, tail) in [(&b"task"[..], Some("é-1"), &b"hostask\x04\0\xc3\xa9-1"[..]), (b"", None, b"hos")] {
             assert!(page.change(5, || Some(change(texts, job))));
             assert_eq!(heartbeat(&page), [&numbers, tail].concat());

@@ -1,12 +1,13 @@
 //! What a recorder tells about its process: the heartbeat, the page, the status for `doctor`.
 
+use std::sync::PoisonError;
 use std::sync::atomic::Ordering;
 
 use super::local::Local;
 use super::page::Change;
 use super::series::Series;
 use super::{ExactPeak, NO_TIME, NO_VALUE, Recorder};
-use crate::heartbeat::{HOOK_ERRORS, Heartbeat, State, put_text};
+use crate::heartbeat::{HOOK_ERRORS, Heartbeat, State, number, put_text};
 use crate::journal::dropped::Dropped;
 use crate::journal::format::Role;
 use crate::journal::writer::SegmentStatus;
@@ -83,11 +84,11 @@ impl Recorder {
         let now_ns = clock::monotonic_ns();
         let (rss_peak, cpu) = process::peak_and_cpu().unwrap_or((NO_VALUE, NO_VALUE));
         let rss = local.memory.now(now_ns).or_else(|| local.memory.read()).unwrap_or(NO_VALUE);
-        // The kernel brings its peak up to date later than its reading.
-        let rss_peak = if rss == NO_VALUE { rss_peak } else { rss_peak.max(rss) };
-        let rss_peak = self.peak.of_life().map_or(rss_peak, |life| life.max(rss_peak));
+        let rss_peak = self.peak.of_life().map_or(rss_peak, |life| number(rss_peak).map_or(life, |now| life.max(now)));
+        let measured =
+            local.meter.lock().unwrap_or_else(PoisonError::into_inner).complete([rss, rss_peak, cpu], now_ns);
         let mut bytes = Vec::new();
-        self.put_state(local, (now_ns, clock::wall_us()), [rss, rss_peak, cpu], &mut bytes);
+        self.put_state(local, (now_ns, clock::wall_us()), measured, &mut bytes);
         bytes
     }
 
@@ -113,7 +114,7 @@ impl Recorder {
     /// Writes the page of this process, if it has one.
     pub(super) fn show(&self, local: &Local) {
         if let Some(page) = local.page() {
-            page.write(|bytes| self.put_state(local, (clock::monotonic_ns(), clock::wall_us()), [NO_VALUE; 3], bytes));
+            page.write(|bytes| self.put_state(local, (clock::monotonic_ns(), clock::wall_us()), [NO_VALUE; 5], bytes));
         }
     }
 
@@ -131,7 +132,7 @@ impl Recorder {
             let state = if started.is_some() { State::Busy } else { State::Idle };
             let job_started = if started.is_some() { now.1 } else { NO_TIME };
             Some(Change {
-                numbers: local.numbers(role, state, now, job_started, [NO_VALUE; 3]).changing(),
+                numbers: local.numbers(role, state, now, job_started, [NO_VALUE; 5]).changing(),
                 kept: texts.process.len(),
                 texts: started.as_ref().map_or(&texts.idle, |started| &started.series.texts),
                 job: started.as_ref().map(|started| started.job),
@@ -152,7 +153,7 @@ impl Recorder {
     }
 
     /// Appends the heartbeat as it is now, by the clocks in `now`; answers the serial of the description that it was made of.
-    fn put_state(&self, local: &Local, now: (u64, i64), measured: [u64; 3], bytes: &mut Vec<u8>) -> u64 {
+    fn put_state(&self, local: &Local, now: (u64, i64), measured: [u64; 5], bytes: &mut Vec<u8>) -> u64 {
         let (description, role) = self.description(local);
         let shown = local.shown().and_then(|ticket| Some((ticket, local.slots.get(ticket)?)));
         let finished = local.times.finished.load(Ordering::Relaxed);
@@ -180,14 +181,14 @@ impl Recorder {
 }
 
 impl Local {
-    /// The numbers of a heartbeat; `measured` are resident memory, its peak and CPU time.
+    /// The numbers of a heartbeat; `measured` as [`Meter::complete`](crate::heartbeat::Meter::complete) answers.
     fn numbers(
         &self,
         role: Role,
         state: State,
         (now_ns, written): (u64, i64),
         job_started: i64,
-        [rss, rss_peak, cpu]: [u64; 3],
+        [rss, rss_peak, cpu, cpu_spent, cpu_over]: [u64; 5],
     ) -> Heartbeat<()> {
         let (busy, idle) = self.times.busy_and_idle_us(now_ns);
         Heartbeat {
@@ -202,6 +203,7 @@ impl Local {
             process_started: self.identity.started,
             written,
             job_started,
+            state_changed: self.told.since(state, written),
             busy,
             idle,
             finished: self.times.finished.load(Ordering::Relaxed),
@@ -210,6 +212,9 @@ impl Local {
             rss_peak,
             cpu,
             boot: self.identity.boot_word(),
+            seen: NO_TIME,
+            cpu_spent,
+            cpu_over,
             texts: (),
         }
     }

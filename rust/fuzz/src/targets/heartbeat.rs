@@ -1,6 +1,6 @@
 //! The heartbeat: `docs/journal-format.md`, section 5.1.
 
-use queue_metrics_core::heartbeat::{FIXED, Heartbeat};
+use queue_metrics_core::heartbeat::{FIXED, Heartbeat, json};
 use queue_metrics_core::journal::format::{NO_TIME, NO_VALUE};
 
 use super::Target;
@@ -15,6 +15,11 @@ fn run(input: &[u8]) {
 }
 
 fn check(bytes: &[u8]) {
+    let text = json(bytes, true, |text| String::from_utf8(text.to_vec()).unwrap());
+    assert_eq!(text.is_ok(), Heartbeat::decode(bytes).is_ok());
+    if let Ok(text) = text {
+        assert!(text.bytes().all(|byte| byte >= b' '), "control characters are escaped");
+    }
     if let Ok(heartbeat) = Heartbeat::decode(bytes) {
         let again = heartbeat.encode();
         // Behind the texts lie bytes of newer versions; nothing is cut that was within its limit.
@@ -44,6 +49,7 @@ pub fn example() -> Heartbeat {
         process_started: 1,
         written: 2,
         job_started: NO_TIME,
+        state_changed: 2,
         busy: 3,
         idle: 4,
         finished: 5,
@@ -52,6 +58,9 @@ pub fn example() -> Heartbeat {
         rss_peak: NO_VALUE,
         cpu: 7,
         boot: 8,
+        seen: NO_TIME,
+        cpu_spent: 9,
+        cpu_over: NO_VALUE,
         texts: ["host", "celery", "redis://", "default", "app.sénd", "job-1"].map(str::to_owned),
     }
 }

@@ -1,7 +1,7 @@
 //! The page of a worker: `docs/journal-format.md`, section 5.
 
 use queue_metrics_core::heartbeat::{
-    COUNTERS, COUNTERS_OFFSET, HEARTBEAT_OFFSET, PAGE_MAGIC, PAGE_SIZE, PAGE_VERSION, read_page,
+    COUNTERS, COUNTERS_OFFSET, Content, HEARTBEAT_OFFSET, PAGE_MAGIC, PAGE_SIZE, PAGE_VERSION, read_page,
 };
 
 use super::{Target, heartbeat};
@@ -18,12 +18,12 @@ fn run(input: &[u8]) {
 fn check(copy: &[u8]) {
     let sequence = copy.get(16..24).and_then(|bytes| bytes.first_chunk()).map_or(0, |bytes| u64::from_le_bytes(*bytes));
     let Ok(page) = read_page(copy, sequence) else { return };
-    assert_eq!(page.heartbeat.is_none(), sequence % 2 == 1);
+    assert_eq!(page.content == Content::Writing, sequence % 2 == 1);
     if let Ok(torn) = read_page(copy, sequence.wrapping_add(2)) {
-        assert!(torn.heartbeat.is_none());
+        assert_eq!(torn.content, Content::Writing);
         assert_eq!(torn.counters, page.counters);
     }
-    if let Some(heartbeat) = &page.heartbeat {
+    if let Content::Whole(heartbeat) = &page.content {
         let again = around(&heartbeat.encode(), sequence, &page.counters);
         assert_eq!(read_page(&again, sequence).unwrap(), page);
     }

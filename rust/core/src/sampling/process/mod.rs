@@ -23,6 +23,7 @@ pub use peak::PeakMark;
 pub use sample::{Absent, ProcessSample, Wish, own, sample};
 pub use stat::{Name, Stat, parse_stat};
 pub use statm::{Statm, page_size, parse_resident, parse_statm};
+pub use status::parse_peak;
 pub use ticks::{ns_of_ticks, ticks_a_second};
 pub use tree::{TreeSample, tree};
 pub use usage::{Usage, peak_and_cpu};

@@ -1,27 +1,25 @@
-//! The state of a worker as bytes: the heartbeat of `docs/journal-format.md` 5.1 and the page that holds it.
+//! The state of a worker as bytes: the heartbeat of `docs/journal-format.md` 5.1. Knows no file and no process.
+
+mod json;
+mod meter;
+mod page;
+
+use std::str::Utf8Error;
 
 use crate::error::{Error, Result};
 use crate::journal::format::{NO_TIME, NO_VALUE};
 use crate::names::cut;
 
-/// Size of a worker page.
-pub const PAGE_SIZE: usize = 4096;
-/// Magic of a worker page.
-pub const PAGE_MAGIC: [u8; 8] = *b"QMWORKER";
-/// Version of a worker page.
-pub const PAGE_VERSION: u32 = 1;
-/// Offset of the heartbeat in a page.
-pub const HEARTBEAT_OFFSET: usize = 64;
-/// Offset of the counters in a page.
-pub const COUNTERS_OFFSET: usize = 3_584;
-/// Number of counters: 15 reasons of dropped records, then hook errors.
-pub const COUNTERS: usize = 16;
-/// Index of the counter of hook errors.
-pub const HOOK_ERRORS: usize = 15;
+pub use json::json;
+pub use meter::Meter;
+pub use page::{
+    COUNTERS, COUNTERS_OFFSET, Content, HEARTBEAT_OFFSET, HOOK_ERRORS, PAGE_MAGIC, PAGE_SIZE, PAGE_VERSION, Page,
+    read_page,
+};
 
 const VERSION: u16 = 1;
 /// Length of a heartbeat before its texts.
-pub const FIXED: usize = 128;
+pub const FIXED: usize = 160;
 /// Bytes that each text may have, in their order.
 pub const LIMITS: [usize; 6] = [255, 64, 255, 512, 1_024, 255];
 /// The longest heartbeat.
@@ -42,6 +40,11 @@ pub enum State {
     /// Its process died.
     Lost = 5,
 }
+
+/// Names of [`State`], in order.
+pub const STATES: [&str; 5] = ["starting", "idle", "busy", "stopped", "lost"];
+/// Names of [`Role`](crate::journal::format::Role), in order.
+pub const ROLES: [&str; 4] = ["main", "child", "producer", "agent"];
 
 /// What a worker says of itself. Numbers are raw: [`NO_TIME`] and [`NO_VALUE`] are unknown.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -68,6 +71,8 @@ pub struct Heartbeat<Texts = [String; 6]> {
     pub written: i64,
     /// The running job started, µs.
     pub job_started: i64,
+    /// The state became what it is, µs.
+    pub state_changed: i64,
     /// Busy time, µs.
     pub busy: u64,
     /// Idle time, µs.
@@ -84,6 +89,12 @@ pub struct Heartbeat<Texts = [String; 6]> {
     pub cpu: u64,
     /// First 8 bytes of the boot id.
     pub boot: u64,
+    /// Who passes the heartbeat on saw the process alive or dead, µs; not known to the worker itself.
+    pub seen: i64,
+    /// CPU time between the last two readings, µs.
+    pub cpu_spent: u64,
+    /// Time between these two readings, µs.
+    pub cpu_over: u64,
     /// Host, library, connection, queue, task, job id; nothing where they are encoded apart.
     pub texts: Texts,
 }
@@ -102,50 +113,9 @@ impl Heartbeat {
     /// Index of the job id in `texts`.
     pub const JOB: usize = 5;
 
-    /// Reads a heartbeat; takes any bytes. Bytes behind the texts belong to newer versions.
+    /// Reads a heartbeat; takes any bytes.
     pub fn decode(bytes: &[u8]) -> Result<Heartbeat> {
-        let broken = |at: usize| Error::Decode { what: "a heartbeat", at };
-        let fixed: &[u8; FIXED] = bytes.first_chunk().ok_or(broken(bytes.len()))?;
-        if u16::from_le_bytes([fixed[0], fixed[1]]) != VERSION {
-            return Err(broken(0));
-        }
-        if !(State::Starting as u8..=State::Lost as u8).contains(&fixed[2]) {
-            return Err(broken(2));
-        }
-        let half = |at: usize| u32::from_le_bytes(*fixed[at..].first_chunk().unwrap_or(&[0; 4]));
-        let word = |at: usize| u64::from_le_bytes(*fixed[at..].first_chunk().unwrap_or(&[0; 8]));
-        let mut texts = [const { String::new() }; 6];
-        let mut at = FIXED;
-        for (text, limit) in texts.iter_mut().zip(LIMITS) {
-            let length = bytes.get(at..).and_then(|rest| rest.first_chunk()).ok_or(broken(at))?;
-            let length = usize::from(u16::from_le_bytes(*length));
-            let content = bytes.get(at + 2..at + 2 + length).filter(|_| length <= limit).ok_or(broken(at))?;
-            let content = std::str::from_utf8(content).map_err(|error| broken(at + 2 + error.valid_up_to()))?;
-            *text = content.to_owned();
-            at += 2 + length;
-        }
-        Ok(Heartbeat {
-            state: fixed[2],
-            role: fixed[3],
-            pid: half(4),
-            parent: half(8),
-            running: half(12),
-            worker: word(16),
-            start_ticks: word(24),
-            pid_namespace: word(32),
-            process_started: word(40) as i64,
-            written: word(48) as i64,
-            job_started: word(56) as i64,
-            busy: word(64),
-            idle: word(72),
-            finished: word(80),
-            failed: word(88),
-            rss: word(96),
-            rss_peak: word(104),
-            cpu: word(112),
-            boot: word(120),
-            texts,
-        })
+        read(bytes, |text| std::str::from_utf8(text).map(str::to_owned))
     }
 
     /// The bytes of version 1.
@@ -156,6 +126,70 @@ impl Heartbeat {
         }
         bytes
     }
+}
+
+impl<'a> Heartbeat<[&'a str; 6]> {
+    /// Reads a heartbeat and leaves its texts where they are; takes any bytes.
+    pub fn borrowed(bytes: &'a [u8]) -> Result<Self> {
+        read(bytes, std::str::from_utf8)
+    }
+}
+
+/// Reads a heartbeat. Bytes behind the texts belong to newer versions.
+fn read<'a, Text>(
+    bytes: &'a [u8],
+    mut text: impl FnMut(&'a [u8]) -> std::result::Result<Text, Utf8Error>,
+) -> Result<Heartbeat<[Text; 6]>> {
+    let broken = |at: usize| Error::Decode { what: "a heartbeat", at };
+    let version = u16::from_le_bytes(*bytes.first_chunk().ok_or(broken(bytes.len()))?);
+    if version > VERSION {
+        return Err(Error::Newer { what: "a heartbeat", version: version.into() });
+    }
+    let fixed: &[u8; FIXED] = bytes.first_chunk().ok_or(broken(bytes.len()))?;
+    if version != VERSION {
+        return Err(broken(0));
+    }
+    if !(State::Starting as u8..=State::Lost as u8).contains(&fixed[2]) {
+        return Err(broken(2));
+    }
+    let half = |at: usize| u32::from_le_bytes(*fixed[at..].first_chunk().unwrap_or(&[0; 4]));
+    let word = |at: usize| u64::from_le_bytes(*fixed[at..].first_chunk().unwrap_or(&[0; 8]));
+    let mut at = FIXED;
+    let mut next = |limit: usize| {
+        let length = bytes.get(at..).and_then(|rest| rest.first_chunk()).ok_or(broken(at))?;
+        let (begin, length) = (at + 2, usize::from(u16::from_le_bytes(*length)));
+        let content = bytes.get(begin..begin + length).filter(|_| length <= limit).ok_or(broken(at))?;
+        at = begin + length;
+        text(content).map_err(|error| broken(begin + error.valid_up_to()))
+    };
+    let [host, library, connection, queue, task, job] = LIMITS;
+    let texts = [next(host)?, next(library)?, next(connection)?, next(queue)?, next(task)?, next(job)?];
+    Ok(Heartbeat {
+        state: fixed[2],
+        role: fixed[3],
+        pid: half(4),
+        parent: half(8),
+        running: half(12),
+        worker: word(16),
+        start_ticks: word(24),
+        pid_namespace: word(32),
+        process_started: word(40) as i64,
+        written: word(48) as i64,
+        job_started: word(56) as i64,
+        state_changed: word(64) as i64,
+        busy: word(72),
+        idle: word(80),
+        finished: word(88),
+        failed: word(96),
+        rss: word(104),
+        rss_peak: word(112),
+        cpu: word(120),
+        boot: word(128),
+        seen: word(136) as i64,
+        cpu_spent: word(144),
+        cpu_over: word(152),
+        texts,
+    })
 }
 
 /// Appends the text with this index as a heartbeat holds it; texts stand behind each other in their order.
@@ -182,14 +216,18 @@ impl<Texts> Heartbeat<Texts> {
         word(40, self.process_started as u64);
         word(48, self.written as u64);
         word(56, self.job_started as u64);
-        word(64, self.busy);
-        word(72, self.idle);
-        word(80, self.finished);
-        word(88, self.failed);
-        word(96, self.rss);
-        word(104, self.rss_peak);
-        word(112, self.cpu);
-        word(120, self.boot);
+        word(64, self.state_changed as u64);
+        word(72, self.busy);
+        word(80, self.idle);
+        word(88, self.finished);
+        word(96, self.failed);
+        word(104, self.rss);
+        word(112, self.rss_peak);
+        word(120, self.cpu);
+        word(128, self.boot);
+        word(136, self.seen as u64);
+        word(144, self.cpu_spent);
+        word(152, self.cpu_over);
         bytes
     }
 }
@@ -199,45 +237,13 @@ impl<Texts> Heartbeat<Texts> {
     pub const CHANGING: usize = 48;
 
     /// What changes from job to job, as it stands in the bytes of version 1: state to running, then written to failed.
-    pub fn changing(&self) -> ([u8; 16], [u8; 48]) {
+    pub fn changing(&self) -> ([u8; 16], [u8; 56]) {
         let fixed = self.fixed();
-        let (mut first, mut second) = ([0; 16], [0; 48]);
+        let (mut first, mut second) = ([0; 16], [0; 56]);
         first.copy_from_slice(&fixed[..16]);
-        second.copy_from_slice(&fixed[Self::CHANGING..Self::CHANGING + 48]);
+        second.copy_from_slice(&fixed[Self::CHANGING..Self::CHANGING + 56]);
         (first, second)
     }
-}
-
-/// What a worker page holds.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Page {
-    /// The heartbeat, or None while it was being written: read the page again.
-    pub heartbeat: Option<Heartbeat>,
-    /// Dropped records by reason, then hook errors.
-    pub counters: [u64; COUNTERS],
-}
-
-/// Reads a copy of a worker page; takes any bytes. The copy must have been made by one `read`, so that a page being written
-/// shows by an odd or changed sequence: give the sequence that was read *after* the copy.
-pub fn read_page(copy: &[u8], sequence_after: u64) -> Result<Page> {
-    let broken = |at: usize| Error::Decode { what: "a worker page", at };
-    let page: &[u8; PAGE_SIZE] = copy.first_chunk().ok_or(broken(copy.len()))?;
-    let half = |at: usize| u32::from_le_bytes(*page[at..].first_chunk().unwrap_or(&[0; 4]));
-    let word = |at: usize| u64::from_le_bytes(*page[at..].first_chunk().unwrap_or(&[0; 8]));
-    if page[..8] != PAGE_MAGIC {
-        return Err(broken(0));
-    }
-    if half(8) != PAGE_VERSION {
-        return Err(broken(8));
-    }
-    let counters = std::array::from_fn(|index| word(COUNTERS_OFFSET + 8 * index));
-    let sequence = word(16);
-    if sequence % 2 == 1 || sequence != sequence_after {
-        return Ok(Page { heartbeat: None, counters });
-    }
-    let end = HEARTBEAT_OFFSET.saturating_add(half(12) as usize);
-    let bytes = page.get(HEARTBEAT_OFFSET..end).filter(|_| end <= COUNTERS_OFFSET).ok_or(broken(12))?;
-    Ok(Page { heartbeat: Some(Heartbeat::decode(bytes)?), counters })
 }
 
 /// An unknown moment as None.
@@ -251,12 +257,12 @@ pub fn number(raw: u64) -> Option<u64> {
 }
 
 #[cfg(test)]
-mod tests {
+pub(crate) mod tests {
     use proptest::prelude::*;
 
     use super::*;
 
-    fn example(texts: [String; 6]) -> Heartbeat {
+    pub(crate) fn example(texts: [String; 6]) -> Heartbeat {
         Heartbeat {
             state: State::Busy as u8,
             role: 2,
@@ -277,6 +283,10 @@ mod tests {
             rss_peak: 7,
             cpu: 8,
             boot: 9,
+            state_changed: 10,
+            seen: NO_TIME,
+            cpu_spent: NO_VALUE,
+            cpu_over: NO_VALUE,
             texts,
         }
     }
@@ -295,7 +305,16 @@ mod tests {
         let heartbeat = example(["h", "celery", "c", "q", "t", "j"].map(String::from));
         let bytes = [heartbeat.encode(), vec![1, 2, 3]].concat();
         assert_eq!(Heartbeat::decode(&bytes).unwrap(), heartbeat);
-        assert!(Heartbeat::decode(&[&[2][..], &bytes[1..]].concat()).is_err());
+    }
+
+    #[test]
+    fn a_newer_version_is_told_from_damage() {
+        let bytes = example(["h", "celery", "c", "q", "t", "j"].map(String::from)).encode();
+        let of = |version: u16| Heartbeat::decode(&[&version.to_le_bytes(), &bytes[2..]].concat());
+        assert!(matches!(of(2), Err(Error::Newer { version: 2, .. })));
+        assert!(matches!(of(u16::MAX), Err(Error::Newer { .. })));
+        assert!(matches!(of(0), Err(Error::Decode { at: 0, .. })));
+        assert!(matches!(Heartbeat::decode(&[2, 0]), Err(Error::Newer { .. })), "of a newer one nothing else is known");
     }
 
     #[test]
@@ -304,23 +323,6 @@ mod tests {
         for length in 0..bytes.len() {
             assert!(Heartbeat::decode(&bytes[..length]).is_err(), "{length}");
         }
-    }
-
-    #[test]
-    fn a_page_being_written_has_counters_but_no_heartbeat() {
-        let bytes = example(["h", "l", "c", "q", "t", "j"].map(String::from)).encode();
-        let mut page = [0; PAGE_SIZE];
-        page[..8].copy_from_slice(&PAGE_MAGIC);
-        page[8] = 1;
-        page[12..16].copy_from_slice(&(bytes.len() as u32).to_le_bytes());
-        page[HEARTBEAT_OFFSET..HEARTBEAT_OFFSET + bytes.len()].copy_from_slice(&bytes);
-        page[COUNTERS_OFFSET + 8 * HOOK_ERRORS] = 7;
-        assert!(read_page(&page, 0).unwrap().heartbeat.is_some());
-        assert!(read_page(&page, 2).unwrap().heartbeat.is_none());
-        page[16] = 1;
-        let read = read_page(&page, 1).unwrap();
-        assert!(read.heartbeat.is_none());
-        assert_eq!(read.counters[HOOK_ERRORS], 7);
     }
 
     proptest! {
@@ -332,12 +334,8 @@ mod tests {
         }
 
         #[test]
-        fn any_bytes_are_read_or_refused(mut noise in prop::collection::vec(any::<u8>(), 0..4_200), headed: bool, after: u64) {
+        fn any_bytes_are_read_or_refused(noise in prop::collection::vec(any::<u8>(), 0..400)) {
             let _ = Heartbeat::decode(&noise);
-            if headed && noise.len() >= 64 {
-                noise[..12].copy_from_slice(b"QMWORKER\x01\0\0\0");
-            }
-            let _ = read_page(&noise, after);
         }
     }
 }
