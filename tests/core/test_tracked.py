@@ -153,7 +153,7 @@ def test_a_rule_may_hold_only_while_the_process_is_torn_down(jobs: Jobs, answer:
 
 def test_as_a_class_attribute_it_binds_like_a_function(jobs: Jobs) -> None:
     class Task:
-        execute = jobs.tracked(lambda self, value: (self, value), pass_self=True)
+        execute = _core.method(jobs.tracked(lambda self, value: (self, value), pass_self=True))
 
     instance = Task()
     assert instance.execute(5) == (instance, 5)

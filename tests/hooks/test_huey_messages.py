@@ -14,7 +14,7 @@ from huey.serializer import Serializer, SignedSerializer
 
 from queue_metrics import _core
 from queue_metrics.hooks.base import HookContext
-from queue_metrics.hooks.huey import TRAILER, HueyHook, enqueued_at
+from queue_metrics.hooks.huey import HueyHook, ready_at
 from tests.hooks.journal import NO_TIME, Journal
 
 
@@ -54,7 +54,7 @@ def hook(huey: MemoryHuey, tmp_path: Path) -> Iterator[HueyHook]:
 def test_a_consumer_without_the_hook_reads_a_stamped_message(huey: MemoryHuey, hook: HueyHook) -> None:
     huey.work("text")
     data = huey.storage.enqueued_items()[0]
-    assert enqueued_at(data[-TRAILER.size :]) is not None
+    assert ready_at(data[-_core.STAMP_SIZE :]) is not None
     assert pickle.loads(data).args == ("text",)
     hook.uninstall()
     assert huey.dequeue().args == ("text",)
@@ -69,9 +69,9 @@ def test_a_message_without_a_stamp_is_executed_and_its_wait_unknown(huey: Memory
     assert start.ready_at == NO_TIME
 
 
-@pytest.mark.parametrize("tail", [b"", b"\0", b"\x00qm\x01", b"x" * TRAILER.size, b"\x00qm\x02" + bytes(16)])
+@pytest.mark.parametrize("tail", [b"", b"\0", b"\x00qm\x01", b"x" * _core.STAMP_SIZE, b"\x00qm\x02" + bytes(16)])
 def test_foreign_bytes_are_no_stamp(tail: bytes) -> None:
-    assert enqueued_at(tail) is None
+    assert ready_at(tail) is None
 
 
 @pytest.mark.parametrize(
@@ -129,7 +129,7 @@ def test_an_inherited_execute_is_put_back_as_inherited(huey: MemoryHuey, hook: H
         pass
 
     huey._registry.register(Empty)
-    assert isinstance(vars(Empty)["execute"], _core.Tracked)
+    assert isinstance(vars(Empty)["execute"], _core.Method)
     assert Empty().execute() == "base"
     hook.uninstall()
     assert "execute" not in vars(Empty)

@@ -3,6 +3,7 @@
 use pyo3::prelude::*;
 use queue_metrics_core::journal::format::{self, Outcome, Role, reason};
 use queue_metrics_core::recorder::Clock;
+use queue_metrics_core::stamp::STAMP_SIZE;
 
 use crate::rules::{ASK_TERMINATING, RETRY_IF_LEFT};
 
@@ -33,6 +34,7 @@ pub fn add(module: &Bound<'_, PyModule>) -> PyResult<()> {
         ("PRODUCER", Role::Producer as i64),
         ("AGENT", Role::Agent as i64),
         ("NO_TIME", format::NO_TIME),
+        ("STAMP_SIZE", STAMP_SIZE as i64),
     ];
     numbers.into_iter().try_for_each(|(name, number)| module.add(name, number))
 }

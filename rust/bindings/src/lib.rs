@@ -11,7 +11,9 @@ mod heartbeat;
 mod host;
 mod host_tables;
 mod line;
+mod messages;
 mod names;
+mod native;
 mod process;
 mod recorder;
 mod rules;
@@ -44,6 +46,12 @@ mod _core {
     use crate::track::Track;
     #[pymodule_export]
     use crate::tracked::Tracked;
+
+    #[pymodule_export]
+    use crate::messages::{Messages, read_stamp};
+    #[pymodule_export]
+    use crate::native::method;
+
     #[pymodule_export]
     use crate::value::{Value, add_fields, merge_values};
 
@@ -66,6 +74,8 @@ mod _core {
 
     #[pymodule_init]
     fn init(module: &super::Bound<'_, super::PyModule>) -> super::PyResult<()> {
+        use pyo3::types::PyModuleMethods;
+        module.add("Method", crate::native::method_type(module.py())?)?;
         crate::constants::add(module)
     }
 }

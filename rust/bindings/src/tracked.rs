@@ -6,15 +6,16 @@
 
 use pyo3::gc::{PyTraverseError, PyVisit};
 use pyo3::prelude::*;
-use pyo3::sync::PyOnceLock;
-use pyo3::types::{PyDict, PySequence, PyTuple, PyType};
+use pyo3::types::{PyDict, PySequence, PyTuple};
 use queue_metrics_core::journal::format::{NO_TIME, Outcome};
 use queue_metrics_core::recorder::{Job, NO_SLOT};
 
 use crate::guard::guarded;
+use crate::messages::{Messages, Noted};
+use crate::native::{Answer, Arguments, raising};
 use crate::recorder::Recorder;
 use crate::rules::Rules;
-use crate::text::{JobText, attempt, integer, job_text, unprintable};
+use crate::text::{JobText, attempt, integer, job_text, text, unprintable};
 
 /// A native callable around the function that runs a job.
 ///
@@ -27,6 +28,7 @@ pub struct Tracked {
     rules: Rules,
     terminating: Option<Py<PyAny>>,
     pass_self: bool,
+    messages: Option<Py<Messages>>,
 }
 
 /// What the probe said about a call.
@@ -41,7 +43,7 @@ struct Probed<'py> {
 #[pymethods]
 impl Tracked {
     #[new]
-    #[pyo3(signature = (recorder, inner, probe, rules, *, terminating = None, pass_self = false))]
+    #[pyo3(signature = (recorder, inner, probe, rules, *, terminating = None, pass_self = false, messages = None))]
     fn new(
         recorder: Py<Recorder>,
         inner: Py<PyAny>,
@@ -49,8 +51,9 @@ impl Tracked {
         rules: &Bound<'_, PySequence>,
         terminating: Option<Py<PyAny>>,
         pass_self: bool,
+        messages: Option<Py<Messages>>,
     ) -> PyResult<Tracked> {
-        Ok(Tracked { recorder, inner, probe, rules: Rules::new(rules)?, terminating, pass_self })
+        Ok(Tracked { recorder, inner, probe, rules: Rules::new(rules)?, terminating, pass_self, messages })
     }
 
     #[getter]
@@ -64,35 +67,8 @@ impl Tracked {
         py: Python<'py>,
         args: &Bound<'py, PyTuple>,
         kwargs: Option<&Bound<'py, PyDict>>,
-    ) -> PyResult<Py<PyAny>> {
-        let probed = match self.ask(py, args) {
-            Ok(Some(probed)) => probed,
-            Ok(None) => return self.inner.call(py, args, kwargs),
-            Err(error) if self.rules.is_interruption(py, &error) => return Err(self.interrupted(py, args, error)),
-            Err(_) => {
-                self.recorder().hook_error();
-                return self.inner.call(py, args, kwargs);
-            }
-        };
-        let slot = self.start(&probed)?;
-        let result = self.inner.call(py, args, kwargs);
-        match &result {
-            Ok(_) => self.finish(slot, Outcome::Succeeded, None, 0),
-            Err(error) => self.end(py, slot, error, probed.retries_left),
-        }
-        result
-    }
-
-    fn __get__<'py>(
-        slf: Bound<'py, Self>,
-        instance: Bound<'py, PyAny>,
-        _owner: Option<Bound<'py, PyAny>>,
     ) -> PyResult<Bound<'py, PyAny>> {
-        static METHOD: PyOnceLock<Py<PyType>> = PyOnceLock::new();
-        if instance.is_none() {
-            return Ok(slf.into_any());
-        }
-        METHOD.import(slf.py(), "types", "MethodType")?.call1((slf, instance))
+        self.asked(py, args, kwargs)
     }
 
     fn __traverse__(&self, visit: PyVisit<'_>) -> Result<(), PyTraverseError> {
@@ -100,11 +76,70 @@ impl Tracked {
         visit.call(&self.inner)?;
         visit.call(&self.probe)?;
         visit.call(&self.terminating)?;
+        visit.call(&self.messages)?;
         self.rules.traverse(&visit)
     }
 }
 
 impl Tracked {
+    /// Calls what runs the job and records it; the probe is asked only where no note tells what is executed.
+    #[inline]
+    pub fn run<'py>(&self, py: Python<'py>, arguments: &Arguments<'_, 'py>) -> Answer<'py> {
+        let inner = self.inner.bind(py);
+        let noted = self.messages.as_ref().and_then(|messages| Some((messages.get(), arguments.first()?)));
+        let (messages, object, handle, id, stamp) = match noted
+            .map(|(messages, object)| (messages, object, messages.noted(object)))
+        {
+            Some((messages, object, Noted::Execution { handle, id, stamp })) => (messages, object, handle, id, stamp),
+            Some((_, _, Noted::Nothing)) => return arguments.forward(inner),
+            Some((_, _, Noted::Unknown)) | None => {
+                return raising(py, || {
+                    let (positional, named) = arguments.objects()?;
+                    self.asked(py, &positional, Some(&named))
+                });
+            }
+        };
+        let attempt = u16::try_from(stamp.attempt).unwrap_or(u16::MAX);
+        let job = Job { id: &text(&id), attempt, ready_at: stamp.ready_at };
+        let slot = guarded(self.recorder(), NO_SLOT, || self.recorder().started(handle, job));
+        let answer = arguments.forward(inner);
+        match answer {
+            Some(_) => self.finish(slot, Outcome::Succeeded, None, 0),
+            None => Python::attach(|_| {
+                let error = PyErr::fetch(py);
+                self.end(py, slot, &error, || messages.retries_left(&object));
+                error.restore(py);
+            }),
+        }
+        answer
+    }
+
+    /// As [`run`](Self::run), by the probe.
+    pub fn asked<'py>(
+        &self,
+        py: Python<'py>,
+        args: &Bound<'py, PyTuple>,
+        kwargs: Option<&Bound<'py, PyDict>>,
+    ) -> PyResult<Bound<'py, PyAny>> {
+        let inner = self.inner.bind(py);
+        let probed = match self.ask(py, args) {
+            Ok(Some(probed)) => probed,
+            Ok(None) => return inner.call(args, kwargs),
+            Err(error) if self.rules.is_interruption(py, &error) => return Err(self.interrupted(py, args, error)),
+            Err(_) => {
+                self.recorder().hook_error();
+                return inner.call(args, kwargs);
+            }
+        };
+        let slot = self.start(&probed)?;
+        let result = inner.call(args, kwargs);
+        match &result {
+            Ok(_) => self.finish(slot, Outcome::Succeeded, None, 0),
+            Err(error) => self.end(py, slot, error, || probed.retries_left),
+        }
+        result
+    }
+
     fn recorder(&self) -> &queue_metrics_core::recorder::Recorder {
         &self.recorder.get().0
     }
@@ -139,7 +174,7 @@ impl Tracked {
             JobText::Raised(error) => {
                 let slot = job(&unprintable(&probed.job_id));
                 if self.rules.is_interruption(py, &error) {
-                    self.end(py, slot, &error, probed.retries_left);
+                    self.end(py, slot, &error, || probed.retries_left);
                     return Err(error);
                 }
                 self.recorder().hook_error();
@@ -159,7 +194,7 @@ impl Tracked {
         }
         match asked {
             Ok(Some(probed)) => match self.start(&probed) {
-                Ok(slot) => self.end(py, slot, &error, probed.retries_left),
+                Ok(slot) => self.end(py, slot, &error, || probed.retries_left),
                 Err(later) => return later,
             },
             Ok(None) => {}
@@ -168,7 +203,8 @@ impl Tracked {
         error
     }
 
-    fn end(&self, py: Python<'_>, slot: i64, error: &PyErr, retries_left: bool) {
+    fn end(&self, py: Python<'_>, slot: i64, error: &PyErr, retries_left: impl FnOnce() -> bool) {
+        let retries_left = retries_left();
         let ending = self.rules.ending(py, self.recorder.get(), error, retries_left, self.terminating.as_ref());
         self.finish(slot, ending.outcome, ending.exception.as_deref(), ending.flags);
     }

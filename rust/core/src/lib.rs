@@ -12,5 +12,6 @@ pub mod journal;
 pub mod names;
 pub mod recorder;
 pub mod sampling;
+pub mod stamp;
 pub mod stats;
 pub mod value;

@@ -147,11 +147,15 @@ impl Recorder {
 
     /// A job was enqueued.
     pub fn arrived(&self, handle: i64, job: Job) {
+        self.arrived_as(handle, names::job_hash(job.id), job.attempt, job.ready_at);
+    }
+
+    /// As [`arrived`](Self::arrived), by the hash of the job's id.
+    pub fn arrived_as(&self, handle: i64, job: u64, attempt: u16, ready_at: i64) {
         let local = self.local();
         let Some(series) = self.known(local, handle) else { return };
         let at = clock::wall_us();
-        let record =
-            Arrive { attempt: job.attempt, at, task: series.id, job: names::job_hash(job.id), ready_at: job.ready_at };
+        let record = Arrive { attempt, at, task: series.id, job, ready_at };
         self.append(local, &[series], &Record::Arrive(record));
     }
 

@@ -1,0 +1,359 @@
+//! Stamps behind messages and arrivals, for a library whose jobs are objects that become messages and objects again.
+//!
+//! Such an object carries a *note* in an attribute: a list of the message that it came out of, or once it was executed its attempt, and
+//! of its id. The message is let go of at the start of the execution. The stamp is read no sooner than that, since most of what comes
+//! out of a queue is executed once, and a list is what Python code makes for the least.
+
+use std::cell::Cell;
+use std::ffi::CStr;
+use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU64, AtomicUsize, Ordering};
+
+use pyo3::Borrowed;
+use pyo3::exceptions::{PyException, PyTypeError};
+use pyo3::gc::{PyTraverseError, PyVisit};
+use pyo3::prelude::*;
+use pyo3::types::{PyBytes, PyDict, PyInt, PyList, PyString, PyType};
+use queue_metrics_core::journal::format::NO_TIME;
+use queue_metrics_core::names::job_hash;
+use queue_metrics_core::recorder::fork;
+use queue_metrics_core::sampling::clock;
+use queue_metrics_core::stamp::{STAMP_SIZE, Stamp};
+
+use crate::guard::guarded;
+use crate::native::{Answer, Arguments, Function, function, raising};
+use crate::recorder::Recorder;
+use crate::text::{attempt, integer, text};
+
+/// A job that is on its way into storage.
+#[derive(Clone, Copy)]
+struct Leaving {
+    /// Address of its object; 0: none.
+    object: usize,
+    /// Hash of its id.
+    job: u64,
+    handle: i64,
+    /// Its arrival; None: it only moves from one place in storage to another.
+    arrival: Option<Stamp>,
+}
+
+const NOTHING: Leaving = Leaving { object: 0, job: 0, handle: 0, arrival: None };
+
+thread_local! {
+    /// Between the message and the return of the way into storage. Another job that comes in between takes the place, and the one before
+    /// is recorded the slow way.
+    static LEAVING: Cell<Leaving> = const { Cell::new(NOTHING) };
+}
+
+/// Stamps messages and records what is stored and executed, without asking Python in the usual case.
+#[pyclass(frozen, module = "queue_metrics._core")]
+pub struct Messages {
+    recorder: Py<Recorder>,
+    note: Py<PyString>,
+    retries: Py<PyString>,
+    series: Py<PyAny>,
+    moment: Py<PyAny>,
+    arrived: Py<PyAny>,
+    handles: Py<PyDict>,
+    /// The type asked for last, which `handles` keeps alive, and its handle; both change under the interpreter's lock only.
+    last_type: AtomicUsize,
+    last_handle: AtomicI64,
+    /// Generation of the process that `arrived` was asked in last.
+    known: AtomicU64,
+    active: AtomicBool,
+}
+
+/// What the note of an object says about a call.
+pub enum Noted<'py> {
+    /// It executes a job.
+    Execution { handle: i64, id: Bound<'py, PyString>, stamp: Stamp },
+    /// It is part of an execution, or nobody wants to know.
+    Nothing,
+    /// Nothing for certain: the hook has to be asked.
+    Unknown,
+}
+
+#[pymethods]
+impl Messages {
+    #[new]
+    fn new(
+        recorder: Py<Recorder>,
+        note: &Bound<'_, PyString>,
+        retries: &Bound<'_, PyString>,
+        series: Py<PyAny>,
+        moment: Py<PyAny>,
+        arrived: Py<PyAny>,
+    ) -> Messages {
+        let py = note.py();
+        Messages {
+            recorder,
+            note: PyString::intern(py, &text(note)).unbind(),
+            retries: PyString::intern(py, &text(retries)).unbind(),
+            series,
+            moment,
+            arrived,
+            handles: PyDict::new(py).unbind(),
+            last_type: AtomicUsize::new(0),
+            last_handle: AtomicI64::new(0),
+            known: AtomicU64::new(0),
+            active: AtomicBool::new(true),
+        }
+    }
+
+    #[getter]
+    fn stamped<'py>(slf: &Bound<'py, Self>) -> PyResult<Bound<'py, PyAny>> {
+        function(&Bound::new(slf.py(), Stamped(slf.clone().unbind()))?)
+    }
+
+    fn storing<'py>(slf: &Bound<'py, Self>, inner: Py<PyAny>) -> PyResult<Bound<'py, PyAny>> {
+        function(&Bound::new(slf.py(), Storing { messages: slf.clone().unbind(), inner })?)
+    }
+
+    #[pyo3(signature = (class_, /))]
+    fn handle(&self, class_: &Bound<'_, PyType>) -> PyResult<i64> {
+        let class = class_;
+        let handles = self.handles.bind(class.py());
+        if let Some(handle) = handles.get_item(class)? {
+            return handle.extract();
+        }
+        let handle = self.series.bind(class.py()).call1((class,))?;
+        handles.set_item(class, &handle)?;
+        handle.extract()
+    }
+
+    fn forget(&self, py: Python<'_>) {
+        self.last_type.store(0, Ordering::Relaxed);
+        self.handles.bind(py).clear();
+    }
+
+    fn dismiss(&self) {
+        leave(None);
+    }
+
+    fn stop(&self) {
+        self.active.store(false, Ordering::Relaxed);
+    }
+
+    fn __traverse__(&self, visit: PyVisit<'_>) -> Result<(), PyTraverseError> {
+        visit.call(&self.recorder)?;
+        visit.call(&self.series)?;
+        visit.call(&self.moment)?;
+        visit.call(&self.arrived)?;
+        visit.call(&self.handles)
+    }
+}
+
+impl Messages {
+    /// What the note of an object says about a call that is about to execute it; notes that it does. Asks no Python.
+    #[inline]
+    pub fn noted<'py>(&self, object: Borrowed<'_, 'py, PyAny>) -> Noted<'py> {
+        if !self.active.load(Ordering::Relaxed) {
+            return Noted::Nothing;
+        }
+        let Some(note) = self.note_of(&object) else { return Noted::Unknown };
+        let (Ok(source), Ok(id)) = (note.get_item(0), note.get_item(1)) else { return Noted::Unknown };
+        let Ok(message) = source.cast_exact::<PyBytes>() else {
+            return if source.is_instance_of::<PyInt>() { Noted::Nothing } else { Noted::Unknown };
+        };
+        let stamp = Stamp::read(message.as_bytes()).filter(|stamp| stamp.ready_at != NO_TIME);
+        let (Some(stamp), Ok(id), Some(handle)) = (stamp, id.cast_into_exact(), self.handle_met(&object.get_type()))
+        else {
+            return Noted::Unknown;
+        };
+        match note.set_item(0, stamp.attempt) {
+            Ok(()) => Noted::Execution { handle, id, stamp },
+            Err(_) => Noted::Unknown,
+        }
+    }
+
+    /// Whether an ordinary exception of a job means that it runs again.
+    pub fn retries_left(&self, object: &Bound<'_, PyAny>) -> bool {
+        let retries = object.getattr(self.retries.bind(object.py()));
+        retries.is_ok_and(|retries| integer(&retries).is_some_and(|retries| retries > 0))
+    }
+
+    fn note_of<'py>(&self, object: &Bound<'py, PyAny>) -> Option<Bound<'py, PyList>> {
+        match object.getattr(self.note.bind(object.py())) {
+            Ok(note) => note.cast_into_exact().ok(),
+            Err(error) => {
+                Python::attach(|_| drop(error));
+                None
+            }
+        }
+    }
+
+    /// The handle of a task that was asked for before.
+    #[inline]
+    fn handle_met(&self, class: &Bound<'_, PyType>) -> Option<i64> {
+        let address = class.as_ptr() as usize;
+        if self.last_type.load(Ordering::Relaxed) == address {
+            return Some(self.last_handle.load(Ordering::Relaxed));
+        }
+        let handle = self.handles.bind(class.py()).get_item(class).ok()??.extract().ok()?;
+        self.last_handle.store(handle, Ordering::Relaxed);
+        self.last_type.store(address, Ordering::Relaxed);
+        Some(handle)
+    }
+
+    /// Notes the job that is about to be stored; answers the stamp for its message.
+    #[inline]
+    fn leaving(
+        &self,
+        object: Borrowed<'_, '_, PyAny>,
+        id: Borrowed<'_, '_, PyAny>,
+        eta: Borrowed<'_, '_, PyAny>,
+    ) -> PyResult<Stamp> {
+        let source = self.note_of(&object).and_then(|note| note.get_item(0).ok());
+        let (attempt, moved) = match &source {
+            None => (0, None),
+            Some(source) => match source.cast_exact::<PyBytes>() {
+                Ok(message) => (0, Some(Stamp::read(message.as_bytes()).unwrap_or(Stamp::NONE))),
+                Err(_) if source.is_none() => (0, Some(Stamp::NONE)),
+                Err(_) => (u32::from(attempt(source)).saturating_add(1), None),
+            },
+        };
+        let stamp = match moved {
+            Some(stamp) => stamp,
+            None => {
+                let now = clock::wall_us();
+                let ready_at = if eta.is_none() { now } else { now.max(self.moment(&eta)?) };
+                Stamp { ready_at, attempt }
+            }
+        };
+        let class = object.get_type();
+        let handle = match self.handle_met(&class) {
+            Some(handle) => Some(handle),
+            None => self.forgiven(Python::attach(|_| self.handle(&class)))?,
+        };
+        let of = |handle| {
+            let id = id.cast_exact::<PyString>().ok()?;
+            let job = job_hash(&text(&id));
+            Some(Leaving { object: object.as_ptr() as usize, job, handle, arrival: moved.is_none().then_some(stamp) })
+        };
+        leave(handle.and_then(of));
+        Ok(stamp)
+    }
+
+    #[cold]
+    fn moment(&self, eta: &Bound<'_, PyAny>) -> PyResult<i64> {
+        let moment = Python::attach(|_| self.moment.bind(eta.py()).call1((eta,)).map(|moment| integer(&moment)));
+        Ok(self.forgiven(moment)?.flatten().unwrap_or(NO_TIME))
+    }
+
+    /// A job is in storage.
+    #[inline]
+    fn stored(&self, object: Borrowed<'_, '_, PyAny>) -> PyResult<()> {
+        let leaving = LEAVING.get();
+        if leaving.object != object.as_ptr() as usize || self.known.load(Ordering::Relaxed) != fork::generation() {
+            return self.stored_slowly(&object);
+        }
+        leave(None);
+        if let Some(stamp) = leaving.arrival {
+            let recorder = &self.recorder.get().0;
+            let attempt = u16::try_from(stamp.attempt).unwrap_or(u16::MAX);
+            guarded(recorder, (), || recorder.arrived_as(leaving.handle, leaving.job, attempt, stamp.ready_at));
+        }
+        Ok(())
+    }
+
+    /// The hook is asked: the job was not made a message here, or the process is new.
+    #[cold]
+    fn stored_slowly(&self, object: &Bound<'_, PyAny>) -> PyResult<()> {
+        leave(None);
+        self.known.store(fork::generation(), Ordering::Relaxed);
+        self.forgiven(Python::attach(|_| self.arrived.bind(object.py()).call1((object,)).map(drop))).map(drop)
+    }
+
+    /// Counts an error of ours and forgets it; what is no `Exception` is for the job that was interrupted here.
+    fn forgiven<T>(&self, result: PyResult<T>) -> PyResult<Option<T>> {
+        match result {
+            Ok(answer) => Ok(Some(answer)),
+            Err(error) => Python::attach(|py| {
+                if !error.is_instance_of::<PyException>(py) {
+                    return Err(error);
+                }
+                self.recorder.get().0.hook_error();
+                drop(error);
+                Ok(None)
+            }),
+        }
+    }
+}
+
+fn leave(leaving: Option<Leaving>) {
+    LEAVING.set(leaving.unwrap_or(NOTHING));
+}
+
+/// Puts a stamp behind the message of an object: `(message, object, id, eta) -> message`.
+#[pyclass(frozen)]
+struct Stamped(Py<Messages>);
+
+impl Function for Stamped {
+    const NAME: &'static CStr = c"stamped";
+
+    #[inline]
+    fn call<'py>(&self, py: Python<'py>, arguments: Arguments<'_, 'py>) -> Answer<'py> {
+        let Some([message, object, id, eta]) = arguments.exactly() else {
+            return raising(py, || Err(PyTypeError::new_err("stamped() takes (message, object, id, eta)")));
+        };
+        let messages = self.0.get();
+        if !messages.active.load(Ordering::Relaxed) {
+            return Some(message.to_owned());
+        }
+        let stamp = match messages.leaving(object, id, eta) {
+            Ok(stamp) => stamp.bytes(),
+            Err(error) => return raising(py, || Err(error)),
+        };
+        let Ok(message) = message.cast_exact::<PyBytes>() else { return Some(message.to_owned()) };
+        let content = message.as_bytes();
+        let made = PyBytes::new_with(py, content.len() + STAMP_SIZE, |bytes| {
+            let (start, end) = bytes.split_at_mut(content.len());
+            start.copy_from_slice(content);
+            end.copy_from_slice(&stamp);
+            Ok(())
+        });
+        match made {
+            Ok(made) => Some(made.into_any()),
+            Err(error) => raising(py, || Err(error)),
+        }
+    }
+}
+
+/// Around a way into storage whose only argument is an object.
+#[pyclass(frozen)]
+struct Storing {
+    messages: Py<Messages>,
+    inner: Py<PyAny>,
+}
+
+#[pymethods]
+impl Storing {
+    fn __traverse__(&self, visit: PyVisit<'_>) -> Result<(), PyTraverseError> {
+        visit.call(&self.messages)?;
+        visit.call(&self.inner)
+    }
+}
+
+impl Function for Storing {
+    const NAME: &'static CStr = c"store";
+
+    #[inline]
+    fn call<'py>(&self, py: Python<'py>, arguments: Arguments<'_, 'py>) -> Answer<'py> {
+        let messages = self.messages.get();
+        leave(None);
+        let answer = arguments.forward(self.inner.bind(py))?;
+        if messages.active.load(Ordering::Relaxed)
+            && let Some([object]) = arguments.exactly()
+        {
+            if let Err(error) = messages.stored(object) {
+                return raising(py, || Err(error));
+            }
+        }
+        Some(answer)
+    }
+}
+
+/// The moment and the attempt in the last bytes of a message, or None.
+#[pyfunction]
+pub fn read_stamp(message: &[u8]) -> Option<(i64, u32)> {
+    Stamp::read(message).map(|stamp| (stamp.ready_at, stamp.attempt))
+}
