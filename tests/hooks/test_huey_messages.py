@@ -120,6 +120,80 @@ def test_uninstall_puts_everything_back(huey: MemoryHuey, tmp_path: Path) -> Non
     assert (huey._startup, huey._shutdown) == ({}, {})
 
 
+def test_what_somebody_put_over_ours_stays_and_ours_passes_through(huey: MemoryHuey, tmp_path: Path) -> None:
+    hook = HueyHook(huey, context(tmp_path))
+    hook.install()
+    kind = huey.work.task_class
+    calls: list[str] = []
+
+    def over(name: str, inner: Any) -> Any:
+        def wrapper(*args: Any, **options: Any) -> Any:
+            calls.append(name)
+            return inner(*args, **options)
+
+        return wrapper
+
+    names = ("enqueue", "add_schedule", "serialize_task", "deserialize_task", "create_consumer")
+    theirs = {name: over(name, getattr(huey, name)) for name in names}
+    for name, wrapper in theirs.items():
+        setattr(huey, name, wrapper)
+    execute, register = over("execute", kind.execute), over("register", huey._registry.register)
+    kind.execute, huey._registry.register = execute, register
+    huey.work()
+    assert huey.execute(huey.dequeue()) == 1
+    hook.uninstall()
+    assert {name: getattr(huey, name) for name in names} == theirs
+    assert (vars(kind)["execute"], huey._registry.register) == (execute, register)
+    calls.clear()
+    huey.work()
+    assert _core.read_stamp(huey.storage.enqueued_items()[0]) is None
+    assert huey.execute(huey.dequeue()) == 1
+    huey.add_schedule(huey.work.s(delay=60))
+
+    @huey.task()
+    def later() -> int:
+        return 2
+
+    assert not isinstance(vars(later.task_class)["execute"], _core.Method)
+    huey.create_consumer(workers=1)
+    assert set(calls) == {*names, "execute", "register"}
+    journal = Journal(tmp_path / "spool")
+    assert [len(journal.of(kind)) for kind in ("ARRIVE", "START", "END")] == [1, 1, 1]
+
+    again = HueyHook(huey, context(tmp_path / "again"))
+    again.install()
+    huey.work()
+    assert huey.execute(huey.dequeue()) == 1
+    journal = Journal(tmp_path / "again" / "spool")
+    assert [len(journal.of(kind)) for kind in ("ARRIVE", "START", "END")] == [1, 1, 1]
+    again.uninstall()
+
+
+def test_two_instances_in_a_process_are_told_apart(tmp_path: Path) -> None:
+    hueys = [instance(), instance()]
+    hooks = [HueyHook(huey, context(tmp_path / str(number))) for number, huey in enumerate(hueys)]
+    for hook in hooks:
+        hook.install()
+    bare = instance()
+    bare.work()
+    assert _core.read_stamp(bare.storage.enqueued_items()[0]) is None
+    assert bare.execute(bare.dequeue()) == 1
+    for count, huey in enumerate(hueys, 1):
+        for _ in range(count):
+            huey.work()
+            assert huey.execute(huey.dequeue()) == 1
+    for number in range(2):
+        journal = Journal(tmp_path / str(number) / "spool")
+        assert [len(journal.of(kind)) for kind in ("ARRIVE", "START", "END")] == [number + 1] * 3
+    before = type(hueys[0]).enqueue
+    for hook in hooks:
+        hook.uninstall()
+    for huey in hueys:
+        huey.work()
+        assert _core.read_stamp(huey.storage.enqueued_items()[0]) is None
+    assert before is type(hueys[0]).enqueue or "enqueue" not in vars(type(hueys[0]))
+
+
 def test_an_inherited_execute_is_put_back_as_inherited(huey: MemoryHuey, hook: HueyHook) -> None:
     class Base(Task):
         def execute(self) -> str:

@@ -63,7 +63,7 @@ class CeleryHook(Hook):
         self._installed = False
         self._handles: dict[tuple[str, str], int] = {}
         self._queue_names: dict[tuple[str, str], str] = {}
-        self._fallbacks: dict[type, Any] = {}
+        self._fallbacks: dict[type, tuple[Any, Any]] = {}
         self._last_result_error: object = None
         self._depth: RedisDepth | None = None
         self._receivers: list[tuple[Any, Callable[..., None]]] = [
@@ -114,7 +114,9 @@ class CeleryHook(Hook):
             cell = celery_trace.function_cell(getattr(task, "__trace__", None))
             if cell is not None and isinstance(cell.cell_contents, _core.Tracked):
                 cell.cell_contents = cell.cell_contents.inner
-        for kind, own in self._fallbacks.items():
+        for kind, (ours, own) in self._fallbacks.items():
+            if vars(kind).get("__call__") is not ours:
+                continue  # somebody wrapped ours
             if own is None:
                 del kind.__call__
             else:
@@ -168,10 +170,12 @@ class CeleryHook(Hook):
         probes: dict[str, Callable[[], _Probed | None]] = {}
 
         def probe(called: Any, *_: Any, **__: Any) -> _Probed | None:
+            if not self._installed:  # somebody wrapped what was to be taken away
+                return None
             return (probes.get(called.name) or probes.setdefault(called.name, self._probe_of(called)))()
 
-        kind.__call__ = self._tracked(kind.__call__, probe, pass_self=True)
-        self._fallbacks[kind] = own
+        ours = kind.__call__ = _core.method(self._tracked(kind.__call__, probe, pass_self=True))
+        self._fallbacks[kind] = ours, own
         return False
 
     def _tracked(self, inner: Callable[..., Any], probe: Callable[..., _Probed | None], *, pass_self: bool = False) -> _core.Tracked:

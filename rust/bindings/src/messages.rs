@@ -343,10 +343,9 @@ impl Function for Storing {
         let answer = arguments.forward(self.inner.bind(py))?;
         if messages.active.load(Ordering::Relaxed)
             && let Some([object]) = arguments.exactly()
+            && let Err(error) = messages.stored(object)
         {
-            if let Err(error) = messages.stored(object) {
-                return raising(py, || Err(error));
-            }
+            return raising(py, || Err(error));
         }
         Some(answer)
     }
