@@ -47,6 +47,7 @@ BENCHES: dict[str, Bench] = {
         "benches.hook:counts", "its system calls and instructions", ("cc", "prometheus_client", "psutil", "strace", "valgrind")
     ),
     # The journal.
+    "append": Bench("benches.append:rows", "one append by map and by write beside C", ("cc",)),
     # Sampling of a process.
     "process": Bench("benches.sampling:process_rows", "samples of processes beside C and psutil", ("cc", "psutil")),
     "process-counts": Bench(

@@ -1,10 +1,13 @@
 //! Bytes of the journal's records. The specification is `docs/journal-format.md`.
 
+pub use super::checksum::Checksum;
 pub use super::header::*;
 pub use super::record::*;
 
 /// Size of a record.
 pub const RECORD_SIZE: usize = 64;
+/// Words of a record.
+pub const WORDS: usize = RECORD_SIZE / 8;
 
 /// The commit word of an abandoned slot.
 pub const TOMBSTONE: u64 = 1;
@@ -24,109 +27,117 @@ pub enum Slot {
     Unknown(u8),
 }
 
-/// The checksum of records of one segment, salted with its id.
-#[derive(Clone, Copy, Debug)]
-pub struct Checksum(u32);
-
-impl Checksum {
-    /// For the records of this segment.
-    pub fn new(segment: &SegmentId) -> Checksum {
-        Checksum(crc32c::crc32c(segment))
-    }
-
-    fn of(self, record: &[u8; RECORD_SIZE]) -> u32 {
-        crc32c::crc32c_append(self.0, &record[4..])
-    }
-
-    fn of_fields(self, head: u32, fields: &[u64; RECORD_SIZE / 8 - 1]) -> u32 {
-        let mut bytes = [0; RECORD_SIZE - 4];
-        bytes[..4].copy_from_slice(&head.to_le_bytes());
-        for (place, word) in bytes[4..].as_chunks_mut::<8>().0.iter_mut().zip(fields) {
-            *place = word.to_le_bytes();
-        }
-        crc32c::crc32c_append(self.0, &bytes)
-    }
-}
-
 /// The bytes of a record in the segment that `checksum` was made for.
 pub fn encode(record: &Record, checksum: Checksum) -> [u8; RECORD_SIZE] {
-    let mut bytes = [0; RECORD_SIZE];
-    for (place, word) in bytes.as_chunks_mut::<8>().0.iter_mut().zip(words(record, checksum)) {
-        *place = word.to_le_bytes();
+    record.payload().bytes(checksum)
+}
+
+/// A record as the words of the format, without its checksum: the same in every segment.
+///
+/// Made where the fields of the record are at hand, so that they go into the words without a detour through memory.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Payload([u64; WORDS]);
+
+impl Payload {
+    /// The little-endian words in a segment; the first is the commit word.
+    #[inline(always)]
+    pub fn words(&self, checksum: Checksum) -> [u64; WORDS] {
+        let mut words = self.0;
+        words[0] |= u64::from(checksum.of(&self.0));
+        words
     }
-    bytes
+
+    /// The bytes in a segment.
+    pub fn bytes(&self, checksum: Checksum) -> [u8; RECORD_SIZE] {
+        let mut bytes = [0; RECORD_SIZE];
+        for (place, word) in bytes.as_chunks_mut::<8>().0.iter_mut().zip(self.words(checksum)) {
+            *place = word.to_le_bytes();
+        }
+        bytes
+    }
+
+    /// The time in it, µs of the wall clock; None for the kinds without one.
+    #[inline(always)]
+    pub fn at(&self) -> Option<i64> {
+        let kind = (self.0[0] >> 32) as u8;
+        (kind != 1 && kind != 10).then_some(self.0[1] as i64)
+    }
 }
 
-/// The bytes of a record as little-endian words; the first is the commit word.
-#[inline]
-pub fn words(record: &Record, checksum: Checksum) -> [u64; RECORD_SIZE / 8] {
-    let (kind, flags, small, fields) = fields(record);
-    let head = u32::from(kind) | u32::from(flags) << 8 | u32::from(small) << 16;
-    let mut words = [0; RECORD_SIZE / 8];
-    words[1..].copy_from_slice(&fields);
-    words[0] = u64::from(head) << 32 | u64::from(checksum.of_fields(head, &fields));
-    words
+impl Record {
+    /// Its words.
+    #[inline(always)]
+    pub fn payload(&self) -> Payload {
+        Payload(payload(self))
+    }
 }
 
-/// Kind, flags, `small` and bytes 8-63 of a record.
-#[inline]
-fn fields(record: &Record) -> (u8, u8, u16, [u64; RECORD_SIZE / 8 - 1]) {
+/// The words of a record without its checksum.
+#[inline(always)]
+fn payload(record: &Record) -> [u64; WORDS] {
+    let head =
+        |kind: u8, flags: u8, small: u16| u64::from(kind) << 32 | u64::from(flags) << 40 | u64::from(small) << 48;
     let pair = |low: u32, high: u32| u64::from(low) | u64::from(high) << 32;
     match record {
         Record::Def(def) => {
             let word = |at: usize| u64::from_le_bytes(array(&def.part, at));
-            let first = u32::from_le_bytes(array(&def.part, 0));
-            let part = [word(4), word(12), word(20), word(28), word(36)];
-            (1, 0, def.part_number, [def.id, pair(def.length, first), part[0], part[1], part[2], part[3], part[4]])
+            let first = pair(def.length, u32::from_le_bytes(array(&def.part, 0)));
+            [head(1, 0, def.part_number), def.id, first, word(4), word(12), word(20), word(28), word(36)]
         }
-        Record::Worker(worker) => (
-            2,
-            worker.role,
-            0,
-            [
-                worker.at as u64,
-                worker.worker,
-                pair(worker.pid, worker.parent),
-                worker.start_ticks,
-                worker.pid_namespace,
-                worker.boot,
-                worker.identity,
-            ],
-        ),
-        Record::Stop(stop) => (3, 0, 0, [stop.at as u64, stop.worker, 0, 0, 0, 0, 0]),
+        Record::Worker(worker) => [
+            head(2, worker.role, 0),
+            worker.at as u64,
+            worker.worker,
+            pair(worker.pid, worker.parent),
+            worker.start_ticks,
+            worker.pid_namespace,
+            worker.boot,
+            worker.identity,
+        ],
+        Record::Stop(stop) => [head(3, 0, 0), stop.at as u64, stop.worker, 0, 0, 0, 0, 0],
         Record::Arrive(arrive) => {
-            (4, 0, arrive.attempt, [arrive.at as u64, arrive.task, arrive.job, arrive.ready_at as u64, 0, 0, 0])
+            let ready_at = arrive.ready_at as u64;
+            [head(4, 0, arrive.attempt), arrive.at as u64, arrive.task, arrive.job, ready_at, 0, 0, 0]
         }
-        Record::Start(start) => (
-            5,
+        Record::Start(start) => [
+            head(5, 0, start.attempt),
+            start.at as u64,
+            start.key,
+            start.task,
+            start.job,
+            start.ready_at as u64,
+            start.worker,
             0,
-            start.attempt,
-            [start.at as u64, start.key, start.task, start.job, start.ready_at as u64, start.worker, 0],
-        ),
-        Record::End(end) => (
-            6,
-            end.flags,
-            end.outcome,
-            [
-                end.at as u64,
-                end.key,
-                end.runtime,
-                end.cpu,
-                pair(end.rss_peak, end.rss_change as u32),
-                end.exception,
-                end.worker,
-            ],
-        ),
-        Record::Discard(discard) => (7, 0, discard.reason, [discard.at as u64, discard.task, discard.job, 0, 0, 0, 0]),
-        Record::Hint(hint) => (8, 0, hint.outcome, [hint.at as u64, hint.job, hint.worker, hint.exception, 0, 0, 0]),
+        ],
+        Record::End(end) => [
+            head(6, end.flags, end.outcome),
+            end.at as u64,
+            end.key,
+            end.runtime,
+            end.cpu,
+            pair(end.rss_peak, end.rss_change as u32),
+            end.exception,
+            end.worker,
+        ],
+        Record::Discard(discard) => {
+            [head(7, 0, discard.reason), discard.at as u64, discard.task, discard.job, 0, 0, 0, 0]
+        }
+        Record::Hint(hint) => {
+            [head(8, 0, hint.outcome), hint.at as u64, hint.job, hint.worker, hint.exception, 0, 0, 0]
+        }
         Record::Gauge(gauge) => {
             let values = [gauge.ready, gauge.reserved, gauge.scheduled, gauge.running, gauge.age];
             let known = (0..).zip(values).fold(0, |known, (bit, value)| known | u8::from(value.is_some()) << bit);
             let [ready, reserved, scheduled, running, age] = values.map(|value| value.unwrap_or(0));
-            (9, known, 0, [gauge.at as u64, gauge.queue, ready, reserved, scheduled, running, age])
+            [head(9, known, 0), gauge.at as u64, gauge.queue, ready, reserved, scheduled, running, age]
         }
-        Record::Pad => (10, 0, 0, [0; 7]),
+        Record::Pad => [head(10, 0, 0), 0, 0, 0, 0, 0, 0, 0],
     }
+}
+
+/// The bytes of a slot as little-endian words.
+fn split(bytes: &[u8; RECORD_SIZE]) -> [u64; WORDS] {
+    std::array::from_fn(|at| u64::from_le_bytes(array(bytes, 8 * at)))
 }
 
 /// What 64 bytes of a segment mean. Any bytes give an answer.
@@ -136,7 +147,7 @@ pub fn decode(bytes: &[u8; RECORD_SIZE], checksum: Checksum) -> Slot {
     match word(0) {
         0 => return Slot::Empty,
         TOMBSTONE => return Slot::Tombstone,
-        _ if half(0) != checksum.of(bytes) => return Slot::Damaged,
+        _ if half(0) != checksum.of(&split(bytes)) => return Slot::Damaged,
         _ => {}
     }
     let flags = bytes[5];
@@ -339,7 +350,7 @@ mod tests {
         assert_eq!(decode(&slot, sum), Slot::Tombstone);
         slot[4] = 77;
         assert_eq!(decode(&slot, sum), Slot::Damaged);
-        let crc = sum.of(&slot).to_le_bytes();
+        let crc = sum.of(&split(&slot)).to_le_bytes();
         slot[..4].copy_from_slice(&crc);
         assert_eq!(decode(&slot, sum), Slot::Unknown(77));
         assert_eq!(decode(&slot, Checksum::new(&[9; 16])), Slot::Damaged);
@@ -366,7 +377,7 @@ mod tests {
         fn what_is_read_is_what_would_be_written(mut slot: [u8; RECORD_SIZE], kind in 1_u8..10) {
             slot[4] = kind;
             let sum = Checksum::new(&SEGMENT);
-            let crc = sum.of(&slot).to_le_bytes();
+            let crc = sum.of(&split(&slot)).to_le_bytes();
             slot[..4].copy_from_slice(&crc);
             let Slot::Record(record) = decode(&slot, sum) else { panic!("a right checksum is refused") };
             let again = encode(&record, sum);

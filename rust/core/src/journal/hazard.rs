@@ -66,41 +66,13 @@ impl Seat {
     }
 }
 
-/// Says that this thread uses nothing any more.
-struct Use {
-    seat: &'static Seat,
-    /// Not the thread's own, which is in use further down on its stack.
-    borrowed: bool,
-}
-
-impl Use {
-    #[inline]
-    fn begin() -> Use {
-        match SEAT.get() {
-            Some(seat) if seat.uses.load(Ordering::Relaxed).is_null() => Use { seat, borrowed: false },
-            own => Use::sit_down(own.is_some()),
-        }
-    }
-
-    #[cold]
-    fn sit_down(nested: bool) -> Use {
-        let seat = Seat::take();
-        if !nested {
-            SEAT.set(Some(seat));
-            // At the end of a thread, when it is too late for that, its seat stays taken.
-            let _ = AT_EXIT.try_with(|_| ());
-        }
-        Use { seat, borrowed: nested }
-    }
-}
+/// Says at its end that its seat uses nothing any more.
+struct Use(&'static Seat);
 
 impl Drop for Use {
     #[inline]
     fn drop(&mut self) {
-        self.seat.uses.store(ptr::null_mut(), Ordering::Release);
-        if self.borrowed {
-            self.seat.taken.store(false, Ordering::Release);
-        }
+        self.0.uses.store(ptr::null_mut(), Ordering::Release);
     }
 }
 
@@ -123,10 +95,35 @@ impl<T: Send + Sync> Shared<T> {
     /// Uses the value if there is one. It is there until `work` returns, also when others take it away meanwhile.
     #[inline]
     pub fn with<R>(&self, work: impl FnOnce(&T) -> R) -> Option<R> {
-        let using = Use::begin();
+        match SEAT.get() {
+            Some(seat) if seat.uses.load(Ordering::Relaxed).is_null() => self.seated(seat, work),
+            own => self.without_seat(own.is_some(), work),
+        }
+    }
+
+    /// With a new seat: for the thread, or for one nested use of a thread that uses its own further down on its stack.
+    #[cold]
+    #[inline(never)]
+    fn without_seat<R>(&self, nested: bool, work: impl FnOnce(&T) -> R) -> Option<R> {
+        let seat = Seat::take();
+        if !nested {
+            SEAT.set(Some(seat));
+            // At the end of a thread, when it is too late for that, its seat stays taken.
+            let _ = AT_EXIT.try_with(|_| ());
+        }
+        let done = self.seated(seat, work);
+        if nested {
+            seat.taken.store(false, Ordering::Release);
+        }
+        done
+    }
+
+    #[inline]
+    fn seated<R>(&self, seat: &'static Seat, work: impl FnOnce(&T) -> R) -> Option<R> {
+        let _use = Use(seat);
         let mut value = self.value.load(Ordering::Acquire);
         loop {
-            using.seat.uses.store(value.cast(), Ordering::Relaxed);
+            seat.uses.store(value.cast(), Ordering::Relaxed);
             // Between saying what is used and looking whether it is still there.
             if OWN_BARRIER.load(Ordering::Relaxed) {
                 fence(Ordering::SeqCst);

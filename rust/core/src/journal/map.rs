@@ -16,8 +16,8 @@ pub struct Map {
     mapped: usize,
     /// Bytes that may be used.
     length: usize,
-    /// The first byte that may be used lies so far behind the start of a page.
-    skip: usize,
+    /// The first byte that may be used.
+    first: NonNull<u8>,
     place: &'static Place,
 }
 
@@ -45,7 +45,9 @@ impl Map {
         match NonNull::new(map.cast()) {
             Some(start) if map != libc::MAP_FAILED => {
                 place.guard(start.as_ptr() as usize, mapped);
-                Ok(Map { start, mapped, length, skip, place })
+                // SAFETY: not behind the end of the mapping.
+                let first = unsafe { start.add(skip) };
+                Ok(Map { start, mapped, length, first, place })
             }
             _ => {
                 let error = io::Error::last_os_error();
@@ -72,7 +74,7 @@ impl Map {
     pub fn word(&self, offset: usize) -> &AtomicU64 {
         assert!(offset.is_multiple_of(8) && offset < self.length.saturating_sub(7));
         // SAFETY: the word is inside the mapping, aligned, and any bytes are a valid AtomicU64; it lives as long as self.
-        unsafe { &*self.start.as_ptr().add(self.skip + offset).cast() }
+        unsafe { &*self.first.as_ptr().add(offset).cast() }
     }
 
     /// Sixty-four bytes at a multiple of 64.
@@ -80,7 +82,7 @@ impl Map {
     pub fn line(&self, offset: usize) -> &[AtomicU64; 8] {
         assert!(offset.is_multiple_of(64) && offset < self.length.saturating_sub(63));
         // SAFETY: as above.
-        unsafe { &*self.start.as_ptr().add(self.skip + offset).cast() }
+        unsafe { &*self.first.as_ptr().add(offset).cast() }
     }
 
     /// True when the file was taken away under the mapping: what is stored here is stored nowhere.

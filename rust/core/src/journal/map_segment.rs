@@ -7,18 +7,14 @@ use std::os::unix::fs::FileExt;
 use std::sync::atomic::{AtomicI64, Ordering};
 
 use super::descriptor::Descriptor;
-use super::format::{Checksum, HEADER_SIZE, Header, RECORD_SIZE, Record, SEALED, SegmentId, TAIL_OFFSET, Way, words};
+use super::format::{Checksum, HEADER_SIZE, Header, Payload, RECORD_SIZE, SEALED, SegmentId, TAIL_OFFSET, Way};
 use super::map::Map;
 use super::place::FilePlace;
-use super::segment::{Append, Refused, capacity, lock_shared};
+use super::segment::{Append, CHECK_US, Refused, capacity, lock_shared};
 use super::spool::{Spool, c_name, hex};
 use super::{guard, random};
 use crate::sampling::clock;
 use crate::sampling::process::Identity;
-
-/// The kernel is asked about the file when the time in a record is so far from that of the last question, µs: one call a second, and
-/// no clock is read for it.
-const CHECK_US: u64 = 1_000_000;
 
 /// A segment that this process, or one it was forked from, has made and mapped.
 #[derive(Debug)]
@@ -95,9 +91,9 @@ impl MapSegment {
 
 impl Append for MapSegment {
     #[inline]
-    fn append(&self, record: &Record) -> Result<(), Refused> {
-        let words = words(record, self.checksum);
-        if let Some(at) = record.at()
+    fn append(&self, payload: &Payload) -> Result<(), Refused> {
+        let words = payload.words(self.checksum);
+        if let Some(at) = payload.at()
             && at.abs_diff(self.checked_at.load(Ordering::Relaxed)) >= CHECK_US
         {
             self.check(at)?;
@@ -113,10 +109,12 @@ impl Append for MapSegment {
                 return Err(Refused::Ended);
             }
             let line = self.map.line(HEADER_SIZE + slot as usize * RECORD_SIZE);
-            for (place, word) in line.iter().zip(words).skip(1) {
-                place.store(word, Ordering::Relaxed);
+            let [commit, fields @ ..] = line;
+            let [word, values @ ..] = words;
+            for at in 0..fields.len() {
+                fields[at].store(values[at], Ordering::Relaxed);
             }
-            let committed = line[0].compare_exchange(0, words[0], Ordering::Release, Ordering::Relaxed).is_ok();
+            let committed = commit.compare_exchange(0, word, Ordering::Release, Ordering::Relaxed).is_ok();
             if self.map.is_broken() {
                 return Err(Refused::Ended);
             }

@@ -7,7 +7,7 @@ use std::sync::atomic::{AtomicBool, AtomicI64, Ordering};
 
 use super::*;
 use crate::journal::dropped::Dropped;
-use crate::journal::format::{Slot, Stop};
+use crate::journal::format::{Record, Slot, Stop};
 use crate::journal::read::{Opened, SegmentReader};
 use crate::journal::repair;
 use crate::journal::scratch::Scratch;
@@ -16,7 +16,11 @@ use crate::journal::writer::{Bounds, Journal};
 
 const SECOND: i64 = 1_000_000;
 
-fn stop(at: i64, worker: u64) -> Record {
+fn stop(at: i64, worker: u64) -> Payload {
+    record(at, worker).payload()
+}
+
+fn record(at: i64, worker: u64) -> Record {
     Record::Stop(Stop { at, worker })
 }
 
@@ -92,7 +96,7 @@ fn what_is_appended_is_read_up_to_the_end_and_the_file_is_whole_from_the_beginni
     }
     assert!(matches!(segment.append(&stop(0, 64)), Err(Refused::Ended)));
     assert!(segment.is_past_half());
-    let expected: Vec<Slot> = (0..64).map(|worker| Slot::Record(stop(0, worker))).collect();
+    let expected: Vec<Slot> = (0..64).map(|worker| Slot::Record(record(0, worker))).collect();
     assert_eq!(slots(&path), expected);
     assert_eq!(fs::metadata(&path).unwrap().len(), 8_192);
 }
@@ -122,7 +126,10 @@ fn a_slot_that_a_drainer_gave_up_costs_no_record() {
     // It goes on, and so does one that gets the slot of another's tombstone ahead.
     assert!(repair::tombstone(&path, &reader(&path), 2).unwrap());
     segment.append(&stop(0, 2)).unwrap();
-    assert_eq!(slots(&path), [Slot::Record(stop(0, 1)), Slot::Tombstone, Slot::Tombstone, Slot::Record(stop(0, 2))]);
+    assert_eq!(
+        slots(&path),
+        [Slot::Record(record(0, 1)), Slot::Tombstone, Slot::Tombstone, Slot::Record(record(0, 2))]
+    );
     assert!(repair::tombstone(&path, &reader(&path), 64).is_err(), "behind the end");
 }
 
@@ -141,7 +148,7 @@ fn a_sealed_segment_takes_nothing_and_keeps_its_size() {
     drop(segment);
     repair::trim(&path, &reader(&path), 1).unwrap();
     assert_eq!(fs::metadata(&path).unwrap().len(), 4_096 + 64);
-    assert_eq!(slots(&path), [Slot::Record(stop(0, 1))]);
+    assert_eq!(slots(&path), [Slot::Record(record(0, 1))]);
 }
 
 #[test]
@@ -157,7 +164,7 @@ fn sealing_and_tombstones_in_a_race_with_four_writers_lose_nothing() {
                     let identity = Identity::of_this_process();
                     for number in 0..5_000 {
                         let record = stop(0, thread << 32 | number);
-                        journal.append(&identity, |current| current.append(&record)).unwrap();
+                        journal.append(&identity, |current| current.append_payload(&record)).unwrap();
                     }
                 })
             })
@@ -202,7 +209,7 @@ fn a_file_that_others_cut_kills_nobody_and_what_comes_after_is_there() {
                     while !stopped.load(Ordering::Relaxed) {
                         number += 1;
                         let record = stop(now.load(Ordering::Relaxed), thread << 32 | number);
-                        journal.append(&identity, |current| current.append(&record)).unwrap();
+                        journal.append(&identity, |current| current.append_payload(&record)).unwrap();
                         if number % 512 == 0 {
                             std::thread::yield_now();
                         }
@@ -231,7 +238,7 @@ fn a_file_that_others_cut_kills_nobody_and_what_comes_after_is_there() {
     let identity = Identity::of_this_process();
     for worker in 0..1_000 {
         let record = stop(now.load(Ordering::Relaxed), 9 << 32 | worker);
-        journal.append(&identity, |current| current.append(&record)).unwrap();
+        journal.append(&identity, |current| current.append_payload(&record)).unwrap();
     }
     let mut last: Vec<u64> = written(scratch.path()).into_iter().filter(|key| key >> 32 == 9).collect();
     last.sort_unstable();
@@ -249,7 +256,7 @@ fn an_append_after_the_cut_is_not_lost_even_before_anybody_asked() {
     let scratch = Scratch::directory();
     let journal = journal(scratch.path(), 64 << 10);
     let identity = Identity::of_this_process();
-    let append = |worker| journal.append(&identity, |current| current.append(&stop(0, worker))).unwrap();
+    let append = |worker| journal.append(&identity, |current| current.append_payload(&stop(0, worker))).unwrap();
     append(1);
     shell(&format!("truncate -s 0 {}/*.seg", scratch.path().display()));
     append(2);
@@ -268,11 +275,11 @@ fn a_file_that_others_move_or_delete_is_left_within_a_second() {
             .enumerate()
     {
         let at = turn as i64 * 10 * SECOND;
-        journal.append(&identity, |current| current.append(&stop(at, 1))).unwrap();
+        journal.append(&identity, |current| current.append_payload(&stop(at, 1))).unwrap();
         shell(command);
-        journal.append(&identity, |current| current.append(&stop(at + SECOND / 2, 2))).unwrap();
-        journal.append(&identity, |current| current.append(&stop(at + SECOND, 3))).unwrap();
-        journal.append(&identity, |current| current.append(&stop(at + SECOND, 4))).unwrap();
+        journal.append(&identity, |current| current.append_payload(&stop(at + SECOND / 2, 2))).unwrap();
+        journal.append(&identity, |current| current.append_payload(&stop(at + SECOND, 3))).unwrap();
+        journal.append(&identity, |current| current.append_payload(&stop(at + SECOND, 4))).unwrap();
         assert_eq!(written(scratch.path()), [3, 4], "{command}");
     }
 }
@@ -323,7 +330,7 @@ fn a_limit_of_file_sizes_leads_to_the_other_way_and_not_to_a_signal() {
         unsafe { libc::setrlimit(libc::RLIMIT_FSIZE, &limit) };
         let journal = journal(scratch.path(), 64 << 10);
         let identity = Identity::of_this_process();
-        let written = journal.append(&identity, |current| current.append(&stop(0, 1)));
+        let written = journal.append(&identity, |current| current.append_payload(&stop(0, 1)));
         let way = journal.segment().map(|segment| segment.way);
         // SAFETY: leaves the child.
         unsafe { libc::_exit(if written.is_ok() && way == Some(Way::Write) { 7 } else { 8 }) };
@@ -404,7 +411,7 @@ fn a_disk_that_is_full_drops_records_with_their_reason_and_takes_the_next_ones()
     let spool = PathBuf::from(std::env::var_os("QM_SMALL_DISK").unwrap());
     let journal = journal(&spool, 64 << 10);
     let identity = Identity::of_this_process();
-    let append = |worker| journal.append(&identity, |current| current.append(&stop(0, worker)));
+    let append = |worker| journal.append(&identity, |current| current.append_payload(&stop(0, worker)));
     append(0).unwrap();
     assert_eq!(journal.segment().unwrap().way, Way::Map);
     shell(&format!("dd if=/dev/zero of={0}/ballast bs=4096 2>/dev/null || true", spool.display()));

@@ -1,5 +1,6 @@
 //! The journal: segments of fixed-size records that survive `kill -9` and fork.
 
+mod checksum;
 mod descriptor;
 pub mod dropped;
 pub mod format;

@@ -268,21 +268,3 @@ pub enum Record {
     /// Kind 10: nothing.
     Pad,
 }
-
-impl Record {
-    /// Its time, µs of the wall clock.
-    #[inline]
-    pub fn at(&self) -> Option<i64> {
-        match self {
-            Record::Def(_) | Record::Pad => None,
-            Record::Worker(worker) => Some(worker.at),
-            Record::Stop(stop) => Some(stop.at),
-            Record::Arrive(arrive) => Some(arrive.at),
-            Record::Start(start) => Some(start.at),
-            Record::End(end) => Some(end.at),
-            Record::Discard(discard) => Some(discard.at),
-            Record::Hint(hint) => Some(hint.at),
-            Record::Gauge(gauge) => Some(gauge.at),
-        }
-    }
-}

@@ -3,21 +3,22 @@
 use std::fmt::Debug;
 use std::fs::File;
 use std::io::{self, Write};
+use std::ops::RangeInclusive;
 use std::os::fd::AsRawFd;
-use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
 
 use super::descriptor::Descriptor;
-use super::format::{Checksum, HEADER_SIZE, Header, LARGEST_CAPACITY, RECORD_SIZE, Record, SegmentId, Way, encode};
+use super::format::{Checksum, HEADER_SIZE, Header, LARGEST_CAPACITY, Payload, RECORD_SIZE, SegmentId, Way};
 use super::place::FilePlace;
 use super::random;
 use super::spool::{Spool, c_name, hex};
 use crate::sampling::clock;
 use crate::sampling::process::Identity;
 
-/// The kernel is asked for size and name of the file at least once in so many own records...
-const CHECK_RECORDS: u32 = 32;
-/// ...and once in so many ns.
-const CHECK_NS: u64 = 1_000_000_000;
+/// The kernel is asked for size and name of the file after so many own records, fewer as its end comes near...
+const CHECK_RECORDS: RangeInclusive<u64> = 16..=256;
+/// ...and when the time in a record is so far from that of the last question, µs. No clock is read for it.
+pub const CHECK_US: u64 = 1_000_000;
 
 /// Why a record was not appended.
 #[derive(Debug)]
@@ -31,7 +32,7 @@ pub enum Refused {
 /// A way of appending records; any thread, any process that inherited it.
 pub trait Append: Debug + Send + Sync {
     /// Appends one record whole, or nothing.
-    fn append(&self, record: &Record) -> Result<(), Refused>;
+    fn append(&self, payload: &Payload) -> Result<(), Refused>;
 
     /// To be called in a forked child before it appends.
     fn forked(&self);
@@ -69,8 +70,8 @@ pub struct WriteSegment {
     id: SegmentId,
     checksum: Checksum,
     limit: u64,
-    until_check: AtomicU32,
-    checked_at: AtomicU64,
+    until_check: AtomicU64,
+    checked_at: AtomicI64,
 }
 
 impl WriteSegment {
@@ -95,8 +96,8 @@ impl WriteSegment {
                 id,
                 checksum: Checksum::new(&id),
                 limit: HEADER_SIZE as u64 + header.capacity * RECORD_SIZE as u64,
-                until_check: AtomicU32::new(CHECK_RECORDS),
-                checked_at: AtomicU64::new(clock::monotonic_ns()),
+                until_check: AtomicU64::new(0),
+                checked_at: AtomicI64::new(clock::wall_us()),
             }),
             Err(error) => {
                 spool.remove(&temporary);
@@ -105,18 +106,15 @@ impl WriteSegment {
         }
     }
 
-    /// Whether it is time to ask the kernel about the file. Threads that ask at once do no harm.
-    fn is_check_due(&self) -> bool {
-        let left = self.until_check.load(Ordering::Relaxed);
-        self.until_check.store(left.saturating_sub(1), Ordering::Relaxed);
-        left == 0 || clock::monotonic_ns().saturating_sub(self.checked_at.load(Ordering::Relaxed)) >= CHECK_NS
-    }
-
-    fn check(&self) -> Result<(), Refused> {
+    /// Whether the file is still ours, where a drainer finds it, and not full.
+    #[cold]
+    fn check(&self, at: i64) -> Result<(), Refused> {
         match self.file.state() {
             Some(state) if state.size < self.limit && self.place.is_whole(0) => {
-                self.until_check.store(CHECK_RECORDS, Ordering::Relaxed);
-                self.checked_at.store(clock::monotonic_ns(), Ordering::Relaxed);
+                let room = (self.limit - state.size) / RECORD_SIZE as u64;
+                self.until_check
+                    .store((room / 4).clamp(*CHECK_RECORDS.start(), *CHECK_RECORDS.end()), Ordering::Relaxed);
+                self.checked_at.store(at, Ordering::Relaxed);
                 Ok(())
             }
             _ => Err(Refused::Ended),
@@ -125,11 +123,16 @@ impl WriteSegment {
 }
 
 impl Append for WriteSegment {
-    fn append(&self, record: &Record) -> Result<(), Refused> {
-        if self.is_check_due() {
-            self.check()?;
+    fn append(&self, payload: &Payload) -> Result<(), Refused> {
+        let checked_at = self.checked_at.load(Ordering::Relaxed);
+        let at = payload.at().unwrap_or(checked_at);
+        let left = self.until_check.load(Ordering::Relaxed);
+        // Threads that count and ask at once do no harm.
+        self.until_check.store(left.saturating_sub(1), Ordering::Relaxed);
+        if left == 0 || at.abs_diff(checked_at) >= CHECK_US {
+            self.check(at)?;
         }
-        let bytes = encode(record, self.checksum);
+        let bytes = payload.bytes(self.checksum);
         match self.file.write(&bytes) {
             Ok(RECORD_SIZE) => Ok(()),
             Ok(short) => {

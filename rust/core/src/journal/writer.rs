@@ -2,11 +2,12 @@
 
 use std::io;
 use std::path::{Path, PathBuf};
+use std::ptr;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Mutex, PoisonError};
 
 use super::dropped::Dropped;
-use super::format::{Record, Way};
+use super::format::{Payload, Record, Way};
 use super::hazard::Shared;
 use super::map_segment::MapSegment;
 use super::segment::{Append, Refused, WriteSegment};
@@ -19,19 +20,35 @@ use crate::sampling::process::Identity;
 const FIRST_BYTES: u64 = 64 * 1024;
 /// A spool that refused is not tried again for so many ns.
 const PAUSE_NS: u64 = 1_000_000_000;
-/// A record that met the end of its segment is tried with so many further ones.
-const ATTEMPTS: u32 = 3;
+/// A record that met the end of its segment is tried so often again; each further segment takes two.
+const ATTEMPTS: u32 = 6;
+
+/// A segment of either way; known by name, so that an append can be inlined.
+#[derive(Debug)]
+enum Segment {
+    Write(WriteSegment),
+    Map(MapSegment),
+}
+
+impl Segment {
+    fn any(&self) -> &dyn Append {
+        match self {
+            Segment::Write(segment) => segment,
+            Segment::Map(segment) => segment,
+        }
+    }
+}
 
 /// A segment as one process uses it.
 #[derive(Debug)]
 pub struct Current {
-    segment: Box<dyn Append>,
+    segment: Segment,
     serial: u64,
     announced: AtomicU64,
 }
 
 impl Current {
-    fn new(segment: Box<dyn Append>) -> Box<Current> {
+    fn new(segment: Segment) -> Box<Current> {
         // A forked child counts on where its parent was, so a serial is never met twice in one line of descent.
         static NEXT: AtomicU64 = AtomicU64::new(1);
         Box::new(Current { segment, serial: NEXT.fetch_add(1, Ordering::Relaxed), announced: AtomicU64::new(0) })
@@ -48,8 +65,18 @@ impl Current {
     }
 
     /// Appends one record.
+    #[inline]
     pub fn append(&self, record: &Record) -> Result<(), Refused> {
-        self.segment.append(record)
+        self.append_payload(&record.payload())
+    }
+
+    /// Appends the words of one record. Faster where they are made outside of `write`, whose captures lie in memory.
+    #[inline]
+    pub fn append_payload(&self, payload: &Payload) -> Result<(), Refused> {
+        match &self.segment {
+            Segment::Map(segment) => segment.append(payload),
+            Segment::Write(segment) => segment.append(payload),
+        }
     }
 }
 
@@ -112,7 +139,7 @@ impl Journal {
             journal.why = Mutex::new(why.clone());
         }
         if let Some(inherited) = self.current.take_alone() {
-            inherited.segment.forked();
+            inherited.segment.any().forked();
             journal.current.put(Current::new(inherited.segment));
         }
         journal
@@ -125,23 +152,35 @@ impl Journal {
         identity: &Identity,
         mut write: impl FnMut(&Current) -> Result<(), Refused>,
     ) -> Result<(), Dropped> {
-        let mut ended = 0;
-        while ended < ATTEMPTS {
-            let Some((current, written)) = self.current.with(|current| (std::ptr::from_ref(current), write(current)))
-            else {
-                self.begin(identity)?;
-                continue;
-            };
-            match written {
-                Ok(()) => return Ok(()),
-                Err(Refused::Ended) => {
-                    self.current.end(current);
-                    ended += 1;
-                }
-                Err(Refused::Failed(error)) => {
+        match self.current.with(|current| write(current).map_err(|refused| (ptr::from_ref(current), refused))) {
+            Some(Ok(())) => Ok(()),
+            refused => self.append_elsewhere(identity, refused.and_then(Result::err), &mut write),
+        }
+    }
+
+    /// Goes on after there was no segment, or this one refused.
+    #[cold]
+    #[inline(never)]
+    fn append_elsewhere(
+        &self,
+        identity: &Identity,
+        mut refused: Option<(*const Current, Refused)>,
+        write: &mut dyn FnMut(&Current) -> Result<(), Refused>,
+    ) -> Result<(), Dropped> {
+        for _ in 0..ATTEMPTS {
+            match refused {
+                None => self.begin(identity)?,
+                Some((current, Refused::Ended)) => self.current.end(current),
+                Some((current, Refused::Failed(error))) => {
                     self.current.end(current);
                     return Err(self.pause(&error, Dropped::from_error(&error)));
                 }
+            }
+            let again =
+                self.current.with(|current| write(current).map_err(|refused| (ptr::from_ref(current), refused)));
+            match again {
+                Some(Ok(())) => return Ok(()),
+                again => refused = again.and_then(Result::err),
             }
         }
         let error = io::Error::from_raw_os_error(libc::EFBIG);
@@ -151,7 +190,7 @@ impl Journal {
     /// Changes to a new segment if the current one is more than half full, so that the children of a fork that is about to come find
     /// room in one they share. Nothing is lost where that fails: they go on in the old one.
     pub fn before_fork(&self, identity: &Identity) {
-        if self.current.with(|current| current.segment.is_past_half()) == Some(true)
+        if self.current.with(|current| current.segment.any().is_past_half()) == Some(true)
             && let Ok(segment) = self.make(identity)
         {
             self.current.put(Current::new(segment));
@@ -162,8 +201,8 @@ impl Journal {
     pub fn segment(&self) -> Option<SegmentStatus> {
         let why = lock(&self.why).clone();
         self.current.with(|current| SegmentStatus {
-            id: hex(current.segment.id()),
-            way: current.segment.way(),
+            id: hex(current.segment.any().id()),
+            way: current.segment.any().way(),
             why: why.clone(),
         })
     }
@@ -196,7 +235,7 @@ impl Journal {
         Ok(())
     }
 
-    fn make(&self, identity: &Identity) -> Result<Box<dyn Append>, (io::Error, Dropped)> {
+    fn make(&self, identity: &Identity) -> Result<Segment, (io::Error, Dropped)> {
         let failed = |error: io::Error| {
             let reason = Dropped::from_error(&error);
             (error, reason)
@@ -215,17 +254,17 @@ impl Journal {
             return Err((io::Error::other(text), Dropped::SpoolFull));
         }
         let (way, mut why) = choose(&spool, self.bounds.wish);
-        let mut made: Option<Box<dyn Append>> = None;
+        let mut made = None;
         if way == Way::Map {
             match MapSegment::create(&spool, identity, bytes) {
-                Ok(segment) => made = Some(Box::new(segment)),
+                Ok(segment) => made = Some(Segment::Map(segment)),
                 // Whatever it is, the other way may do without.
                 Err(error) => why = format!("no map: {error}"),
             }
         }
         let segment = match made {
             Some(segment) => segment,
-            None => Box::new(WriteSegment::create(&spool, identity, bytes).map_err(failed)?),
+            None => Segment::Write(WriteSegment::create(&spool, identity, bytes).map_err(failed)?),
         };
         self.made.fetch_add(1, Ordering::Relaxed);
         *lock(&self.why) = why;

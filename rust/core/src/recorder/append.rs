@@ -6,7 +6,7 @@ use super::Recorder;
 use super::local::Local;
 use super::series::{Clock, Series};
 use super::state::Description;
-use crate::journal::format::{Record, Worker, definition};
+use crate::journal::format::{Payload, Record, Worker, definition};
 use crate::journal::segment::Refused;
 use crate::journal::writer::Current;
 use crate::names;
@@ -49,7 +49,7 @@ impl Recorder {
     }
 
     /// Appends a record behind the WORKER of this process and the definitions of its names; counts it if it cannot be written.
-    pub(super) fn append(&self, local: &Local, names: &[&Series], record: &Record) -> bool {
+    pub(super) fn append(&self, local: &Local, names: &[&Series], record: &Payload) -> bool {
         let mut new_page = false;
         let written = local.journal.append(&local.identity, |current| {
             // In each record but the first of a segment all three are found done.
@@ -61,7 +61,7 @@ impl Recorder {
                     define(current, name)?;
                 }
             }
-            current.append(record)?;
+            current.append_payload(record)?;
             new_page |= local.needs_page(current) && local.ensure_page(current, self.shared.as_ref());
             Ok(())
         });
