@@ -44,7 +44,7 @@ BENCHES: dict[str, Bench] = {
     # The hook.
     "hook": Bench("benches.hook:rows", "started + finished beside C and prometheus_client", ("cc", "prometheus_client", "psutil")),
     "hook-counts": Bench(
-        "benches.hook:counts", "its system calls and instructions", ("cc", "prometheus_client", "psutil", "strace", "valgrind")
+        "benches.hook:counts", "its system calls and instructions", ("cc", "prometheus_client", "psutil", "strace", "valgrind"), gated=True
     ),
     # The journal.
     "append": Bench("benches.append:rows", "one append by map and by write beside C", ("cc",)),
