@@ -2,8 +2,9 @@
 
 use std::collections::{HashMap, HashSet};
 use std::fmt::Write as _;
-use std::fs::{self, OpenOptions};
+use std::fs::{self, File, OpenOptions};
 use std::io::{self, Write};
+use std::os::fd::AsRawFd;
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 
@@ -15,6 +16,8 @@ use crate::journal::spool::hex;
 const LINE_LIMIT: usize = 4_096;
 /// Lines that stay when that happens.
 const LINES_KEPT: usize = 1_024;
+/// Bytes allocated behind the last line: the notes of some thousand ENDs.
+const ROOM: libc::off_t = 64 * 1024;
 /// Id of the line that old lines are joined into.
 const JOINED: SegmentId = *b"joined-old-lines";
 
@@ -126,19 +129,21 @@ impl Ledger {
         lost
     }
 
-    /// Notes a segment that is about to be deleted. When that fails, it is remembered in memory only.
+    /// Notes a segment that is about to be deleted. When that fails, nothing is noted.
     pub fn add(&mut self, line: Line) -> io::Result<()> {
         if self.lines.iter().any(|known| known.id == line.id) {
             return Ok(());
         }
         let text = line.text();
         self.lines.push(line);
-        if self.lines.len() > LINE_LIMIT { self.join() } else { self.append(&text) }
-    }
-
-    /// Writes a line that could not be written when it was added.
-    pub fn retry(&mut self, line: &Line) -> io::Result<()> {
-        self.append(&line.text())
+        if self.lines.len() > LINE_LIMIT {
+            return self.join();
+        }
+        let noted = self.append(&text);
+        if noted.is_err() {
+            self.lines.pop();
+        }
+        noted
     }
 
     fn append(&mut self, text: &str) -> io::Result<()> {
@@ -148,6 +153,7 @@ impl Ledger {
         self.torn = true;
         file.write_all(format!("{newline}{text}").as_bytes())?;
         self.torn = false;
+        keep_room(&file);
         Ok(())
     }
 
@@ -170,6 +176,13 @@ impl Ledger {
         fs::write(&temporary, text)?;
         fs::rename(temporary, &self.path)
     }
+}
+
+/// Allocates blocks behind the end: a full disk is emptied by deleting segments, and they must be noted first.
+fn keep_room(file: &File) {
+    let Ok(length) = file.metadata().map(|about| about.len()) else { return };
+    // SAFETY: fallocate takes a descriptor and numbers; ours is open. Where it cannot be had, a note may fail, and a segment stays.
+    unsafe { libc::fallocate(file.as_raw_fd(), libc::FALLOC_FL_KEEP_SIZE, length as libc::off_t, ROOM) };
 }
 
 #[cfg(test)]

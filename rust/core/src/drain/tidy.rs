@@ -36,10 +36,12 @@ impl Drainer {
                 let Some(since) = segment.superfluous_since else { continue };
                 let crowded = bytes > drainer.options.spool_bytes / 4 * 3;
                 let old = now.saturating_sub(since) >= drainer.options.window;
-                if (old || crowded) && segment.is_finished()? {
-                    bytes -= segment.bytes.min(bytes);
-                    drainer.delete(&id, now)?;
-                    deleted += 1;
+                if (old || crowded) && !drainer.shows_life(segment)? && segment.is_finished()? {
+                    let taken = segment.bytes;
+                    if drainer.delete(&id, now)? {
+                        bytes -= taken.min(bytes);
+                        deleted += 1;
+                    }
                 } else {
                     segment.trim();
                 }
@@ -48,20 +50,31 @@ impl Drainer {
         })
     }
 
-    fn delete(&mut self, id: &SegmentId, now: i64) -> Result<()> {
-        let Some(segment) = self.segments.get(id) else { return Ok(()) };
+    /// True when the lock of this segment says of an open execution that its worker lives: where nothing else can be seen of it, the
+    /// worker would be taken for dead without.
+    fn shows_life(&self, segment: &Segment) -> Result<bool> {
+        Ok(segment.workers.iter().any(|worker| self.is_needed(*worker)) && !segment.is_abandoned()?)
+    }
+
+    /// Notes a segment in the ledger and deletes it. False when it must stay, since it holds ENDs of other segments' STARTs and that
+    /// could not be noted: those would look open to the next drainer.
+    fn delete(&mut self, id: &SegmentId, now: i64) -> Result<bool> {
+        let Some(segment) = self.segments.get(id) else { return Ok(false) };
         let line = summary(id, segment, now)?;
-        self.ended.extend(&line.ended);
         let noted = self.ledger.add(line.clone());
+        if noted.is_err() && !line.ended.is_empty() {
+            return Ok(false);
+        }
         segment.delete()?;
+        self.ended.extend(&line.ended);
         if noted.is_err() {
-            // No space was left: now there is some. Should it fail again, the memory of this process still knows.
-            let _ = self.ledger.retry(&line);
+            // No space was left: now there is some.
+            let _ = self.ledger.add(line);
         }
         if let Some(segment) = self.segments.remove(id) {
             self.forget(&segment);
         }
-        Ok(())
+        Ok(true)
     }
 }
 

@@ -1,0 +1,37 @@
+"""The n-th call of open, fallocate, mmap, lock, rename, unlink or write fails, for every n of a run: jobs run on, counts are exact."""
+
+from __future__ import annotations
+
+import json
+import os
+import random
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.faults.every_call import ERRORS, SCENARIOS
+from tests.faults.shim import KINDS, built, preloaded
+
+EACH = max(1, min(len(ERRORS), round(float(os.environ.get("QM_TEST_SCALE", "1")))))
+"""Errors that each call fails with; all five in torture."""
+LEAST = {
+    "recorder, write": {"open": 20, "lock": 3, "rename": 3, "write": 100, "mmap": 1},
+    "recorder, map": {"open": 40, "lock": 5, "rename": 5, "fallocate": 5, "mmap": 5},
+    "drainer, write": {"open": 100, "lock": 5, "rename": 1, "unlink": 2, "write": 2},
+    "drainer, map": {"open": 200, "lock": 5, "rename": 1, "unlink": 2, "write": 2, "mmap": 2},
+    "worker": {"open": 40, "lock": 2, "rename": 2, "write": 1},
+}
+"""Calls below which a scenario shows nothing."""
+
+
+@pytest.mark.parametrize("scenario", SCENARIOS)
+def test_a_system_call_that_fails_costs_no_job_and_no_count(scenario: str, tmp_path: Path) -> None:
+    turn = random.randrange(len(ERRORS))
+    ran = preloaded(built(tmp_path), "tests.faults.every_call", scenario, str(tmp_path), str(EACH), str(turn), seconds=550)
+    assert ran.returncode == 0, ran.stderr
+    answer: dict[str, Any] = json.loads(ran.stdout)
+    print(f"{scenario}, turn {turn}: {answer['runs']} runs, {answer['failed']} calls failed, calls of a run {answer['calls']}")
+    assert answer["wrong"] == [], "\n".join(answer["wrong"][:3])
+    assert answer["failed"] >= answer["runs"] - len(KINDS)
+    assert {kind: least for kind, least in LEAST[scenario].items() if answer["calls"][kind] < least} == {}
