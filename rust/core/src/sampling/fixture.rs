@@ -1,10 +1,25 @@
-//! A tree of files in the place of `/`, for tests of readers; gone when dropped.
+//! What tests of readers share: a tree of files in the place of `/`, gone when dropped, and a child for what belongs to a process.
 
 use std::fs;
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use super::root::Root;
+
+/// Runs in a forked child; true if it answered true and did not panic.
+pub fn in_child(child: impl FnOnce() -> bool) -> bool {
+    // SAFETY: the child touches memory of its own and leaves by _exit, whatever happens.
+    unsafe {
+        let pid = libc::fork();
+        if pid == 0 {
+            let right = std::panic::catch_unwind(std::panic::AssertUnwindSafe(child)).unwrap_or(false);
+            libc::_exit(i32::from(!right));
+        }
+        let mut status = -1;
+        libc::waitpid(pid, &mut status, 0);
+        status == 0
+    }
+}
 
 /// A scratch directory.
 #[derive(Debug)]
@@ -56,11 +71,7 @@ impl Tree {
     /// A process with the files that a sample reads: 1.5 s user, 0.5 s system at 100 ticks a second.
     pub fn process(&self, pid: u32, parent: u32, name: &str, start_ticks: u64) -> &Tree {
         let folder = format!("proc/{pid}");
-        let stat = format!(
-            "{pid} ({name}) S {parent} {pid} {pid} 0 -1 4194304 99 0 1 0 150 50 30 20 20 0 1 0 {start_ticks} 8192000 412 \
-             18446744073709551615 1 1 0 0 0\n"
-        );
-        self.file(&format!("{folder}/stat"), stat);
+        self.process_stat(pid, parent, name, start_ticks);
         self.file(&format!("{folder}/statm"), "2000 500 300 14 0 300 0\n");
         let status = format!(
             "Name:\t{name}\nVmHWM:\t    4000 kB\nVmSwap:\t       8 kB\nvoluntary_ctxt_switches:\t12\n\
@@ -71,6 +82,15 @@ impl Tree {
         self.file(&format!("{folder}/smaps_rollup"), "Rss: 2000 kB\nPss: 1000 kB\n");
         self.file(&format!("{folder}/fd/0"), "");
         self.file(&format!("{folder}/fd/1"), "")
+    }
+
+    /// The `stat` of that process alone.
+    pub fn process_stat(&self, pid: u32, parent: u32, name: &str, start_ticks: u64) -> &Tree {
+        let stat = format!(
+            "{pid} ({name}) S {parent} {pid} {pid} 0 -1 4194304 99 0 1 0 150 50 30 20 20 0 1 0 {start_ticks} 8192000 412 \
+             18446744073709551615 1 1 0 0 0\n"
+        );
+        self.file(&format!("proc/{pid}/stat"), stat)
     }
 }
 

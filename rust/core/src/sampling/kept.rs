@@ -111,20 +111,7 @@ impl<T> fmt::Debug for Kept<T> {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    /// Runs in a forked child; true if it answered true.
-    fn in_child(child: impl FnOnce() -> bool) -> bool {
-        // SAFETY: the child touches memory of its own and leaves by _exit.
-        unsafe {
-            let pid = libc::fork();
-            if pid == 0 {
-                libc::_exit(i32::from(!child()));
-            }
-            let mut status = -1;
-            libc::waitpid(pid, &mut status, 0);
-            status == 0
-        }
-    }
+    use crate::sampling::fixture::in_child;
 
     #[test]
     fn a_child_makes_its_own_and_the_parent_keeps_its() {

@@ -212,7 +212,8 @@ mod tests {
         let stat = |usage: u64, stopped: u64| {
             format!("usage_usec {usage}\nuser_usec 1\nnr_periods 40\nnr_throttled {stopped}\nthrottled_usec 2500\n")
         };
-        tree.file("sys/fs/cgroup/pod/app/cpu.max", "max 100000\n").file("sys/fs/cgroup/pod/app/cpu.stat", stat(700, 0));
+        tree.file("sys/fs/cgroup/pod/app/cpu.max", "50000 100000\n")
+            .file("sys/fs/cgroup/pod/app/cpu.stat", stat(700, 0));
         tree.file("sys/fs/cgroup/pod/cpu.max", "20000 100000\n").file("sys/fs/cgroup/pod/cpu.stat", stat(900, 12));
         tree.file("sys/fs/cgroup/cpu.stat", "usage_usec 5000\n");
         tree.file("sys/fs/cgroup/pod/app/cpuset.cpus.effective", "0-3,8\n");
@@ -222,7 +223,7 @@ mod tests {
         let throttled = (sample.periods, sample.throttled_periods, sample.throttled_ns);
         assert_eq!(throttled, (Some(40), Some(12), Some(2_500_000)));
         let levels: Vec<_> = sample.levels.iter().map(|level| (level.quota_cores, level.usage_ns)).collect();
-        assert_eq!(levels, [(None, Some(700_000)), (Some(0.2), Some(900_000)), (None, Some(5_000_000))]);
+        assert_eq!(levels, [(Some(0.5), Some(700_000)), (Some(0.2), Some(900_000)), (None, Some(5_000_000))]);
         assert!(unread.is_empty(), "{unread:?}");
     }
 

@@ -119,8 +119,8 @@ mod tests {
         for (pid, list) in [(10, "11 12 "), (11, ""), (12, "13 "), (13, "14 "), (14, "")] {
             tree.file(&format!("proc/{pid}/task/{pid}/children"), list);
         }
-        // A second thread with a child of its own, and a child that ended since.
-        tree.process(15, 10, "worker", 140).file("proc/10/task/99/children", "15 777 ");
+        // A second thread with a child of its own, one that moved between the two readings, and one that ended since.
+        tree.process(15, 10, "worker", 140).file("proc/10/task/99/children", "15 11 777 ");
         tree.file("proc/15/task/15/children", "");
         let mut found = pids(listed(tree.root(), Member { pid: 10, start_ticks: 100, parent: 1 }).ok_or(Absent::Gone));
         found.sort();

@@ -158,6 +158,11 @@ fn read(files: &Files, pid: u32, wish: Wish) -> Result<ProcessSample, Absent> {
 
 #[cfg(test)]
 mod tests {
+    use std::ffi::CString;
+    use std::fs::OpenOptions;
+    use std::io::Write;
+    use std::os::unix::ffi::OsStrExt;
+
     use super::*;
     use crate::sampling::fixture::Tree;
     use crate::sampling::process::page_size;
@@ -235,6 +240,25 @@ mod tests {
         );
         tree.file("proc/42/stat", "");
         assert!(matches!(sample(tree.root(), 42, Wish::default()), Err(Absent::Unreadable(_))));
+    }
+
+    #[test]
+    fn a_pid_that_was_given_away_while_it_was_read_has_no_sample() {
+        let tree = Tree::new();
+        tree.process(42, 17, "worker", 100).remove("proc/42/statm");
+        let statm = tree.root().path("proc/42/statm");
+        let name = CString::new(statm.as_os_str().as_bytes()).unwrap();
+        // SAFETY: the name ends with NUL.
+        assert_eq!(unsafe { libc::mkfifo(name.as_ptr(), 0o600) }, 0);
+        std::thread::scope(|scope| {
+            let found = scope.spawn(|| sample(tree.root(), 42, Wish::default()));
+            // Opened when the reader is there, which has read the old start time by then.
+            let mut pipe = OpenOptions::new().write(true).open(&statm).unwrap();
+            tree.process_stat(42, 17, "another", 200);
+            pipe.write_all(b"2000 500 300 14 0 300 0\n").unwrap();
+            drop(pipe);
+            assert_eq!(found.join().unwrap(), Err(Absent::Gone));
+        });
     }
 
     #[test]
