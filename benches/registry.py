@@ -59,6 +59,7 @@ BENCHES: dict[str, Bench] = {
     # The heartbeat.
     "heartbeat": Bench("benches.heartbeat:rows", "a heartbeat as JSON beside orjson", ("cc", "orjson")),
     # Statistics.
+    "stats": Bench("benches.stats:rows", "lines, windows, percentiles, sketches and the fold, beside C and numpy", ("cc", "numpy")),
     # The fold and the drainer.
     "drainer": Bench("benches.drainer:rows", "CPU and memory of the drainer at 1,000 jobs a second"),
     # The store.

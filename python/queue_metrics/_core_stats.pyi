@@ -198,7 +198,7 @@ class SlidingFit:
         """
         Take a point in, let go of those that are too old; the slope, or None without two different x.
 
-        About 35 ns, of which the call is most; all points are summed again once a window's length, 4 ns each.
+        About 35 ns, of which the call is most; all points are summed again once a window's length, 2 ns each.
 
         Raises:
             ValueError: x or y is NaN or beyond 1e149; with a span, x is less than the one before. The window stays as it was.
@@ -206,7 +206,7 @@ class SlidingFit:
 
     def push_all(self, x: _Numbers, y: _Numbers, /) -> Series:
         """
-        Push points one after the other; the slope after each, NaN where there is none. About 6 ns a point; holds the GIL.
+        Push points one after the other; the slope after each, NaN where there is none. About 10 ns a point; holds the GIL.
 
         Raises:
             ValueError: as `push`; the points before the refused one are in. Or x and y differ in length: then none is.

@@ -23,7 +23,7 @@ const GAIN: usize = 4;
 /// How often all points may be summed again at once, for as many levels that leave the window one after the other.
 const SAVED: usize = 8;
 /// Points whose median the sums are made about.
-const PROBES: usize = 15;
+const PROBES: usize = 7;
 
 /// A part of a sum that is only its rounding: a spread below it is none.
 const NOISE: f64 = 1e-13;
@@ -219,12 +219,13 @@ impl SlidingFit {
     #[cold]
     fn sum_again(&mut self) {
         self.origin = (self.middle(|point| point.0), self.middle(|point| point.1));
-        self.older.clear();
+        let origin = self.origin;
         let mut sums = Sums::default();
-        for point in self.points.iter().rev() {
-            sums = sums.and(Sums::of(*point, self.origin));
-            self.older.push(sums);
-        }
+        self.older.clear();
+        self.older.extend(self.points.iter().rev().map(|point| {
+            sums = sums.and(Sums::of(*point, origin));
+            sums
+        }));
         self.younger = Sums::default();
     }
 
