@@ -15,7 +15,7 @@ from typing import Any
 from tests.flow.checks import Claim, broken
 from tests.flow.running import Running
 from tests.flow.trial import PLANS
-from tests.torture import segment_storm
+from tests.torture import estimators, segment_storm
 from tests.torture.storm import storm
 
 TRIALS, SEGMENTS = 0.6, 0.1
@@ -58,6 +58,8 @@ def torture(seconds: float, seed: int, directory: Path) -> int:
     trouble = max(SHORTEST, seconds * TRIALS - BESIDE)
     trials = [Running(name, directory / f"trial-{number}", trouble, seed + number) for number, name in enumerate(PLANS)]
     try:
+        report.add("sketches merged in many orders", lambda: estimators.sketches(seed))
+        report.add("points through a sliding window", lambda: estimators.window(seed))
         for number, trial in enumerate(trials):
             if report.add(trial.name, trial.answer):
                 shutil.rmtree(directory / f"trial-{number}", ignore_errors=True)
