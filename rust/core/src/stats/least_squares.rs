@@ -221,10 +221,31 @@ mod tests {
     }
 
     #[test]
-    fn one_far_point_spoils_nothing() {
-        // It is the first guess of the middle, from which all others are far.
-        let x: Vec<i64> = (0..2_000).map(|at| if at % 125 == 0 { -1 << 40 } else { (1 << 40) + at }).collect();
-        let y: Vec<i64> = (0..2_000).map(|at| if at % 125 == 0 { 1 << 41 } else { at * 7 % 1_000 }).collect();
+    fn residuals_of_a_nearly_perfect_line_are_not_the_rounding_of_its_squares() {
+        // 1, -1, -1, 1 has neither mean nor slope, so the line is known and the residuals are these.
+        let y: Vec<i64> = (0..400).map(|at| (at << 20) + [1, -1, -1, 1][at as usize % 4]).collect();
+        let fit = fit_counted(&doubles(&y)).unwrap().unwrap();
+        assert_eq!(fit.slope(), f64::from(1 << 20));
+        assert!((fit.residual_deviation().unwrap() / (400.0_f64 / 398.0).sqrt() - 1.0).abs() < 1e-9);
+    }
+
+    #[test]
+    fn roundings_of_a_million_points_do_not_add_up() {
+        let x: Vec<i64> = (0..1_000_000).map(|at| (1 << 33) + at * 7_919 % 1_000_003).collect();
+        let y: Vec<i64> = (0..1_000_000).map(|at| (1 << 33) + at * at % 1_000_003).collect();
+        let fit = fit(&doubles(&x), &doubles(&y)).unwrap().unwrap();
+        let (slope, _, squares) = exact(&x, &y);
+        let condition = (squares / fit.squares_x).sqrt();
+        assert!((fit.slope() - slope).abs() <= f64::EPSILON * condition, "{:e}", (fit.slope() - slope) / condition);
+    }
+
+    #[test]
+    fn far_points_spoil_nothing() {
+        // They are all that the first guess of the middle sees, from which all others are far.
+        let noise = |at: i64| at * 7_919_777_771 % (1 << 30);
+        let far = |at: i64| at % 12_500 == 0;
+        let x: Vec<i64> = (0..200_000).map(|at| noise(at) + if far(at) { -1 << 40 } else { 1 << 40 }).collect();
+        let y: Vec<i64> = (0..200_000).map(|at| noise(3 * at) + if far(at) { 5 << 39 } else { 0 }).collect();
         let fit = fit(&doubles(&x), &doubles(&y)).unwrap().unwrap();
         let (slope, ..) = exact(&x, &y);
         assert!((fit.slope() - slope).abs() <= 4.0 * f64::EPSILON * slope.abs());
