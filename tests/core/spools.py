@@ -8,7 +8,18 @@ from pathlib import Path
 from typing import Any
 
 from queue_metrics import _core
-from tests.support.journal_oracle import NO_TIME, NO_U64, encode, encode_definition, encode_header, hash64, job_hash, label_list
+from tests.support.journal_oracle import (
+    HEADER,
+    NO_TIME,
+    NO_U64,
+    RECORD,
+    encode,
+    encode_definition,
+    encode_header,
+    hash64,
+    job_hash,
+    label_list,
+)
 
 T = 1_700_000_040_000_000  # µs, the start of a minute
 SECOND = 1_000_000
@@ -87,6 +98,52 @@ class Segment:
         )
 
 
+def boot_id() -> bytes:
+    """The boot id of the kernel."""
+    return bytes.fromhex(Path("/proc/sys/kernel/random/boot_id").read_text().strip().replace("-", ""))
+
+
+class MapSegment(Segment):
+    """A segment of the map way: as long as it will ever be, with a tail. `at` is the slot of the next record; its tail follows."""
+
+    def __init__(self, spool: Path, number: int, *, slots: int = 60, boot: bytes | None = None) -> None:
+        super().__init__(spool, number, way=1, capacity=slots, boot_id=boot_id() if boot is None else boot)
+        self.slots = slots
+        self.at = 0
+        os.truncate(self.path, HEADER + RECORD * slots)
+
+    def put(self, offset: int, data: bytes) -> None:
+        """Change bytes of the file."""
+        with self.path.open("r+b") as file:
+            file.seek(offset)
+            file.write(data)
+
+    def set_tail(self, tail: int) -> None:
+        self.put(128, tail.to_bytes(8, "little"))
+
+    @property
+    def tail(self) -> int:
+        return int.from_bytes(self.path.read_bytes()[128:136], "little")
+
+    def reserve(self) -> int:
+        """A slot that its writer has not filled yet."""
+        self.at += 1
+        self.set_tail(self.at)
+        return self.at - 1
+
+    def fill(self, slot: int, data: bytes) -> None:
+        self.put(HEADER + RECORD * slot, data)
+
+    def word(self, slot: int) -> int:
+        """The commit word of a slot."""
+        data = self.path.read_bytes()
+        return int.from_bytes(data[HEADER + RECORD * slot :][:8], "little")
+
+    def raw(self, data: bytes) -> None:
+        for first in range(0, len(data), RECORD):
+            self.fill(self.reserve(), data[first : first + RECORD])
+
+
 class Store:
     """Numbers and a mark, changed together."""
 
@@ -138,8 +195,7 @@ class Store:
 def this_process() -> tuple[int, int]:
     """Pid namespace and the first 8 bytes of the boot id, as in WORKER."""
     namespace = int(os.readlink("/proc/self/ns/pid").removeprefix("pid:[").removesuffix("]"))
-    boot = bytes.fromhex(Path("/proc/sys/kernel/random/boot_id").read_text().strip().replace("-", ""))
-    return namespace, int.from_bytes(boot[:8], "little")
+    return namespace, int.from_bytes(boot_id()[:8], "little")
 
 
 def start_ticks(pid: int) -> int:

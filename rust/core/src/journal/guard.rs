@@ -74,6 +74,18 @@ impl Place {
         start != 0 && (start..end).contains(&address) && self.start.load(Ordering::Relaxed) == start
     }
 
+    /// True when a page in the range cannot be had; called in a signal handler.
+    fn is_cut(&self) -> bool {
+        let (start, end) = (self.start.load(Ordering::Acquire), self.end.load(Ordering::Acquire));
+        if start == 0 || end <= start {
+            return false;
+        }
+        // SAFETY: nothing is changed, and the range need not be mapped for this question.
+        let read = unsafe { libc::madvise(start as *mut libc::c_void, end - start, libc::MADV_POPULATE_READ) };
+        // SAFETY: errno belongs to this thread. A kernel before 5.14 does not know the question.
+        read != 0 && unsafe { *libc::__errno_location() } == libc::EFAULT
+    }
+
     /// Puts anonymous memory in place of the file; called in a signal handler, by a thread that uses the range.
     fn replace(&self) -> bool {
         let (start, end) = (self.start.load(Ordering::Relaxed), self.end.load(Ordering::Relaxed));
@@ -120,12 +132,17 @@ fn disposition() -> Option<libc::sigaction> {
 }
 
 extern "C" fn on_bus_error(signal: libc::c_int, info: *mut libc::siginfo_t, context: *mut libc::c_void) {
-    // SAFETY: the kernel gives a whole siginfo of a signal that is delivered with SA_SIGINFO.
-    let (code, address) = unsafe { ((*info).si_code, (*info).si_addr() as usize) };
-    // A code above 0 is a fault, else somebody sent the signal.
-    let ours = if code > 0 { GUARDED.iter().find(|place| place.holds(address)) } else { None };
     // SAFETY: errno belongs to this thread, which was interrupted anywhere.
     let errno = unsafe { *libc::__errno_location() };
+    // SAFETY: the kernel gives a whole siginfo of a signal that is delivered with SA_SIGINFO.
+    let (code, address) = unsafe { ((*info).si_code, (*info).si_addr() as usize) };
+    // A code above 0 is a fault, else somebody sent the signal: perhaps a handler that was put over ours later, reported the fault and
+    // sends it on, as `faulthandler` does.
+    let ours = match code {
+        1.. => GUARDED.iter().find(|place| place.holds(address)),
+        libc::SI_TKILL => GUARDED.iter().find(|place| place.is_cut()),
+        _ => None,
+    };
     if !ours.is_some_and(Place::replace) {
         pass_on(signal, code, info, context);
     }
