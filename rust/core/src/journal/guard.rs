@@ -9,8 +9,8 @@ use std::mem::MaybeUninit;
 use std::ptr;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
-/// Mappings of one process at once: two for each recorder, and one of a drainer.
-const PLACES: usize = 64;
+/// Mappings of one process at once: two for each recorder, one more for each time that its page was deleted, those of parents.
+const PLACES: usize = 256;
 
 static GUARDED: [Place; PLACES] = [const { Place::new() }; PLACES];
 /// Our handler was in place once.

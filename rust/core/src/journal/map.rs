@@ -85,6 +85,11 @@ impl Map {
         unsafe { &*self.first.as_ptr().add(offset).cast() }
     }
 
+    /// Where the bytes are, as long as self lives.
+    pub fn first(&self) -> NonNull<u8> {
+        self.first
+    }
+
     /// True when the file was taken away under the mapping: what is stored here is stored nowhere.
     #[inline]
     pub fn is_broken(&self) -> bool {

@@ -22,3 +22,4 @@ pub mod way;
 pub mod writer;
 
 pub use descriptor::Descriptor;
+pub use map::Map;

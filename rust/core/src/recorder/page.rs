@@ -11,6 +11,7 @@ use std::sync::{Mutex, TryLockError};
 use crate::heartbeat::{
     COUNTERS, COUNTERS_OFFSET, FIXED, HEARTBEAT_OFFSET, Heartbeat, LIMITS, LONGEST, PAGE_MAGIC, PAGE_SIZE, PAGE_VERSION,
 };
+use crate::journal::Map;
 use crate::journal::spool::{Spool, c_name};
 use crate::names::cut;
 
@@ -45,6 +46,8 @@ pub struct Change<'a> {
 #[derive(Debug)]
 pub struct Page {
     map: NonNull<u8>,
+    /// Of a file: its mapping, which bears that others cut the file.
+    file: Option<Map>,
     inode: u64,
     outdated: AtomicBool,
     /// Who has it is the one that writes.
@@ -60,7 +63,7 @@ unsafe impl Sync for Page {}
 impl Page {
     /// Anonymous memory, shared with all children that are forked later; only its counters are used.
     pub fn anonymous() -> io::Result<Page> {
-        Ok(Page::new(map(libc::MAP_SHARED | libc::MAP_ANONYMOUS, -1)?, 0))
+        Ok(Page::new(anonymous_map()?, None, 0))
     }
 
     /// Makes the page of a worker, under a temporary name until it is whole.
@@ -75,7 +78,8 @@ impl Page {
             file.write_all(&content)?;
             // SAFETY: fallocate takes a descriptor and numbers; ours is open. File systems without it have written the block.
             unsafe { libc::fallocate(file.as_raw_fd(), 0, 0, PAGE_SIZE as libc::off_t) };
-            let page = Page::new(map(libc::MAP_SHARED, file.as_raw_fd())?, file.metadata()?.ino());
+            let map = Map::new(&file, 0, PAGE_SIZE)?;
+            let page = Page::new(map.first(), Some(map), file.metadata()?.ino());
             spool.rename(&temporary, &name(worker)?)?;
             Ok(page)
         })();
@@ -85,8 +89,11 @@ impl Page {
         made
     }
 
-    /// True when the file of this page is still in the spool.
+    /// True when the file of this page is still in the spool, and still shows what is written here.
     pub fn is_in(&self, spool: &Spool, worker: u64) -> bool {
+        if self.file.as_ref().is_some_and(Map::is_broken) {
+            return false;
+        }
         let path = spool.path().join(format!("{worker:016x}.wrk"));
         std::fs::symlink_metadata(path).is_ok_and(|about| about.ino() == self.inode)
     }
@@ -144,9 +151,10 @@ impl Page {
         self.word(COUNTERS_OFFSET + 8 * index.min(COUNTERS - 1))
     }
 
-    fn new(map: NonNull<u8>, inode: u64) -> Page {
+    fn new(map: NonNull<u8>, file: Option<Map>, inode: u64) -> Page {
         Page {
             map,
+            file,
             inode,
             outdated: AtomicBool::new(false),
             written: Mutex::new(Written { description: None, bytes: Vec::new() }),
@@ -187,8 +195,10 @@ impl Page {
 
 impl Drop for Page {
     fn drop(&mut self) {
-        // SAFETY: the mapping is ours and no reference into it outlives self.
-        unsafe { libc::munmap(self.map.as_ptr().cast(), PAGE_SIZE) };
+        if self.file.is_none() {
+            // SAFETY: the mapping is ours and no reference into it outlives self.
+            unsafe { libc::munmap(self.map.as_ptr().cast(), PAGE_SIZE) };
+        }
     }
 }
 
@@ -196,9 +206,10 @@ fn name(worker: u64) -> io::Result<CString> {
     c_name(&format!("{worker:016x}.wrk"))
 }
 
-fn map(flags: libc::c_int, fd: libc::c_int) -> io::Result<NonNull<u8>> {
+fn anonymous_map() -> io::Result<NonNull<u8>> {
+    let (access, flags) = (libc::PROT_READ | libc::PROT_WRITE, libc::MAP_SHARED | libc::MAP_ANONYMOUS);
     // SAFETY: a new mapping of one page, at a place of the kernel's choice.
-    let map = unsafe { libc::mmap(ptr::null_mut(), PAGE_SIZE, libc::PROT_READ | libc::PROT_WRITE, flags, fd, 0) };
+    let map = unsafe { libc::mmap(ptr::null_mut(), PAGE_SIZE, access, flags, -1, 0) };
     if map == libc::MAP_FAILED {
         return Err(io::Error::last_os_error());
     }
@@ -258,9 +269,26 @@ mod tests {
         assert_eq!(content[16], 2);
         assert_eq!(read_page(&content, 0).unwrap().counters[3], 5);
         assert!(page.is_in(&spool, 0xabc));
-        std::fs::remove_file(file).unwrap();
+        std::fs::remove_file(&file).unwrap();
         assert!(!page.is_in(&spool, 0xabc));
         page.write(|bytes| all(bytes, &[8; 5_000]));
+    }
+
+    #[test]
+    fn a_page_that_others_cut_is_written_on_and_no_longer_counts_as_there() {
+        let scratch = Scratch::directory();
+        let spool = Spool::open(scratch.path()).unwrap();
+        let page = Page::create(&spool, 0xabc).unwrap();
+        page.counter(3).fetch_add(5, Ordering::Relaxed);
+        let file = std::fs::File::options().write(true).open(scratch.path().join("0000000000000abc.wrk")).unwrap();
+        file.set_len(0).unwrap();
+        page.counter(3).fetch_add(2, Ordering::Relaxed);
+        page.write(|bytes| {
+            bytes.extend([7; 100]);
+            1
+        });
+        assert!(!page.is_in(&spool, 0xabc));
+        assert_eq!(page.counter(3).load(Ordering::Relaxed), 2);
     }
 
     #[test]
