@@ -5,7 +5,7 @@ use std::io;
 
 use crate::journal::format::Worker;
 use crate::sampling::clock;
-use crate::sampling::process::{self, Identity, ns_of_ticks, parse_peak, parse_resident};
+use crate::sampling::process::{Identity, ns_of_ticks, parse_peak, parse_resident, parse_stat};
 
 /// What is known about a worker.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -51,9 +51,9 @@ impl Observer {
 pub fn alive(pid: u32, start_ticks: u64) -> Life {
     match fs::read(format!("/proc/{pid}/stat")) {
         Ok(stat) => match parse_stat(&stat) {
-            Some((b'Z' | b'X' | b'x', _)) => Life::Dead,
+            Some(stat) if matches!(stat.state, b'Z' | b'X' | b'x') => Life::Dead,
             Some(_) if start_ticks == 0 => Life::Unknown,
-            Some((_, started)) if started != start_ticks => Life::Dead,
+            Some(stat) if stat.start_ticks != start_ticks => Life::Dead,
             Some(_) => Life::Alive,
             None => Life::Unknown,
         },
@@ -68,22 +68,13 @@ pub fn alive(pid: u32, start_ticks: u64) -> Life {
     }
 }
 
-/// State and start time in `/proc/<pid>/stat`. The name of the command, field 2, may hold spaces and brackets.
-fn parse_stat(stat: &[u8]) -> Option<(u8, u64)> {
-    let behind_name = stat.iter().rposition(|byte| *byte == b')')? + 1;
-    let mut fields = std::str::from_utf8(&stat[behind_name..]).ok()?.split_ascii_whitespace();
-    let state = *fields.next()?.as_bytes().first()?;
-    Some((state, fields.nth(18)?.parse().ok()?))
-}
-
 /// Resident memory and its peak in bytes and CPU time in µs of a process, as far as they can be read.
 pub fn usage(pid: u32) -> [Option<u64>; 3] {
     let read = |name: &str| fs::read(format!("/proc/{pid}/{name}")).ok();
     let rss = read("statm").and_then(|statm| parse_resident(&statm));
     let peak = read("status").and_then(|status| parse_peak(&status));
-    let ticks = || {
-        process::parse_stat(&read("stat")?).map(|stat| ns_of_ticks(stat.user_ticks.saturating_add(stat.system_ticks)))
-    };
+    let ticks =
+        || parse_stat(&read("stat")?).map(|stat| ns_of_ticks(stat.user_ticks.saturating_add(stat.system_ticks)));
     let cpu = clock::process_cpu_ns_of(pid).or_else(ticks);
     [rss, peak, cpu.map(|ns| ns / 1_000)]
 }
@@ -94,17 +85,6 @@ mod tests {
 
     use super::*;
     use crate::sampling::process::start_ticks;
-
-    #[test]
-    fn state_and_start_time_stand_behind_any_command_name() {
-        for name in ["python", "a b) (c d", ") Z 1 (", "((sd-pam))"] {
-            let stat = format!("42 ({name}) S 1 2 3 4 5 6 7 8 9 10 150 50 13 14 15 16 17 18 987654 20 21\n");
-            assert_eq!(parse_stat(stat.as_bytes()), Some((b'S', 987_654)), "{name}");
-        }
-        for broken in ["", "42 (x", "42 (x) S 1 2", "42 (x) S a b c d e f g h i j k l m n o p q r s t"] {
-            assert_eq!(parse_stat(broken.as_bytes()), None);
-        }
-    }
 
     #[test]
     fn a_child_lives_until_it_dies_and_is_dead_as_a_zombie() {
