@@ -24,7 +24,7 @@ proptest! {
         for (segment, map) in [[1; 16], [2; 16]].into_iter().zip(maps) {
             let mut bytes = header(segment, 0, if map { Way::Map } else { Way::Write });
             // Often within the file.
-            let tail_word = if reserved % 2 == 0 { reserved } else { reserved % 64 };
+            let tail_word = if reserved.is_multiple_of(2) { reserved } else { reserved % 64 };
             bytes[TAIL_OFFSET..TAIL_OFFSET + 8].copy_from_slice(&tail_word.to_le_bytes());
             for (kind, body, valid) in &slots {
                 let mut slot = encode(&Record::Pad, Checksum::new(&segment));

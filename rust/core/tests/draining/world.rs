@@ -250,7 +250,7 @@ impl World {
 
     fn stall(&mut self, writer: usize, which: u8, what: u8) {
         let at = self.now;
-        if which % 2 == 0 && !self.running.is_empty() {
+        if which.is_multiple_of(2) && !self.running.is_empty() {
             let (start, task) = self.running[usize::from(which) % self.running.len()];
             let Some(stalled) = self.writers.stall(writer, &[]) else { return };
             self.running.retain(|(running, _)| running.key != start.key);
@@ -331,7 +331,7 @@ impl World {
 
     pub fn finish(mut self) -> Result<(), TestCaseError> {
         while !self.stalled.is_empty() {
-            self.step(if self.stalled.len() % 3 == 0 { Step::GoOn(0) } else { Step::Kill(0) });
+            self.step(if self.stalled.len().is_multiple_of(3) { Step::GoOn(0) } else { Step::Kill(0) });
         }
         (0..WRITERS).for_each(|writer| self.writers.rotate(writer));
         self.restore();
