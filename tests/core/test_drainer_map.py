@@ -250,6 +250,25 @@ def test_a_map_that_is_needed_is_neither_sealed_nor_deleted(tmp_path: Path) -> N
     assert store.total(*TASK) == ENDED
 
 
+def test_the_map_of_a_worker_with_an_open_execution_elsewhere_keeps_its_lock(tmp_path: Path) -> None:
+    """A drainer in another container sees by that lock alone that the worker lives."""
+    recorder = _core.Recorder(str(tmp_path), "host", segment_bytes=8_192, journal="map")
+    handle = recorder.series(*TASK, _core.CLOCK_NONE)
+    long = recorder.started(handle, "long", 0, _core.NO_TIME)
+    first = recorder.status()["segment"]
+    while recorder.status()["segment"] == first:
+        run_once(recorder, handle)
+    second = tmp_path / f"{recorder.status()['segment']}.seg"
+    store, drainer = drained(tmp_path)
+    assert drainer.tidy(_core.clock_us() + 7_200 * SECOND) == 0
+    assert second.exists()
+    recorder.finished(long, _core.SUCCEEDED, None, 0)
+    assert second.stem == recorder.status()["segment"], "it was not sealed either"
+    store.drain(drainer)
+    assert drainer.tidy(_core.clock_us() + 7_200 * SECOND) == 2
+    assert not second.exists()
+
+
 def test_a_map_whose_writers_are_gone_gives_back_what_it_never_used(tmp_path: Path) -> None:
     def child() -> None:
         recorder = _core.Recorder(str(tmp_path), "host", journal="map")
