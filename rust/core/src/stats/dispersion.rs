@@ -8,7 +8,7 @@ use super::{InputError, check_finite};
 /// Variance of a sample by mean of counts in windows of equal length: about 1 of a Poisson process, 0 if all are alike, above 1 of bursts.
 /// Of a Poisson process its standard error is about `sqrt(2 / (n - 1))`. None below two counts and when all are 0.
 ///
-/// About 1 ns a count; refuses NaN, infinity and counts below 0.
+/// About 2 ns a count; refuses NaN, infinity and counts below 0.
 pub fn index(counts: &[f64]) -> Result<Option<f64>, InputError> {
     check_finite("counts", counts)?;
     if let Some(at) = counts.iter().position(|count| *count < 0.0) {

@@ -9,7 +9,7 @@ use super::pairs::{Xs, centred};
 use super::robust::median;
 use super::{InputError, check_probability};
 
-/// Up to so many points all pairs are taken: half a million slopes, some 3 ms.
+/// Up to so many points all pairs are taken: half a million slopes, some 5 ms.
 pub const EXACT: usize = 1_024;
 /// Pairs that are taken of more points, about.
 const PAIRS: usize = EXACT * (EXACT - 1) / 2;
