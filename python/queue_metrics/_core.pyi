@@ -16,17 +16,6 @@ from queue_metrics._core_drain import Value as Value
 from queue_metrics._core_drain import add_fields as add_fields
 from queue_metrics._core_drain import merge_values as merge_values
 from queue_metrics._core_host import HostSampler as HostSampler
-from queue_metrics._core_robust import Ewma as Ewma
-from queue_metrics._core_robust import TheilSen as TheilSen
-from queue_metrics._core_robust import autocorrelation as autocorrelation
-from queue_metrics._core_robust import autocorrelations as autocorrelations
-from queue_metrics._core_robust import dispersion_index as dispersion_index
-from queue_metrics._core_robust import effective_size as effective_size
-from queue_metrics._core_robust import median as median
-from queue_metrics._core_robust import median_and_mad as median_and_mad
-from queue_metrics._core_robust import theil_sen as theil_sen
-from queue_metrics._core_robust import weighted_median as weighted_median
-from queue_metrics._core_robust import wilson_interval as wilson_interval
 from queue_metrics._core_sampling import CgroupSampler as CgroupSampler
 from queue_metrics._core_sampling import HotSample as HotSample
 from queue_metrics._core_sampling import ProcessSampler as ProcessSampler
@@ -72,8 +61,6 @@ UNKNOWN_TASK: Final[int]
 RESULT_ERROR: Final[int]
 
 # Which clock tells the CPU time of an execution.
-MAD_TO_DEVIATION: Final[float]  # 1.4826: median absolute deviation to standard deviation, of normal numbers
-
 CLOCK_NONE: Final[int]  # not attributable: asyncio, greenlets; several run in one thread, so these executions are never nested
 CLOCK_PROCESS: Final[int]  # one execution at a time in the process
 CLOCK_THREAD: Final[int]  # several threads execute
@@ -270,10 +257,10 @@ def method(tracked: Tracked) -> Method:
 
 @final
 class Method:
-    """What `method` makes. Its `Tracked` should have `pass_self`."""
+    """A native callable as an attribute of a class: what `method` makes of a `Tracked` with `pass_self`, and `Messages.storing`."""
 
     @property
-    def tracked(self) -> Tracked: ...
+    def target(self) -> Any: ...
     def __call__(self, *args: Any, **kwargs: Any) -> Any: ...
     def __get__(self, instance: object, owner: type | None = None, /) -> Any: ...
 
@@ -290,6 +277,7 @@ class Messages:
     def __new__(
         cls,
         recorder: Recorder,
+        owner: object,
         note: str,
         retries: str,
         series: Callable[[type], int],
@@ -298,6 +286,7 @@ class Messages:
     ) -> Messages:
         """
         Args:
+            owner: the object whose class has the methods that these functions stand in; calls for others of the class pass through.
             note: name of the attribute.
             retries: name of the attribute that is above 0 when an ordinary exception means a retry.
             series: the handle of a class of objects; asked once for each.
@@ -307,16 +296,16 @@ class Messages:
         """
 
     @property
-    def stamped(self) -> Callable[[Any, Any, object, Any], Any]:
+    def stamped(self) -> Callable[[Any, Any, Any, object, Any], Any]:
         """
-        `stamped(message, object, id, eta) -> message`, to be called when an object has become a message that is about to be stored.
+        `stamped(message, owner, object, id, eta) -> message`, to be called when an object has become a message that is about to be stored.
 
         With a stamp behind it if it is `bytes`: the one that it came with, else now or `eta` (None: none), whichever is later.
         """
 
-    def storing(self, inner: Callable[[Any], Any]) -> Callable[[Any], Any]:
+    def storing(self, inner: Callable[..., Any]) -> Method:
         """
-        `inner(object)`, a way into storage, as a callable that records an arrival when it returns.
+        `inner(owner, object)`, a way into storage, as a method of the owner's class that records an arrival when it returns.
 
         None for an object that came out of a message and was not executed: it only moves.
         """

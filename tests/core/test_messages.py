@@ -7,6 +7,7 @@ import os
 import weakref
 from collections.abc import Callable
 from pathlib import Path
+from types import MethodType
 from typing import Any
 
 import pytest
@@ -26,8 +27,8 @@ class Library:
         self.recorder = _core.Recorder(str(spool), "host")
         self.asked: list[tuple[str, object]] = []
         self.stored: list[bytes] = []
-        self.messages = _core.Messages(self.recorder, "note", "retries", self.series, self.moment, self.arrived)
-        self.store = self.messages.storing(self._store)
+        self.messages = _core.Messages(self.recorder, self, "note", "retries", self.series, self.moment, self.arrived)
+        self.store = self.storing(self._store)
 
         class Job:
             note: object = None
@@ -68,8 +69,12 @@ class Library:
         return None
 
     def _store(self, job: Any) -> object:
-        self.stored.append(self.messages.stamped(b"message", job, job.id, job.eta))
+        self.stored.append(self.messages.stamped(b"message", self, job, job.id, job.eta))
         return len(self.stored)
+
+    def storing(self, inner: Callable[..., Any]) -> Callable[..., Any]:
+        """A way into storage of this owner."""
+        return MethodType(self.messages.storing(lambda _, *args, **options: inner(*args, **options)), self)
 
     def warm(self) -> None:
         """The first job in a process is left to the hook."""
@@ -147,16 +152,16 @@ def test_a_way_into_storage_that_raises_is_no_arrival(library: Library) -> None:
         raise OSError("full")
 
     with pytest.raises(OSError, match="full"):
-        library.messages.storing(full)(library.job("a"))
+        library.storing(full)(library.job("a"))
     assert library.arrivals() == []
-    library.messages.storing(lambda job: None)(library.job("b"))
+    library.storing(lambda job: None)(library.job("b"))
     assert [word for word, _ in library.asked] == ["arrived"], "not the job before"
     assert library.arrivals() == []
 
 
 def test_the_hook_is_asked_where_no_message_was_stamped_and_first_in_each_process(library: Library) -> None:
     library.store(library.job("first"))
-    library.messages.storing(lambda job: None)(library.job("b"))
+    library.storing(lambda job: None)(library.job("b"))
     job = library.job(17)  # an id that is no text
     library.store(job)
     assert [word for word, _ in library.asked if word == "arrived"] == ["arrived"] * 3
@@ -181,9 +186,19 @@ def test_one_job_stored_inside_the_storing_of_another(library: Library) -> None:
         library.store(inner)
 
     outer = library.job("outer")
-    library.messages.storing(both)(outer)
+    library.storing(both)(outer)
     assert library.arrivals() == [(job_hash("inner"), 0)]
     assert library.asked == [("arrived", outer)]
+
+
+def test_calls_for_other_owners_pass_through(library: Library) -> None:
+    library.warm()
+    store: Any = library.store
+    job = library.job("a")
+    assert store.__func__(object(), job) == 1
+    assert library.messages.stamped(b"message", object(), job, job.id, job.eta) == b"message"
+    assert library.arrivals() == []
+    assert library.asked == []
 
 
 def test_a_dismissed_job_does_not_arrive(library: Library) -> None:
@@ -193,14 +208,14 @@ def test_a_dismissed_job_does_not_arrive(library: Library) -> None:
         library._store(job)
         library.messages.dismiss()
 
-    library.messages.storing(dismissed)(library.job("a"))
+    library.storing(dismissed)(library.job("a"))
     assert library.arrivals() == []
     assert [word for word, _ in library.asked] == ["arrived"]
 
 
 def test_arguments_of_a_way_into_storage_pass_unchanged(library: Library) -> None:
     seen: list[object] = []
-    store: Any = library.messages.storing(lambda *args, **options: seen.append((args, options)))
+    store = library.storing(lambda *args, **options: seen.append((args, options)))
     store(1, two=2)
     store()
     store(1, 2)
@@ -211,8 +226,8 @@ def test_a_message_that_is_no_bytes_is_not_stamped_and_its_job_arrives(library: 
     library.warm()
     job = library.job("a")
     text: Any = "message"
-    library.messages.storing(lambda job: library.messages.stamped(text, job, job.id, job.eta))(job)
-    assert library.messages.stamped(text, job, job.id, job.eta) is text
+    library.storing(lambda job: library.messages.stamped(text, library, job, job.id, job.eta))(job)
+    assert library.messages.stamped(text, library, job, job.id, job.eta) is text
     assert library.arrivals() == [(job_hash("a"), 0)]
 
 
@@ -225,10 +240,10 @@ def test_an_error_of_the_hook_is_counted_and_an_interruption_passed_on(tmp_path:
         raise error
 
     callables: list[Callable[..., Any]] = [raising if name == which else getattr(library, name) for name in ("series", "moment", "arrived")]
-    library.messages = _core.Messages(library.recorder, "note", "retries", *callables)
+    library.messages = _core.Messages(library.recorder, library, "note", "retries", *callables)
     job = library.job("a")
     job.eta = 5
-    store = library.messages.storing(library._store)
+    store = library.storing(library._store)
     if isinstance(error, ValueError):
         assert store(job) == 1
         assert library.recorder.status()["hook_errors"] == 1
@@ -304,7 +319,7 @@ def test_retries_that_are_left_after_an_exception_decide(library: Library, retri
 def test_a_method_is_bound_called_and_collected_as_a_function_is(library: Library) -> None:
     method = library.executed.__dict__["work"]
     assert isinstance(method, _core.Method)
-    assert method.tracked.inner is library.job.work
+    assert method.target.inner is library.job.work
     job = library.executed("a")
     assert library.executed.work is method
     assert job.work.__self__ is job
@@ -346,7 +361,7 @@ def test_threads_do_not_mix_their_jobs(library: Library) -> None:
         library._store(job)
         barrier.wait(10)
 
-    store = library.messages.storing(storing)
+    store = library.storing(storing)
     jobs = [library.job(f"job-{number}") for number in range(4)]
     threads = [threading.Thread(target=store, args=(job,)) for job in jobs]
     for thread in threads:

@@ -15,7 +15,7 @@ import os
 from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
 from types import FunctionType, MethodType
-from typing import Any
+from typing import Any, TypeAlias
 
 from huey import signals
 from huey.api import Task
@@ -25,6 +25,9 @@ from huey.serializer import Serializer
 from queue_metrics import _core
 from queue_metrics.hooks.base import DepthProbe, Hook, HookContext, guarded
 from queue_metrics.hooks.huey_depth import SqliteDepth, sqlite_file
+from queue_metrics.hooks.replaced import Replaced, is_plain_method
+
+_Method: TypeAlias = Callable[..., Any]
 
 _NOTE = "_queue_metrics"
 """
@@ -64,8 +67,7 @@ class HueyHook(Hook):
         self._consumer_pid = 0  # the main process of the consumer, in it and in its children
         self._messages: _core.Messages | None = None
         self._stamps = type(huey.serializer) is Serializer and not huey.serializer.comp
-        self._executes: list[tuple[type, Any, Any]] = []
-        self._replaced: list[tuple[Any, str, Any, Any]] = []
+        self._replaced = Replaced()
         self._receiver = guarded(self._recorder, self._on_signal)
         self._depth: SqliteDepth | None = None
 
@@ -73,16 +75,17 @@ class HueyHook(Hook):
         if self._installed:
             return
         self._installed = True
-        self._messages = _core.Messages(self._recorder, _NOTE, "retries", self._series, self._eta_us, self._arrived)
         huey, registry = self._huey, self._huey._registry
+        messages = self._messages = _core.Messages(self._recorder, huey, _NOTE, "retries", self._series, self._eta_us, self._arrived)
         for task_class in list(registry._registry.values()):
             self._wrap_class(task_class)
-        self._replace(registry, "register", self._register)
-        self._replace(huey, "create_consumer", self._create_consumer)
-        self._replace(huey, "enqueue", self._messages.storing)
-        self._replace(huey, "add_schedule", self._add_schedule)
-        self._replace(huey, "serialize_task", self._serialize)
-        self._replace(huey, "deserialize_task", self._deserialize)
+        self._replaced.put(registry, "register", self._register(registry.register))
+        self._replaced.put(huey, "create_consumer", self._create_consumer(huey.create_consumer))
+        self._put_method("enqueue", messages.storing)
+        self._put_method("add_schedule", lambda inner: self._add_schedule(messages, inner))
+        if self._stamps:
+            self._put_method("serialize_task", lambda inner: self._serialize(messages, inner))
+        self._put_method("deserialize_task", self._deserialize)
         huey._signal.connect(self._receiver, *_DISCARDS, signals.SIGNAL_INTERRUPTED)
         huey._startup[_NOTE] = guarded(self._recorder, self._on_worker_startup)
         huey._shutdown[_NOTE] = guarded(self._recorder, self._on_worker_shutdown)
@@ -97,23 +100,7 @@ class HueyHook(Hook):
         huey._signal.disconnect(self._receiver, *_DISCARDS, signals.SIGNAL_INTERRUPTED)
         if self._messages is not None:
             self._messages.stop()  # what others hold of ours passes everything through from now on
-        for owner, name, ours, own in reversed(self._replaced):
-            if getattr(owner, name) is not ours:
-                continue  # somebody wrapped ours
-            if own is None:
-                delattr(owner, name)
-            else:
-                setattr(owner, name, own)
-        self._replaced.clear()
-        for task_class, ours, own in self._executes:
-            if vars(task_class).get("execute") is ours:
-                if own is None:
-                    del task_class.execute  # type: ignore[attr-defined]
-                else:
-                    task_class.execute = own  # type: ignore[attr-defined]
-            if _NOTE in vars(task_class):
-                delattr(task_class, _NOTE)
-        self._executes.clear()
+        self._replaced.take_away()
 
     def probes(self) -> Sequence[DepthProbe]:
         if self._depth is None and sqlite_file(self._huey) is not None:
@@ -155,9 +142,8 @@ class HueyHook(Hook):
             if not isinstance(execute, FunctionType | _core.Method):
                 execute = _bind_each_time(execute, task_class)
             tracked = _core.Tracked(self._recorder, execute, self._probe, RULES, pass_self=True, messages=self._messages)
-            ours = task_class.execute = _core.method(tracked)  # type: ignore[attr-defined]
-            self._executes.append((task_class, ours, own))
-            setattr(task_class, _NOTE, None)
+            self._replaced.put(task_class, "execute", _core.method(tracked))
+            self._replaced.put(task_class, _NOTE, None)
         except Exception:
             self._recorder.hook_error()
 
@@ -200,50 +186,39 @@ class HueyHook(Hook):
 
     # Messages
 
-    def _serialize(self, inner: Callable[[Any], Any]) -> Callable[[Any], Any]:
-        messages = self._messages
-        if not self._stamps or messages is None:
-            return inner
+    # Methods of the instance's class: the interpreter remembers where it found them, which it does not for attributes of an instance.
+
+    def _serialize(self, messages: _core.Messages, inner: _Method) -> _Method:
         stamped = messages.stamped
 
-        def serialize_task(task: Any) -> Any:
-            return stamped(inner(task), task, task.id, task.eta)
+        def serialize_task(self: Any, task: Any) -> Any:
+            return stamped(inner(self, task), self, task, task.id, task.eta)
 
         return serialize_task
 
-    def _deserialize(self, inner: Callable[[Any], Any]) -> Callable[[Any], Any]:
-        recorder = self._recorder
+    def _deserialize(self, inner: _Method) -> _Method:
+        huey, recorder, stamps = self._huey, self._recorder, self._stamps
 
-        def deserialize_task(data: Any) -> Any:
-            task = inner(data)
-            try:
-                task._queue_metrics = [data, task.id]
-            except Exception:
-                recorder.hook_error()
+        def deserialize_task(self: Any, data: Any) -> Any:
+            task = inner(self, data)
+            if self is huey:
+                try:
+                    task._queue_metrics = [data if stamps else None, task.id]
+                except Exception:
+                    recorder.hook_error()
             return task
 
-        def deserialize_unstamped(data: Any) -> Any:
-            task = inner(data)
-            try:
-                task._queue_metrics = [None, task.id]
-            except Exception:
-                recorder.hook_error()
-            return task
+        return deserialize_task
 
-        return deserialize_task if self._stamps else deserialize_unstamped
-
-    def _add_schedule(self, inner: Callable[[Any], Any]) -> Callable[[Any], Any]:
+    def _add_schedule(self, messages: _core.Messages, inner: _Method) -> _Method:
         """In immediate mode `enqueue` comes here too, with what is due later."""
-        huey, messages = self._huey, self._messages
-        if messages is None:
-            return inner
-        store, dismiss = messages.storing(inner), messages.dismiss
+        huey, store, dismiss = self._huey, messages.storing(inner), messages.dismiss
 
-        def add_schedule(task: Any) -> Any:
-            if not huey._immediate:
-                return store(task)
+        def add_schedule(self: Any, task: Any) -> Any:
+            if self is not huey or not huey._immediate:
+                return store(self, task)
             try:
-                return inner(task)
+                return inner(self, task)
             finally:
                 dismiss()
 
@@ -266,17 +241,14 @@ class HueyHook(Hook):
             at = max(at, self._eta_us(task.eta))
         self._recorder.arrived(self._handle(type(task)), task.id, 0 if note is None else note[0] + 1, at)
 
-    def _replace(self, owner: Any, name: str, ours: Callable[[Any], Any]) -> None:
-        """
-        Put what `ours` makes of the original on the instance; subclasses' methods stay below it.
-
-        The instance's `__dict__` is not asked for: once it is made, each attribute that Huey reads costs three times as much.
-        """
-        inner = getattr(owner, name)
-        inherited = MethodType(getattr(type(owner), name), owner)
-        made = ours(inner)
-        self._replaced.append((owner, name, made, None if inner == inherited else inner))
-        setattr(owner, name, made)
+    def _put_method(self, name: str, make: Callable[[_Method], Any]) -> None:
+        """Put what `make` makes of a method over the method of the class; over that of the instance only where it has one of its own."""
+        huey = self._huey
+        if is_plain_method(huey, name):
+            self._replaced.put(type(huey), name, make(getattr(type(huey), name)))
+        else:
+            own = getattr(huey, name)
+            self._replaced.put(huey, name, MethodType(make(lambda _, *args, **kwargs: own(*args, **kwargs)), huey))
 
     # Processes
 

@@ -187,8 +187,7 @@ class Runtime:
         self._watches.clear()
 
     def _write_report(self) -> None:
-        found = self.findings() or {"custom": []}  # track() has no hook, but errors to tell
-        for library, findings in found.items() if self._asks else ():  # what a producer has found is not told
+        for library, findings in self.findings().items() if self._asks else ():  # what a producer has found is not told
             about = {"pid": os.getpid(), "host": socket.gethostname(), "written": _core.clock_us(), "findings": findings}
             write_report(self.spool, library, {**about, **self._troubles()})
         if self.drain.elected:

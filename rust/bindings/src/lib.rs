@@ -16,7 +16,6 @@ mod names;
 mod native;
 mod process;
 mod recorder;
-mod robust;
 mod rules;
 mod sketch;
 mod stats;
@@ -46,13 +45,10 @@ mod _core {
     #[pymodule_export]
     use crate::track::Track;
     #[pymodule_export]
-    use crate::tracked::Tracked;
+    use crate::tracked::{Tracked, method};
 
     #[pymodule_export]
     use crate::messages::{Messages, read_stamp};
-    #[pymodule_export]
-    use crate::native::method;
-
     #[pymodule_export]
     use crate::value::{Value, add_fields, merge_values};
 
@@ -66,14 +62,6 @@ mod _core {
     use crate::line::{Fit, SlidingFit, fit, fit_counted};
     #[pymodule_export]
     use crate::process::{HotSample, ProcessSampler, ProcessWatch, process_sample, usage_of};
-    #[pymodule_export]
-    const MAD_TO_DEVIATION: f64 = queue_metrics_core::stats::robust::MAD_TO_DEVIATION;
-    #[pymodule_export]
-    use crate::robust::{Ewma, TheilSen, theil_sen};
-    #[pymodule_export]
-    use crate::robust::{autocorrelation, autocorrelations, dispersion_index, effective_size};
-    #[pymodule_export]
-    use crate::robust::{median, median_and_mad, weighted_median, wilson_interval};
     #[pymodule_export]
     use crate::sketch::Sketch;
     #[pymodule_export]

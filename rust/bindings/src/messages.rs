@@ -17,10 +17,10 @@ use queue_metrics_core::journal::format::NO_TIME;
 use queue_metrics_core::names::job_hash;
 use queue_metrics_core::recorder::fork;
 use queue_metrics_core::sampling::clock;
-use queue_metrics_core::stamp::{STAMP_SIZE, Stamp};
+use queue_metrics_core::stamp::Stamp;
 
 use crate::guard::guarded;
-use crate::native::{Answer, Arguments, Function, function, raising};
+use crate::native::{Answer, Arguments, Function, function, joined, method, raising};
 use crate::recorder::Recorder;
 use crate::text::{attempt, integer, text};
 
@@ -48,6 +48,7 @@ thread_local! {
 #[pyclass(frozen, module = "queue_metrics._core")]
 pub struct Messages {
     recorder: Py<Recorder>,
+    owner: Py<PyAny>,
     note: Py<PyString>,
     retries: Py<PyString>,
     series: Py<PyAny>,
@@ -77,6 +78,7 @@ impl Messages {
     #[new]
     fn new(
         recorder: Py<Recorder>,
+        owner: Py<PyAny>,
         note: &Bound<'_, PyString>,
         retries: &Bound<'_, PyString>,
         series: Py<PyAny>,
@@ -86,6 +88,7 @@ impl Messages {
         let py = note.py();
         Messages {
             recorder,
+            owner,
             note: PyString::intern(py, &text(note)).unbind(),
             retries: PyString::intern(py, &text(retries)).unbind(),
             series,
@@ -105,7 +108,7 @@ impl Messages {
     }
 
     fn storing<'py>(slf: &Bound<'py, Self>, inner: Py<PyAny>) -> PyResult<Bound<'py, PyAny>> {
-        function(&Bound::new(slf.py(), Storing { messages: slf.clone().unbind(), inner })?)
+        method(Bound::new(slf.py(), Storing { messages: slf.clone().unbind(), inner })?)
     }
 
     #[pyo3(signature = (class_, /))]
@@ -135,6 +138,7 @@ impl Messages {
 
     fn __traverse__(&self, visit: PyVisit<'_>) -> Result<(), PyTraverseError> {
         visit.call(&self.recorder)?;
+        visit.call(&self.owner)?;
         visit.call(&self.series)?;
         visit.call(&self.moment)?;
         visit.call(&self.arrived)?;
@@ -283,20 +287,27 @@ fn leave(leaving: Option<Leaving>) {
     LEAVING.set(leaving.unwrap_or(NOTHING));
 }
 
-/// Puts a stamp behind the message of an object: `(message, object, id, eta) -> message`.
+/// Puts a stamp behind the message of an object: `(message, owner, object, id, eta) -> message`.
 #[pyclass(frozen)]
 struct Stamped(Py<Messages>);
+
+#[pymethods]
+impl Stamped {
+    fn __traverse__(&self, visit: PyVisit<'_>) -> Result<(), PyTraverseError> {
+        visit.call(&self.0)
+    }
+}
 
 impl Function for Stamped {
     const NAME: &'static CStr = c"stamped";
 
     #[inline]
     fn call<'py>(&self, py: Python<'py>, arguments: Arguments<'_, 'py>) -> Answer<'py> {
-        let Some([message, object, id, eta]) = arguments.exactly() else {
-            return raising(py, || Err(PyTypeError::new_err("stamped() takes (message, object, id, eta)")));
+        let Some([message, owner, object, id, eta]) = arguments.exactly() else {
+            return raising(py, || Err(PyTypeError::new_err("stamped() takes (message, owner, object, id, eta)")));
         };
         let messages = self.0.get();
-        if !messages.active.load(Ordering::Relaxed) {
+        if !owner.is(&messages.owner) || !messages.active.load(Ordering::Relaxed) {
             return Some(message.to_owned());
         }
         let stamp = match messages.leaving(object, id, eta) {
@@ -304,21 +315,11 @@ impl Function for Stamped {
             Err(error) => return raising(py, || Err(error)),
         };
         let Ok(message) = message.cast_exact::<PyBytes>() else { return Some(message.to_owned()) };
-        let content = message.as_bytes();
-        let made = PyBytes::new_with(py, content.len() + STAMP_SIZE, |bytes| {
-            let (start, end) = bytes.split_at_mut(content.len());
-            start.copy_from_slice(content);
-            end.copy_from_slice(&stamp);
-            Ok(())
-        });
-        match made {
-            Ok(made) => Some(made.into_any()),
-            Err(error) => raising(py, || Err(error)),
-        }
+        joined(&message, &stamp)
     }
 }
 
-/// Around a way into storage whose only argument is an object.
+/// Around a method of the owner that stores an object.
 #[pyclass(frozen)]
 struct Storing {
     messages: Py<Messages>,
@@ -341,8 +342,9 @@ impl Function for Storing {
         let messages = self.messages.get();
         leave(None);
         let answer = arguments.forward(self.inner.bind(py))?;
-        if messages.active.load(Ordering::Relaxed)
-            && let Some([object]) = arguments.exactly()
+        if let Some([owner, object]) = arguments.exactly()
+            && owner.is(&messages.owner)
+            && messages.active.load(Ordering::Relaxed)
             && let Err(error) = messages.stored(object)
         {
             return raising(py, || Err(error));

@@ -16,10 +16,8 @@ use pyo3::ffi;
 use pyo3::prelude::*;
 use pyo3::pyclass::boolean_struct::True;
 use pyo3::sync::PyOnceLock;
-use pyo3::types::{PyDict, PyTuple, PyType};
+use pyo3::types::{PyBytes, PyDict, PyTuple, PyType};
 use pyo3::{Borrowed, PyClass};
-
-use crate::tracked::Tracked;
 
 /// An object, or None: an exception is set.
 pub type Answer<'py> = Option<Bound<'py, PyAny>>;
@@ -88,7 +86,7 @@ impl<'a, 'py> Arguments<'a, 'py> {
     }
 }
 
-/// A class whose objects can be made [functions](function).
+/// A class whose objects can be made [functions](function) and [methods](method).
 pub trait Function: PyClass<Frozen = True> + Sync {
     /// Name of the function.
     const NAME: &'static CStr;
@@ -148,12 +146,12 @@ unsafe extern "C" fn entry<T: Function>(
     answered(py, || object.get().call(py, arguments))
 }
 
-/// A `Tracked` as an attribute of a class, that binds like a function.
+/// An object as an attribute of a class, that binds like a function.
 #[repr(C)]
 struct Method {
     base: ffi::PyObject,
     vectorcall: Vectorcall,
-    tracked: *mut ffi::PyObject,
+    target: *mut ffi::PyObject,
 }
 
 /// The type of [methods](method).
@@ -162,8 +160,8 @@ pub fn method_type(py: Python<'_>) -> PyResult<&Bound<'_, PyType>> {
     let made = TYPE.get_or_try_init(py, || {
         let getters = Box::leak(Box::new([
             ffi::PyGetSetDef {
-                name: c"tracked".as_ptr(),
-                get: Some(method_tracked),
+                name: c"target".as_ptr(),
+                get: Some(method_target),
                 set: None,
                 doc: ptr::null(),
                 closure: ptr::null_mut(),
@@ -180,13 +178,14 @@ pub fn method_type(py: Python<'_>) -> PyResult<&Bound<'_, PyType>> {
             },
             ffi::PyMemberDef::default(),
         ]));
+        let call_by_vectorcall = exported(c"PyVectorcall_Call").unwrap_or(ptr::null_mut());
         let slot = |slot: c_int, pfunc: *mut c_void| ffi::PyType_Slot { slot, pfunc };
         let mut slots = [
             slot(
                 ffi::Py_tp_doc,
-                c"A Tracked as an attribute of a class: it binds like a function.".as_ptr() as *mut c_void,
+                c"A native callable as an attribute of a class: it binds like a function.".as_ptr() as *mut c_void,
             ),
-            slot(ffi::Py_tp_call, method_call as *mut c_void),
+            slot(ffi::Py_tp_call, call_by_vectorcall),
             slot(ffi::Py_tp_descr_get, method_get as *mut c_void),
             slot(ffi::Py_tp_getset, getters.as_mut_ptr().cast()),
             slot(ffi::Py_tp_members, members.as_mut_ptr().cast()),
@@ -194,6 +193,7 @@ pub fn method_type(py: Python<'_>) -> PyResult<&Bound<'_, PyType>> {
             slot(ffi::Py_tp_dealloc, method_dealloc as *mut c_void),
             slot(0, ptr::null_mut()),
         ];
+        // Taken only by who asks the type for it; a call looks for the vectorcall first.
         // A method descriptor of a type that cannot change is what the interpreter binds without an object in between, and remembers.
         let flags = ffi::Py_TPFLAGS_DEFAULT
             | ffi::Py_TPFLAGS_HAVE_GC
@@ -215,59 +215,34 @@ pub fn method_type(py: Python<'_>) -> PyResult<&Bound<'_, PyType>> {
     Ok(made.bind(py))
 }
 
-/// A `Tracked` as an attribute of a class: it binds like a function.
-#[pyfunction]
-pub fn method<'py>(tracked: Bound<'py, Tracked>) -> PyResult<Bound<'py, PyAny>> {
-    let py = tracked.py();
+/// An object as an attribute of a class: it binds like a function.
+pub fn method<'py, T: Function>(target: Bound<'py, T>) -> PyResult<Bound<'py, PyAny>> {
+    let py = target.py();
     // SAFETY: the type was made for this layout; what is allocated is zero, and nobody sees it before it is whole.
     unsafe {
         let made = ffi::PyType_GenericAlloc(method_type(py)?.as_type_ptr(), 0);
         let made = Bound::from_owned_ptr_or_err(py, made)?;
         let whole = made.as_ptr().cast::<Method>();
-        (*whole).vectorcall = method_vectorcall;
-        (*whole).tracked = tracked.into_ptr();
+        (*whole).vectorcall = method_entry::<T>;
+        (*whole).target = target.into_ptr();
         Ok(made)
     }
 }
 
-/// The `Tracked` of a method.
-///
-/// # Safety
-/// `slf` is a whole method.
-unsafe fn tracked<'a, 'py>(py: Python<'py>, slf: *mut ffi::PyObject) -> Borrowed<'a, 'py, Tracked> {
-    // SAFETY: `method` has put a `Tracked` there, and it stays.
-    unsafe { Borrowed::from_ptr(py, (*slf.cast::<Method>()).tracked).cast_unchecked() }
-}
-
-unsafe extern "C" fn method_vectorcall(
+unsafe extern "C" fn method_entry<T: Function>(
     slf: *mut ffi::PyObject,
     values: *const *mut ffi::PyObject,
     positional: usize,
     names: *mut ffi::PyObject,
 ) -> *mut ffi::PyObject {
     // SAFETY: the interpreter calls us with its lock held and with arguments as they are to be; the highest bit of their number says
-    // that there is room in front of them.
-    let (py, tracked, arguments) = unsafe {
+    // that there is room in front of them. `method` has put a `T` there, and it stays.
+    let (py, target, arguments) = unsafe {
         let py = Python::assume_attached();
-        (py, tracked(py, slf), arguments(py, values, positional << 1 >> 1, names))
+        let target = Borrowed::from_ptr(py, (*slf.cast::<Method>()).target).cast_unchecked::<T>();
+        (py, target, arguments(py, values, positional << 1 >> 1, names))
     };
-    answered(py, || tracked.get().run(py, &arguments))
-}
-
-/// For callers that know of no vectorcall.
-unsafe extern "C" fn method_call(
-    slf: *mut ffi::PyObject,
-    positional: *mut ffi::PyObject,
-    named: *mut ffi::PyObject,
-) -> *mut ffi::PyObject {
-    // SAFETY: the interpreter calls us with its lock held, a tuple, and a dict or nothing.
-    let (py, tracked, positional, named) = unsafe {
-        let py = Python::assume_attached();
-        let positional = Borrowed::from_ptr(py, positional).cast_unchecked::<PyTuple>();
-        let named = Borrowed::from_ptr_or_opt(py, named).map(|named| named.cast_unchecked::<PyDict>());
-        (py, tracked(py, slf), positional, named)
-    };
-    answered(py, || raising(py, || tracked.get().asked(py, &positional, named.as_deref())))
+    answered(py, || target.get().call(py, arguments))
 }
 
 unsafe extern "C" fn method_get(
@@ -287,18 +262,20 @@ unsafe extern "C" fn method_get(
     })
 }
 
-unsafe extern "C" fn method_tracked(slf: *mut ffi::PyObject, _: *mut c_void) -> *mut ffi::PyObject {
-    // SAFETY: the interpreter calls us with its lock held and with ourselves.
-    unsafe { tracked(Python::assume_attached(), slf) }.to_owned().into_ptr()
+unsafe extern "C" fn method_target(slf: *mut ffi::PyObject, _: *mut c_void) -> *mut ffi::PyObject {
+    // SAFETY: the interpreter calls us with its lock held and with a whole method.
+    unsafe { Borrowed::<PyAny>::from_ptr(Python::assume_attached(), (*slf.cast::<Method>()).target) }
+        .to_owned()
+        .into_ptr()
 }
 
 /// No `tp_clear`: a cycle through a method also goes through its class.
 unsafe extern "C" fn method_traverse(slf: *mut ffi::PyObject, visit: ffi::visitproc, argument: *mut c_void) -> c_int {
     // SAFETY: the collector calls us with its lock held; a method that is not whole yet holds null.
     unsafe {
-        let tracked = (*slf.cast::<Method>()).tracked;
+        let target = (*slf.cast::<Method>()).target;
         match visit(ffi::Py_TYPE(slf).cast(), argument) {
-            0 if !tracked.is_null() => visit(tracked, argument),
+            0 if !target.is_null() => visit(target, argument),
             other => other,
         }
     }
@@ -309,9 +286,24 @@ unsafe extern "C" fn method_dealloc(slf: *mut ffi::PyObject) {
     unsafe {
         let made = ffi::Py_TYPE(slf);
         ffi::PyObject_GC_UnTrack(slf.cast());
-        ffi::Py_XDECREF((*slf.cast::<Method>()).tracked);
+        ffi::Py_XDECREF((*slf.cast::<Method>()).target);
         ffi::PyObject_GC_Del(slf.cast());
         ffi::Py_DECREF(made.cast());
+    }
+}
+
+/// Bytes and more bytes behind them. None: an exception is set.
+#[inline]
+pub fn joined<'py, const N: usize>(start: &Bound<'py, PyBytes>, end: &[u8; N]) -> Answer<'py> {
+    let (py, start) = (start.py(), start.as_bytes());
+    // SAFETY: what is made has room for both, and nobody sees it before both are there.
+    unsafe {
+        let made = ffi::PyBytes_FromStringAndSize(ptr::null(), (start.len() + N) as ffi::Py_ssize_t);
+        let made = Bound::from_owned_ptr_or_opt(py, made)?;
+        let content = ffi::PyBytes_AsString(made.as_ptr()).cast::<u8>();
+        ptr::copy_nonoverlapping(start.as_ptr(), content, start.len());
+        ptr::copy_nonoverlapping(end.as_ptr(), content.add(start.len()), N);
+        Some(made)
     }
 }
 
@@ -350,10 +342,14 @@ const HAVE_VECTORCALL: c_ulong = 1 << 11;
 fn vectorcall() -> Option<Vectorcall> {
     static FOUND: OnceLock<Option<Vectorcall>> = OnceLock::new();
     *FOUND.get_or_init(|| {
-        // SAFETY: a look-up by name; a function of this name has this signature since 3.9.
-        unsafe {
-            let found = libc::dlsym(libc::RTLD_DEFAULT, c"PyObject_Vectorcall".as_ptr());
-            (!found.is_null()).then(|| std::mem::transmute::<*mut c_void, Vectorcall>(found))
-        }
+        // SAFETY: a function of this name has this signature since 3.9.
+        exported(c"PyObject_Vectorcall").map(|found| unsafe { std::mem::transmute::<*mut c_void, Vectorcall>(found) })
     })
+}
+
+/// A function of the interpreter.
+fn exported(name: &CStr) -> Option<*mut c_void> {
+    // SAFETY: a look-up by name.
+    let found = unsafe { libc::dlsym(libc::RTLD_DEFAULT, name.as_ptr()) };
+    (!found.is_null()).then_some(found)
 }

@@ -4,6 +4,8 @@
 //! between. Heap types of the limited API of 3.11 have no vectorcall; callers of jobs have a tuple and a dict at hand anyway
 //! (`fun(*args, **kwargs)`), so `tp_call` costs them nothing more.
 
+use std::ffi::CStr;
+
 use pyo3::gc::{PyTraverseError, PyVisit};
 use pyo3::prelude::*;
 use pyo3::types::{PyDict, PySequence, PyTuple};
@@ -12,7 +14,7 @@ use queue_metrics_core::recorder::{Job, NO_SLOT};
 
 use crate::guard::guarded;
 use crate::messages::{Messages, Noted};
-use crate::native::{Answer, Arguments, raising};
+use crate::native::{self, Answer, Arguments, Function, raising};
 use crate::recorder::Recorder;
 use crate::rules::Rules;
 use crate::text::{JobText, attempt, integer, job_text, text, unprintable};
@@ -81,10 +83,12 @@ impl Tracked {
     }
 }
 
-impl Tracked {
+impl Function for Tracked {
+    const NAME: &'static CStr = c"tracked";
+
     /// Calls what runs the job and records it; the probe is asked only where no note tells what is executed.
     #[inline]
-    pub fn run<'py>(&self, py: Python<'py>, arguments: &Arguments<'_, 'py>) -> Answer<'py> {
+    fn call<'py>(&self, py: Python<'py>, arguments: Arguments<'_, 'py>) -> Answer<'py> {
         let inner = self.inner.bind(py);
         let noted = self.messages.as_ref().and_then(|messages| Some((messages.get(), arguments.first()?)));
         let (messages, object, handle, id, stamp) = match noted
@@ -113,9 +117,11 @@ impl Tracked {
         }
         answer
     }
+}
 
-    /// As [`run`](Self::run), by the probe.
-    pub fn asked<'py>(
+impl Tracked {
+    /// Calls what runs the job and records it as the probe tells.
+    fn asked<'py>(
         &self,
         py: Python<'py>,
         args: &Bound<'py, PyTuple>,
@@ -212,4 +218,10 @@ impl Tracked {
     fn finish(&self, slot: i64, outcome: Outcome, exception: Option<&str>, flags: u8) {
         guarded(self.recorder(), (), || self.recorder().finished(slot, outcome, exception, flags));
     }
+}
+
+/// A `Tracked` as an attribute of a class: it binds like a function.
+#[pyfunction]
+pub fn method(tracked: Bound<'_, Tracked>) -> PyResult<Bound<'_, PyAny>> {
+    native::method(tracked)
 }

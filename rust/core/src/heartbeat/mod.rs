@@ -236,13 +236,13 @@ impl<Texts> Heartbeat<Texts> {
     /// Offset of the second part of what [`changing`](Self::changing) answers; the first stands at 0.
     pub const CHANGING: usize = 48;
 
-    /// What changes from job to job, as it stands in the bytes of version 1: state to running, then written to failed.
-    pub fn changing(&self) -> ([u8; 16], [u8; 56]) {
-        let fixed = self.fixed();
-        let (mut first, mut second) = ([0; 16], [0; 56]);
-        first.copy_from_slice(&fixed[..16]);
-        second.copy_from_slice(&fixed[Self::CHANGING..Self::CHANGING + 56]);
-        (first, second)
+    /// What changes from job to job, as little-endian words of version 1: state to running, then written to failed.
+    #[inline]
+    pub fn changing(&self) -> ([u64; 2], [u64; 7]) {
+        let about = u64::from(VERSION) | u64::from(self.state) << 16 | u64::from(self.role) << 24;
+        let first = [about | u64::from(self.pid) << 32, u64::from(self.parent) | u64::from(self.running) << 32];
+        let moments = [self.written as u64, self.job_started as u64, self.state_changed as u64];
+        (first, [moments[0], moments[1], moments[2], self.busy, self.idle, self.finished, self.failed])
     }
 }
 
@@ -289,6 +289,15 @@ pub(crate) mod tests {
             cpu_over: NO_VALUE,
             texts,
         }
+    }
+
+    #[test]
+    fn what_changes_stands_where_it_is_said_to() {
+        let heartbeat = example([const { String::new() }; 6]);
+        let (first, second) = heartbeat.changing();
+        let bytes = |words: &[u64]| words.iter().flat_map(|word| word.to_le_bytes()).collect::<Vec<_>>();
+        assert_eq!(heartbeat.fixed()[..16], bytes(&first));
+        assert_eq!(heartbeat.fixed()[<Heartbeat>::CHANGING..][..56], bytes(&second));
     }
 
     #[test]

@@ -48,36 +48,39 @@ impl Recorder {
         }
     }
 
-    /// Appends a record behind the WORKER of this process and the definitions of its names; counts it if it cannot be written.
-    pub(super) fn append(&self, local: &Local, names: &[&Series], record: &Payload) -> bool {
-        let mut new_page = false;
+    /// Appends a record behind the WORKER of this process and the definition of its name; counts it if it cannot be written.
+    #[inline]
+    pub(super) fn append(&self, local: &Local, name: Option<&Series>, record: &Payload) -> bool {
         let written = local.journal.append(&local.identity, |current| {
-            // In each record but the first of a segment all three are found done.
-            if !self.is_announced(local, current) {
-                self.announce(local, current)?;
+            // In each record but the first of a segment everything is found done.
+            let prepared = self.is_announced(local, current)
+                && name.is_none_or(|name| is_defined(current, name))
+                && !local.needs_page(current);
+            if !prepared {
+                self.prepare(local, current, name)?;
             }
-            for name in names {
-                if !is_defined(current, name) {
-                    define(current, name)?;
-                }
-            }
-            current.append_payload(record)?;
-            new_page |= local.needs_page(current) && local.ensure_page(current, self.shared.as_ref());
-            Ok(())
+            current.append_payload(record)
         });
-        if new_page {
+        if let Err(reason) = written {
+            self.drop_record(local, reason);
+            return false;
+        }
+        local.records.fetch_add(1, Ordering::Relaxed);
+        true
+    }
+
+    /// Writes what must stand before a record in a segment, and makes the page with the first one.
+    #[cold]
+    #[inline(never)]
+    fn prepare(&self, local: &Local, current: &Current, name: Option<&Series>) -> Result<(), Refused> {
+        self.announce(local, current)?;
+        if let Some(name) = name {
+            define(current, name)?;
+        }
+        if local.ensure_page(current, self.shared.as_ref()) {
             self.show(local); // a process that executes nothing, as the main of a pool, is seen by this alone
         }
-        match written {
-            Ok(()) => {
-                local.records.fetch_add(1, Ordering::Relaxed);
-                true
-            }
-            Err(reason) => {
-                self.drop_record(local, reason);
-                false
-            }
-        }
+        Ok(())
     }
 
     /// This process is ready to execute: it shows that it is there before it has anything to record. Nothing is lost where
@@ -86,9 +89,7 @@ impl Recorder {
         let local = self.local();
         local.ready.store(true, Ordering::Relaxed);
         let written = local.journal.append(&local.identity, |current| {
-            if !self.is_announced(local, current) {
-                self.announce(local, current)?;
-            }
+            self.announce(local, current)?;
             local.ensure_page(current, self.shared.as_ref());
             Ok(())
         });
@@ -103,12 +104,12 @@ impl Recorder {
     }
 
     /// Writes WORKER before the first own record in a segment, and when the process was described anew.
-    #[cold]
     fn announce(&self, local: &Local, current: &Current) -> Result<(), Refused> {
-        let (description, role) = self.description(local);
-        if !is_defined(current, &local.series) {
-            define(current, &local.series)?;
+        if self.is_announced(local, current) {
+            return Ok(());
         }
+        let (description, role) = self.description(local);
+        define(current, &local.series)?;
         let identity = &local.identity;
         current.append(&Record::Worker(Worker {
             role: role as u8,
@@ -136,8 +137,10 @@ fn is_defined(current: &Current, series: &Series) -> bool {
 }
 
 /// Writes the definition of a name before its first use in a segment.
-#[cold]
 fn define(current: &Current, series: &Series) -> Result<(), Refused> {
+    if is_defined(current, series) {
+        return Ok(());
+    }
     for part in definition(&series.list) {
         current.append(&part)?;
     }

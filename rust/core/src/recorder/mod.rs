@@ -156,7 +156,7 @@ impl Recorder {
         let Some(series) = self.known(local, handle) else { return };
         let at = clock::wall_us();
         let record = Arrive { attempt, at, task: series.id, job, ready_at };
-        self.append(local, &[series], &Record::Arrive(record).payload());
+        self.append(local, Some(series), &Record::Arrive(record).payload());
     }
 
     /// An execution starts in this thread; answers a ticket for [`finished`](Self::finished), or [`NO_SLOT`].
@@ -181,7 +181,7 @@ impl Recorder {
             ready_at: job.ready_at,
             worker: local.worker,
         };
-        let written = self.append(local, &[series], &Record::Start(record).payload());
+        let written = self.append(local, Some(series), &Record::Start(record).payload());
         let now_ns = clock::monotonic_ns();
         let turn = local.times.enter(now_ns);
         let resident = if series.clock == Clock::Process { local.memory.last(now_ns) } else { None };
@@ -252,7 +252,7 @@ impl Recorder {
             // Its START could not be written: an END alone would be taken for a duplicate.
             self.drop_record(local, local.journal.last_reason());
         } else {
-            self.append(local, exception.as_ref().map(Name::series).as_slice(), &Record::End(record).payload());
+            self.append(local, exception.as_ref().map(Name::series), &Record::End(record).payload());
         }
         self.show_change(local, (now_ns, at), None);
     }
@@ -262,7 +262,7 @@ impl Recorder {
         let local = self.local();
         let Some(series) = self.known(local, handle) else { return };
         let record = Discard { reason, at: clock::wall_us(), task: series.id, job: names::job_hash(job) };
-        self.append(local, &[series], &Record::Discard(record).payload());
+        self.append(local, Some(series), &Record::Discard(record).payload());
     }
 
     /// This process heard how a job of another process ended.
@@ -276,7 +276,7 @@ impl Recorder {
             worker: local.worker,
             exception: exception.as_ref().map_or(0, |name| name.series().id),
         };
-        self.append(local, exception.as_ref().map(Name::series).as_slice(), &Record::Hint(record).payload());
+        self.append(local, exception.as_ref().map(Name::series), &Record::Hint(record).payload());
     }
 
     /// The state of a queue now: ready, reserved, scheduled and running jobs, and the age of the oldest ready one in µs.
@@ -285,7 +285,7 @@ impl Recorder {
         let name = self.keep(local, names::label_list(names::QUEUE, &[connection, queue]));
         let [ready, reserved, scheduled, running, age] = values;
         let record = Gauge { at: clock::wall_us(), queue: name.series().id, ready, reserved, scheduled, running, age };
-        self.append(local, &[name.series()], &Record::Gauge(record).payload());
+        self.append(local, Some(name.series()), &Record::Gauge(record).payload());
     }
 
     /// Appends the END of an execution that could not say its own, with the definition of its exception if it is known; false when
@@ -296,9 +296,9 @@ impl Recorder {
         match exception {
             Some(list) => {
                 let name = self.keep(local, list.to_vec());
-                self.append(local, &[name.series()], &Record::End(end).payload())
+                self.append(local, Some(name.series()), &Record::End(end).payload())
             }
-            None => self.append(local, &[], &Record::End(end).payload()),
+            None => self.append(local, None, &Record::End(end).payload()),
         }
     }
 
@@ -313,7 +313,7 @@ impl Recorder {
         let local = self.local();
         local.stopped.store(true, Ordering::Relaxed);
         let record = Stop { at: clock::wall_us(), worker: local.worker };
-        self.append(local, &[], &Record::Stop(record).payload());
+        self.append(local, None, &Record::Stop(record).payload());
         self.show(local);
     }
 

@@ -6,7 +6,6 @@ use std::os::fd::AsRawFd;
 use std::os::unix::fs::MetadataExt;
 use std::ptr::{self, NonNull};
 use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering, fence};
-use std::sync::{Mutex, TryLockError};
 
 use crate::heartbeat::{
     COUNTERS, COUNTERS_OFFSET, FIXED, HEARTBEAT_OFFSET, Heartbeat, LIMITS, LONGEST, PAGE_MAGIC, PAGE_SIZE, PAGE_VERSION,
@@ -20,26 +19,27 @@ const SEQUENCE_OFFSET: usize = 16;
 
 const _: () = assert!(HEARTBEAT_OFFSET + LONGEST <= COUNTERS_OFFSET);
 
-/// The heartbeat that stands in a page.
-#[derive(Debug)]
-struct Written {
-    /// Serial of the description that it was made of; None: nothing is written yet.
-    description: Option<u64>,
-    /// Where it was put together.
-    bytes: Vec<u8>,
-}
-
 /// What changes from job to job in a heartbeat.
 #[derive(Debug)]
 pub struct Change<'a> {
     /// The numbers that change, as [`Heartbeat::changing`] has them.
-    pub numbers: ([u8; 16], [u8; 56]),
+    pub numbers: ([u64; 2], [u64; 7]),
     /// Length of the texts of the process, which stay.
     pub kept: usize,
     /// The texts behind them.
     pub texts: &'a [u8],
     /// The job id behind these, if it is not among them.
     pub job: Option<&'a str>,
+}
+
+/// The right to write the heartbeat of a page.
+struct Writing<'a>(&'a Page);
+
+impl Drop for Writing<'_> {
+    #[inline]
+    fn drop(&mut self) {
+        self.0.writing.store(false, Ordering::Release);
+    }
 }
 
 /// A mapped page: of a file `<worker key>.wrk`, or of anonymous memory that forked children share.
@@ -49,12 +49,15 @@ pub struct Page {
     /// Of a file: its mapping, which bears that others cut the file.
     file: Option<Map>,
     inode: u64,
+    /// Somebody has news that are not written yet.
     outdated: AtomicBool,
-    /// Who has it is the one that writes.
-    written: Mutex<Written>,
+    /// Who has set it is the one that writes.
+    writing: AtomicBool,
+    /// One more than the serial of the description that the heartbeat is of; 0: none is written yet.
+    description: AtomicU64,
 }
 
-// SAFETY: the heartbeat is written by the one that has the lock, all the rest is atomics at fixed, aligned offsets. In this process
+// SAFETY: the heartbeat is written by the one that has the right to, all the rest is atomics at fixed, aligned offsets. In this process
 // nobody reads the heartbeat; other processes take it when its sequence says that it is whole.
 unsafe impl Send for Page {}
 // SAFETY: as above.
@@ -108,42 +111,49 @@ impl Page {
             if !self.outdated.load(Ordering::Acquire) {
                 return;
             }
-            let mut written = match self.written.try_lock() {
-                Ok(written) => written,
-                Err(TryLockError::Poisoned(poisoned)) => poisoned.into_inner(),
-                Err(TryLockError::WouldBlock) => return,
-            };
+            let Some(_writing) = self.begin() else { return };
             self.outdated.store(false, Ordering::Release);
-            written.bytes.clear();
-            written.description = Some(encode(&mut written.bytes));
-            let bytes = &written.bytes[..written.bytes.len().min(LONGEST)];
-            self.replace(bytes.len(), || self.put(0, bytes));
+            let mut bytes = Vec::with_capacity(LONGEST);
+            let description = encode(&mut bytes);
+            bytes.truncate(LONGEST);
+            self.replace(bytes.len(), || self.put(0, &bytes));
+            self.description.store(description + 1, Ordering::Relaxed);
         }
     }
 
     /// Changes the heartbeat that stands here, which must be of the description with this serial. False when it has to be written
     /// anew: it is of another one, another thread is here or was, or `now`, which is asked for the change, has none.
     pub fn change<'a>(&self, description: u64, now: impl FnOnce() -> Option<Change<'a>>) -> bool {
-        let Ok(written) = self.written.try_lock() else { return false };
-        if written.description != Some(description) {
+        let Some(writing) = self.begin() else { return false };
+        if self.description.load(Ordering::Relaxed) != description + 1 {
             return false;
         }
         let Some(Change { numbers, kept, texts, job }) = now() else { return false };
-        let job = job.map(|job| cut(job, LIMITS[<Heartbeat>::JOB]).as_bytes());
         let from = FIXED + kept;
         let end = from + texts.len();
-        self.replace(end + job.map_or(0, |job| 2 + job.len()), || {
-            self.put(0, &numbers.0);
-            self.put(Heartbeat::<()>::CHANGING, &numbers.1);
+        let job = job.map(|job| cut(job, LIMITS[<Heartbeat>::JOB]).as_bytes());
+        let length = end + job.map_or(0, |job| 2 + job.len());
+        if length > LONGEST {
+            return false;
+        }
+        self.replace(length, || {
+            self.put_words(0, &numbers.0);
+            self.put_words(Heartbeat::<()>::CHANGING, &numbers.1);
             self.put(from, texts);
             if let Some(job) = job {
                 self.put(end, &(job.len() as u16).to_le_bytes());
                 self.put(end + 2, job);
             }
         });
-        drop(written);
+        drop(writing);
         fence(Ordering::SeqCst); // as in `write`
         !self.outdated.load(Ordering::Acquire)
+    }
+
+    /// Takes the right to write, if nobody has it.
+    #[inline]
+    fn begin(&self) -> Option<Writing<'_>> {
+        (!self.writing.swap(true, Ordering::Acquire)).then(|| Writing(self))
     }
 
     /// A counter: dropped records by reason, then hook errors.
@@ -157,11 +167,13 @@ impl Page {
             file,
             inode,
             outdated: AtomicBool::new(false),
-            written: Mutex::new(Written { description: None, bytes: Vec::new() }),
+            writing: AtomicBool::new(false),
+            description: AtomicU64::new(0),
         }
     }
 
-    /// Has the heartbeat replaced by one of this length, by the one that has the lock.
+    /// Has the heartbeat replaced by one of this length, by the one that has the right to.
+    #[inline]
     fn replace(&self, length: usize, put: impl FnOnce()) {
         let sequence = self.word(SEQUENCE_OFFSET);
         let before = sequence.load(Ordering::Relaxed);
@@ -174,15 +186,23 @@ impl Page {
         sequence.store(before + 2, Ordering::Release);
     }
 
-    /// Copies bytes into the heartbeat, by the one that has the lock.
+    /// Copies bytes into the heartbeat, by the one that has the right to.
+    #[inline]
     fn put(&self, offset: usize, bytes: &[u8]) {
-        if offset + bytes.len() > LONGEST {
-            return;
-        }
-        // SAFETY: the place is inside the page; who has the lock is the only one in this process that touches it.
+        debug_assert!(offset + bytes.len() <= LONGEST);
+        // SAFETY: all callers stay inside of the heartbeat's room; who has the right to write is the only one in this process that
+        // touches it.
         unsafe {
             let place = self.map.as_ptr().add(HEARTBEAT_OFFSET + offset);
             ptr::copy_nonoverlapping(bytes.as_ptr(), place, bytes.len());
+        }
+    }
+
+    /// As [`put`](Self::put), at an offset that is a multiple of 8.
+    #[inline]
+    fn put_words<const N: usize>(&self, offset: usize, words: &[u64; N]) {
+        for (index, word) in words.iter().enumerate() {
+            self.word(HEARTBEAT_OFFSET + offset + 8 * index).store(word.to_le(), Ordering::Relaxed);
         }
     }
 
@@ -237,7 +257,12 @@ mod tests {
     #[test]
     fn a_change_leaves_the_rest_as_it_was() {
         let page = Page::anonymous().unwrap();
-        let change = |texts, job| Change { numbers: ([1; 16], [2; 56]), kept: 3, texts, job };
+        let change = |texts, job| Change {
+            numbers: ([0x0101_0101_0101_0101; 2], [0x0202_0202_0202_0202; 7]),
+            kept: 3,
+            texts,
+            job,
+        };
         assert!(!page.change(5, || Some(change(b"task", None))), "nothing is written yet");
         page.write(|bytes| all(bytes, &[[9; FIXED].as_slice(), b"hostqueue"].concat()));
         let numbers = [&[1; 16][..], &[9; 32], &[2; 56], &[9; 56]].concat();
@@ -250,9 +275,10 @@ mod tests {
         let long = "x".repeat(300);
         assert!(page.change(5, || Some(change(b"", Some(&long)))));
         assert_eq!(heartbeat(&page).len(), FIXED + 3 + 2 + 255);
-        let held = page.written.lock().unwrap();
-        assert!(!page.change(5, || Some(change(b"late", None))));
+        let held = page.begin().unwrap();
+        assert!(page.begin().is_none() && !page.change(5, || Some(change(b"late", None))));
         drop(held);
+        assert!(!page.change(5, || Some(change(&[b'x'; LONGEST], None))));
     }
 
     #[test]

@@ -23,26 +23,20 @@ pub fn parse_statm(statm: &[u8]) -> Option<Statm> {
     (fields.count() == 4).then_some(found)
 }
 
-/// Resident memory in bytes by the content of `/proc/<pid>/statm`.
+/// Resident memory in bytes by the content of `/proc/<pid>/statm`. Read between jobs, hence apart: only one number of the seven is
+/// decoded. The last one is 0 since Linux 2.6, and the end of the line tells statm from what else a descriptor might show.
 pub fn parse_resident(statm: &[u8]) -> Option<u64> {
-    // Read between jobs, hence apart: one number of the seven is decoded, the others are counted.
-    let text = statm.strip_suffix(b"\n")?;
-    let begin = text.iter().position(|byte| *byte == b' ')? + 1;
-    let (mut pages, mut digits, mut blanks) = (0_u64, 0, 0);
-    let mut rest = text[begin..].iter();
-    for byte in rest.by_ref() {
+    let mut bytes = statm.strip_suffix(b" 0\n")?.iter();
+    bytes.find(|byte| **byte == b' ')?;
+    let (first, mut pages) = (bytes.as_slice().first()?, 0_u64);
+    for byte in bytes {
         match byte.wrapping_sub(b'0') {
-            digit @ 0..=9 => pages = pages.wrapping_mul(10).wrapping_add(u64::from(digit)),
-            _ => {
-                blanks += usize::from(*byte == b' ');
-                break;
-            }
+            digit @ 0..=9 => pages = pages.checked_mul(10)?.checked_add(u64::from(digit))?,
+            _ if *byte == b' ' && first.is_ascii_digit() => return pages.checked_mul(page_size()),
+            _ => return None,
         }
-        digits += 1;
     }
-    blanks += rest.filter(|byte| **byte == b' ').count();
-    // With 15 digits nothing wrapped, and no machine has as many pages.
-    if blanks == 5 && (1..=15).contains(&digits) { pages.checked_mul(page_size()) } else { None }
+    None
 }
 
 /// Bytes of a page.
