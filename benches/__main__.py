@@ -8,7 +8,7 @@ import time
 import traceback
 
 from benches.registry import BENCHES, missing
-from benches.rows import Row, save, table
+from benches.rows import Row, markdown, save, table
 
 
 def main() -> int:
@@ -16,6 +16,7 @@ def main() -> int:
     parser = argparse.ArgumentParser(prog="python -m benches", description=__doc__)
     parser.add_argument("--gate", action="store_true", help="only the counts that must hold exactly; exit 1 when one is over its bound")
     parser.add_argument("--list", action="store_true", help="say what there is and run nothing")
+    parser.add_argument("--markdown", action="store_true", help="print a table of Markdown for each bench, as in docs/performance.md")
     parser.add_argument("names", nargs="*", metavar="NAME", help=f"run only these of {', '.join(BENCHES)}")
     arguments = parser.parse_args()
     unknown = [name for name in arguments.names if name not in BENCHES]
@@ -35,11 +36,16 @@ def main() -> int:
     for number, name in enumerate(names, 1):
         print(f"bench: {number}/{len(names)} {name}, {time.monotonic() - begin:.0f} s so far", file=sys.stderr, flush=True)
         try:
-            rows += BENCHES[name].rows()
+            found = BENCHES[name].rows()
         except Exception:  # the other figures are worth having; the exit code tells
             traceback.print_exc()
             failed.append(name)
-    print(table(rows))
+            continue
+        rows += found
+        if arguments.markdown:
+            print(f"**{BENCHES[name].what}** (`{name}`)\n\n{markdown(found)}\n", flush=True)
+    if not arguments.markdown:
+        print(table(rows))
     save(rows)
     regressed = [row for row in rows if row.regressed]
     for row in regressed:

@@ -52,5 +52,7 @@ def rows() -> list[Row]:
             ratio, low, high = median_interval([one / other for one, other in zip(*times, strict=True)])
             best, least = (statistics.median(each) for each in times)
             what = f"one append by {way} / {reference}"
-            found.append(at_most(what, best, least, "ns", GOALS[way], ratio=ratio, interval=(low, high), note=f"{low:.3g}-{high:.3g}"))
+            found.append(
+                at_most(what, best, least, "ns", GOALS[way], ratio=ratio, interval=(low, high), note=f"90 % interval {low:.3g}-{high:.3g}")
+            )
     return found

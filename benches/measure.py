@@ -238,16 +238,17 @@ def _named(cases: Iterable[Case], name: str) -> Case:
     return known[name]
 
 
-def _count(case: Case, operations: int, kind: str) -> None:
-    """The operations between two marks, after as many without: allocators and caches have then what they need."""
+def _count(case: Case, operations: int, kind: str, windows: int) -> None:
+    """The operations between two marks, for each window, after as many without: allocators and caches have then what they need."""
     case.before()
     case.run(operations)
     gc.collect()
     gc.freeze()
     if kind == "syscalls":
-        os.access(MARK, os.F_OK)
-        case.run(operations)
-        os.access(MARK, os.F_OK)
+        for _ in range(windows):
+            os.access(MARK, os.F_OK)
+            case.run(operations)
+            os.access(MARK, os.F_OK)
         return
     floor = load()
     floor.collect(True)
@@ -264,6 +265,7 @@ def main() -> None:
     parser.add_argument("--visit-ns", type=int, default=VISIT_NS)
     parser.add_argument("--case", help="only this case, for a counter around us")
     parser.add_argument("--operations", type=int, default=1000)
+    parser.add_argument("--windows", type=int, default=1, help="how often --operations are done between marks of system calls")
     parser.add_argument("--marks", choices=("syscalls", "callgrind"), default="syscalls")
     arguments = parser.parse_args()
     module, _, function = arguments.subject.partition(":")
@@ -271,7 +273,7 @@ def main() -> None:
     with subject() as given:
         cases = [Case(EMPTY, _empty), *given]
         if arguments.case is not None:
-            _count(_named(cases, arguments.case), arguments.operations, arguments.marks)
+            _count(_named(cases, arguments.case), arguments.operations, arguments.marks, arguments.windows)
             return
         clock = time.process_time_ns if arguments.clock == "cpu" else time.monotonic_ns
         results = _time(cases, clock, arguments.rounds, arguments.visit_ns)

@@ -118,27 +118,29 @@ def alternate(cases: Sequence[Callable[[], float]], rounds: int) -> list[list[fl
     return results
 
 
+HEADS = ("what", "ours", "reference", "unit", "ratio", "goal", "", "note")
+
+
+def cells(row: Row) -> tuple[str, ...]:
+    """A row as words, one for each of HEADS."""
+    words = {True: "met", False: "NOT MET", None: "undecided" if row.goal else ""}
+    ratio = "" if row.ratio is None else f"{row.ratio:,.4g}x"
+    return row.name, _short(row.ours), _short(row.reference), row.unit, ratio, row.goal or "", words[row.met], row.note
+
+
 def table(rows: Sequence[Row]) -> str:
     """The rows as a person reads them."""
-    words = {True: "met", False: "NOT MET", None: ""}
-    cells = [("what", "ours", "reference", "unit", "ratio", "goal", "", "note")]
-    cells += [
-        (
-            row.name,
-            _short(row.ours),
-            _short(row.reference),
-            row.unit,
-            "" if row.ratio is None else f"{row.ratio:,.4g}x",
-            row.goal or "",
-            "undecided" if row.goal and row.met is None else words[row.met],
-            row.note,
-        )
-        for row in rows
-    ]
-    widths = [max(len(line[column]) for line in cells) for column in range(7)]
+    lines = [HEADS, *(cells(row) for row in rows)]
+    widths = [max(len(line[column]) for line in lines) for column in range(7)]
     return "\n".join(
-        "  ".join([*(text.ljust(width) for text, width in zip(line, widths, strict=False)), line[7]]).rstrip() for line in cells
+        "  ".join([*(text.ljust(width) for text, width in zip(line, widths, strict=False)), line[7]]).rstrip() for line in lines
     )
+
+
+def markdown(rows: Sequence[Row]) -> str:
+    """The same as a table of Markdown, without the notes."""
+    lines = [HEADS[:7], ("---", *["---:"] * 2, "---", "---:", "---", "---"), *(cells(row)[:7] for row in rows)]
+    return "\n".join(f"| {' | '.join(line)} |" for line in lines)
 
 
 def save(rows: Sequence[Row]) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+import itertools
 import json
 import os
 from collections.abc import Iterator
@@ -21,7 +22,14 @@ def cases() -> Iterator[list[Case]]:
         os.getppid()
         os.getppid()
 
-    yield [Case("a call", calls(abs, 1)), Case("getppid twice", calls(twice))]
+    numbers = itertools.count()
+
+    def at_times() -> None:
+        os.getppid()
+        if next(numbers) == 15:  # in the first window, after ten calls without a mark
+            os.uname()
+
+    yield [Case("a call", calls(abs, 1)), Case("getppid twice", calls(twice)), Case("uname at times", calls(at_times))]
 
 
 def test_a_goal_inside_the_interval_is_undecided_either_way() -> None:
@@ -89,3 +97,7 @@ def test_the_file_holds_the_promised_fields(tmp_path: Path, monkeypatch: pytest.
     assert json.loads(rows.OUT.read_text()) == [
         {"name": "x", "ours": 11, "reference": 10, "unit": "ns", "ratio": 1.1, "goal": "<= 1.2x", "met": True, "note": "y"}
     ]
+
+
+def test_what_happens_once_in_a_while_is_not_in_the_median_window() -> None:
+    assert syscalls.counts(cases, "uname at times", 10, windows=5) == {"getppid": 10}

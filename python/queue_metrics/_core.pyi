@@ -16,6 +16,17 @@ from queue_metrics._core_drain import Value as Value
 from queue_metrics._core_drain import add_fields as add_fields
 from queue_metrics._core_drain import merge_values as merge_values
 from queue_metrics._core_host import HostSampler as HostSampler
+from queue_metrics._core_robust import Ewma as Ewma
+from queue_metrics._core_robust import TheilSen as TheilSen
+from queue_metrics._core_robust import autocorrelation as autocorrelation
+from queue_metrics._core_robust import autocorrelations as autocorrelations
+from queue_metrics._core_robust import dispersion_index as dispersion_index
+from queue_metrics._core_robust import effective_size as effective_size
+from queue_metrics._core_robust import median as median
+from queue_metrics._core_robust import median_and_mad as median_and_mad
+from queue_metrics._core_robust import theil_sen as theil_sen
+from queue_metrics._core_robust import weighted_median as weighted_median
+from queue_metrics._core_robust import wilson_interval as wilson_interval
 from queue_metrics._core_sampling import CgroupSampler as CgroupSampler
 from queue_metrics._core_sampling import HotSample as HotSample
 from queue_metrics._core_sampling import ProcessSampler as ProcessSampler
@@ -61,6 +72,8 @@ UNKNOWN_TASK: Final[int]
 RESULT_ERROR: Final[int]
 
 # Which clock tells the CPU time of an execution.
+MAD_TO_DEVIATION: Final[float]  # 1.4826: median absolute deviation to standard deviation, of normal numbers
+
 CLOCK_NONE: Final[int]  # not attributable: asyncio, greenlets; several run in one thread, so these executions are never nested
 CLOCK_PROCESS: Final[int]  # one execution at a time in the process
 CLOCK_THREAD: Final[int]  # several threads execute

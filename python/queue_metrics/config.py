@@ -280,7 +280,7 @@ def _connection(name: str, entry: object) -> ConnectionSettings:
         if not isinstance(given, str) or not given.strip():
             raise ValueError(f"text for `{key}` of connection {name!r}, not {given!r}")
     if "library" not in entry or ("app" in entry) == ("broker" in entry):
-        raise ValueError(f"`library` and either `app` or `broker` for connection {name!r}")
+        raise ValueError(f"`library` (celery or huey) and either `app` or `broker` for connection {name!r}, not {sorted(entry)}")
     return ConnectionSettings(**entry)
 
 
@@ -366,9 +366,11 @@ def _table(path: Path, *, required: bool) -> Mapping[str, object] | None:
     except (FileNotFoundError, NotADirectoryError):
         if not required:
             return None
-        raise ConfigurationError(f"the configuration file {path} does not exist; CONFIG or QUEUE_METRICS_CONFIG names it") from None
+        raise ConfigurationError(
+            f"the configuration file {path} does not exist; make it, or point QUEUE_METRICS_CONFIG at another or unset it"
+        ) from None
     except OSError as error:
-        raise ConfigurationError(f"the configuration file {path} cannot be read: {error.strerror}") from error
+        raise ConfigurationError(f"the configuration file {path} cannot be read: {error.strerror}; see `ls -l {path}`") from error
     shared = path.name == "pyproject.toml"
     if shared and b"queue_metrics" not in data:  # spares most programs the parser
         return {} if required else None

@@ -11,7 +11,7 @@ from queue_metrics import _core
 from queue_metrics.recording import spool as look
 from tests.core.spools import SECOND, TASK, MapSegment, Segment, Store
 from tests.core.writing import in_child, run_once, until
-from tests.support.journal_oracle import HEADER, NO_U64, RECORD, SEALED, crc32c, encode, read_spool
+from tests.support.journal_oracle import HEADER, NO_U64, RECORD, SEALED, crc32c, encode, hash64, job_hash, label_list, read_spool
 
 TOMBSTONE = 1
 ENDED = {"started": 1, "succeeded": 1}
@@ -109,6 +109,39 @@ def test_an_end_is_no_duplicate_because_its_slot_is_old(tmp_path: Path) -> None:
     assert drainer.status()["duplicates"] == 0
 
 
+def test_a_hint_in_an_old_slot_stays_until_the_start_it_may_be_about_is_seen(tmp_path: Path) -> None:
+    """All of its segment is counted before the START is even seen, and the spool is crowded."""
+    with_start, with_hint = MapSegment(tmp_path, 1), MapSegment(tmp_path, 2)
+    slots = [with_hint.reserve(), with_hint.reserve()]
+    drainer = _core.Drainer(str(tmp_path), spool_bytes=1)
+    assert [drainer.poll(), drainer.poll()] == [2, 2]
+    with_start.start(1)
+    task = hash64(label_list(1, *TASK))
+    hint = encode(with_hint.id, "HINT", small=_core.TIMED_OUT, at=1, job=job_hash("job"), worker=2, exception=0)
+    arrive = encode(with_hint.id, "ARRIVE", at=1, task=task, job=job_hash("other"), ready_at=1)
+    for slot, data in zip(slots, (hint, arrive), strict=True):
+        with_hint.fill(slot, data)
+    store = Store()
+    batch = drainer.next_batch()
+    assert batch is not None
+    assert store.apply(batch)
+    drainer.committed()
+    assert drainer.tidy(_core.clock_us()) == 0
+    assert with_hint.path.exists()
+
+
+def test_an_end_waits_for_a_start_that_lies_behind_an_empty_slot(tmp_path: Path) -> None:
+    with_start, with_end = MapSegment(tmp_path, 1), Segment(tmp_path, 2)
+    hole = with_start.reserve()
+    with_start.start(1)
+    with_end.end(1)
+    store, drainer = drained(tmp_path)
+    assert (store.values, drainer.status()["duplicates"]) == ({}, 0)
+    with_start.fill(hole, encode(with_start.id, "PAD"))
+    store.drain(drainer)
+    assert store.total(*TASK) == ENDED
+
+
 def test_an_end_of_nothing_is_a_duplicate_in_a_map_too(tmp_path: Path) -> None:
     segment = MapSegment(tmp_path, 1)
     segment.end(77)
@@ -132,12 +165,13 @@ def test_after_an_unclean_boot_every_slot_is_read_whatever_the_tail_says(tmp_pat
     last = segment.at
     segment.set_tail(tail)
     segment.release()
+    before = segment.path.read_bytes()
     assert look.written(tmp_path) == {segment.id: last}
     store, drainer = drained(tmp_path)
     assert store.total(*TASK) == {"started": 2, "succeeded": 1}
     assert (drainer.status()["damaged"], drainer.status()["waiting"]) == (1, 0)
     assert look.waiting(look.written(tmp_path), store.positions) == 0
-    assert segment.tail == tail, "nothing is changed in it"
+    assert segment.path.read_bytes() == before, "nothing is changed in it"
     assert drained(tmp_path, store.restored(tmp_path))[0].values == {}
 
 
@@ -214,6 +248,25 @@ def test_a_map_that_is_needed_is_neither_sealed_nor_deleted(tmp_path: Path) -> N
     assert recorder.status()["segment"] == first
     store.drain(drainer)
     assert store.total(*TASK) == ENDED
+
+
+def test_the_map_of_a_worker_with_an_open_execution_elsewhere_keeps_its_lock(tmp_path: Path) -> None:
+    """A drainer in another container sees by that lock alone that the worker lives."""
+    recorder = _core.Recorder(str(tmp_path), "host", segment_bytes=8_192, journal="map")
+    handle = recorder.series(*TASK, _core.CLOCK_NONE)
+    long = recorder.started(handle, "long", 0, _core.NO_TIME)
+    first = recorder.status()["segment"]
+    while recorder.status()["segment"] == first:
+        run_once(recorder, handle)
+    second = tmp_path / f"{recorder.status()['segment']}.seg"
+    store, drainer = drained(tmp_path)
+    assert drainer.tidy(_core.clock_us() + 7_200 * SECOND) == 0
+    assert second.exists()
+    recorder.finished(long, _core.SUCCEEDED, None, 0)
+    assert second.stem == recorder.status()["segment"], "it was not sealed either"
+    store.drain(drainer)
+    assert drainer.tidy(_core.clock_us() + 7_200 * SECOND) == 2
+    assert not second.exists()
 
 
 def test_a_map_whose_writers_are_gone_gives_back_what_it_never_used(tmp_path: Path) -> None:

@@ -90,6 +90,19 @@ def test_records_that_nobody_drains_are_a_problem_and_nothing_is_changed(tmp_pat
     assert examine(capsys, settings.store, 0)["spools"][0]["waiting"] == 0
 
 
+def test_an_error_inside_track_is_shown_though_no_hook_is_there(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    settings = settings_for(tmp_path)
+    runtime = Runtime(settings)
+    runtime.on_main()
+    runtime.recorder.hook_error()
+    record(runtime)
+    eventually((settings.spool / "report-custom.json").exists, "a report")
+    assert runtime.flush(30)
+    runtime.stop()
+    found = examine(capsys, settings.store, 1)
+    assert "errors inside the hook of custom" in found["problems"][0]["what"]
+
+
 def _records(spool: Path) -> int:
     return len(read_spool(spool))
 

@@ -54,6 +54,30 @@ def test_nothing_runs_and_nothing_is_made_before_the_process_is_told_what_it_is(
     assert list(tmp_path.iterdir()) == []
 
 
+def test_drops_of_before_there_was_a_page_are_told_once_and_said_in_the_log(
+    runtime: Runtime, tmp_path: Path, warned: pytest.LogCaptureFixture
+) -> None:
+    def told() -> int:
+        return sum(sum(report.drops.values()) for report in spool_reports(runtime.store.read_heartbeats()))
+
+    (tmp_path / "state").write_text("no directory")
+    runtime.on_main()
+    record(runtime, 5)
+    lost = sum(runtime.recorder.status()["drops"].values())
+    assert lost >= 10
+    eventually(lambda: told() == lost, "the store is told")
+    assert "records are dropped" in warned.text
+    (tmp_path / "state").unlink()
+
+    def written() -> bool:
+        record(runtime, 1)
+        return runtime.recorder.status()["segment"] is not None
+
+    eventually(written, "records are written again")
+    lost = sum(runtime.recorder.status()["drops"].values())
+    eventually(lambda: told() == lost, "the page has taken the count over")
+
+
 def test_many_series_go_in_batches_of_at_most_fifty(runtime: Runtime, monkeypatch: pytest.MonkeyPatch) -> None:
     sizes: list[int] = []
     apply_batch = runtime.store.apply_batch

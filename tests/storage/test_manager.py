@@ -55,6 +55,11 @@ def test_the_same_place_is_the_same_driver(tmp_path: Path, monkeypatch: pytest.M
     assert starts(other.open("memory://"), series(A)) == 0
 
 
+def test_the_scheme_may_be_in_capitals_as_in_any_url() -> None:
+    manager = StorageManager()
+    assert manager.open("REDIS://nobody.invalid:1/5") is manager.open("redis://nobody.invalid:1/5")
+
+
 def test_a_relative_file_stays_where_it_was_when_a_job_changes_the_directory(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (tmp_path / "elsewhere").mkdir()
     monkeypatch.chdir(tmp_path)

@@ -75,7 +75,7 @@ def _show(screen: Screen, snapshot: Snapshot, store: str) -> None:
         _numbers(screen, overview)
         _queues(screen, snapshot)
         _tasks(screen, snapshot)
-    else:
+    elif not snapshot.workers:
         screen.line("  Put two lines where your worker is set up, start it and run a job:")
         screen.line("      import queue_metrics as qm", "strong")
         screen.line("      qm.instrument(app)  # your Celery app or Huey instance", "strong")

@@ -121,7 +121,9 @@ def _open_run(options: Options, settings: Settings, progress: Progress, interrup
     except ImportError as error:
         if isinstance(error, MissingDependency):
             raise
-        raise MissingDependency(f'the demo needs {options.library}: pip install "job-queue-metrics[{options.library},http]"') from error
+        extras = {"huey": "huey,http", "celery": "celery,redis,http"}[options.library]
+        what = error.name or options.library
+        raise MissingDependency(f'the demo of {options.library} needs {what}: pip install "job-queue-metrics[{extras}]"') from error
     if options.broker_prefix:
         stack.callback(queue.clear)
     run = Run(options, settings, queue, progress, interrupted)

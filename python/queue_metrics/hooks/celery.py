@@ -9,7 +9,6 @@ expired, unknown, killed by a hard limit, lost with its process, a result that c
 from __future__ import annotations
 
 import os
-import sys
 import time
 from collections.abc import Callable, Sequence
 from datetime import datetime
@@ -346,11 +345,11 @@ class CeleryHook(Hook):
             self._recorder.hinted(task_id, _core.LOST, type(exception).__name__)
         elif isinstance(exception, TimeLimitExceeded):
             self._recorder.hinted(task_id, _core.TIMED_OUT, type(exception).__name__)
-        elif _body_succeeded() and not sender.request.is_eager:
+        elif celery_trace.body_succeeded() and not sender.request.is_eager:
             self._result_error(sender.name, sender.request.delivery_info, task_id)
 
     def _on_internal_error(self, sender: Any, task_id: object, request: Any, **_: Any) -> None:
-        if sender.app is self._app and _body_succeeded() and not (request or {}).get("is_eager"):
+        if sender.app is self._app and celery_trace.body_succeeded() and not (request or {}).get("is_eager"):
             self._result_error(sender.name, (request or {}).get("delivery_info"), task_id)
 
     def _result_error(self, task: str, delivery: dict[str, Any] | None, job_id: object) -> None:
@@ -386,18 +385,3 @@ def _stacks_of(stack: Any) -> tuple[dict[Any, Any], Callable[[], Any]]:
     local = getattr(stack, "_local", None)
     stacks, thread = getattr(local, "__storage__", None), getattr(local, "__ident_func__", None)
     return (stacks, thread) if isinstance(stacks, dict) and callable(thread) else ({}, get_ident)
-
-
-def _body_succeeded() -> bool:
-    """
-    Whether the exception that Celery's tracer handles right now came after the function had returned.
-
-    The tracer keeps the state in a local variable; it is read on the way of failure only, so this costs a good job nothing.
-    """
-    error = sys.exc_info()[1]
-    step = None if error is None else error.__traceback__
-    while step is not None:
-        if step.tb_frame.f_code.co_name == "trace_task" and "fun" in step.tb_frame.f_code.co_freevars:
-            return bool(step.tb_frame.f_locals.get("state") == "SUCCESS")
-        step = step.tb_next
-    return False

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.util
 import json
 import time
 from collections import Counter
@@ -26,6 +27,8 @@ def redis_parameters(app: Any) -> dict[str, Any] | str:
         transport = str(broker.transport_cls or broker.transport.driver_type)
         if transport not in ("redis", "rediss"):
             return f"the broker is {transport}, only redis is supported"
+        if importlib.util.find_spec("redis") is None:
+            return "redis-py, which the broker needs too, is not installed"
         host, ssl = broker.hostname or "localhost", broker.ssl
         parameters: dict[str, Any] = {"username": broker.userid or None, "password": broker.password or None, "protocol": 2}
         database: Any = broker.virtual_host

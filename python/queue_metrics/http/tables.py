@@ -94,7 +94,7 @@ def _task(task: TaskAnswer) -> Iterable[Cell]:
     yield Cell(
         "Memory", _two(size(task.memory_peak.max), f"{_signed(task.memory_change.mean)} a job" if task.memory_change.n else None), "number"
     )
-    yield Cell("Started ever", _one(count(task.lifetime.counts.started)), "number")
+    yield Cell("Started", _one(count(task.lifetime.counts.started)), "number")
 
 
 def _worker(worker: WorkerAnswer) -> Iterable[Cell]:

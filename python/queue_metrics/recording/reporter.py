@@ -63,6 +63,8 @@ class Reporter:
         self._retry_after = _SHORTEST_RETRY
         self._heartbeat_pause = self._settings.flush_seconds
         self._failing_since: float | None = None
+        self._told_drops = False
+        self._warned_drops = 0
         self.last_error: str | None = None
 
     @property
@@ -238,6 +240,8 @@ class Reporter:
             self._report()
         beats = dict(self._drain.heartbeats())
         beats.update(self._own_beats(also_without_drops=True))
+        beats.update(self._shared_drops())
+        self._warn_of_drops()
         # Workers that stopped in good order are of no interest soon; with one job a child they would fill the store.
         stopped = {name: beat for name, beat in beats.items() if beat[2:3] == _STOPPED and not name.startswith(ID_PREFIX)}
         others = [(name, beat) for name, beat in beats.items() if name not in stopped]
@@ -256,7 +260,8 @@ class Reporter:
         """What a child does while its main reports for it: tell the store itself of what it could not write."""
         if now >= max(self._heartbeat_at, self._retry_at):
             self._heartbeat_at = now + self._settings.heartbeat_seconds
-            beats = self._own_beats(also_without_drops=False)
+            beats = {**self._own_beats(also_without_drops=False), **self._shared_drops()}
+            self._warn_of_drops()
             if beats:
                 self._attempt(lambda: self._store.heartbeat_many(beats.items(), 2 * self._settings.lost_seconds))
 
@@ -265,10 +270,32 @@ class Reporter:
         status = self._recorder.status()
         if status["segment"] is not None or not (status["drops"] or also_without_drops):
             return {}
-        beats = {self._recorder.worker_id: self._recorder.heartbeat()}
-        if status["drops"]:  # counted in memory that a main shares with its children: told under one name
-            beats.update([spool_beat(f"{socket.gethostname()}:{self._family}", status)])
-        return beats
+        return {self._recorder.worker_id: self._recorder.heartbeat()}
+
+    def _shared_drops(self) -> dict[str, bytes]:
+        """
+        What was dropped before there was a page to count it in, of a main and its children under one name.
+
+        The first page takes the count over, and then the store is told that none is left here, or it would be counted twice.
+        """
+        status = self._recorder.status()
+        dropping = status["segment"] is None and bool(status["drops"])
+        if not dropping and not self._told_drops:
+            return {}
+        self._told_drops = dropping
+        return dict([spool_beat(f"{socket.gethostname()}:{self._family}", status if dropping else {**status, "drops": {}})])
+
+    def _warn_of_drops(self) -> None:
+        status = self._recorder.status()
+        dropped = sum(status["drops"].values())
+        if dropped > self._warned_drops:
+            self._warned_drops = dropped
+            reasons = ", ".join(f"{reason} {count}" for reason, count in status["drops"].items())
+            warner.warn(
+                "drops",
+                f"records are dropped, so numbers will be too low ({reasons}; {status['last_error']}); jobs go on, "
+                "`queue-metrics doctor` says what to do",
+            )
 
     def _counted_elsewhere(self, there: dict[bytes, int]) -> bool:
         name = spool.spool_id(self._drain.spool)

@@ -187,7 +187,8 @@ class Runtime:
         self._watches.clear()
 
     def _write_report(self) -> None:
-        for library, findings in self.findings().items() if self._asks else ():  # what a producer has found is not told
+        found = self.findings() or {"custom": []}  # track() has no hook, but errors to tell
+        for library, findings in found.items() if self._asks else ():  # what a producer has found is not told
             about = {"pid": os.getpid(), "host": socket.gethostname(), "written": _core.clock_us(), "findings": findings}
             write_report(self.spool, library, {**about, **self._troubles()})
         if self.drain.elected:

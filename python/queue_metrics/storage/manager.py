@@ -47,6 +47,7 @@ class StorageManager:
         if not isinstance(url, str):
             raise ConfigurationError(f"a store URL is text, not {type(url).__name__}")
         scheme = urls.scheme_of(url)
+        url = scheme + url[len(scheme) :]  # clients know it in small letters only
         if scheme == "sqlite":
             url = f"sqlite:///{urls.sqlite_path(url)}"
         known = _opened.get((self.prefix, url))

@@ -70,7 +70,8 @@ def malformed(url: str, why: str, suggestion: str = "") -> ConfigurationError:
     """An error that says what is wrong with the store URL, what may have been meant and which forms there are."""
     hint = f"; did you mean {suggestion}?" if suggestion else ""
     forms = "\n  ".join(FORMS)
-    return ConfigurationError(f"the store URL {masked(url)!r} cannot be used: {why}{hint}\nA store is one of:\n  {forms}")
+    told = f"the store URL {masked(url)!r} cannot be used: {why}{hint}"
+    return ConfigurationError(f"{told}\nA store is one of:\n  {forms}\nTo try one: queue-metrics doctor --store URL")
 
 
 def sqlite_path(url: str) -> Path:

@@ -16,6 +16,7 @@ mod names;
 mod native;
 mod process;
 mod recorder;
+mod robust;
 mod rules;
 mod sketch;
 mod stats;
@@ -62,6 +63,14 @@ mod _core {
     use crate::line::{Fit, SlidingFit, fit, fit_counted};
     #[pymodule_export]
     use crate::process::{HotSample, ProcessSampler, ProcessWatch, process_sample, usage_of};
+    #[pymodule_export]
+    const MAD_TO_DEVIATION: f64 = queue_metrics_core::stats::robust::MAD_TO_DEVIATION;
+    #[pymodule_export]
+    use crate::robust::{Ewma, TheilSen, theil_sen};
+    #[pymodule_export]
+    use crate::robust::{autocorrelation, autocorrelations, dispersion_index, effective_size};
+    #[pymodule_export]
+    use crate::robust::{median, median_and_mad, weighted_median, wilson_interval};
     #[pymodule_export]
     use crate::sketch::Sketch;
     #[pymodule_export]

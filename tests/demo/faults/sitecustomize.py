@@ -26,7 +26,8 @@ def damage(spool: Path, kind: int, seen: dict[Path, int]) -> None:
     for path in sorted(spool.glob("*.seg")):
         data = path.read_bytes()
         at = seen.get(path, HEADER)
-        while at + RECORD <= len(data):
+        # A mapped segment is as long as it will ever be: what is empty is still to come.
+        while at + RECORD <= len(data) and any(data[at : at + 8]):
             if data[at + 4] == kind and first_of_the_run(spool):
                 with path.open("r+b") as file:
                     file.seek(at)

@@ -38,7 +38,8 @@ impl Drainer {
         }
     }
 
-    /// Decides about ENDs of unknown keys when all that can be read without them is read; false when there are none.
+    /// Decides about ENDs of unknown keys when all that can be read without them is read; false when there are none, or when that is not the
+    /// time.
     ///
     /// A START is older than its END. So a look that began after the END was met shows the START in some segment, or there is
     /// none. The START may lie behind another held END: seen is enough, it need not be folded.
@@ -56,6 +57,9 @@ impl Drainer {
             self.look()?;
         } else if self.ahead.is_none() {
             self.ahead = Some(self.starts_ahead()?);
+        } else if self.segments.iter().any(|(_, segment)| segment.waits_for_slot()) {
+            // A held START may lie behind a slot that is empty as yet.
+            return Ok(false);
         } else if let Some((id, slot)) = holds.first()
             && let Some(segment) = self.segments.get_mut(id)
         {

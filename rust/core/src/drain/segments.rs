@@ -60,6 +60,11 @@ impl Segment {
         self.size.saturating_sub(self.position)
     }
 
+    /// True when nothing behind an empty slot is read as yet.
+    pub fn waits_for_slot(&self) -> bool {
+        self.unread() > 0 && self.hole.is_some_and(|(slot, _)| slot == self.position)
+    }
+
     /// Opens it; None when it has gone or is no segment any more.
     pub fn open(&self) -> io::Result<Option<SegmentReader>> {
         match open(&self.path)? {

@@ -4,15 +4,21 @@
 //! gap is something else in every series and its owner's to leave out. Two slices of pairs have one length. Where the numbers
 //! are too few for an answer, or all alike and the answer undefined, it is `None`; that is no error.
 
+pub mod autocorrelation;
 pub mod buckets;
+pub mod dispersion;
 pub mod distributions;
+pub mod ewma;
 pub mod least_squares;
 pub mod moments;
 mod pairs;
 pub mod quantiles;
+pub mod robust;
 pub mod sketch;
 pub mod tally;
+pub mod theil_sen;
 mod twofold;
+pub mod wilson;
 pub mod window;
 
 use std::fmt;

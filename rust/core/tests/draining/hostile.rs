@@ -2,7 +2,7 @@
 
 use proptest::prelude::*;
 use queue_metrics_core::drain::Positions;
-use queue_metrics_core::journal::format::{Checksum, HEADER_SIZE, Record, Stop, encode};
+use queue_metrics_core::journal::format::{Checksum, HEADER_SIZE, Record, Stop, TAIL_OFFSET, Way, encode};
 
 use crate::cases;
 use crate::spool::{Scratch, header};
@@ -17,10 +17,15 @@ proptest! {
         tail in prop::collection::vec(any::<u8>(), 0..70),
         other in prop::collection::vec(any::<u8>(), 0..5_000),
         position: u64,
+        maps: [bool; 2],
+        reserved: u64,
     ) {
         let scratch = Scratch::new();
-        for segment in [[1; 16], [2; 16]] {
-            let mut bytes = header(segment, 0);
+        for (segment, map) in [[1; 16], [2; 16]].into_iter().zip(maps) {
+            let mut bytes = header(segment, 0, if map { Way::Map } else { Way::Write });
+            // Often within the file.
+            let tail_word = if reserved.is_multiple_of(2) { reserved } else { reserved % 64 };
+            bytes[TAIL_OFFSET..TAIL_OFFSET + 8].copy_from_slice(&tail_word.to_le_bytes());
             for (kind, body, valid) in &slots {
                 let mut slot = encode(&Record::Pad, Checksum::new(&segment));
                 slot[4] = *kind;
@@ -33,6 +38,9 @@ proptest! {
                     let salted = [segment.as_slice(), &slot[4..]].concat();
                     slot[..4].copy_from_slice(&crc32c::crc32c(&salted).to_le_bytes());
                 }
+                if *kind == 0 {
+                    slot[..8].fill(0);
+                }
                 bytes.extend(slot);
             }
             bytes.extend(&tail);
@@ -41,7 +49,7 @@ proptest! {
         std::fs::write(scratch.path().join(format!("{:032x}.seg", 3)), &other).unwrap();
         std::fs::write(scratch.path().join(format!("{:016x}.wrk", 3)), &other).unwrap();
         std::fs::write(scratch.path().join("ledger"), &other).unwrap();
-        let mut drainer = drainer(&scratch);
+        let mut drainer = drainer(&scratch, 0);
         let beyond = Positions { segments: [([1; 16], position), ([9; 16], 7)].into(), ..Positions::default() };
         for mark in [Positions::default(), beyond] {
             drainer.restore(1, &mark.encode()).unwrap();
@@ -66,12 +74,12 @@ fn a_file_that_gets_shorter_does_no_harm() {
     let scratch = Scratch::new();
     let path = scratch.path().join(format!("{:032x}.seg", 1));
     let id = 1_u128.to_be_bytes();
-    let mut bytes = header(id, 0);
+    let mut bytes = header(id, 0, Way::Write);
     for worker in 0..100 {
         bytes.extend(encode(&Record::Stop(Stop { at: 0, worker }), Checksum::new(&id)));
     }
     std::fs::write(&path, &bytes).unwrap();
-    let mut drainer = drainer(&scratch);
+    let mut drainer = drainer(&scratch, 0);
     assert_eq!(drainer.poll().unwrap(), 100);
     std::fs::write(&path, &bytes[..HEADER_SIZE + 64 * 10]).unwrap();
     drainer.next_batch(50).unwrap();

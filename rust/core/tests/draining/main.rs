@@ -26,8 +26,8 @@ proptest! {
     #![proptest_config(cases(300))]
 
     #[test]
-    fn the_store_holds_what_the_plain_way_counts(goes_back: bool, steps in prop::collection::vec(any_step(), 0..120)) {
-        let mut world = World::new(goes_back);
+    fn the_store_holds_what_the_plain_way_counts(goes_back: bool, patient: bool, steps in prop::collection::vec(any_step(), 0..120)) {
+        let mut world = World::new(goes_back, patient);
         for step in steps {
             world.step(step);
         }
@@ -105,7 +105,7 @@ fn known_traps_stay_closed() {
     ];
     for steps in traps {
         for goes_back in [false, true] {
-            let mut world = World::new(goes_back);
+            let mut world = World::new(goes_back, true);
             steps.iter().for_each(|step| world.step(*step));
             world.finish().unwrap();
         }

@@ -12,7 +12,7 @@ use queue_metrics_core::journal::format::{
 use queue_metrics_core::names::{self, NAME, QUEUE, TASK};
 
 use crate::reference::Reference;
-use crate::spool::{Scratch, Writers};
+use crate::spool::{Scratch, Stalled, Writers};
 use crate::store::Store;
 
 const TASKS: [[&str; 3]; 4] = [
@@ -36,6 +36,12 @@ pub enum Step {
     Gauge(u8, u8),
     Stop(u8),
     Rotate(u8),
+    /// A writer reserves a slot for a START, or for the END of an execution, and stops.
+    Stall(u8, u8, u8),
+    /// One that stopped goes on.
+    GoOn(u8),
+    /// One that stopped is killed.
+    Kill(u8),
     Poll,
     Send(u8, Fate),
     TakeOver,
@@ -65,6 +71,9 @@ pub fn any_step() -> impl Strategy<Value = Step> {
         1 => (byte(), byte()).prop_map(|(a, b)| Step::Gauge(a, b)),
         1 => byte().prop_map(Step::Stop),
         2 => byte().prop_map(Step::Rotate),
+        4 => (byte(), byte(), byte()).prop_map(|(a, b, c)| Step::Stall(a, b, c)),
+        3 => byte().prop_map(Step::GoOn),
+        1 => byte().prop_map(Step::Kill),
         4 => Just(Step::Poll),
         5 => (byte(), fate).prop_map(|(max, fate)| Step::Send(max, fate)),
         1 => Just(Step::TakeOver),
@@ -85,15 +94,27 @@ pub struct World {
     now: i64,
     running: Vec<(Start, usize)>,
     ended: Vec<(End, Option<&'static str>)>,
+    stalled: Vec<(Stalled, Waiting)>,
+    patience: i64,
     keys: u64,
 }
 
+/// What a stalled writer is about to write, of which task.
+enum Waiting {
+    Start(Start, usize),
+    End(Start, End, usize),
+}
+
 impl World {
-    pub fn new(goes_back: bool) -> World {
+    /// A patient drainer waits for stalled writers longer than a world lasts, another not at all.
+    pub fn new(goes_back: bool, patient: bool) -> World {
         let scratch = Scratch::new();
+        let patience = if patient { i64::MAX } else { 0 };
         World {
             writers: Writers::new(scratch.path()),
-            drainer: drainer(&scratch),
+            drainer: drainer(&scratch, patience),
+            stalled: Vec::new(),
+            patience,
             scratch,
             reference: Reference::default(),
             store: Store::default(),
@@ -181,6 +202,29 @@ impl World {
             }
             Step::Stop(writer) => self.write(writer, &Record::Stop(Stop { at, worker: 1 }), 0, None),
             Step::Rotate(writer) => self.writers.rotate(usize::from(writer) % WRITERS),
+            Step::Stall(writer, which, what) => self.stall(usize::from(writer) % WRITERS, which, what),
+            Step::GoOn(which) if !self.stalled.is_empty() => {
+                let (stalled, waiting) = self.stalled.swap_remove(usize::from(which) % self.stalled.len());
+                match waiting {
+                    Waiting::Start(start, task) => {
+                        let list = names::label_list(TASK, &TASKS[task]);
+                        self.writers.go_on(stalled, &Record::Start(start), &[&list]);
+                        self.reference.start(&TASKS[task], &start);
+                        self.running.push((start, task));
+                    }
+                    Waiting::End(_, end, task) => {
+                        self.writers.go_on(stalled, &Record::End(end), &[]);
+                        self.reference.end(&TASKS[task], None, &end);
+                        self.ended.push((end, None));
+                    }
+                }
+            }
+            Step::Kill(which) if !self.stalled.is_empty() => {
+                let (_, waiting) = self.stalled.swap_remove(usize::from(which) % self.stalled.len());
+                if let Waiting::End(start, _, task) = waiting {
+                    self.running.push((start, task));
+                }
+            }
             Step::Poll => {
                 self.drainer.poll().unwrap();
             }
@@ -190,7 +234,7 @@ impl World {
                 }
             }
             Step::TakeOver => {
-                self.drainer = drainer(&self.scratch);
+                self.drainer = drainer(&self.scratch, self.patience);
                 self.restore();
             }
             Step::GoBack(which) if self.goes_back => {
@@ -200,6 +244,33 @@ impl World {
                 self.drainer.tidy(i64::MAX).unwrap();
             }
             Step::End(..) | Step::EndAgain(..) | Step::Provisional(..) | Step::GoBack(_) | Step::Tidy => {}
+            Step::GoOn(_) | Step::Kill(_) => {}
+        }
+    }
+
+    fn stall(&mut self, writer: usize, which: u8, what: u8) {
+        let at = self.now;
+        if which.is_multiple_of(2) && !self.running.is_empty() {
+            let (start, task) = self.running[usize::from(which) % self.running.len()];
+            let Some(stalled) = self.writers.stall(writer, &[]) else { return };
+            self.running.retain(|(running, _)| running.key != start.key);
+            self.stalled.push((stalled, Waiting::End(start, self.end(&start, what, None), task)));
+        } else {
+            let task = usize::from(what) % TASKS.len();
+            let list = names::label_list(TASK, &TASKS[task]);
+            let Some(stalled) = self.writers.stall(writer, &[&list]) else { return };
+            self.keys += 1;
+            let task_id = names::series_id(TASK, &TASKS[task]);
+            let start = Start {
+                attempt: 0,
+                at,
+                key: self.keys,
+                task: task_id,
+                job: 1,
+                ready_at: NO_TIME,
+                worker: writer as u64,
+            };
+            self.stalled.push((stalled, Waiting::Start(start, task)));
         }
     }
 
@@ -259,6 +330,10 @@ impl World {
     }
 
     pub fn finish(mut self) -> Result<(), TestCaseError> {
+        while !self.stalled.is_empty() {
+            self.step(if self.stalled.len().is_multiple_of(3) { Step::GoOn(0) } else { Step::Kill(0) });
+        }
+        (0..WRITERS).for_each(|writer| self.writers.rotate(writer));
         self.restore();
         self.drainer.poll().unwrap();
         while let Some(batch) = self.drainer.next_batch(50).unwrap() {
@@ -275,6 +350,6 @@ impl World {
 }
 
 /// A drainer that keeps nothing superfluous.
-pub fn drainer(scratch: &Scratch) -> Drainer {
-    Drainer::new(scratch.path(), Options { window: 0, ..Options::default() }).unwrap()
+pub fn drainer(scratch: &Scratch, patience: i64) -> Drainer {
+    Drainer::new(scratch.path(), Options { window: 0, patience, ..Options::default() }).unwrap()
 }

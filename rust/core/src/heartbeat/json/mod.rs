@@ -59,11 +59,12 @@ fn is_unusual(text: &[u8]) -> bool {
 const ONES: u64 = u64::MAX / 255;
 const HIGH: u64 = ONES << 7;
 
-/// Has the highest bit of a byte set when one of eight bytes is not ASCII or must be escaped: a subtraction takes it from a byte
-/// that is less. Only whether there is any holds: the borrow goes on to the bytes behind it.
+/// Has the highest bit of a byte set when one of eight bytes is not ASCII or must be escaped: the subtraction takes it from a byte
+/// that is less, and what is not ASCII keeps it in one of the last two. Only whether there is any holds: a borrow goes on to the bytes
+/// behind it.
 fn unusual(word: u64) -> u64 {
     let is = |byte: u8| (word ^ (ONES * u64::from(byte))).wrapping_sub(ONES);
-    word | word.wrapping_sub(ONES * 0x20) | is(b'"') | is(b'\\')
+    word.wrapping_sub(ONES * 0x20) | is(b'"') | is(b'\\')
 }
 
 impl Heartbeat<[&[u8]; 6]> {

@@ -1,0 +1,176 @@
+"""
+The part of `queue_metrics._core` that a few wrong numbers, or neighbours that are alike, do not deceive; types only.
+
+At run time there is no such module. docs/measured.md has the formulas, their sources and errors. What holds of `_core_stats.pyi` holds
+here: numbers must be finite, what is undefined is None, every class may be used from any thread and after a fork.
+"""
+
+from typing import final
+
+from queue_metrics._core_stats import Series, _Numbers
+
+def median(values: _Numbers, /) -> float | None:
+    """
+    The middle one of n numbers, or the middle of the two in the middle. None of nothing.
+
+    O(n): about 2 ns a number; from 8,192 on without the GIL (the numbers are copied first).
+
+    Raises:
+        ValueError: NaN or infinity.
+    """
+
+def median_and_mad(values: _Numbers, /) -> tuple[float, float] | None:
+    """
+    The median, and the median of the absolute distances from it, in the unit of the numbers: not yet times `MAD_TO_DEVIATION`.
+    Hampel (1974). The second is 0 if more than half of the numbers are alike. None of nothing; twice the time of `median`.
+
+    Raises:
+        ValueError: NaN, infinity, or distances that are no doubles.
+    """
+
+def weighted_median(values: _Numbers, weights: _Numbers, /) -> float | None:
+    """
+    The number up to which half of the weight lies; where it is exactly half, the middle of it and the next one. None without a weight
+    above 0. O(n log n): about 15 ns a number; from 8,192 on without the GIL.
+
+    Raises:
+        ValueError: other lengths, NaN, infinity, or a weight below 0.
+    """
+
+def autocorrelation(values: _Numbers, lag: int, /) -> float | None:
+    """
+    How alike a series is to itself `lag` steps later, -1 to 1. Box & Jenkins (1976). None of nothing, of a constant series, and for a lag
+    that has no two numbers. About 2 ns a number.
+
+    Raises:
+        ValueError: NaN, infinity, or a spread whose square is no double.
+        OverflowError: a lag below 0.
+    """
+
+def autocorrelations(values: _Numbers, most: int, /) -> Series | None:
+    """
+    Those at lags 0, 1, ... up to `most`, or as far as there are numbers; otherwise as `autocorrelation`. About 1 ns a number and lag,
+    without the GIL where that is long.
+    """
+
+def effective_size(values: _Numbers, /) -> float:
+    """
+    How many independent numbers have a mean as certain as that of this series: `n (1 - r) / (1 + r)`, with the first lag r without bias
+    (Kendall 1954), held between 0 and 0.99. n of a constant series and below 3 numbers. Raises as `autocorrelation`.
+    """
+
+def dispersion_index(counts: _Numbers, /) -> float | None:
+    """
+    Variance by mean of counts in windows of equal length (Fano 1947): 1 of a Poisson process, above 1 of bursts. None below two
+    counts and when all are 0. About 2 ns a count.
+
+    Raises:
+        ValueError: NaN, infinity, or a count below 0.
+    """
+
+def wilson_interval(k: int, n: int, level: float, /) -> tuple[float, float] | None:
+    """
+    Between which values the share behind k of n lies with a confidence of `level` (0 to 1, both excluded). Wilson (1927). None of n = 0.
+    About 0.2 us.
+
+    Raises:
+        ValueError: k above n, or level is no probability.
+        OverflowError: k or n is below 0 or above 2^64 - 1.
+    """
+
+@final
+class TheilSen:
+    """A straight line by the median of the slopes between points (Theil 1950, Sen 1968); up to 29 % of the points may be wrong."""
+
+    @property
+    def n(self) -> int: ...
+    @property
+    def slope(self) -> float:
+        """In units of y a unit of x."""
+
+    @property
+    def intercept(self) -> float:
+        """The y of the line at x = 0, such that the median residual is 0."""
+
+    @property
+    def autocorrelation(self) -> float:
+        """Of the residuals at lag 1 in order of x, without bias, 0 to 0.99; 0 of a perfect line."""
+
+    @property
+    def effective_size(self) -> float:
+        """How many independent points the line rests on."""
+
+    @property
+    def slope_error(self) -> float | None:
+        """Standard error of the slope for so many points; None when two or fewer are left, as the two below."""
+
+    @property
+    def p_value(self) -> float | None:
+        """
+        The probability that a series without a trend has a slope so far from 0 on either side: Student's t with `effective_size` - 2
+        degrees of freedom. 1 for a slope of 0.
+        """
+
+    def at(self, x: float, /) -> float:
+        """The y of the line at an x."""
+
+    def slope_interval(self, level: float, /) -> tuple[float, float] | None:
+        """
+        Between which values the slope lies with probability `level`. About 5 us.
+
+        Raises:
+            ValueError: level is not strictly between 0 and 1.
+        """
+
+def theil_sen(x: _Numbers, y: _Numbers, /) -> TheilSen | None:
+    """
+    The line through points (x, y), in any order of x; None without two different x.
+
+    All pairs up to 1,024 points: 60 give 1,770 slopes in some 6 us, 1,024 half a million in 5 ms. Of more points, half a million pairs
+    spread evenly over all distances. From 64 on without the GIL (the points are copied first).
+
+    Raises:
+        ValueError: x and y differ in length; NaN or infinity; spreads whose squares or slopes are no doubles.
+    """
+
+@final
+class Ewma:
+    """
+    Mean and variance of a series with weights that halve in `half_life`, whatever the gaps. West (1979). Any thread may push; each push is
+    whole.
+    """
+
+    def __new__(cls, half_life: float, /) -> Ewma:
+        """
+        Args:
+            half_life: in the unit of the times, above 0.
+
+        Raises:
+            ValueError: another half-life.
+        """
+
+    def push(self, time: float, value: float, /) -> float:
+        """
+        Take a number in; the mean after it: of the first number that number. About 60 ns.
+
+        Raises:
+            ValueError: NaN, infinity, a time before the last one, or a distance whose square is no double. Nothing changes then.
+        """
+
+    def push_all(self, times: _Numbers, values: _Numbers, /) -> Series:
+        """
+        Push numbers one after the other; the mean after each. About 12 ns a number; holds the GIL.
+
+        Raises:
+            ValueError: as `push`; the numbers before the refused one are in. Or the lengths differ: then none is.
+        """
+
+    @property
+    def mean(self) -> float | None: ...
+    @property
+    def variance(self) -> float | None:
+        """Without bias; of equal weights that of a sample. None below two numbers, or when nothing is left of all but the last."""
+
+    @property
+    def effective_size(self) -> float:
+        """How many numbers of equal weight the mean is worth; 0 of nothing."""

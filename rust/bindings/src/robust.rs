@@ -1,0 +1,194 @@
+//! Robust estimators for Python: what a few wrong numbers, or neighbours that are alike, do not deceive.
+
+use std::sync::{Mutex, MutexGuard, PoisonError};
+
+use pyo3::prelude::*;
+use queue_metrics_core::stats::{autocorrelation as lags, dispersion, ewma, robust, theil_sen as line, wilson};
+
+use crate::buffer::{Series, Values};
+use crate::errors::refused;
+
+/// From so many numbers on, selecting takes longer than giving the GIL away: some 30 µs.
+const MANY: usize = 8192;
+/// The same of points whose pairs are compared.
+const MANY_POINTS: usize = 64;
+
+#[pyfunction]
+#[pyo3(signature = (values, /))]
+pub fn median(py: Python<'_>, values: Values<'_>) -> PyResult<Option<f64>> {
+    if values.as_slice().len() < MANY {
+        return robust::median(values.as_slice()).map_err(refused);
+    }
+    let values = values.owned();
+    py.detach(|| robust::median(&values)).map_err(refused)
+}
+
+#[pyfunction]
+#[pyo3(signature = (values, /))]
+pub fn median_and_mad(py: Python<'_>, values: Values<'_>) -> PyResult<Option<(f64, f64)>> {
+    if values.as_slice().len() < MANY {
+        return robust::median_and_mad(values.as_slice()).map_err(refused);
+    }
+    let values = values.owned();
+    py.detach(|| robust::median_and_mad(&values)).map_err(refused)
+}
+
+#[pyfunction]
+#[pyo3(signature = (values, weights, /))]
+pub fn weighted_median(py: Python<'_>, values: Values<'_>, weights: Values<'_>) -> PyResult<Option<f64>> {
+    if values.as_slice().len() < MANY {
+        return robust::weighted_median(values.as_slice(), weights.as_slice()).map_err(refused);
+    }
+    let (values, weights) = (values.owned(), weights.owned());
+    py.detach(|| robust::weighted_median(&values, &weights)).map_err(refused)
+}
+
+#[pyfunction]
+#[pyo3(signature = (values, lag, /))]
+pub fn autocorrelation(values: Values<'_>, lag: usize) -> PyResult<Option<f64>> {
+    lags::at_lag(values.as_slice(), lag).map_err(refused)
+}
+
+#[pyfunction]
+#[pyo3(signature = (values, most, /))]
+pub fn autocorrelations(py: Python<'_>, values: Values<'_>, most: usize) -> PyResult<Option<Series>> {
+    let found = if values.as_slice().len().saturating_mul(most) < MANY {
+        lags::lags(values.as_slice(), most)
+    } else {
+        let values = values.owned();
+        py.detach(|| lags::lags(&values, most))
+    };
+    found.map(|found| found.map(Series::from)).map_err(refused)
+}
+
+#[pyfunction]
+#[pyo3(signature = (values, /))]
+pub fn effective_size(values: Values<'_>) -> PyResult<f64> {
+    lags::effective_size(values.as_slice()).map_err(refused)
+}
+
+#[pyfunction]
+#[pyo3(signature = (counts, /))]
+pub fn dispersion_index(counts: Values<'_>) -> PyResult<Option<f64>> {
+    dispersion::index(counts.as_slice()).map_err(refused)
+}
+
+#[pyfunction]
+#[pyo3(signature = (k, n, level, /))]
+pub fn wilson_interval(k: u64, n: u64, level: f64) -> PyResult<Option<(f64, f64)>> {
+    wilson::interval(k, n, level).map_err(refused)
+}
+
+/// The line of Theil and Sen.
+#[pyclass(frozen, eq, module = "queue_metrics._core")]
+#[derive(PartialEq)]
+pub struct TheilSen(line::TheilSen);
+
+#[pyfunction]
+#[pyo3(signature = (x, y, /))]
+pub fn theil_sen(py: Python<'_>, x: Values<'_>, y: Values<'_>) -> PyResult<Option<TheilSen>> {
+    let found = if x.as_slice().len() < MANY_POINTS {
+        line::theil_sen(x.as_slice(), y.as_slice())
+    } else {
+        let (x, y) = (x.owned(), y.owned());
+        py.detach(|| line::theil_sen(&x, &y))
+    };
+    found.map(|found| found.map(TheilSen)).map_err(refused)
+}
+
+#[pymethods]
+impl TheilSen {
+    #[getter]
+    fn n(&self) -> usize {
+        self.0.n()
+    }
+
+    #[getter]
+    fn slope(&self) -> f64 {
+        self.0.slope()
+    }
+
+    #[getter]
+    fn intercept(&self) -> f64 {
+        self.0.intercept()
+    }
+
+    #[getter]
+    fn autocorrelation(&self) -> f64 {
+        self.0.autocorrelation()
+    }
+
+    #[getter]
+    fn effective_size(&self) -> f64 {
+        self.0.effective_size()
+    }
+
+    #[getter]
+    fn slope_error(&self) -> Option<f64> {
+        self.0.slope_error()
+    }
+
+    #[getter]
+    fn p_value(&self) -> Option<f64> {
+        self.0.p_value()
+    }
+
+    #[pyo3(signature = (x, /))]
+    fn at(&self, x: f64) -> f64 {
+        self.0.at(x)
+    }
+
+    #[pyo3(signature = (level, /))]
+    fn slope_interval(&self, level: f64) -> PyResult<Option<(f64, f64)>> {
+        self.0.slope_interval(level).map_err(refused)
+    }
+
+    fn __repr__(&self) -> String {
+        format!("TheilSen(n={}, slope={:?}, p_value={:?})", self.0.n(), self.0.slope(), self.0.p_value())
+    }
+}
+
+/// Mean and variance whose weights halve in a given time.
+#[pyclass(frozen, module = "queue_metrics._core")]
+pub struct Ewma(Mutex<ewma::Ewma>);
+
+impl Ewma {
+    fn state(&self) -> MutexGuard<'_, ewma::Ewma> {
+        // A push changes all or nothing.
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+#[pymethods]
+impl Ewma {
+    #[new]
+    #[pyo3(signature = (half_life, /))]
+    fn new(half_life: f64) -> PyResult<Ewma> {
+        ewma::Ewma::new(half_life).map(|state| Ewma(Mutex::new(state))).map_err(refused)
+    }
+
+    #[pyo3(signature = (time, value, /))]
+    fn push(&self, time: f64, value: f64) -> PyResult<f64> {
+        self.state().push(time, value).map_err(refused)
+    }
+
+    #[pyo3(signature = (times, values, /))]
+    fn push_all(&self, times: Values<'_>, values: Values<'_>) -> PyResult<Series> {
+        self.state().push_all(times.as_slice(), values.as_slice()).map(Series::from).map_err(refused)
+    }
+
+    #[getter]
+    fn mean(&self) -> Option<f64> {
+        self.state().mean()
+    }
+
+    #[getter]
+    fn variance(&self) -> Option<f64> {
+        self.state().variance()
+    }
+
+    #[getter]
+    fn effective_size(&self) -> f64 {
+        self.state().effective_size()
+    }
+}
