@@ -188,7 +188,7 @@ def test_the_error_of_the_configuration_page_is_what_is_said(monkeypatch: pytest
 
 def test_the_table_of_settings_is_that_of_the_code(tmp_path: Path) -> None:
     kinds = {"_text": "text", "_path": "path", "_switch": "switch", "_seconds": "seconds", "_port": "port"}
-    kinds |= {"_names": "names", "_connections": "tables", "_source": "source", "_journal": "way"}
+    kinds |= {"_names": "names", "_connections": "tables", "_source": "source", "_journal": "journal"}
     settings, expected = qm.load_settings(), []
     for name, kind in config._KINDS.items():
         value = getattr(settings, name)

@@ -69,6 +69,8 @@ def test_a_pyproject_of_others_is_not_even_parsed(project: Path) -> None:
         ("port = 65536", "not 65536"),
         ("port = true", "not True"),
         ("enabled = 'yes'", "enabled in queue-metrics.toml must be true or false, not 'yes'"),
+        ('journal = "mmap"', "auto, write or map"),
+        ("journal = true", "auto, write or map"),
         ("flush_seconds = 0", "a number of seconds between"),
         ("flush_seconds = nan", "a number of seconds between"),
         ("flush_seconds = inf", "a number of seconds between"),
