@@ -13,13 +13,10 @@ GOAL = 1.01
 CYCLES = 100
 
 HUEY = (
-    ("Huey cycle", "huey", 1.02, "enqueue, dequeue, execute, result"),
-    ("Huey execution", "huey-execute", 1.02, "dequeue, execute, result"),
-    ("Huey enqueue", "huey-enqueue", 1.025, "enqueue"),
+    ("Huey execution", "huey-execute", 1.015, "dequeue, execute, result"),
+    ("Huey enqueue", "huey-enqueue", 1.018, "enqueue"),
 )
-"""What is counted, and the ratio over which the gate fails: what was reached, and what two runs differ by."""
-
-WHY_HUEY = "; the cycle is a seventh of Celery's, so 1 % of it is less than the records alone"
+"""The sides of a cycle, and the ratio over which the gate fails: what was reached, and what two runs differ by. The goal is the cycle's."""
 
 
 def count(*arguments: str) -> float:
@@ -32,10 +29,13 @@ def count(*arguments: str) -> float:
 def rows(broker: str | None) -> list[Row]:
     """Added instructions of a Huey cycle, whole and by side, and of a Celery execution, against the same without us."""
     found = []
+    off, on = count("huey", "off"), count("huey", "on")
+    note = f"enqueue, dequeue, execute, result on SQLite; {on - off:,.0f} added"
+    found.append(at_most("Huey cycle with us, instructions", on, off, "instructions", GOAL, exact=True, bound=1.012, note=note))
     for name, library, bound, what in HUEY:
         off, on = count(library, "off"), count(library, "on")
-        note = f"{what} on SQLite; {on - off:,.0f} added{WHY_HUEY}"
-        found.append(at_most(f"{name} with us, instructions", on, off, "instructions", GOAL, exact=True, bound=bound, note=note))
+        note = f"{what} on SQLite; {on - off:,.0f} added"
+        found.append(Row(f"{name} with us, instructions", on, off, "instructions", on / off, note=note, exact=True, bound=bound))
     if broker is not None:
         added = count("celery", "on") - count("celery", "off")
         cycle = count("celery-worker", "off", broker)
