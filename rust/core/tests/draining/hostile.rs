@@ -5,7 +5,8 @@ use queue_metrics_core::drain::Positions;
 use queue_metrics_core::journal::format::{Checksum, HEADER_SIZE, Record, Stop, TAIL_OFFSET, Way, encode};
 
 use crate::cases;
-use crate::spool::{Scratch, header};
+use crate::scratch::Scratch;
+use crate::spool::header;
 use crate::world::drainer;
 
 proptest! {

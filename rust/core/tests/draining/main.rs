@@ -4,6 +4,8 @@
 
 mod hostile;
 mod reference;
+#[path = "../common/scratch.rs"]
+mod scratch;
 mod spool;
 mod store;
 mod world;

@@ -1,11 +1,10 @@
 //! Segments of both ways written by hand, with the locks that their writers would hold, and the moments between reserving and filling a slot.
 
 use std::collections::{HashMap, HashSet};
-use std::fs::{self, File, OpenOptions};
+use std::fs::{File, OpenOptions};
 use std::io::Write;
 use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
-use std::sync::atomic::{AtomicU32, Ordering};
 
 use queue_metrics_core::journal::format::{
     Checksum, HEADER_SIZE, Header, RECORD_SIZE, Record, SEALED, SegmentId, TAIL_OFFSET, Way, definition, encode,
@@ -15,29 +14,6 @@ use queue_metrics_core::sampling::process::Identity;
 
 /// Few slots, so that writers often change to the next segment.
 const CAPACITY: u64 = 40;
-
-/// A directory that goes when the test ends.
-pub struct Scratch(PathBuf);
-
-impl Scratch {
-    pub fn new() -> Scratch {
-        static NEXT: AtomicU32 = AtomicU32::new(0);
-        let name = format!("qm-drain-{}-{}", std::process::id(), NEXT.fetch_add(1, Ordering::Relaxed));
-        let path = std::env::temp_dir().join(name);
-        fs::create_dir(&path).unwrap();
-        Scratch(path)
-    }
-
-    pub fn path(&self) -> &Path {
-        &self.0
-    }
-}
-
-impl Drop for Scratch {
-    fn drop(&mut self) {
-        let _ = fs::remove_dir_all(&self.0);
-    }
-}
 
 pub fn header(id: SegmentId, created: i64, way: Way) -> Vec<u8> {
     Header {

@@ -12,7 +12,8 @@ use queue_metrics_core::journal::format::{
 use queue_metrics_core::names::{self, NAME, QUEUE, TASK};
 
 use crate::reference::Reference;
-use crate::spool::{Scratch, Stalled, Writers};
+use crate::scratch::Scratch;
+use crate::spool::{Stalled, Writers};
 use crate::store::Store;
 
 const TASKS: [[&str; 3]; 4] = [

@@ -4,6 +4,8 @@
 
 mod chance;
 mod images;
+#[path = "../common/scratch.rs"]
+mod scratch;
 mod source;
 
 use std::collections::HashMap;
@@ -16,7 +18,8 @@ use queue_metrics_core::journal::read::{Opened, SegmentReader};
 use queue_metrics_core::journal::spool::hex;
 use queue_metrics_core::journal::way::Wish;
 use queue_metrics_core::value::{Value, counter};
-use source::{Scratch, Source};
+use scratch::Scratch;
+use source::Source;
 
 /// Images of each way at scale 1.
 const IMAGES: f64 = 10_000.0;

@@ -4,7 +4,6 @@ use std::collections::HashMap;
 use std::fs;
 use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
-use std::sync::atomic::{AtomicU32, Ordering};
 
 use queue_metrics_core::journal::format::{
     End, HEADER_SIZE, NO_TIME, NO_VALUE, RECORD_SIZE, Record, Start, Stop, TAIL_OFFSET, Way, definition,
@@ -17,35 +16,13 @@ use queue_metrics_core::names;
 use queue_metrics_core::sampling::process::Identity;
 
 use crate::chance::Chance;
+use crate::scratch::Scratch;
 
 /// Slots of a segment.
 const SLOTS: u64 = 120;
 /// Slots that no record is for.
 const SPARE: u64 = 8;
 const SNAPSHOTS: u64 = 8;
-
-/// A directory that goes when the test ends.
-pub struct Scratch(PathBuf);
-
-impl Scratch {
-    pub fn new() -> Scratch {
-        static NEXT: AtomicU32 = AtomicU32::new(0);
-        let name = format!("qm-torn-{}-{}", std::process::id(), NEXT.fetch_add(1, Ordering::Relaxed));
-        let path = std::env::temp_dir().join(name);
-        fs::create_dir(&path).unwrap();
-        Scratch(path)
-    }
-
-    pub fn path(&self) -> &Path {
-        &self.0
-    }
-}
-
-impl Drop for Scratch {
-    fn drop(&mut self) {
-        let _ = fs::remove_dir_all(&self.0);
-    }
-}
 
 pub struct Source {
     pub scratch: Scratch,
