@@ -18,7 +18,9 @@ SPOOL = "5" * 32
 ROOT = Path(__file__).parents[2]
 A, B = ("conn", "queue", "task.a"), ("conn", "queue", "task.b")
 STEPS = (MINUTE, HOUR, DAY)
-NOW = int(time.time())
+NOW_NAME = "QM_TESTS_NOW"
+# Processes that `python` starts have the moment of the tests that look at what they stored: an hour may begin in between.
+NOW = int(os.environ.get(NOW_NAME) or time.time())
 
 Row = tuple[int, bytes, int, int, bytes]
 
@@ -109,10 +111,11 @@ def eventually(condition: Callable[[], bool], seconds: float = 30.0) -> None:
 
 def python(code: str, *arguments: object) -> subprocess.Popen[str]:
     """A process of its own that runs code with the package and `tests` in reach; its arguments are in `sys.argv`."""
+    path = os.pathsep.join([str(ROOT), str(ROOT / "python"), os.environ.get("PYTHONPATH", "")])
     return subprocess.Popen(
         [sys.executable, "-c", textwrap.dedent(code), *map(str, arguments)],
         cwd=ROOT,
-        env={**os.environ, "PYTHONPATH": os.pathsep.join([str(ROOT), str(ROOT / "python"), os.environ.get("PYTHONPATH", "")])},
+        env={**os.environ, "PYTHONPATH": path, NOW_NAME: str(NOW)},
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,

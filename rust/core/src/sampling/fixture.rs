@@ -1,24 +1,37 @@
 //! What tests of readers share: a tree of files in the place of `/`, gone when dropped, and a child for what belongs to a process.
 
 use std::fs;
+use std::io::{Read, Write};
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use super::root::Root;
 
-/// Runs in a forked child; true if it answered true and did not panic.
+/// Runs in a forked child; true if it answered true and did not panic. What it panicked with is printed here, since the harness keeps
+/// what a test prints in memory, which goes with the child.
 pub fn in_child(child: impl FnOnce() -> bool) -> bool {
+    let (mut from, to) = std::io::pipe().unwrap();
     // SAFETY: the child touches memory of its own and leaves by _exit, whatever happens.
-    unsafe {
-        let pid = libc::fork();
-        if pid == 0 {
-            let right = std::panic::catch_unwind(std::panic::AssertUnwindSafe(child)).unwrap_or(false);
-            libc::_exit(i32::from(!right));
-        }
-        let mut status = -1;
-        libc::waitpid(pid, &mut status, 0);
-        status == 0
+    let pid = unsafe { libc::fork() };
+    if pid == 0 {
+        let right = std::panic::catch_unwind(std::panic::AssertUnwindSafe(child)).unwrap_or_else(|panic| {
+            let said = panic.downcast_ref::<String>().cloned().or(panic.downcast_ref::<&str>().map(|said| (*said).into()));
+            let _ = (&to).write_all(said.unwrap_or_default().as_bytes());
+            false
+        });
+        // SAFETY: nothing of the parent's is run.
+        unsafe { libc::_exit(i32::from(!right)) };
     }
+    drop(to);
+    let mut said = String::new();
+    let _ = from.read_to_string(&mut said);
+    if !said.is_empty() {
+        eprintln!("the child said: {said}");
+    }
+    let mut status = -1;
+    // SAFETY: the child is ours, the status too.
+    unsafe { libc::waitpid(pid, &mut status, 0) };
+    status == 0
 }
 
 /// A scratch directory.

@@ -161,7 +161,9 @@ mod tests {
                 Some(u64::MAX),
                 "what is there now is the peak if the mark is not above it"
             );
-            mark.peak(None).unwrap().abs_diff(files.printed().unwrap()) < 1 << 20
+            let (told, printed) = (mark.peak(None).unwrap(), files.printed().unwrap());
+            assert!(told.abs_diff(printed) < 1 << 20, "{told} then {printed}");
+            true
         }));
     }
 }
