@@ -15,7 +15,8 @@ pub fn in_child(child: impl FnOnce() -> bool) -> bool {
     let pid = unsafe { libc::fork() };
     if pid == 0 {
         let right = std::panic::catch_unwind(std::panic::AssertUnwindSafe(child)).unwrap_or_else(|panic| {
-            let said = panic.downcast_ref::<String>().cloned().or(panic.downcast_ref::<&str>().map(|said| (*said).into()));
+            let said =
+                panic.downcast_ref::<String>().cloned().or(panic.downcast_ref::<&str>().map(|said| (*said).into()));
             let _ = (&to).write_all(said.unwrap_or_default().as_bytes());
             false
         });
