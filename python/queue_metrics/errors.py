@@ -7,6 +7,7 @@ QueueMetricsError
 ├── MissingDependency       an optional library is not installed; also an ImportError
 ├── StoreError
 │   ├── StoreUnavailable    may work later: nothing is lost, try again
+│   │   └── TransactionConflict    somebody else changed what a transaction rests on
 │   ├── StoreRefused        will not work later: rights, limits or a wrong kind of data; mend it
 │   └── SchemaMismatch      the store was written by a newer version, or needs a migration
 └── DecodeError             bytes of ours that cannot be read; also a ValueError
@@ -37,6 +38,10 @@ class StoreError(QueueMetricsError):
 
 class StoreUnavailable(StoreError):
     """The store cannot be reached or is busy; the same call may work later."""
+
+
+class TransactionConflict(StoreUnavailable):
+    """What a transaction rests on was changed by somebody else; nothing is done, the whole may be tried again."""
 
 
 class StoreRefused(StoreError):

@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from queue_metrics.storage.base import Applied, Beat, Mark, Series, StorageDriver
+    from queue_metrics.storage.general import Call
+    from queue_metrics.storage.general_driver import GeneralStorageDriver
     from queue_metrics.storage.manager import StorageManager
     from queue_metrics.storage.memory import MemoryStorageDriver
     from queue_metrics.storage.redis import RedisStorageDriver
@@ -15,7 +17,9 @@ if TYPE_CHECKING:
 __all__ = [
     "Applied",
     "Beat",
+    "Call",
     "DatabaseStorageDriver",
+    "GeneralStorageDriver",
     "Mark",
     "MemoryStorageDriver",
     "RedisStorageDriver",
@@ -27,7 +31,9 @@ __all__ = [
 _HOMES = {
     "Applied": "base",
     "Beat": "base",
+    "Call": "general",
     "DatabaseStorageDriver": "sql",
+    "GeneralStorageDriver": "general_driver",
     "Mark": "base",
     "MemoryStorageDriver": "memory",
     "RedisStorageDriver": "redis",

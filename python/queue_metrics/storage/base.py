@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import abc
-from collections.abc import Iterable, Mapping, Sequence
+import contextlib
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from types import MappingProxyType
+from typing import Any, TypeAlias
 
 from queue_metrics import _core
-from queue_metrics.errors import SchemaMismatch, StoreRefused
+from queue_metrics.errors import SchemaMismatch, StoreRefused, TransactionConflict
+from queue_metrics.storage.general import Call, GeneralOperations
+from queue_metrics.storage.pipelines import Pipeline, Transaction
 
 SCHEMA_VERSION = 1
 
@@ -124,9 +128,16 @@ class Beat:
     age: float
 
 
-class StorageDriver(abc.ABC):
+Commit: TypeAlias = Callable[[Sequence[Call]], list[Any] | None]
+"""Does calls as a whole and answers them, or does nothing and answers None, since what was watched has changed."""
+
+
+class StorageDriver(GeneralOperations):
     """
     What a database must be able to do. Synchronous, safe to use from any thread and after a fork.
+
+    The general operations are for what is asked seldom. Those that carry the load are below; a driver of somebody's own that has only
+    the general ones is made of `GeneralStorageDriver`.
 
     Every method raises StoreUnavailable when the same call may work later, StoreRefused or SchemaMismatch when not; nothing of a
     database library gets out. Names and labels may hold any text; they are never joined into keys unhashed.
@@ -139,6 +150,50 @@ class StorageDriver(abc.ABC):
     @abc.abstractmethod
     def url(self) -> str:
         """Where this is, without a password: for messages and `doctor`."""
+
+    # The general operations
+
+    @abc.abstractmethod
+    def execute(self, calls: Sequence[Call]) -> list[Any]:
+        """
+        The answers to general operations, in order, in one request; others may come in between.
+
+        Raises:
+            StoreRefused: for the first that is refused. Those before it were done, those behind it may have been.
+        """
+
+    @abc.abstractmethod
+    def watching(self, names: Sequence[str]) -> contextlib.AbstractContextManager[Commit]:
+        """From now on notice who changes these names; inside is what does calls as a whole, if nobody did."""
+
+    def _ask(self, call: Call) -> Any:
+        return self.execute([call])[0]
+
+    def pipeline(self) -> Pipeline:
+        """Collects general operations and sends them as one request."""
+        return Pipeline(self.execute)
+
+    @contextlib.contextmanager
+    def transaction(self, watch: Iterable[str] = ()) -> Iterator[Transaction]:
+        """
+        A block whose reads answer at once and whose writes are done as a whole at its end, or not at all when it raises.
+
+        Args:
+            watch: the names that it rests on.
+
+        Raises:
+            TransactionConflict: at the end, when one of them was changed since the block began; nothing is changed, try again.
+            StoreRefused: at the end, when one of the writes is refused; nothing is changed.
+        """
+        with self.watching(tuple(watch)) as commit:
+            transaction = Transaction(self.execute)
+            yield transaction
+            answers = commit(transaction.calls)
+        if answers is None:
+            raise TransactionConflict(f"{self.url}: what the transaction rests on was changed meanwhile; nothing is changed, try again")
+        transaction.answers = answers
+
+    # What carries the load
 
     @abc.abstractmethod
     def apply_batch(self, shard: int, batch: _core.Batch) -> Applied:
@@ -201,11 +256,11 @@ class StorageDriver(abc.ABC):
     # A driver that holds what must not be inherited across a fork hands itself to `forks.guard` when it is made, and these are
     # called around every fork of the process. They may come twice for one fork; none of them waits for a network.
 
-    def before_fork(self) -> None:  # noqa: B027 - most databases need nothing here
+    def before_fork(self) -> None:
         """This thread is about to fork: close what must not be inherited, and hold new calls back until one of the next two."""
 
-    def after_fork_parent(self) -> None:  # noqa: B027
+    def after_fork_parent(self) -> None:
         """The fork is done, go on."""
 
-    def after_fork_child(self) -> None:  # noqa: B027
+    def after_fork_child(self) -> None:
         """This is the child: drop inherited handles without closing them, take new locks."""

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import threading
 import time
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
 from queue_metrics import _core
@@ -14,6 +15,7 @@ from queue_metrics.storage.base import (
     TOTAL,
     Applied,
     Beat,
+    Commit,
     Mark,
     Series,
     StorageDriver,
@@ -23,6 +25,8 @@ from queue_metrics.storage.base import (
     unmergeable,
 )
 from queue_metrics.storage.forks import ForkGate, guard
+from queue_metrics.storage.general import Call
+from queue_metrics.storage.keyspace import Keyspace
 
 
 class MemoryStorageDriver(StorageDriver):
@@ -37,6 +41,7 @@ class MemoryStorageDriver(StorageDriver):
         self._url = url
         self._gate = ForkGate()
         self._lock = threading.Lock()
+        self._keyspace = Keyspace()
         self._labels: dict[int, bytes] = {}
         self._points: dict[tuple[int, int], dict[int, tuple[bytes, float]]] = {}  # (series, step) -> bucket -> value, expiry
         self._totals: dict[int, bytes] = {}
@@ -51,6 +56,24 @@ class MemoryStorageDriver(StorageDriver):
     @property
     def url(self) -> str:
         return self._url
+
+    def execute(self, calls: Sequence[Call]) -> list[Any]:
+        with self._gate, self._lock:
+            return self._keyspace.execute(calls)
+
+    @contextlib.contextmanager
+    def watching(self, names: Sequence[str]) -> Iterator[Commit]:
+        with self._gate, self._lock:
+            before = self._keyspace.versions(names)
+
+        def commit(calls: Sequence[Call]) -> list[Any] | None:
+            with self._gate, self._lock:
+                if self._keyspace.versions(names) != before:
+                    return None
+                self._keyspace.rehearse(calls)
+                return self._keyspace.execute(calls)
+
+        yield commit
 
     def apply_batch(self, shard: int, batch: _core.Batch) -> Applied:
         place = (batch.spool_id, shard)
@@ -138,7 +161,8 @@ class MemoryStorageDriver(StorageDriver):
             expired += [(self._leases, name) for name, (_, expiry) in self._leases.items() if expiry <= now]
             for home, key in expired[:limit]:
                 del home[key]
-            return len(expired[:limit])
+            removed = len(expired[:limit])
+            return removed + self._keyspace.sweep(limit - removed)
 
     def capabilities(self) -> dict[str, object]:
         return {"name": "memory", "version": _core.__version__, "durable": False, "expires_itself": False, "exact": True}
@@ -148,7 +172,7 @@ class MemoryStorageDriver(StorageDriver):
         with self._gate, self._lock:
             kept = [value for points in self._points.values() for value, _ in points.values()]
             kept += [*self._labels.values(), *self._totals.values(), *(payload for payload, _, _ in self._beats.values())]
-            return sum(map(len, kept))
+            return sum(map(len, kept)) + self._keyspace.size()
 
     def close(self) -> None:
         """Nothing to let go of; the numbers stay."""
