@@ -1,4 +1,4 @@
-"""One fresh store of each kind per test; all tests of a run share one Redis, each under a prefix of its own."""
+"""One fresh store of each kind per test; all tests of a run share one server of each kind, each under a prefix of its own."""
 
 from __future__ import annotations
 
@@ -9,16 +9,32 @@ from pathlib import Path
 import pytest
 
 from queue_metrics.storage import DatabaseStorageDriver, MemoryStorageDriver, RedisStorageDriver, StorageDriver
+from tests.storage.general import GeneralOverMemory
 from tests.support.servers import RedisServer
+from tests.support.sql_servers import MariaDBServer, PostgreSQLServer
 
 _numbers = itertools.count()
 
 Open = Callable[..., StorageDriver]
 
+KINDS = ["memory", "general", "sqlite", "postgresql", "mariadb", "redis"]
+
 
 @pytest.fixture(scope="session")
 def shared_redis(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RedisServer]:
     with RedisServer(tmp_path_factory.mktemp("redis")) as server:
+        yield server
+
+
+@pytest.fixture(scope="session")
+def shared_postgresql() -> Iterator[PostgreSQLServer]:
+    with PostgreSQLServer() as server:
+        yield server
+
+
+@pytest.fixture(scope="session")
+def shared_mariadb() -> Iterator[MariaDBServer]:
+    with MariaDBServer() as server:
         yield server
 
 
@@ -29,7 +45,7 @@ def redis_server(tmp_path: Path) -> Iterator[RedisServer]:
         yield server
 
 
-@pytest.fixture(params=["memory", "sqlite", "redis"])
+@pytest.fixture(params=KINDS)
 def open_driver(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Open]:
     """Opens a driver for the store of this test, by default always with the same prefix; `fresh` ones share only the database."""
     opened: list[StorageDriver] = []
@@ -37,13 +53,16 @@ def open_driver(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Open
     own = f"t{next(_numbers)}"
 
     def open_driver(prefix: str = own, **options: int) -> StorageDriver:
-        if request.param == "memory":
-            return memory.setdefault(prefix, MemoryStorageDriver())
+        if request.param in ("memory", "general"):
+            kept = memory.setdefault(prefix, MemoryStorageDriver())
+            return kept if request.param == "memory" else GeneralOverMemory(kept)
         driver: StorageDriver
         if request.param == "sqlite":
             driver = DatabaseStorageDriver(f"sqlite:///{tmp_path}/store.db", prefix)
-        else:
+        elif request.param == "redis":
             driver = RedisStorageDriver(request.getfixturevalue("shared_redis").url, prefix, **options)
+        else:
+            driver = DatabaseStorageDriver(request.getfixturevalue(f"shared_{request.param}").url, prefix)
         opened.append(driver)
         return driver
 

@@ -12,6 +12,7 @@ import time
 import traceback
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -177,17 +178,17 @@ def test_a_fork_in_the_middle_of_a_transaction_leaves_it_to_the_parent(tmp_path:
     driver = DatabaseStorageDriver(f"sqlite:///{tmp_path}/store.db")
     send(driver, everything(A, ones()))
     before = content(driver)
-    check = DatabaseStorageDriver._check_labels
+    merged = DatabaseStorageDriver._merged
 
     def work() -> None:
         other = DatabaseStorageDriver(f"sqlite:///{tmp_path}/store.db")
         assert content(other) == before
 
-    def forking(self: DatabaseStorageDriver, *arguments: object) -> None:
+    def forking(self: DatabaseStorageDriver, *arguments: Any) -> dict[Any, bytes]:
         assert ends_well(in_child(work))
-        check(self, *arguments)  # type: ignore[arg-type]
+        return merged(self, *arguments)
 
-    monkeypatch.setattr(DatabaseStorageDriver, "_check_labels", forking)
+    monkeypatch.setattr(DatabaseStorageDriver, "_merged", forking)
     assert driver.apply_batch(0, batch(2, everything(A, ones()))).applied
     monkeypatch.undo()
     assert starts(driver, series(A)) == 2

@@ -16,8 +16,9 @@ import pytest
 
 from queue_metrics import _core
 from queue_metrics.errors import StoreRefused, StoreUnavailable
-from queue_metrics.storage import DatabaseStorageDriver, Mark, sql
+from queue_metrics.storage import DatabaseStorageDriver, Mark
 from queue_metrics.storage.base import HOUR, MINUTE
+from queue_metrics.storage.sql import transactions
 from tests.storage.batches import NOW, SPOOL, A, B, batch, bucket, content, everything, ones, python, send, series, starts
 
 
@@ -91,7 +92,7 @@ def test_a_reader_does_not_wait_for_a_writer(driver: DatabaseStorageDriver, path
 def test_a_file_that_others_keep_locked_is_unavailable_and_unchanged(
     driver: DatabaseStorageDriver, path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(sql, "PATIENCE_SECONDS", 0.1)
+    monkeypatch.setattr(transactions, "PATIENCE_SECONDS", 0.1)
     send(driver, everything(A, ones()))
     before = content(driver)
     with contextlib.closing(sqlite3.connect(path, isolation_level=None)) as other:

@@ -108,14 +108,14 @@ def unmergeable(series: int, why: object) -> StoreRefused:
     return StoreRefused(f"numbers of series {series:016x} cannot be added: {why}; nothing is changed")
 
 
-def wrong_schema(url: str, found: str) -> SchemaMismatch:
+def wrong_schema(url: str, found: str, ours: int = SCHEMA_VERSION) -> SchemaMismatch:
     """What is stored is newer than this package, or no schema version at all."""
-    if found.isascii() and found.isdigit() and int(found) > SCHEMA_VERSION:
+    if found.isascii() and found.isdigit() and int(found) > ours:
         advice = "upgrade job-queue-metrics on this machine, or give this version another prefix or store"
     else:
         advice = "something else keeps data under this name: give another prefix or store"
     return SchemaMismatch(
-        f"the store {url} has schema version {found!r}, this package reads and writes {SCHEMA_VERSION}; nothing is changed; {advice}"
+        f"the store {url} has schema version {found!r}, this package reads and writes {ours}; nothing is changed; {advice}"
     )
 
 

@@ -61,7 +61,7 @@ class StorageManager:
             from queue_metrics.storage.memory import MemoryStorageDriver
 
             return MemoryStorageDriver(url)
-        if scheme == "sqlite":
+        if scheme in urls.SQL_SCHEMES:
             from queue_metrics.storage.sql import DatabaseStorageDriver
 
             return DatabaseStorageDriver(url, self.prefix)

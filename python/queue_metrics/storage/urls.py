@@ -15,9 +15,12 @@ FORMS = (
     "redis://[user:password@]host[:6379][/0]",
     "rediss://...                          the same over TLS",
     "unix://[user:password@]/path/to/redis.sock[?db=0]",
+    "postgresql://[user:password@]host[:5432]/database[?sslmode=verify-full]",
+    "mysql://[user:password@]host[:3306]/database[?ssl_mode=verify_identity]   or  mariadb://...",
 )
-SCHEMES = ("memory", "sqlite", "redis", "rediss", "unix")
-LATER = ("postgresql", "postgres", "mysql", "mariadb", "redis+sentinel", "redis+cluster", "rediss+sentinel", "rediss+cluster")
+SCHEMES = ("memory", "sqlite", "redis", "rediss", "unix", "postgresql", "postgres", "mysql", "mariadb")
+LATER = ("redis+sentinel", "redis+cluster", "rediss+sentinel", "rediss+cluster")
+SQL_SCHEMES = ("sqlite", "postgresql", "postgres", "mysql", "mariadb")
 
 REDIS_OPTIONS = frozenset(
     {"db", "username", "password", "client_name", "health_check_interval", "max_connections"}

@@ -24,6 +24,18 @@ def statements(file: str, prefix: str) -> Mapping[str, str]:
     return MappingProxyType({name: _bare(body).replace("queue_metrics_", f"{prefix}_") for name, body in bodies})
 
 
+def queries(dialect: str, prefix: str, now: str, second: str) -> Mapping[str, str]:
+    """
+    What is asked of a database: the statements of all, and in place of some of them those of the dialect.
+
+    Args:
+        now: what stands for `{now}`, the database's clock in seconds since 1970 as a double.
+        second: what stands for `{second}`, the same as a whole number, rounded down.
+    """
+    found = {**statements("queries/common.sql", prefix), **statements(f"queries/{dialect}.sql", prefix)}
+    return MappingProxyType({name: text.replace("{now}", now).replace("{second}", second) for name, text in found.items()})
+
+
 def _bare(body: str) -> str:
-    """A statement without the lines of comment around it."""
-    return "\n".join(line for line in body.strip().splitlines() if not line.startswith("--"))
+    """A statement without the lines of comment around it and its last semicolon."""
+    return "\n".join(line for line in body.strip().splitlines() if not line.startswith("--")).strip().removesuffix(";")

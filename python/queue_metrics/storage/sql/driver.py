@@ -1,0 +1,254 @@
+"""Numbers in a database of SQL: the operations that carry the load. Which database it is, is the business of its dialect."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Iterable, Iterator, Sequence
+from typing import Any
+
+from queue_metrics import _core
+from queue_metrics.errors import DecodeError
+from queue_metrics.storage import urls
+from queue_metrics.storage.base import (
+    EMPTY,
+    TOTAL,
+    Applied,
+    Beat,
+    Commit,
+    Mark,
+    Series,
+    collision,
+    expires_at,
+    known_series,
+    unmergeable,
+)
+from queue_metrics.storage.general import Call
+from queue_metrics.storage.sql.dialect import LABELS_STEP, Dialect, OnceMoreError, Place, Session
+from queue_metrics.storage.sql.names import LEASE, WORKER, digest, header_id, signed, text, unsigned
+from queue_metrics.storage.sql.reading import answer, read
+from queue_metrics.storage.sql.transactions import TransactionalDriver
+from queue_metrics.storage.sql.writing import Headers, Watched
+
+SWEEP_BITE = 200
+"""Rows deleted in one transaction: a sweep must not keep writers waiting."""
+
+NO_MARK = Mark(0, b"")
+
+
+def dialect_of(url: str, prefix: str) -> Dialect:
+    """The dialect for a URL, whose library is not loaded yet. Raises ConfigurationError or MissingDependency."""
+    scheme = urls.scheme_of(url)
+    if scheme == "sqlite":
+        from queue_metrics.storage.sql.sqlite import SQLite
+
+        return SQLite(url, prefix)
+    if scheme in ("mysql", "mariadb"):
+        from queue_metrics.storage.sql.mysql import MySQL
+
+        return MySQL(url, prefix)
+    from queue_metrics.storage.sql.postgresql import PostgreSQL
+
+    return PostgreSQL(url, prefix)
+
+
+class DatabaseStorageDriver(TransactionalDriver):
+    """
+    Each batch is one transaction. A call has a connection of its own and leaves it to the next one, since threads come and go.
+
+    Args:
+        url: `sqlite:///` and a path, `postgresql://`, `mysql://` or `mariadb://`. Nothing is connected to yet; the first write makes the
+            tables.
+        prefix: first part of the names of all tables.
+
+    Raises:
+        ConfigurationError: the URL is malformed, or the prefix one that the database keeps for itself.
+        MissingDependency: the database needs a library that is not installed; names the extra.
+    """
+
+    def __init__(self, url: str, prefix: str = "queue_metrics") -> None:
+        super().__init__(dialect_of(url, prefix))
+
+    # The general operations
+
+    def execute(self, calls: Sequence[Call]) -> list[Any]:
+        if all(call.reads for call in calls):
+            return self._read(lambda session: read(session, calls), [answer(call, []) for call in calls])
+        done, refused = self._write(lambda session: Headers(session, calls).execute(calls))
+        if refused is not None:  # what was done before it stays
+            raise refused
+        return done
+
+    @contextlib.contextmanager
+    def watching(self, names: Sequence[str]) -> Iterator[Commit]:
+        watched = Watched(names)
+        before = self._read(watched.state, watched.nothing())
+
+        def commit(calls: Sequence[Call]) -> list[Any] | None:
+            return self._write(lambda session: Headers(session, calls, watched).commit(calls, before))
+
+        yield commit
+
+    # Writing
+
+    def apply_batch(self, shard: int, batch: _core.Batch) -> Applied:
+        return self._write(lambda session: self._apply(session, shard, batch))
+
+    def _apply(self, session: Session, shard: int, batch: _core.Batch) -> Applied:
+        spool = _spool(batch.spool_id, shard)
+        expiries = _places(batch.rows)
+        places = sorted(expiries)
+        marks, *found = session.ask(("lock_mark", spool), *session.values_at(places))
+        mark = Mark(*marks[0]) if marks else NO_MARK
+        if not mark.is_base_of(batch):
+            return Applied(False, mark)
+        stored = {(step, series, bucket): value for rows in found for step, series, bucket, value in rows}
+        if not marks:
+            session.tell("make_mark", spool)
+            (marks,) = session.ask(("lock_mark", spool))
+            if not marks:
+                raise OnceMoreError
+            mark = Mark(*marks[0])
+            if not mark.is_base_of(batch):
+                return Applied(False, mark)
+        if self._dialect.locks_rows:
+            self._make(session, [place for place in places if place not in stored], expiries, stored)
+        written = self._merged(batch.rows, stored)
+        rows = [_row(place, value, expiries[place]) for place, value in sorted(written.items()) if stored.get(place) != value]
+        if rows:
+            session.many("put_values", rows)
+        session.tell("put_mark", {**spool, "sequence": batch.sequence, "positions": batch.positions})
+        return Applied(True, Mark(batch.sequence, batch.positions))
+
+    def _make(self, session: Session, missing: list[Place], expiries: dict[Place, int | None], stored: dict[Place, bytes]) -> None:
+        """Rows in place of missing ones, locked like the others: else two writers would each write the first value."""
+        if not missing:
+            return
+        session.many("make_values", [_row(place, b"", expiries[place]) for place in missing])
+        for rows in session.ask(*session.values_at(missing)):
+            stored.update({(step, series, bucket): value for step, series, bucket, value in rows})
+        if any(place not in stored for place in missing):
+            raise OnceMoreError
+
+    def _merged(self, rows: Iterable[_core.Row], stored: dict[Place, bytes]) -> dict[Place, bytes]:
+        """What is to be stored: the labels of new series, and what is stored with the batch added."""
+        written: dict[Place, bytes] = {}
+        for row in rows:
+            series = signed(row.series)
+            labels = (LABELS_STEP, series, 0)
+            if written.setdefault(labels, stored.get(labels) or row.labels) != row.labels:
+                raise collision(row.series)
+            place = (row.step, series, row.bucket)
+            before = written.get(place) or stored.get(place) or b""
+            try:
+                if row.step == TOTAL:
+                    written[place] = _core.add_fields(before, row.value)
+                else:
+                    written[place] = _core.merge_values(before or EMPTY, row.value)
+            except (DecodeError, OverflowError) as error:
+                raise unmergeable(row.series, error) from error
+        return written
+
+    def heartbeat_many(self, beats: Iterable[tuple[str, bytes]], ttl: float) -> None:
+        rows = {header_id(WORKER, worker): {"name": worker, "value": payload, "ttl": float(ttl)} for worker, payload in beats}
+        if rows:
+            self._write(lambda session: session.many("put_beats", [{"id": id_, **row} for id_, row in sorted(rows.items())]))
+
+    def lease(self, name: str, owner: str, seconds: float) -> bool:
+        return self._write(lambda session: Headers(session).take(LEASE, name, owner, seconds))
+
+    def sweep(self, limit: int = 1000) -> int:
+        removed = 0
+        for bite in (_sweep_points, _sweep_headers):
+            while removed < limit:
+                most = min(SWEEP_BITE, limit - removed)
+                gone = self._write(lambda session, bite=bite, most=most: bite(session, most))  # type: ignore[misc]
+                removed += gone
+                if gone < most:
+                    break
+        return removed
+
+    # Reading
+
+    def read_mark(self, spool_id: str, shard: int) -> Mark:
+        rows = self._select("get_mark", _spool(spool_id, shard))
+        return Mark(*rows[0]) if rows else NO_MARK
+
+    def known_series(self) -> list[Series]:
+        return [known_series(unsigned(series), labels) for series, labels in self._select("all_labels", {})]
+
+    def read_series(self, series: Sequence[int], step: int, start: int, end: int) -> dict[int, list[tuple[int, bytes]]]:
+        points: dict[int, list[tuple[int, bytes]]] = {one: [] for one in series}
+        if points:
+            place = {"series": [signed(one) for one in points], "step": step, "start": start, "end": end}
+            for one, bucket, value in self._select("get_points", place):
+                points[unsigned(one)].append((bucket, value))
+        return points
+
+    def read_totals(self, series: Sequence[int]) -> dict[int, bytes]:
+        if not series:
+            return {}
+        found = self._select("get_totals", {"series": [signed(one) for one in series]})
+        return {unsigned(one): value for one, value in found if value != EMPTY}
+
+    def read_heartbeats(self) -> list[Beat]:
+        beats = [Beat(text(worker), payload, max(0.0, float(age))) for worker, payload, age in self._select("get_beats", {})]
+        return sorted(beats, key=lambda beat: beat.worker_id)
+
+    def capabilities(self) -> dict[str, object]:
+        return self._dialect.capabilities(self._setting)
+
+    def size(self) -> int:
+        rows = self._select("size", {})
+        return int(rows[0][0]) if rows else 0
+
+    def _setting(self, name: str) -> tuple[Any, ...]:
+        """The row that answers a question about the server, whether there is a store or not."""
+
+        def work(session: Session) -> tuple[Any, ...]:
+            session.begin(write=False)
+            return session.ask((name, {}))[0][0]
+
+        return self._attempt(work, write=False)
+
+    def _select(self, name: str, parameters: dict[str, object]) -> list[tuple[Any, ...]]:
+        return self._read(lambda session: session.ask((name, parameters))[0], [])
+
+
+def _spool(spool_id: str, shard: int) -> dict[str, object]:
+    return {"id": digest(spool_id), "spool": spool_id, "shard": shard}
+
+
+def _places(rows: Iterable[_core.Row]) -> dict[Place, int | None]:
+    """All that a batch touches, with its expiry; refuses two label lists of one series, and a step that its kind does not have."""
+    expiries: dict[Place, int | None] = {}
+    labels: dict[int, bytes] = {}
+    for row in rows:
+        if labels.setdefault(row.series, row.labels) != row.labels:
+            raise collision(row.series)
+        series = signed(row.series)
+        expiries[LABELS_STEP, series, 0] = None
+        expiries[row.step, series, row.bucket] = None if row.step == TOTAL else expires_at(row.kind, row.step, row.bucket)
+    return expiries
+
+
+def _row(place: Place, value: bytes, expiry: int | None) -> dict[str, object]:
+    step, series, bucket = place
+    return {"step": step, "series": series, "bucket": bucket, "value": value, "expires_at": expiry}
+
+
+def _sweep_points(session: Session, limit: int) -> int:
+    (points,) = session.ask(("expired_points", {"limit": limit}))
+    if points:
+        rows = sorted((step, series, bucket) for step, series, bucket in points)
+        session.many("remove_points", [{"step": step, "series": series, "bucket": bucket} for step, series, bucket in rows])
+    return len(points)
+
+
+def _sweep_headers(session: Session, limit: int) -> int:
+    """Headers that are dead, and what still hangs on them."""
+    (rows,) = session.ask(("expired_headers", {"limit": limit}))
+    ids = sorted(bytes(id_) for (id_,) in rows)
+    if ids:
+        for statement in ("clear_hashes", "clear_sets", "clear_sorted_sets", "remove_headers"):
+            session.tell(statement, {"ids": ids})
+    return len(ids)

@@ -1,0 +1,191 @@
+"""What speaks to MySQL and MariaDB; the only file that knows PyMySQL. Loaded at the first connection."""
+
+from __future__ import annotations
+
+import json
+import re
+import ssl
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import pymysql
+from pymysql.constants import CLIENT
+
+from queue_metrics.storage.sql import migrations
+from queue_metrics.storage.sql.addresses import Address
+from queue_metrics.storage.sql.dialect import Parameters, Place, Question
+from queue_metrics.storage.sql.servers import ANSWER_SECONDS, CONNECT_SECONDS, LOCK_SECONDS, ServerSession
+
+ERRORS: tuple[type[Exception], ...] = (pymysql.MySQLError,)
+
+_NO_SUCH_TABLE = 1146
+_PARAMETER = re.compile(r":([a-z_]\w*)")
+_ROW = re.compile(r"(?<=VALUES )\(.*\)(?=\nON DUPLICATE)", re.DOTALL)
+_MOST_PENDING = 1_000_000
+"""Bytes of statements that wait to be sent together; a server takes 16 MB by default."""
+
+# Names in double quotes; nothing cut or rounded silently; times without time zones; nobody locks gaps between rows; text is sorted by
+# more than its first 1,024 bytes.
+_SETTINGS = (
+    "SET SESSION TRANSACTION ISOLATION LEVEL READ COMMITTED; "
+    "SET SESSION sql_mode = 'ANSI_QUOTES,STRICT_ALL_TABLES,NO_ENGINE_SUBSTITUTION', time_zone = '+00:00', max_sort_length = 65536, "
+    f"innodb_lock_wait_timeout = {LOCK_SECONDS}, lock_wait_timeout = {LOCK_SECONDS}"
+)
+
+
+def connect(address: Address) -> Any:
+    """A connection that begins no transaction by itself."""
+    options: dict[str, Any] = {"host": address.host or "localhost", "port": address.port or 3306}
+    if "unix_socket" in address.options:
+        options = {"unix_socket": address.options["unix_socket"]}
+    connection: Any = pymysql.connect(
+        user=address.user,
+        password=address.password or "",
+        database=address.database,
+        charset="utf8mb4",
+        autocommit=True,
+        binary_prefix=True,
+        client_flag=CLIENT.MULTI_STATEMENTS,
+        connect_timeout=CONNECT_SECONDS,
+        read_timeout=ANSWER_SECONDS,
+        write_timeout=ANSWER_SECONDS,
+        program_name="queue-metrics",
+        ssl=_ssl(address.options),
+        **options,
+    )
+    cursor = connection.cursor()
+    cursor.execute(_SETTINGS)
+    while cursor.nextset():
+        pass
+    return connection
+
+
+def _ssl(options: Mapping[str, str]) -> Any:
+    mode = options.get("ssl_mode", "verify_identity" if "ssl_ca" in options else "disabled")
+    if mode == "disabled":
+        return None
+    context = ssl.create_default_context(cafile=options.get("ssl_ca"))
+    context.check_hostname = mode == "verify_identity"
+    context.verify_mode = ssl.CERT_NONE if mode == "required" else ssl.CERT_REQUIRED
+    if "ssl_cert" in options:
+        context.load_cert_chain(options["ssl_cert"], options.get("ssl_key"), options.get("ssl_key_password"))
+    return context
+
+
+class MySQLSession(ServerSession):
+    """A transaction whose statements wait until somebody reads an answer, and are sent together."""
+
+    def __init__(self, connection: Any, sql: Mapping[str, str], *, alone: bool) -> None:
+        self._connection = connection
+        self._sql = sql
+        self._alone = alone
+        self._pending: list[str] = []
+
+    def begin(self, *, write: bool) -> str | None:
+        self.open = True
+        if self._alone:
+            ((got,),) = self.ask(("migrate_alone", {"patience": LOCK_SECONDS}))[0]
+            if got != 1:
+                raise pymysql.OperationalError(1205, "another process changes the tables")
+            if not self.ask(("has_tables", {}))[0][0][0]:
+                return None
+        self.tell("begin_write" if write else "begin_read", {})
+        try:
+            (rows,) = self.ask(("get_schema", {"id": migrations.SCHEMA_ID}))
+        except pymysql.ProgrammingError as error:
+            if error.args[0] != _NO_SUCH_TABLE:
+                raise
+            self._send(["ROLLBACK"])
+            return None
+        # No row: a migration is under way, or died in the middle, since its tables cannot be undone.
+        return bytes(rows[0][0]).decode(errors="replace") if rows else None
+
+    def ask(self, *questions: Question) -> list[list[tuple[Any, ...]]]:
+        texts = [self._text(name, parameters) for name, parameters in questions]
+        sent, self._pending = [*self._pending, *texts], []
+        results = self._send(sent)
+        return [list(rows) for rows, _ in results[len(results) - len(texts) :]]
+
+    def tell(self, name: str, parameters: Parameters) -> None:
+        self._later(self._text(name, parameters))
+
+    def count(self, name: str, parameters: Parameters) -> int:
+        sent, self._pending = [*self._pending, self._text(name, parameters)], []
+        return int(self._send(sent)[-1][1])
+
+    def many(self, name: str, rows: Sequence[Parameters]) -> None:
+        text = _translated(self._sql[name])
+        row = _ROW.search(text)
+        if row is None:
+            for parameters in rows:
+                self.tell(name, parameters)
+            return
+        cursor = self._connection.cursor()
+        head, tail, written, size = text[: row.start()], text[row.end() :], [], 0
+        for parameters in rows:
+            written.append(cursor.mogrify(row.group(), parameters))
+            size += len(written[-1])
+            if size > _MOST_PENDING:
+                self._later(head % () + ", ".join(written) + tail % ())
+                written, size = [], 0
+        if written:
+            self._later(head % () + ", ".join(written) + tail % ())
+
+    def values_at(self, places: Sequence[Place]) -> list[Question]:
+        return [("get_values", {"places": json.dumps(places)})] if places else []
+
+    def run(self, text: str) -> None:
+        self._later(text)
+
+    def commit(self) -> None:
+        self._later("COMMIT")
+        if self._alone:
+            self.tell("migrate_done", {})
+        self._flush()
+        self.open = False
+
+    def undo(self) -> bool:
+        self._pending = []
+        try:
+            self._connection.rollback()
+            if self._alone:
+                self.ask(("migrate_done", {}))
+            return True
+        except (pymysql.MySQLError, OSError):
+            return False
+
+    def _text(self, name: str, parameters: Parameters) -> str:
+        written: str = self._connection.cursor().mogrify(_translated(self._sql[name]), parameters)
+        return written
+
+    def _later(self, text: str) -> None:
+        self._pending.append(text)
+        if sum(map(len, self._pending)) > _MOST_PENDING:
+            self._flush()
+
+    def _flush(self) -> None:
+        sent, self._pending = self._pending, []
+        if sent:
+            self._send(sent)
+
+    def _send(self, texts: list[str]) -> list[tuple[Sequence[tuple[Any, ...]], int]]:
+        """Rows and the number of changed ones, of each statement."""
+        if not texts:
+            return []
+        cursor = self._connection.cursor()
+        cursor.execute(";\n".join(texts))
+        results = [(cursor.fetchall(), cursor.rowcount)]
+        while cursor.nextset():
+            results.append((cursor.fetchall(), cursor.rowcount))
+        return results
+
+
+_texts: dict[str, str] = {}
+
+
+def _translated(text: str) -> str:
+    """A statement with its parameters as PyMySQL writes them; a list becomes one in parentheses."""
+    found = _texts.get(text)
+    if found is None:
+        found = _texts[text] = _PARAMETER.sub(r"%(\1)s", text.replace("%", "%%"))
+    return found
