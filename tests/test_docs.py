@@ -26,6 +26,7 @@ from queue_metrics.http.parameters import LONGEST_QUERY
 from queue_metrics.http.routes import ROUTES
 from queue_metrics.storage import RedisStorageDriver
 from queue_metrics.storage.manager import StorageManager
+from queue_metrics.storage.sql.addresses import MYSQL_OPTIONS, POSTGRESQL_OPTIONS
 from queue_metrics.storage.urls import LATER, REDIS_OPTIONS
 from tests.http.asking import app_of, ask, hostile_fleet
 from tests.storage.batches import A, everything, ones, send, series, starts
@@ -329,7 +330,7 @@ def test_every_url_of_the_page_of_stores_opens(tmp_path: Path) -> None:
     urls = [url for row in table(page("docs/stores.md"), "store") for url in re.findall(r"`([^`]+)`", row[1])]
     whole = [re.sub(r"\.\.\.$", "host", url.replace("[", "").replace("]", "")) for url in urls]
     bare = [re.sub(r"\.\.\.$", "host", re.sub(r"\[[^]]*\]", "", url)) for url in urls]
-    assert {url.partition("://")[0] for url in bare} == {"sqlite", "redis", "rediss", "unix", "memory"}
+    assert {url.partition("://")[0] for url in bare} == {"sqlite", "redis", "rediss", "unix", "memory", "postgresql", "mysql", "mariadb"}
     for url in {*whole, *bare}:
         StorageManager().open(url)
     for scheme in LATER:
@@ -342,6 +343,14 @@ def test_the_options_of_redis_are_those_of_the_code() -> None:
     found = re.search(r"Behind `\?` may stand `([^`]+)`, and for TLS `([^`]+)`", said)
     assert found
     assert {*found[1].split(), *found[2].split()} == REDIS_OPTIONS
+
+
+def test_the_options_of_sql_servers_are_those_of_the_code() -> None:
+    said = " ".join(page("docs/stores.md").split())
+    for name, options in (("PostgreSQL", POSTGRESQL_OPTIONS), ("MySQL", MYSQL_OPTIONS)):
+        found = re.search(rf"Behind `\?` of {name} may stand `([^`]+)`", said)
+        assert found
+        assert set(found[1].split()) == options
 
 
 def test_the_rights_of_the_page_are_enough_and_no_more(tmp_path: Path) -> None:

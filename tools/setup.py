@@ -26,7 +26,7 @@ ROOT = Path(__file__).resolve().parent.parent
 VENV = ROOT / ".venv"
 PYTHON = VENV / "bin" / "python"
 STAMP = VENV / "queue-metrics-setup.json"
-EXTRAS = "redis,http,celery,huey"
+EXTRAS = "redis,postgresql,mysql,http,celery,huey"
 
 # What the tests start or ask, by the Debian package that brings it.
 TOOLS = {
@@ -35,8 +35,10 @@ TOOLS = {
     "strace": "strace",
     "chromium": "chromium",
     "promtool": "prometheus",
+    "mariadbd": "mariadb-server",
+    "initdb": "postgresql",
 }
-SERVICES = ("redis-server", "prometheus")  # packages that bring a service, which must not start
+SERVICES = ("redis-server", "prometheus", "mariadb", "mariadb-server", "postgresql")  # what brings a service, which must not start
 
 
 class SetupError(Exception):
@@ -80,7 +82,10 @@ def present() -> dict[str, str]:
 
 def missing_tools() -> list[str]:
     """Names of programs the tests need that are not there."""
-    return [tool for tool in TOOLS if shutil.which(tool) is None]
+    # Where Debian keeps what only root and other programs start.
+    hidden = [*map(str, Path("/usr/lib/postgresql").glob("*/bin")), "/usr/sbin", "/usr/local/sbin"]
+    path = os.pathsep.join([os.environ.get("PATH", os.defpath), *hidden])
+    return [tool for tool in TOOLS if shutil.which(tool, path=path) is None]
 
 
 def run(command: Sequence[str | Path], environment: dict[str, str] | None = None) -> None:

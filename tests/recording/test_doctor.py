@@ -71,7 +71,7 @@ def test_a_healthy_worker_is_shown_with_who_drains(tmp_path: Path, capsys: pytes
         assert spool["agent_pid"] is None
         assert (spool["way"], spool["way_reason"]) == _core.journal_way(spool["file_system"], "auto")
         assert spool["last_drain"]["drain"]["duplicates"] == 0
-        assert found["store"]["schema"] == 1
+        assert found["store"]["schema"] == 2
         assert program.ask("draining", "draining"), "the doctor took nothing from the drainer"
 
 

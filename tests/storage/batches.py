@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import subprocess
 import sys
 import textwrap
 import time
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
 from queue_metrics import _core
+from queue_metrics.storage import DatabaseStorageDriver
 from queue_metrics.storage.base import DAY, EXCEPTION, HOUR, MINUTE, TASK, TOTAL, StorageDriver
 
 SPOOL = "5" * 32
@@ -99,6 +101,14 @@ def send(driver: StorageDriver, rows: Sequence[Row], spool: str = SPOOL, shard: 
     """Apply rows as the next batch of a spool."""
     sequence = driver.read_mark(spool, shard).sequence + 1
     assert driver.apply_batch(shard, batch(sequence, rows, spool)).applied
+
+
+@contextlib.contextmanager
+def opened(url: str, prefix: str = "queue_metrics") -> Iterator[DatabaseStorageDriver]:
+    """A driver of its own, closed afterwards."""
+    driver = DatabaseStorageDriver(url, prefix)
+    yield driver
+    driver.close()
 
 
 def eventually(condition: Callable[[], bool], seconds: float = 30.0) -> None:

@@ -9,9 +9,10 @@ from pathlib import Path
 import pytest
 
 from queue_metrics.storage import DatabaseStorageDriver, MemoryStorageDriver, RedisStorageDriver, StorageDriver
+from tests.storage.batches import opened
 from tests.storage.general import GeneralOverMemory
 from tests.support.servers import RedisServer
-from tests.support.sql_servers import MariaDBServer, PostgreSQLServer
+from tests.support.sql_servers import MariaDBServer, PostgreSQLServer, SQLServer
 
 _numbers = itertools.count()
 
@@ -36,6 +37,30 @@ def shared_postgresql() -> Iterator[PostgreSQLServer]:
 def shared_mariadb() -> Iterator[MariaDBServer]:
     with MariaDBServer() as server:
         yield server
+
+
+@pytest.fixture(params=["postgresql", "mariadb"])
+def sql_kind(request: pytest.FixtureRequest) -> str:
+    return str(request.param)
+
+
+@pytest.fixture
+def sql_server(sql_kind: str) -> Iterator[SQLServer]:
+    """A server of this test alone, to be killed and paused."""
+    with PostgreSQLServer() if sql_kind == "postgresql" else MariaDBServer() as server:
+        yield server
+
+
+@pytest.fixture
+def shared_sql(sql_kind: str, request: pytest.FixtureRequest) -> SQLServer:
+    server: SQLServer = request.getfixturevalue(f"shared_{sql_kind}")
+    return server
+
+
+@pytest.fixture
+def sql_driver(shared_sql: SQLServer) -> Iterator[DatabaseStorageDriver]:
+    with opened(shared_sql.url, f"t{next(_numbers)}") as driver:
+        yield driver
 
 
 @pytest.fixture

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import ctypes
+import itertools
 import os
 import signal
 import sqlite3
@@ -19,19 +20,25 @@ import pytest
 from queue_metrics.errors import StoreUnavailable
 from queue_metrics.storage import DatabaseStorageDriver, MemoryStorageDriver, RedisStorageDriver, StorageDriver, forks
 from queue_metrics.storage.forks import ForkGate
-from tests.storage.batches import SPOOL, A, B, batch, content, everything, ones, python, send, series, starts
+from tests.storage.batches import SPOOL, A, B, batch, content, everything, ones, opened, python, send, series, starts
 from tests.support.servers import RedisServer
+from tests.support.sql_servers import SQLServer
 
-FORKS = max(20, round(50 * float(os.environ.get("QM_TEST_SCALE", "1"))))
+_numbers = itertools.count()
+
+FORKS = max(15, round(30 * float(os.environ.get("QM_TEST_SCALE", "1"))))
 
 
-@pytest.fixture(params=["sqlite", "redis"])
+@pytest.fixture(params=["sqlite", "postgresql", "mariadb", "redis"])
 def driver(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[StorageDriver]:
     made: StorageDriver
     if request.param == "sqlite":
         made = DatabaseStorageDriver(f"sqlite:///{tmp_path}/store.db")
-    else:
+    elif request.param == "redis":
         made = RedisStorageDriver(request.getfixturevalue("redis_server").url)
+    else:
+        server = request.getfixturevalue(f"shared_{request.param}")
+        made = DatabaseStorageDriver(server.url, f"forks{next(_numbers)}")
     yield made
     made.close()
 
@@ -218,6 +225,54 @@ def test_a_mute_server_does_not_hold_a_fork_up(redis_server: RedisServer) -> Non
     asker.join()
     assert still_waiting
     driver.close()
+
+
+def test_a_mute_database_does_not_hold_a_fork_up(sql_server: SQLServer) -> None:
+    with opened(sql_server.url) as driver:
+        driver.read_mark(SPOOL, 0)
+        sql_server.pause()
+        waiting = threading.Event()
+
+        def ask() -> None:
+            waiting.set()
+            with contextlib.suppress(StoreUnavailable):
+                driver.read_mark(SPOOL, 0)
+
+        asker = threading.Thread(target=ask)
+        asker.start()
+        waiting.wait()
+        assert ends_well(in_child(lambda: None))
+        still_waiting = asker.is_alive()
+        sql_server.resume()
+        asker.join()
+        assert still_waiting
+
+
+ENDING = """
+    import gc, os, sys
+    from queue_metrics.storage import DatabaseStorageDriver
+    from tests.storage.batches import A, everything, ones, send, series, starts
+    driver = DatabaseStorageDriver(sys.argv[1], "child_ends")
+    send(driver, everything(A, ones()))
+    (connection,) = driver._dialect._idle
+    pid = os.fork()
+    if pid == 0:
+        if sys.argv[2] == "used":
+            send(driver, everything(A, ones()), "c" * 32)
+            driver.close()
+        del connection
+        gc.collect()
+        sys.exit(0)
+    assert os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]) == 0
+    send(driver, everything(A, ones()))
+    print(driver._dialect._idle == [connection], starts(driver, series(A)))
+"""
+
+
+def test_the_end_of_a_child_does_not_end_the_database_connections_of_its_parent(shared_sql: SQLServer) -> None:
+    """It goes the long way, through the interpreter's end and all clean-up."""
+    assert python(ENDING, shared_sql.url, "unused").communicate(timeout=60) == ("True 2\n", "")
+    assert python(ENDING, shared_sql.url, "used").communicate(timeout=60) == ("True 5\n", "")
 
 
 def test_a_store_in_memory_is_copied_whole() -> None:

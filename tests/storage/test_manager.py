@@ -31,6 +31,13 @@ def test_each_form_opens_its_driver_without_connecting(tmp_path: Path) -> None:
         "rediss://nobody.invalid/0?ssl_ca_certs=/x.pem": RedisStorageDriver,
         "unix:///no/redis.sock?db=3": RedisStorageDriver,
         "REDIS://nobody.invalid": RedisStorageDriver,
+        "postgresql://nobody.invalid/db": DatabaseStorageDriver,
+        "postgres://user:pass%40word@nobody.invalid:1/db?sslmode=verify-full&sslrootcert=/x.pem": DatabaseStorageDriver,
+        "postgresql://user@/db?host=/run/postgresql": DatabaseStorageDriver,
+        "postgresql://one.invalid:1,two.invalid:2/db?target_session_attrs=read-write": DatabaseStorageDriver,
+        "mysql://nobody.invalid/db": DatabaseStorageDriver,
+        "mariadb://user:p%2Fw@[::1]:3306/db?ssl_ca=/x.pem": DatabaseStorageDriver,
+        "mysql://user@/db?unix_socket=/run/mysqld/mysqld.sock": DatabaseStorageDriver,
     }
     for url, kind in forms.items():
         assert type(manager.open(url)) is kind, url
@@ -83,8 +90,21 @@ def test_a_relative_file_stays_where_it_was_when_a_job_changes_the_directory(tmp
         ("localhost:6379", "no scheme"),
         ("redis:localhost", "did you mean redis://"),
         ("/var/lib/x.db", "no scheme"),
-        ("postgresql://localhost/db", "not available in this version"),
-        ("mysql://localhost/db", "not available in this version"),
+        ("postgresql://localhost", "name of one database"),
+        ("postgresql://localhost/", "did you mean postgresql://localhost/metrics"),
+        ("postgresql://localhost/a/b", "name of one database"),
+        ("postgresql://localhost:0/db", "port 0"),
+        ("postgresql://localhost:port/db", "(?i)port"),
+        ("postgresql://localhost/db?sslmod=require", "did you mean sslmode"),
+        ("postgresql://localhost/db?connect_timeout=90", "unknown option"),
+        ("postgresql://user:pa#ss@localhost/db", "written as %XX"),
+        ("postgresql://user:pa[ss@localhost/db", "cannot be used"),
+        ("postgre://localhost/db", "did you mean postgres"),
+        ("mysql://localhost", "name of one database"),
+        ("mysql://localhost/db?ssl_mod=required", "did you mean ssl_mode"),
+        ("mysql://localhost/db?ssl_mode=yes", "ssl_mode is one of disabled, required"),
+        ("mariadb://localhost/db?charset=latin1", "unknown option"),
+        ("mysq://localhost/db", "did you mean mysql://"),
         ("redis+sentinel://localhost", "not available in this version"),
         ("redis+cluster://localhost", "not available in this version"),
         ("sqlite://", "a third slash"),
@@ -172,6 +192,11 @@ def test_a_password_is_masked(url: str, shown: str) -> None:
         f"redis://u:{SECRET}@h:port",
         f"reddis://u:{SECRET}@h",
         f"postgresql://u:{SECRET}@h",
+        f"postgresql://u:{SECRET}@h/db",
+        f"postgresql://u:{SECRET}@h/db?sslpassword={SECRET}",
+        f"mysql://u:{SECRET}@h/db",
+        f"mysql://u:{SECRET}@h/db?ssl_key_password={SECRET}",
+        f"mysql://u:{SECRET}@h/db?what=1",
         f"redis://h?password={SECRET}",
     ],
 )
@@ -186,11 +211,20 @@ def test_no_message_or_repr_shows_a_password(url: str) -> None:
     assert "cr@t" not in shown
 
 
-def test_a_missing_library_names_the_extra_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize(
+    ("library", "extra", "url"),
+    [
+        ("redis", "redis", "redis://localhost"),
+        ("psycopg", "postgresql", "postgresql://localhost/db"),
+        ("pymysql", "mysql", "mysql://localhost/db"),
+        ("pymysql", "mysql", "mariadb://localhost/db"),
+    ],
+)
+def test_a_missing_library_names_the_extra_to_install(library: str, extra: str, url: str, monkeypatch: pytest.MonkeyPatch) -> None:
     find = importlib.util.find_spec
-    monkeypatch.setattr(importlib.util, "find_spec", lambda name, package=None: None if name == "redis" else find(name, package))
-    with pytest.raises(MissingDependency, match=r'pip install "job-queue-metrics\[redis\]"') as missing:
-        StorageManager("missing").open("redis://localhost")
+    monkeypatch.setattr(importlib.util, "find_spec", lambda name, package=None: None if name == library else find(name, package))
+    with pytest.raises(MissingDependency, match=rf'pip install "job-queue-metrics\[{extra}\]"') as missing:
+        StorageManager("missing").open(url)
     assert isinstance(missing.value, ImportError)
 
 
@@ -206,13 +240,21 @@ def run(code: str) -> str:
 
 
 def test_importing_the_package_loads_no_driver_and_no_database() -> None:
-    loaded = "sorted(m for m in sys.modules if m.startswith(('sqlite3', '_sqlite3', 'redis', 'hiredis', 'queue_metrics.storage.')))"
+    names = ("sqlite3", "_sqlite3", "redis", "hiredis", "psycopg", "pymysql", "queue_metrics.storage.")
+    loaded = f"sorted(m for m in sys.modules if m.startswith({names}))"
     assert run(f"import sys, queue_metrics.storage; print({loaded})") == "[]"
 
 
 def test_opening_redis_imports_redis_py_only_when_it_is_used() -> None:
     code = "import sys; from queue_metrics.storage import StorageManager; StorageManager().open('redis://localhost'); "
     assert run(code + "print(any(m in sys.modules for m in ('redis', 'hiredis', 'sqlite3', 'asyncio')))") == "False"
+
+
+@pytest.mark.parametrize("url", ["postgresql://localhost/db", "mysql://localhost/db", "sqlite:////x.db"])
+def test_opening_a_database_of_sql_imports_only_its_own_library_and_a_servers_only_when_it_is_used(url: str) -> None:
+    code = f"import sys; from queue_metrics.storage import StorageManager; StorageManager().open({url!r}); "
+    found = run(code + "print(sorted(m for m in ('redis', 'psycopg', 'pymysql', 'sqlite3', 'asyncio') if m in sys.modules))")
+    assert found == ("['sqlite3']" if url.startswith("sqlite") else "[]")
 
 
 def test_every_exported_name_is_there() -> None:

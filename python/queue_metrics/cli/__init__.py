@@ -20,6 +20,8 @@ EXAMPLES: Mapping[str, str] = MappingProxyType(
         "status": "queue-metrics status --minutes 15",
         "agent": "queue-metrics agent --store redis://localhost",
         "doctor": "queue-metrics doctor",
+        "migrate": "queue-metrics migrate --dry-run --store mysql://migrator@db/shop",
+        "schema": "queue-metrics schema --dialect postgresql",
     }
 )
 """Every command with a call of it; `run(args)` of the module `cli.<name>` does it."""

@@ -17,7 +17,7 @@ from queue_metrics.errors import StoreError, StoreUnavailable
 from queue_metrics.recording import spool as look
 from queue_metrics.recording.lock import UNKNOWN_HOLDER, spool_lock
 from queue_metrics.storage import urls
-from queue_metrics.storage.base import SCHEMA_VERSION, StorageDriver
+from queue_metrics.storage.base import StorageDriver
 from queue_metrics.storage.manager import StorageManager
 from queue_metrics.storage.spools import SpoolReport, spool_reports
 
@@ -26,6 +26,7 @@ HELP = "check store and spools, and say what to do about each problem"
 NOT_VERIFIED = (
     "macOS and Windows",
     "free-threaded Python builds",
+    "MySQL (MariaDB is), and poolers in front of PostgreSQL",
     "Valkey, Redis Cluster and Redis Sentinel",
     "greenlet pools (gevent, eventlet) under kills",
     "spools on network file systems",
@@ -111,7 +112,7 @@ class Examination:
             found["capabilities"] = dict(driver.capabilities())
             found["bytes"] = driver.size()
             driver.read_mark("0" * 32, 0)
-            found["schema"] = SCHEMA_VERSION
+            found["schema"] = driver.schema_version
             self._told = {report.spool_id: report for report in spool_reports(driver.read_heartbeats())}
         except StoreUnavailable as error:
             found.update(reachable=False, error=str(error))

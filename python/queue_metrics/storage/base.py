@@ -143,6 +143,9 @@ class StorageDriver(GeneralOperations):
     database library gets out. Names and labels may hold any text; they are never joined into keys unhashed.
     """
 
+    schema_version: int = SCHEMA_VERSION
+    """The schema version that it reads and writes."""
+
     requests: int = 0
     """Requests this object has made: transactions, or round trips; 0 where there is nobody to ask."""
 

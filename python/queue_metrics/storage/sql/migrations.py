@@ -21,6 +21,7 @@ from queue_metrics.storage.sql.names import MIGRATION, SCHEMA, header_id, text
 from queue_metrics.storage.sql.statements import statements
 
 SCHEMA_VERSION = 2
+CURRENT = str(SCHEMA_VERSION)
 
 DIALECTS = ("sqlite", "postgresql", "mysql")
 
@@ -57,7 +58,7 @@ def is_older(found: str) -> bool:
 
 def check(dialect: Dialect, found: str) -> None:
     """Refuse a schema version that is not ours, and an older one where that is not brought up to date by whoever finds it."""
-    if found == str(SCHEMA_VERSION):
+    if found == CURRENT:
         return
     if is_older(found):
         raise SchemaMismatch(
@@ -123,7 +124,7 @@ def schema(dialect: str, prefix: str = "queue_metrics") -> str:
 def _records(applied: Sequence[Migration]) -> list[tuple[bytes, str, str, bytes]]:
     """The rows that say what was applied, the schema version last: id, type, name and value."""
     rows = [(header_id(MIGRATION, str(one.number)), MIGRATION, str(one.number), one.checksum.encode()) for one in applied]
-    return [*rows, (SCHEMA_ID, SCHEMA, "schema", str(SCHEMA_VERSION).encode())]
+    return [*rows, (SCHEMA_ID, SCHEMA, "schema", CURRENT.encode())]
 
 
 def _check_applied(dialect: Dialect, session: Session) -> None:

@@ -13,7 +13,7 @@ from pymysql.constants import CLIENT
 
 from queue_metrics.storage.sql import migrations
 from queue_metrics.storage.sql.addresses import Address
-from queue_metrics.storage.sql.dialect import Parameters, Place, Question
+from queue_metrics.storage.sql.dialect import OnceMoreError, Parameters, Place, Question
 from queue_metrics.storage.sql.servers import ANSWER_SECONDS, CONNECT_SECONDS, LOCK_SECONDS, ServerSession
 
 ERRORS: tuple[type[Exception], ...] = (pymysql.MySQLError,)
@@ -33,12 +33,18 @@ _SETTINGS = (
 )
 
 
+class _Connection(pymysql.connections.Connection):
+    """A connection that remembers the schema version that was found on it last."""
+
+    schema: str | None = None
+
+
 def connect(address: Address) -> Any:
     """A connection that begins no transaction by itself."""
     options: dict[str, Any] = {"host": address.host or "localhost", "port": address.port or 3306}
     if "unix_socket" in address.options:
         options = {"unix_socket": address.options["unix_socket"]}
-    connection: Any = pymysql.connect(
+    connection: Any = _Connection(
         user=address.user,
         password=address.password or "",
         database=address.database,
@@ -73,13 +79,18 @@ def _ssl(options: Mapping[str, str]) -> Any:
 
 
 class MySQLSession(ServerSession):
-    """A transaction whose statements wait until somebody reads an answer, and are sent together."""
+    """
+    A transaction whose statements wait until somebody reads an answer, and are sent together.
+
+    That the schema is still the one last found on this connection is asked with the first of them, not before.
+    """
 
     def __init__(self, connection: Any, sql: Mapping[str, str], *, alone: bool) -> None:
         self._connection = connection
         self._sql = sql
         self._alone = alone
         self._pending: list[str] = []
+        self._unverified: str | None = None  # the schema version that the second pending statement must find
 
     def begin(self, *, write: bool) -> str | None:
         self.open = True
@@ -89,16 +100,23 @@ class MySQLSession(ServerSession):
                 raise pymysql.OperationalError(1205, "another process changes the tables")
             if not self.ask(("has_tables", {}))[0][0][0]:
                 return None
+        schema = ("get_schema", {"id": migrations.SCHEMA_ID})
         self.tell("begin_write" if write else "begin_read", {})
+        known: str | None = self._connection.schema
+        if known is not None and not self._alone:
+            self._unverified = known
+            self.tell(*schema)
+            return known
         try:
-            (rows,) = self.ask(("get_schema", {"id": migrations.SCHEMA_ID}))
+            (rows,) = self.ask(schema)
         except pymysql.ProgrammingError as error:
             if error.args[0] != _NO_SUCH_TABLE:
                 raise
             self._send(["ROLLBACK"])
             return None
-        # No row: a migration is under way, or died in the middle, since its tables cannot be undone.
-        return bytes(rows[0][0]).decode(errors="replace") if rows else None
+        found = _version(rows)
+        self._connection.schema = found if found == migrations.CURRENT else None
+        return found
 
     def ask(self, *questions: Question) -> list[list[tuple[Any, ...]]]:
         texts = [self._text(name, parameters) for name, parameters in questions]
@@ -138,6 +156,8 @@ class MySQLSession(ServerSession):
         self._later(text)
 
     def commit(self) -> None:
+        if self._unverified is not None:
+            self._flush()
         self._later("COMMIT")
         if self._alone:
             self.tell("migrate_done", {})
@@ -172,12 +192,27 @@ class MySQLSession(ServerSession):
         """Rows and the number of changed ones, of each statement."""
         if not texts:
             return []
+        known, self._unverified = self._unverified, None
         cursor = self._connection.cursor()
-        cursor.execute(";\n".join(texts))
-        results = [(cursor.fetchall(), cursor.rowcount)]
-        while cursor.nextset():
-            results.append((cursor.fetchall(), cursor.rowcount))
-        return results
+        results: list[tuple[Sequence[tuple[Any, ...]], int]] = []
+        try:
+            cursor.execute(";\n".join(texts))
+            while True:
+                results.append((cursor.fetchall(), cursor.rowcount))
+                if known is not None and len(results) == 2 and _version(results[1][0]) != known:
+                    break
+                if not cursor.nextset():
+                    return results
+        except pymysql.ProgrammingError as error:
+            if known is None or len(results) != 1 or error.args[0] != _NO_SUCH_TABLE:
+                raise
+        self._connection.schema = None
+        raise OnceMoreError
+
+
+def _version(rows: Sequence[tuple[Any, ...]]) -> str | None:
+    """The schema version. No row: a migration is under way, or died in the middle, since its tables cannot be undone."""
+    return bytes(rows[0][0]).decode(errors="replace") if rows else None
 
 
 _texts: dict[str, str] = {}

@@ -40,11 +40,11 @@ class _Connection(psycopg.Connection[tuple[Any, ...]]):
 
     def wait(self, gen: Generator[Any, Any, Any], *_: Any, **__: Any) -> Any:
         deadline = time.monotonic() + ANSWER_SECONDS
+        poll, socket = select.poll(), self.pgconn.socket
         try:
             wanted = next(gen)
             while True:
-                poll = select.poll()
-                poll.register(self.pgconn.socket, _EVENTS[int(wanted)])
+                poll.register(socket, _EVENTS[int(wanted)])
                 ready = poll.poll(max(0.0, deadline - time.monotonic()) * 1000)
                 if not ready:
                     raise MuteServerError(f"no answer within {ANSWER_SECONDS:.0f} s")
@@ -53,6 +53,10 @@ class _Connection(psycopg.Connection[tuple[Any, ...]]):
                 wanted = gen.send((1 if events & select.POLLIN or bad else 0) | (2 if events & select.POLLOUT else 0))
         except StopIteration as end:
             return end.value
+        except BaseException:
+            with contextlib.suppress(Exception):  # it may want to say more to a server that does not listen
+                gen.close()
+            raise
 
 
 def connect(url: str) -> _Connection:
@@ -94,8 +98,9 @@ class PostgreSQLSession(ServerSession):
                 self._leave()
             self._connection.execute("ROLLBACK")
             return None
-        self._connection.schema = _version(rows)
-        return self._connection.schema
+        found = _version(rows)
+        self._connection.schema = found if found == migrations.CURRENT else None
+        return found
 
     def _begin_alone(self) -> str | None:
         self._execute("begin_write", {})

@@ -35,6 +35,8 @@ class TransactionalDriver(StorageDriver):
         dialect: the database.
     """
 
+    schema_version = migrations.SCHEMA_VERSION
+
     def __init__(self, dialect: Dialect) -> None:
         self._dialect = dialect
         guard(self)

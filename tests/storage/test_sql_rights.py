@@ -1,0 +1,173 @@
+"""Whom a database server lets do what, which schema it may have, and what its library's errors become; for PostgreSQL and MariaDB."""
+
+from __future__ import annotations
+
+import contextlib
+import time
+
+import psycopg
+import pymysql
+import pytest
+
+from queue_metrics.errors import SchemaMismatch, StoreError, StoreRefused, StoreUnavailable
+from queue_metrics.storage import DatabaseStorageDriver, Mark
+from queue_metrics.storage.sql import migrations
+from tests.storage.batches import ROOT, SPOOL, A, B, batch, everything, ones, opened, send, series, starts
+from tests.support.sql_servers import SQLServer
+
+
+def test_a_newer_or_unknown_schema_is_refused_and_left_as_it_is(sql_driver: DatabaseStorageDriver, shared_sql: SQLServer) -> None:
+    send(sql_driver, everything(A, ones()))
+    keys = f"{sql_driver._dialect.prefix}_keys"
+    for version in ("3", "banana", "1"):
+        shared_sql.execute(f"UPDATE {keys} SET value = '{version}' WHERE type = 'v'")
+        advice = "queue-metrics migrate" if version == "1" else "reads and writes 2"
+        for call in (
+            lambda: sql_driver.apply_batch(0, batch(2, everything(B, ones()))),
+            lambda: sql_driver.read_mark(SPOOL, 0),
+            lambda: sql_driver.lease("duty", "me", 9),
+            lambda: sql_driver.get_key("x"),
+            lambda: sql_driver.set_key("x", "y"),
+        ):
+            with pytest.raises(SchemaMismatch, match=advice):
+                call()
+    shared_sql.execute(f"UPDATE {keys} SET value = '2' WHERE type = 'v'")
+    assert starts(sql_driver, series(A)) == 1
+    shared_sql.execute(f"UPDATE {keys} SET value = 'of another' WHERE type = 'm'")
+    with pytest.raises(SchemaMismatch, match="other statements"):
+        sql_driver.migrate()
+
+
+def test_tables_are_made_by_hand_and_by_the_command_alike(shared_sql: SQLServer, sql_kind: str) -> None:
+    text = migrations.schema("postgresql" if sql_kind == "postgresql" else "mysql", "by_hand")
+    statements = [part for part in text.split(";\n") if part.strip()]
+    shared_sql.execute(*statements)
+    with opened(shared_sql.url, "by_hand") as driver:
+        assert driver.migrate(dry_run=True) == driver.migrate() == []
+        send(driver, everything(A, ones()))
+        assert starts(driver, series(A)) == 1
+    with opened(shared_sql.url, "by_command") as driver:
+        assert [one.number for one in driver.migrate(dry_run=True)] == [2]
+        assert driver.known_series() == []
+        assert [one.number for one in driver.migrate()] == [2]
+        assert driver.migrate() == []
+
+
+def roles(kind: str) -> list[str]:
+    """The statements that the page about stores gives for roles."""
+    page = (ROOT / "docs" / "stores.md").read_text(encoding="utf-8")
+    section = page.partition({"postgresql": "## PostgreSQL", "mariadb": "## MySQL and MariaDB"}[kind])[2]
+    block = section.partition("```sql")[2].partition("```")[0]
+    return [statement for statement in block.strip().split(";") if statement.strip()]
+
+
+def as_role(server: SQLServer, kind: str, role: str) -> str:
+    return server.url.replace("postgres@" if kind == "postgresql" else "root@", f"qm_{role}:SECRET@")
+
+
+def test_each_role_may_do_its_part_and_no_more(sql_server: SQLServer, sql_kind: str) -> None:
+    sql_server.execute(*roles(sql_kind))
+
+    migrator, writer, reader = (DatabaseStorageDriver(as_role(sql_server, sql_kind, role)) for role in ("migrator", "writer", "reader"))
+    with contextlib.closing(migrator), contextlib.closing(writer), contextlib.closing(reader):
+        with pytest.raises(StoreRefused):  # no tables, and no right to make them
+            writer.apply_batch(0, batch(1))
+        assert [one.number for one in migrator.migrate()] == [2]
+        send(writer, everything(A, ones()))
+        writer.heartbeat_many([("w", b"1")], 60)
+        assert writer.lease("duty", "me", 60)
+        writer.set_hash("h", {"a": "1"}, 0.05)
+        time.sleep(0.06)
+        assert writer.sweep() == 1
+        assert starts(reader, series(A)) == 1
+        assert [beat.worker_id for beat in reader.read_heartbeats()] == ["w"]
+        assert reader.capabilities()["name"] == sql_kind
+        assert reader.size() > 0
+        assert reader.scan_keys() == []
+        for call in (
+            lambda: reader.apply_batch(0, batch(2, everything(A, ones()))),
+            lambda: reader.set_key("a", "b"),
+            lambda: reader.lease("other", "me", 9),
+        ):
+            with pytest.raises(StoreRefused):
+                call()
+        assert starts(writer, series(A)) == 1
+
+
+def test_a_server_that_is_read_only_may_change_its_mind(sql_server: SQLServer, sql_kind: str) -> None:
+    """A standby that is promoted, for one."""
+    sql_server.execute(*roles(sql_kind))
+    with opened(as_role(sql_server, sql_kind, "migrator")) as driver:
+        send(driver, everything(A, ones()))
+        driver.close()
+        on = "ALTER ROLE qm_migrator SET default_transaction_read_only = on" if sql_kind == "postgresql" else "SET GLOBAL read_only = 1"
+        off = "ALTER ROLE qm_migrator RESET default_transaction_read_only" if sql_kind == "postgresql" else "SET GLOBAL read_only = 0"
+        sql_server.execute(on)
+        with pytest.raises(StoreUnavailable):
+            driver.apply_batch(0, batch(2, everything(A, ones())))
+        assert starts(driver, series(A)) == 1
+        driver.close()
+        sql_server.execute(off)
+        send(driver, everything(A, ones()))
+        assert starts(driver, series(A)) == 2
+
+
+@pytest.mark.parametrize("what", ["password", "user", "database"])
+def test_who_is_not_let_in_is_refused_without_showing_a_password(sql_server: SQLServer, sql_kind: str, what: str) -> None:
+    secret = "s3cret%40%2F"
+    if sql_kind == "postgresql":
+        sql_server.execute("CREATE ROLE someone LOGIN PASSWORD 'right'")
+        hba = sql_server.data / "pg_hba.conf"
+        hba.write_text("host all someone 127.0.0.1/32 scram-sha-256\n" + hba.read_text())
+        sql_server.execute("SELECT pg_reload_conf()")
+    else:
+        sql_server.execute("CREATE USER someone@'127.0.0.1' IDENTIFIED BY 'right'", "GRANT ALL ON metrics.* TO someone@'127.0.0.1'")
+    place = f"127.0.0.1:{sql_server.port}/{sql_server.url.rpartition('/')[2]}"
+    scheme = sql_server.url.partition("://")[0]
+    urls = {
+        "password": f"{scheme}://someone:{secret}@{place}",
+        "user": f"{scheme}://nobody_of_ours:{secret}@{place}",
+        "database": f"{scheme}://someone:right@127.0.0.1:{sql_server.port}/no_such_database",
+    }
+    with opened(urls[what]) as driver:
+        for call in (lambda: driver.read_mark(SPOOL, 0), lambda: driver.set_key("a", "b")):
+            with pytest.raises(StoreError) as refused:
+                call()
+            assert isinstance(refused.value, StoreRefused)
+            assert "s3cret" not in f"{refused.value!r}{refused.value.__cause__!r}{driver!r}"
+    with opened(f"{scheme}://someone:right@{place}") as driver:
+        assert driver.read_mark(SPOOL, 0) == Mark(0, b"")
+
+
+# Whose errors become which of ours
+
+
+def test_every_error_of_psycopg_becomes_one_of_ours() -> None:
+    dialect = DatabaseStorageDriver("postgresql://h/d")._dialect
+    classes = [one for one in vars(psycopg.errors).values() if isinstance(one, type) and issubclass(one, psycopg.Error)]
+    assert len(classes) > 200
+    passing = {one.sqlstate for one in classes if isinstance(dialect.store_error(one("words")), StoreUnavailable)}
+    assert {"40001", "40P01", "55P03", "57P01", "57P03", "53100", "53300", "25006", "08006", "58030", None} <= passing
+    assert not passing & {"42501", "42P01", "23505", "22003", "28P01", "3D000", "42601", "XX001", "0A000"}
+    for words in ("FATAL: password authentication failed for user", 'FATAL: database "x" does not exist', "certificate verify failed"):
+        assert isinstance(dialect.store_error(psycopg.OperationalError(words)), StoreRefused)
+
+
+@pytest.mark.parametrize(
+    ("code", "passing"),
+    [(code, True) for code in (1213, 1205, 2006, 2013, 2003, 1040, 1021, 1114, 1290)]
+    + [(code, False) for code in (1045, 1044, 1049, 1142, 1146, 1064, 1406, 1062, 4025)],
+)
+def test_errors_of_pymysql_are_passing_or_lasting(code: int, passing: bool) -> None:
+    dialect = DatabaseStorageDriver("mysql://h/d")._dialect
+    for one in (pymysql.OperationalError, pymysql.ProgrammingError, pymysql.InternalError, pymysql.IntegrityError):
+        assert isinstance(dialect.store_error(one(code, "words")), StoreUnavailable if passing else StoreRefused)
+
+
+def test_the_other_errors_of_pymysql_are_ours_too() -> None:
+    dialect = DatabaseStorageDriver("mysql://h/d")._dialect
+    classes = [one for one in vars(pymysql.err).values() if isinstance(one, type) and issubclass(one, pymysql.MySQLError)]
+    assert len(classes) >= 9
+    for one in classes:
+        assert isinstance(dialect.store_error(one("words")), StoreRefused)
+        assert isinstance(dialect.store_error(one()), StoreRefused)
