@@ -44,11 +44,26 @@ def sql_kind(request: pytest.FixtureRequest) -> str:
     return str(request.param)
 
 
+@pytest.fixture(scope="session")
+def killed_servers() -> Iterator[dict[str, SQLServer]]:
+    """Making a server takes seconds, so the tests that kill one hand it on."""
+    servers: dict[str, SQLServer] = {}
+    yield servers
+    for server in servers.values():
+        server.remove()
+
+
 @pytest.fixture
-def sql_server(sql_kind: str) -> Iterator[SQLServer]:
-    """A server of this test alone, to be killed and paused."""
-    with PostgreSQLServer() if sql_kind == "postgresql" else MariaDBServer() as server:
-        yield server
+def sql_server(sql_kind: str, killed_servers: dict[str, SQLServer]) -> SQLServer:
+    """A server to be killed, paused and spoilt, which runs when the test begins; each test has a prefix of its own in it."""
+    if sql_kind not in killed_servers:
+        killed_servers[sql_kind] = PostgreSQLServer() if sql_kind == "postgresql" else MariaDBServer()
+    return killed_servers[sql_kind].running()
+
+
+@pytest.fixture
+def prefix() -> str:
+    return f"t{next(_numbers)}"
 
 
 @pytest.fixture

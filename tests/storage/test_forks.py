@@ -227,8 +227,8 @@ def test_a_mute_server_does_not_hold_a_fork_up(redis_server: RedisServer) -> Non
     driver.close()
 
 
-def test_a_mute_database_does_not_hold_a_fork_up(sql_server: SQLServer) -> None:
-    with opened(sql_server.url) as driver:
+def test_a_mute_database_does_not_hold_a_fork_up(sql_server: SQLServer, prefix: str) -> None:
+    with opened(sql_server.url, prefix) as driver:
         driver.read_mark(SPOOL, 0)
         sql_server.pause()
         waiting = threading.Event()

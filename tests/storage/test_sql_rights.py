@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import time
+from collections.abc import Callable
 
 import psycopg
 import pymysql
@@ -12,7 +13,7 @@ import pytest
 from queue_metrics.errors import SchemaMismatch, StoreError, StoreRefused, StoreUnavailable
 from queue_metrics.storage import DatabaseStorageDriver, Mark
 from queue_metrics.storage.sql import migrations
-from tests.storage.batches import ROOT, SPOOL, A, B, batch, everything, ones, opened, send, series, starts
+from tests.storage.batches import ROOT, SPOOL, A, B, batch, eventually, everything, ones, opened, send, series, starts
 from tests.support.sql_servers import SQLServer
 
 
@@ -65,10 +66,23 @@ def as_role(server: SQLServer, kind: str, role: str) -> str:
     return server.url.replace("postgres@" if kind == "postgresql" else "root@", f"qm_{role}:SECRET@")
 
 
-def test_each_role_may_do_its_part_and_no_more(sql_server: SQLServer, sql_kind: str) -> None:
-    sql_server.execute(*roles(sql_kind))
+@pytest.fixture
+def roles_made(sql_server: SQLServer, sql_kind: str) -> None:
+    table = (
+        "SELECT 1 FROM pg_roles WHERE rolname = 'qm_writer'"
+        if sql_kind == "postgresql"
+        else "SELECT 1 FROM mysql.user WHERE user = 'qm_writer'"
+    )
+    if not sql_server.execute(table):
+        sql_server.execute(*roles(sql_kind))
 
-    migrator, writer, reader = (DatabaseStorageDriver(as_role(sql_server, sql_kind, role)) for role in ("migrator", "writer", "reader"))
+
+@pytest.mark.usefixtures("roles_made")
+def test_each_role_may_do_its_part_and_no_more(sql_server: SQLServer, sql_kind: str, prefix: str) -> None:
+
+    migrator, writer, reader = (
+        DatabaseStorageDriver(as_role(sql_server, sql_kind, role), prefix) for role in ("migrator", "writer", "reader")
+    )
     with contextlib.closing(migrator), contextlib.closing(writer), contextlib.closing(reader):
         with pytest.raises(StoreRefused):  # no tables, and no right to make them
             writer.apply_batch(0, batch(1))
@@ -94,10 +108,10 @@ def test_each_role_may_do_its_part_and_no_more(sql_server: SQLServer, sql_kind: 
         assert starts(writer, series(A)) == 1
 
 
-def test_a_server_that_is_read_only_may_change_its_mind(sql_server: SQLServer, sql_kind: str) -> None:
+@pytest.mark.usefixtures("roles_made")
+def test_a_server_that_is_read_only_may_change_its_mind(sql_server: SQLServer, sql_kind: str, prefix: str) -> None:
     """A standby that is promoted, for one."""
-    sql_server.execute(*roles(sql_kind))
-    with opened(as_role(sql_server, sql_kind, "migrator")) as driver:
+    with opened(as_role(sql_server, sql_kind, "migrator"), prefix) as driver:
         send(driver, everything(A, ones()))
         driver.close()
         on = "ALTER ROLE qm_migrator SET default_transaction_read_only = on" if sql_kind == "postgresql" else "SET GLOBAL read_only = 1"
@@ -112,31 +126,39 @@ def test_a_server_that_is_read_only_may_change_its_mind(sql_server: SQLServer, s
         assert starts(driver, series(A)) == 2
 
 
-@pytest.mark.parametrize("what", ["password", "user", "database"])
-def test_who_is_not_let_in_is_refused_without_showing_a_password(sql_server: SQLServer, sql_kind: str, what: str) -> None:
+def test_who_is_not_let_in_is_refused_without_showing_a_password(sql_server: SQLServer, sql_kind: str, prefix: str) -> None:
     secret = "s3cret%40%2F"
     if sql_kind == "postgresql":
-        sql_server.execute("CREATE ROLE someone LOGIN PASSWORD 'right'")
+        sql_server.execute(f"CREATE ROLE {prefix} LOGIN PASSWORD 'right'", f"CREATE SCHEMA {prefix} AUTHORIZATION {prefix}")
         hba = sql_server.data / "pg_hba.conf"
-        hba.write_text("host all someone 127.0.0.1/32 scram-sha-256\n" + hba.read_text())
+        hba.write_text(f"host all {prefix} 127.0.0.1/32 scram-sha-256\n" + hba.read_text())
         sql_server.execute("SELECT pg_reload_conf()")
     else:
-        sql_server.execute("CREATE USER someone@'127.0.0.1' IDENTIFIED BY 'right'", "GRANT ALL ON metrics.* TO someone@'127.0.0.1'")
+        sql_server.execute(f"CREATE USER {prefix}@'127.0.0.1' IDENTIFIED BY 'right'", f"GRANT ALL ON metrics.* TO {prefix}@'127.0.0.1'")
     place = f"127.0.0.1:{sql_server.port}/{sql_server.url.rpartition('/')[2]}"
     scheme = sql_server.url.partition("://")[0]
-    urls = {
-        "password": f"{scheme}://someone:{secret}@{place}",
-        "user": f"{scheme}://nobody_of_ours:{secret}@{place}",
-        "database": f"{scheme}://someone:right@127.0.0.1:{sql_server.port}/no_such_database",
-    }
-    with opened(urls[what]) as driver:
-        for call in (lambda: driver.read_mark(SPOOL, 0), lambda: driver.set_key("a", "b")):
-            with pytest.raises(StoreError) as refused:
-                call()
-            assert isinstance(refused.value, StoreRefused)
-            assert "s3cret" not in f"{refused.value!r}{refused.value.__cause__!r}{driver!r}"
-    with opened(f"{scheme}://someone:right@{place}") as driver:
+    wrong = [
+        f"{scheme}://{prefix}:{secret}@{place}",
+        f"{scheme}://nobody_of_ours:{secret}@{place}",
+        f"{scheme}://{prefix}:right@127.0.0.1:{sql_server.port}/no_such_database",
+    ]
+    for url in wrong:
+        with opened(url, prefix) as driver:
+            eventually(lambda driver=driver: refused(driver.size) is StoreRefused)  # type: ignore[misc]  # the server reads its rules anew
+            for call in (lambda: driver.read_mark(SPOOL, 0), lambda: driver.set_key("a", "b")):
+                with pytest.raises(StoreRefused) as caught:
+                    call()
+                assert "s3cret" not in f"{caught.value!r}{caught.value.__cause__!r}{driver!r}"
+    with opened(f"{scheme}://{prefix}:right@{place}", prefix) as driver:
         assert driver.read_mark(SPOOL, 0) == Mark(0, b"")
+
+
+def refused(call: Callable[[], object]) -> type[Exception] | None:
+    try:
+        call()
+    except StoreError as error:
+        return type(error)
+    return None
 
 
 # Whose errors become which of ours

@@ -55,10 +55,10 @@ def assert_exact(driver: DatabaseStorageDriver, batches: int, *spools: str) -> N
 # Crashes and lost answers
 
 
-def test_a_server_killed_in_the_middle_of_batches_loses_and_doubles_nothing(sql_server: SQLServer) -> None:
+def test_a_server_killed_in_the_middle_of_batches_loses_and_doubles_nothing(sql_server: SQLServer, prefix: str) -> None:
     rounds, spools = max(40, round(80 * SCALE)), ["a" * 32, "b" * 32, "c" * 32]
     chance = random.Random(7)
-    with opened(sql_server.url) as driver:
+    with opened(sql_server.url, prefix) as driver:
         threads = [threading.Thread(target=hand_over, args=(driver, spool, rounds)) for spool in spools]
         for thread in threads:
             thread.start()
@@ -124,8 +124,8 @@ def test_an_answer_that_is_lost_is_asked_for_again_and_counted_once(shared_sql: 
             assert_exact(driver, rounds + 1, SPOOL)
 
 
-def test_a_connection_that_the_server_closed_meanwhile_is_not_noticed(sql_server: SQLServer) -> None:
-    with opened(sql_server.url) as driver:
+def test_a_connection_that_the_server_closed_meanwhile_is_not_noticed(sql_server: SQLServer, prefix: str) -> None:
+    with opened(sql_server.url, prefix) as driver:
         send(driver, everything(A, ones()))
         sql_server.kill()
         sql_server.start()
@@ -135,8 +135,8 @@ def test_a_connection_that_the_server_closed_meanwhile_is_not_noticed(sql_server
         assert driver.increment_hash_field("h", "n") == 1
 
 
-def test_a_server_that_is_away_is_unavailable_and_used_again_when_it_is_back(sql_server: SQLServer) -> None:
-    with opened(sql_server.url) as driver:
+def test_a_server_that_is_away_is_unavailable_and_used_again_when_it_is_back(sql_server: SQLServer, prefix: str) -> None:
+    with opened(sql_server.url, prefix) as driver:
         send(driver, everything(A, ones()))
         sql_server.kill()
         for call in (lambda: driver.read_mark(SPOOL, 0), lambda: driver.apply_batch(0, batch(2)), driver.size, driver.capabilities):
@@ -147,10 +147,10 @@ def test_a_server_that_is_away_is_unavailable_and_used_again_when_it_is_back(sql
         assert starts(driver, series(A)) == 2
 
 
-def test_a_mute_server_is_unavailable_after_a_while(sql_server: SQLServer, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_mute_server_is_unavailable_after_a_while(sql_server: SQLServer, prefix: str, monkeypatch: pytest.MonkeyPatch) -> None:
     for client in (postgresql_client, mysql_client):
         monkeypatch.setattr(client, "ANSWER_SECONDS", 0.4)
-    with opened(sql_server.url) as driver:
+    with opened(sql_server.url, prefix) as driver:
         send(driver, everything(A, ones()))
         sql_server.pause()
         with pytest.raises(StoreUnavailable):
@@ -267,18 +267,18 @@ def locked(server: SQLServer, statement: str) -> Any:
 
 
 def test_a_lock_of_somebody_else_is_waited_for_and_then_unavailable(
-    driver: DatabaseStorageDriver, shared_sql: SQLServer, monkeypatch: pytest.MonkeyPatch
+    sql_driver: DatabaseStorageDriver, shared_sql: SQLServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    send(driver, everything(A, ones()))
-    before = content(driver)
-    other = locked(shared_sql, f'SELECT * FROM "{driver._dialect.prefix}_marks" FOR UPDATE')
+    send(sql_driver, everything(A, ones()))
+    before = content(sql_driver)
+    other = locked(shared_sql, f'SELECT * FROM "{sql_driver._dialect.prefix}_marks" FOR UPDATE')
     monkeypatch.setattr(transactions, "PATIENCE_SECONDS", 0.1)
     with pytest.raises(StoreUnavailable):
-        driver.apply_batch(0, batch(2, everything(A, ones())))
-    assert content(driver) == before
+        sql_driver.apply_batch(0, batch(2, everything(A, ones())))
+    assert content(sql_driver) == before
     monkeypatch.setattr(transactions, "PATIENCE_SECONDS", 30.0)
     release = threading.Timer(0.3, other.rollback)
     release.start()
-    assert driver.apply_batch(0, batch(2, everything(A, ones()))).applied
+    assert sql_driver.apply_batch(0, batch(2, everything(A, ones()))).applied
     release.join()
     other.close()

@@ -166,12 +166,23 @@ class SQLServer(abc.ABC):
             self._process.wait()
         self._process = None
 
-    def __enter__(self) -> Self:
-        return self if self._process is not None else self.start()
+    def running(self) -> Self:
+        """Started, unless it runs; a paused one goes on."""
+        if self._process is None:
+            return self.start()
+        self.resume()
+        return self
 
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None) -> None:
+    def remove(self) -> None:
+        """End it and forget what it held."""
         self.kill()
         shutil.rmtree(self.directory, ignore_errors=True)
+
+    def __enter__(self) -> Self:
+        return self.running()
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None) -> None:
+        self.remove()
 
 
 def _postgresql(program: str) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import json
 import re
 import ssl
@@ -56,7 +57,7 @@ def connect(address: Address) -> Any:
         read_timeout=ANSWER_SECONDS,
         write_timeout=ANSWER_SECONDS,
         program_name="queue-metrics",
-        ssl=_ssl(address.options),
+        **_encryption(tuple(sorted(address.options.items()))),
         **options,
     )
     cursor = connection.cursor()
@@ -66,16 +67,19 @@ def connect(address: Address) -> Any:
     return connection
 
 
-def _ssl(options: Mapping[str, str]) -> Any:
+@functools.cache
+def _encryption(given: tuple[tuple[str, str], ...]) -> dict[str, Any]:
+    """Arguments of PyMySQL, which would else read all certificates of the machine for each connection."""
+    options = dict(given)
     mode = options.get("ssl_mode", "verify_identity" if "ssl_ca" in options else "disabled")
     if mode == "disabled":
-        return None
+        return {"ssl_disabled": True}
     context = ssl.create_default_context(cafile=options.get("ssl_ca"))
     context.check_hostname = mode == "verify_identity"
     context.verify_mode = ssl.CERT_NONE if mode == "required" else ssl.CERT_REQUIRED
     if "ssl_cert" in options:
         context.load_cert_chain(options["ssl_cert"], options.get("ssl_key"), options.get("ssl_key_password"))
-    return context
+    return {"ssl": context}
 
 
 class MySQLSession(ServerSession):
