@@ -14,10 +14,7 @@ Question: TypeAlias = tuple[str, Parameters]
 """The name of a statement, and its parameters. A list of numbers or bytes stands where the statement says `IN :name`."""
 
 Place: TypeAlias = tuple[int, int, int]
-"""Step, series (signed) and bucket: the key of a value, in the order in which rows are locked."""
-
-LABELS_STEP = -1
-"""The step of the row that holds the labels of a series."""
+"""Step, series (signed) and bucket: the key of a value."""
 
 
 class NothingThereError(Exception):
@@ -25,7 +22,7 @@ class NothingThereError(Exception):
 
 
 class OnceMoreError(Exception):
-    """A row that was just made was swept away before it was locked: the transaction must begin again."""
+    """What was found is not so any more: the transaction must begin again."""
 
 
 class Session(abc.ABC):
@@ -53,7 +50,7 @@ class Session(abc.ABC):
 
     @abc.abstractmethod
     def values_at(self, places: Sequence[Place]) -> list[Question]:
-        """Questions for the values at these places, in their order; answered by (step, series, bucket, value), locked until the end."""
+        """Questions for the values at these places; answered by (step, series, bucket, value)."""
 
     @abc.abstractmethod
     def run(self, text: str) -> None:
@@ -78,7 +75,6 @@ class Dialect(abc.ABC):
         prefix: first part of the names of all tables.
         sql: its statements by name.
         errors: what its library raises.
-        locks_rows: whether writers work side by side, so that a row must be there to be locked.
         upgrades: whether whoever finds an older schema brings it up to date.
     """
 
@@ -87,7 +83,6 @@ class Dialect(abc.ABC):
     prefix: str
     sql: Mapping[str, str]
     errors: tuple[type[Exception], ...]
-    locks_rows: bool
     upgrades: bool
 
     @abc.abstractmethod

@@ -23,7 +23,7 @@ from queue_metrics.storage.base import (
     unmergeable,
 )
 from queue_metrics.storage.general import Call
-from queue_metrics.storage.sql.dialect import LABELS_STEP, Dialect, OnceMoreError, Place, Session
+from queue_metrics.storage.sql.dialect import Dialect, OnceMoreError, Place, Session
 from queue_metrics.storage.sql.names import LEASE, WORKER, digest, header_id, signed, text, unsigned
 from queue_metrics.storage.sql.reading import answer, read
 from queue_metrics.storage.sql.transactions import TransactionalDriver
@@ -95,53 +95,50 @@ class DatabaseStorageDriver(TransactionalDriver):
 
     def _apply(self, session: Session, shard: int, batch: _core.Batch) -> Applied:
         spool = _spool(batch.spool_id, shard)
-        expiries = _places(batch.rows)
-        places = sorted(expiries)
-        marks, *found = session.ask(("lock_mark", spool), *session.values_at(places))
+        labels, expiries = _touched(batch.rows)
+        series, places = sorted(labels), sorted(expiries)
+        questions = [("lock_labels", {"series": series}), *session.values_at(places)] if series else []
+        marks, *found = session.ask(("lock_mark", spool), *questions)
         mark = Mark(*marks[0]) if marks else NO_MARK
         if not mark.is_base_of(batch):
             return Applied(False, mark)
-        stored = {(step, series, bucket): value for rows in found for step, series, bucket, value in rows}
-        if not marks:
-            session.tell("make_mark", spool)
-            (marks,) = session.ask(("lock_mark", spool))
-            if not marks:
-                raise OnceMoreError
-            mark = Mark(*marks[0])
-            if not mark.is_base_of(batch):
-                return Applied(False, mark)
-        if self._dialect.locks_rows:
-            self._make(session, [place for place in places if place not in stored], expiries, stored)
+        if not marks and not self._make_mark(session, spool):
+            raise OnceMoreError
+        stored = {(step, one, bucket): value for rows in found[1:] for step, one, bucket, value in rows}
+        known: dict[int, bytes] = dict(found[0]) if found else {}
+        new = [one for one in series if one not in known]
+        if new:
+            session.many("make_labels", [{"series": one, "value": labels[one]} for one in new])
+            # Another may have been quicker, and have written values too.
+            again, *found = session.ask(
+                ("lock_labels", {"series": new}), *session.values_at([place for place in places if place[1] in new])
+            )
+            known.update(again)
+            stored.update({(step, one, bucket): value for rows in found for step, one, bucket, value in rows})
+        for one in series:
+            if known[one] != labels[one]:
+                raise collision(unsigned(one))
         written = self._merged(batch.rows, stored)
-        rows = [_row(place, value, expiries[place]) for place, value in sorted(written.items()) if stored.get(place) != value]
-        if rows:
-            session.many("put_values", rows)
+        if written:
+            session.many("put_values", [_row(place, value, expiries[place]) for place, value in sorted(written.items())])
         session.tell("put_mark", {**spool, "sequence": batch.sequence, "positions": batch.positions})
         return Applied(True, Mark(batch.sequence, batch.positions))
 
-    def _make(self, session: Session, missing: list[Place], expiries: dict[Place, int | None], stored: dict[Place, bytes]) -> None:
-        """Rows in place of missing ones, locked like the others: else two writers would each write the first value."""
-        if not missing:
-            return
-        session.many("make_values", [_row(place, b"", expiries[place]) for place in missing])
-        for rows in session.ask(*session.values_at(missing)):
-            stored.update({(step, series, bucket): value for step, series, bucket, value in rows})
-        if any(place not in stored for place in missing):
-            raise OnceMoreError
+    def _make_mark(self, session: Session, spool: dict[str, object]) -> bool:
+        """Whether the first mark of a spool is ours; not when another drainer made it while we waited for the lock."""
+        session.tell("make_mark", spool)
+        (marks,) = session.ask(("lock_mark", spool))
+        return bool(marks) and Mark(*marks[0]) == NO_MARK
 
     def _merged(self, rows: Iterable[_core.Row], stored: dict[Place, bytes]) -> dict[Place, bytes]:
-        """What is to be stored: the labels of new series, and what is stored with the batch added."""
+        """What is stored with the batch added."""
         written: dict[Place, bytes] = {}
         for row in rows:
-            series = signed(row.series)
-            labels = (LABELS_STEP, series, 0)
-            if written.setdefault(labels, stored.get(labels) or row.labels) != row.labels:
-                raise collision(row.series)
-            place = (row.step, series, row.bucket)
-            before = written.get(place) or stored.get(place) or b""
+            place = (row.step, signed(row.series), row.bucket)
+            before = written.get(place) or stored.get(place)
             try:
                 if row.step == TOTAL:
-                    written[place] = _core.add_fields(before, row.value)
+                    written[place] = _core.add_fields(before or b"", row.value)
                 else:
                     written[place] = _core.merge_values(before or EMPTY, row.value)
             except (DecodeError, OverflowError) as error:
@@ -218,17 +215,16 @@ def _spool(spool_id: str, shard: int) -> dict[str, object]:
     return {"id": digest(spool_id), "spool": spool_id, "shard": shard}
 
 
-def _places(rows: Iterable[_core.Row]) -> dict[Place, int | None]:
-    """All that a batch touches, with its expiry; refuses two label lists of one series, and a step that its kind does not have."""
-    expiries: dict[Place, int | None] = {}
+def _touched(rows: Iterable[_core.Row]) -> tuple[dict[int, bytes], dict[Place, int | None]]:
+    """The labels of each series of a batch, and all its places with their expiry; refuses two label lists of one series."""
     labels: dict[int, bytes] = {}
+    expiries: dict[Place, int | None] = {}
     for row in rows:
-        if labels.setdefault(row.series, row.labels) != row.labels:
-            raise collision(row.series)
         series = signed(row.series)
-        expiries[LABELS_STEP, series, 0] = None
+        if labels.setdefault(series, row.labels) != row.labels:
+            raise collision(row.series)
         expiries[row.step, series, row.bucket] = None if row.step == TOTAL else expires_at(row.kind, row.step, row.bucket)
-    return expiries
+    return labels, expiries
 
 
 def _row(place: Place, value: bytes, expiry: int | None) -> dict[str, object]:

@@ -24,6 +24,10 @@ _EVENTS = {1: select.POLLIN, 2: select.POLLOUT, 3: select.POLLIN | select.POLLOU
 _SETTINGS = {
     "lock_timeout": f"{LOCK_SECONDS}s",
     "statement_timeout": f"{ANSWER_SECONDS:.0f}s",
+    # All that we ask often is found by key. Without this a table that is young, or not vacuumed yet, is read as a whole.
+    "enable_hashjoin": "off",
+    "enable_mergejoin": "off",
+    "enable_seqscan": "off",
     "idle_in_transaction_session_timeout": "60s",  # a stopped process must not hold locks for ever
 }
 
@@ -177,8 +181,16 @@ class PostgreSQLSession(ServerSession):
             self._pipeline = self._stack.enter_context(self._connection.pipeline())
 
     def _leave(self) -> None:
+        """Wait for the answers that nobody has read yet."""
         self._pipeline = None
-        self._stack.close()
+        try:
+            self._stack.close()
+        except psycopg.Error as error:
+            # An interruption in there comes out as what psycopg has to say about it.
+            interruption = error.__context__
+            if interruption is None or isinstance(interruption, (psycopg.Error, StopIteration, GeneratorExit)):
+                raise
+            raise interruption from None
 
     def _execute(self, name: str, parameters: Parameters) -> psycopg.Cursor[tuple[Any, ...]]:
         return self._connection.execute(_translated(self._sql[name]), parameters)

@@ -20,7 +20,7 @@ ANSWER_SECONDS = 10.0
 LOCK_SECONDS = 2
 """How long a statement waits for a lock inside the server; the transaction is tried again while there is patience."""
 
-MOST_IDLE = 4
+MOST_IDLE = 16
 """Connections kept for later calls; more are closed when they come back."""
 
 # A parent's connections, kept from the garbage collector in its child: closing them is the parent's business.
@@ -50,7 +50,6 @@ class ServerSession(Session):
 class ServerDialect(Dialect):
     """A server that many write to at once. Nothing here waits for a fork, and no fork waits for the network."""
 
-    locks_rows = True
     upgrades = False
 
     def __init__(self, url: str, prefix: str) -> None:

@@ -109,7 +109,6 @@ class SQLite(Dialect):
 
     name = "sqlite"
     errors = (sqlite3.Error,)
-    locks_rows = False
     upgrades = True
 
     def __init__(self, url: str, prefix: str) -> None:

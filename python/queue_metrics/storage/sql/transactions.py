@@ -115,7 +115,7 @@ class TransactionalDriver(StorageDriver):
                 continue
             except OnceMoreError:
                 if time.monotonic() > deadline:
-                    raise StoreUnavailable(f"{self.url}: rows are swept away while they are written; try again") from None
+                    raise StoreUnavailable(f"{self.url}: others change what this rests on; try again") from None
             except self._dialect.errors as error:
                 if not self._dialect.passes(error, committing=committing) or time.monotonic() > deadline:
                     raise self._dialect.store_error(error) from error

@@ -12,6 +12,11 @@ SELECT sequence, positions FROM "queue_metrics_marks" WHERE id = :id AND shard =
 -- The first thing a batch asks: two drainers of one spool wait for each other here.
 SELECT sequence, positions FROM "queue_metrics_marks" WHERE id = :id AND shard = :shard FOR UPDATE;
 
+-- name: lock_labels
+-- The labels of a series are its lock: whoever changes its values holds their row, which itself never changes. Many rows are asked in the
+-- order of their ids, so nobody waits in a circle.
+SELECT series, value FROM "queue_metrics_series" WHERE step = -1 AND series IN :series AND bucket = 0 ORDER BY series FOR UPDATE;
+
 -- name: put_mark
 UPDATE "queue_metrics_marks" SET sequence = :sequence, positions = :positions, touched_at = {now}
 WHERE id = :id AND shard = :shard;

@@ -29,16 +29,15 @@ VALUES (:id, :shard, :spool, 0, '', {now})
 ON DUPLICATE KEY UPDATE shard = shard;
 
 -- name: get_values
--- Looked up one by one in the order of the list.
+-- Looked up one by one: a list of rows after IN would be compared with all there are.
 SELECT s.step, s.series, s.bucket, s.value
 FROM JSON_TABLE(:places, '$[*]' COLUMNS (
     step int PATH '$[0]', series bigint PATH '$[1]', bucket bigint PATH '$[2]'
-)) p STRAIGHT_JOIN "queue_metrics_series" s ON s.step = p.step AND s.series = p.series AND s.bucket = p.bucket
-FOR UPDATE;
+)) p STRAIGHT_JOIN "queue_metrics_series" s ON s.step = p.step AND s.series = p.series AND s.bucket = p.bucket;
 
--- name: make_values
+-- name: make_labels
 INSERT INTO "queue_metrics_series" (step, series, bucket, value, expires_at)
-VALUES (:step, :series, :bucket, :value, :expires_at)
+VALUES (-1, :series, 0, :value, NULL)
 ON DUPLICATE KEY UPDATE step = step;
 
 -- name: put_values

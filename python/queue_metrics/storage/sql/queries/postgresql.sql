@@ -31,12 +31,11 @@ ON CONFLICT DO NOTHING;
 -- name: get_values
 SELECT s.step, s.series, s.bucket, s.value
 FROM unnest(:steps::integer[], :series::bigint[], :buckets::bigint[]) AS p (step, series, bucket)
-JOIN "queue_metrics_series" s ON s.step = p.step AND s.series = p.series AND s.bucket = p.bucket
-ORDER BY s.step, s.series, s.bucket FOR UPDATE OF s;
+JOIN "queue_metrics_series" s ON s.step = p.step AND s.series = p.series AND s.bucket = p.bucket;
 
--- name: make_values
+-- name: make_labels
 INSERT INTO "queue_metrics_series" (step, series, bucket, value, expires_at)
-SELECT * FROM unnest(:step::integer[], :series::bigint[], :bucket::bigint[], :value::bytea[], :expires_at::bigint[])
+SELECT -1, series, 0, value, NULL FROM unnest(:series::bigint[], :value::bytea[]) AS l (series, value)
 ON CONFLICT DO NOTHING;
 
 -- name: put_values

@@ -15,6 +15,12 @@ ON CONFLICT (id) DO UPDATE SET value = excluded.value, written_at = excluded.wri
 -- name: lock_mark
 SELECT sequence, positions FROM "queue_metrics_marks" WHERE spool = :spool AND shard = :shard;
 
+-- name: lock_labels
+SELECT series, value FROM "queue_metrics_series" WHERE series IN :series AND step = -1 AND bucket = 0;
+
+-- name: make_labels
+INSERT INTO "queue_metrics_series" (series, step, bucket, value, expires_at) VALUES (:series, -1, 0, :value, NULL);
+
 -- name: get_mark
 SELECT sequence, positions FROM "queue_metrics_marks" WHERE spool = :spool AND shard = :shard;
 
