@@ -79,9 +79,12 @@ class Drainer:
 
     @property
     def spool_id(self) -> str: ...
-    def restore(self, sequence: int, positions: bytes) -> None:
+    def restore(self, sequence: int, positions: bytes, until: bytes | None = None) -> None:
         """
         Take the store's mark as what is counted: forget all and rebuild the open executions from the records before it.
+
+        Args:
+            until: the positions of a later mark, to fold no further than to that one; for a shard that stayed behind.
 
         Raises:
             DecodeError: positions of another format.

@@ -277,3 +277,30 @@ def test_threads_may_share_a_drainer(tmp_path: Path) -> None:
     assert not any(thread.is_alive() for thread in lookers + workers)
     store.drain(drainer)
     assert store.total(*TASK) == {"started": 1500, "succeeded": 1500}
+
+
+def test_a_drainer_that_is_to_stop_at_a_mark_folds_what_lies_before_it_and_no_more(tmp_path: Path) -> None:
+    """Whatever was written since, also into segments that the mark does not know; the ENDs of both sides find their STARTs."""
+    first, second = Segment(tmp_path, 1), Segment(tmp_path, 2)
+    for key in range(10):
+        first.start(key, T + key)
+        if key < 7:
+            (first if key % 2 else second).end(key, T + key, runtime=1_000)
+    drainer, begun = _core.Drainer(str(tmp_path)), Store()
+    begun.drain(drainer)
+    expected, mark = begun.total(*TASK), begun.positions
+    for key in range(7, 10):
+        second.end(key, T + key, runtime=1_000)
+    third = Segment(tmp_path, 3)
+    third.start(20)
+    third.end(20, runtime=1_000)
+
+    again, late = _core.Drainer(str(tmp_path)), Store()
+    again.restore(0, b"", mark)
+    late.drain(again)
+    assert late.total(*TASK) == expected == {"started": 10, "succeeded": 7}
+    again.restore(late.sequence, mark)
+    late.drain(again)
+    assert late.total(*TASK) == {"started": 11, "succeeded": 11}
+    with pytest.raises(DecodeError):
+        again.restore(0, b"", b"no positions")

@@ -15,10 +15,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from queue_metrics import _core
+from queue_metrics.errors import StoreUnavailable
 from queue_metrics.recording.fork import Gate
 from queue_metrics.recording.lock import spool_lock
+from queue_metrics.recording.shards import Shards, furthest, lost_positions
 from queue_metrics.recording.spool import spool_id
-from queue_metrics.storage.base import Applied, Mark
+from queue_metrics.storage.base import Mark
 from queue_metrics.storage.spools import spool_beat
 
 if TYPE_CHECKING:
@@ -27,6 +29,7 @@ if TYPE_CHECKING:
 _Answer = TypeVar("_Answer")
 
 SHARD = 0
+"""The one whose mark says how far all shards are counted."""
 MAX_SERIES = 50
 GRACE = 10.0
 """Seconds that the format gives the words about a dead process to arrive."""
@@ -67,7 +70,7 @@ class Drain:
         self._agent_lock = spool_lock(spool / "agent.lock")
         self._gate = Gate(abandon=self._abandon)
         self._drainer: _core.Drainer | None = None
-        self._mark: Mark | None = None  # what the store is believed to have counted; None: it must be asked
+        self._shards: Shards | None = None  # what the store is believed to have counted; None: it must be asked
         self._verdicts_at = self._tidy_at = 0.0
         self._inherited: list[object] = []
 
@@ -99,7 +102,7 @@ class Drain:
         """
         if not self._elect():
             return False
-        drainer = self._restore()
+        drainer, shards = self._restore()
         with self._gate:
             drainer.poll()
         until = time.monotonic() + _LONGEST_STEP
@@ -107,8 +110,11 @@ class Drain:
             with self._gate:
                 batch = drainer.next_batch(MAX_SERIES)
             if batch is None:
-                return self._judge(drainer)
-            self._take(drainer, batch, self._asked(partial(self._store.apply_batch, SHARD, batch)))
+                return self._judge(drainer, shards)
+            if not self._take(drainer, shards, batch):
+                shards = self._start_from(drainer, shards.marks)
+                with self._gate:
+                    drainer.poll()
         return False
 
     def sound(self) -> bool:
@@ -171,17 +177,18 @@ class Drain:
         self.reset()
         return self._lock.acquire(self)
 
-    def _restore(self) -> _core.Drainer:
-        if self._drainer is None:
+    def _restore(self) -> tuple[_core.Drainer, Shards]:
+        """The drainer and the marks it goes by: those of the store, if they are not known or may be others."""
+        drainer = self._drainer
+        if drainer is None:
             with self._gate:
-                self._drainer = _core.Drainer(os.fspath(self.spool), grace=self._grace)
-            self._mark = None
-        if self._mark is None:
-            self._start_from(self._drainer, self._read_mark(self._drainer))
-        return self._drainer
+                drainer = self._drainer = _core.Drainer(os.fspath(self.spool), grace=self._grace)
+            self._shards = None
+        shards = self._shards if self._shards is not None and self._shards.fits else self._start_from(drainer, self._read_marks(drainer))
+        return drainer, shards
 
-    def _read_mark(self, drainer: _core.Drainer) -> Mark:
-        return self._asked(partial(self._store.read_mark, drainer.spool_id, SHARD))
+    def _read_marks(self, drainer: _core.Drainer) -> list[Mark]:
+        return self._asked(partial(self._store.read_marks, drainer.spool_id))
 
     def _asked(self, question: Callable[[], _Answer]) -> _Answer:
         """The answer of the store, with its requests counted; those of heartbeats, leases and sweeps are not for handing over."""
@@ -191,26 +198,40 @@ class Drain:
         finally:
             self.requests += self._store.requests - before
 
-    def _start_from(self, drainer: _core.Drainer, mark: Mark) -> None:
-        self._mark = None
-        with self._gate:
-            drainer.restore(mark.sequence, mark.positions)
-        self._mark = mark
-
-    def _take(self, drainer: _core.Drainer, batch: _core.Batch, answer: Applied) -> None:
-        # Not applied but the mark is this very batch's: an earlier sending, whose answer was lost, did arrive.
-        if answer.applied or (answer.mark.sequence, answer.mark.positions) == (batch.sequence, batch.positions):
-            self.batches += 1
-            self.records += batch.records
+    def _start_from(self, drainer: _core.Drainer, marks: list[Mark]) -> Shards:
+        self._shards = None
+        shards = Shards(self._store, drainer.spool_id, marks, self._asked)
+        goal = shards.furthest
+        for positions, behind in shards.behind().items():
             with self._gate:
-                drainer.committed()
-            self._mark = answer.mark
-        else:
-            self._start_from(drainer, answer.mark)
-            with self._gate:
+                drainer.restore(0, positions, goal)
                 drainer.poll()
+            while (batch := self._next(drainer)) is not None:
+                if not shards.catch_up(behind, batch):
+                    raise StoreUnavailable(f"{self._store.url}: somebody else drained meanwhile; the marks are read anew")
+                with self._gate:
+                    drainer.committed()
+            goal = furthest([goal, lost_positions(drainer.status()["lost_to_rollback"])])
+        with self._gate:
+            drainer.restore(marks[0].sequence, goal)
+        self._shards = shards
+        return shards
 
-    def _judge(self, drainer: _core.Drainer) -> bool:
+    def _next(self, drainer: _core.Drainer) -> _core.Batch | None:
+        with self._gate:
+            return drainer.next_batch(MAX_SERIES)
+
+    def _take(self, drainer: _core.Drainer, shards: Shards, batch: _core.Batch) -> bool:
+        """Hand a batch over; False when the store knows better, and all begins again from the marks it answered."""
+        if not shards.apply(batch):
+            return False
+        self.batches += 1
+        self.records += batch.records
+        with self._gate:
+            drainer.committed()
+        return True
+
+    def _judge(self, drainer: _core.Drainer, shards: Shards) -> bool:
         """Close what the dead left open, delete what is no longer needed; False when the store went back and all begins again."""
         now, wall = time.monotonic(), _core.clock_us()
         if now - self._verdicts_at >= _VERDICTS_EVERY:
@@ -218,10 +239,11 @@ class Drain:
             with self._gate:
                 drainer.verdicts(self._recorder, wall)
         if now - self._tidy_at >= _TIDY_EVERY:
-            # A store may go back while nothing is sent to it: nothing is deleted on the word of a mark that does not hold any more.
-            mark = self._read_mark(drainer)
-            if mark != self._mark:
-                self._start_from(drainer, mark)
+            # A store may go back while nothing is sent to it: nothing is deleted on the word of marks that do not hold any more.
+            level = shards.level()
+            marks = self._read_marks(drainer)
+            if not level or marks != shards.marks:
+                self._start_from(drainer, marks)
                 return False
             self._tidy_at = now
             with self._gate:

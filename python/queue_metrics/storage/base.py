@@ -154,6 +154,11 @@ class StorageDriver(GeneralOperations):
     def url(self) -> str:
         """Where this is, without a password: for messages and `doctor`."""
 
+    @property
+    def shards(self) -> int:
+        """How many marks each spool has: one for each shard that series are spread over by `shard_of`."""
+        return 1
+
     # The general operations
 
     @abc.abstractmethod
@@ -210,6 +215,10 @@ class StorageDriver(GeneralOperations):
     @abc.abstractmethod
     def read_mark(self, spool_id: str, shard: int) -> Mark:
         """The mark of a spool; sequence 0 and no positions when it has none."""
+
+    def read_marks(self, spool_id: str) -> list[Mark]:
+        """The marks of a spool in all shards."""
+        return [self.read_mark(spool_id, shard) for shard in range(self.shards)]
 
     @abc.abstractmethod
     def known_series(self) -> list[Series]:

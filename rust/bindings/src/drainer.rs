@@ -67,8 +67,9 @@ impl Drainer {
         &self.spool_id
     }
 
-    fn restore(&self, py: Python<'_>, sequence: u64, positions: &[u8]) -> PyResult<()> {
-        self.detached(py, |drainer| drainer.restore(sequence, positions))
+    #[pyo3(signature = (sequence, positions, until = None))]
+    fn restore(&self, py: Python<'_>, sequence: u64, positions: &[u8], until: Option<&[u8]>) -> PyResult<()> {
+        self.detached(py, |drainer| drainer.restore_until(sequence, positions, until))
     }
 
     fn poll(&self, py: Python<'_>) -> PyResult<u64> {

@@ -114,6 +114,8 @@ pub struct Drainer {
     /// The positions of the mark as the store has them.
     base: Vec<u8>,
     mark: Positions,
+    /// Where reading ends, while only what lies in front of another mark is wanted.
+    until: Option<Positions>,
     pending: Option<Arc<Batch>>,
     /// True when what is in memory does not belong to the mark, since reading failed half way.
     stale: bool,
@@ -153,6 +155,7 @@ impl Drainer {
             sequence: 0,
             base: Vec::new(),
             mark: Positions::default(),
+            until: None,
             pending: None,
             stale: true,
             segments: Segments::new(spool.path()),
@@ -183,7 +186,14 @@ impl Drainer {
 
     /// Takes the store's mark as what is counted.
     pub fn restore(&mut self, sequence: u64, positions: &[u8]) -> Result<()> {
+        self.restore_until(sequence, positions, None)
+    }
+
+    /// The same, and reads no further than to the positions of a later mark: so a shard that stayed behind gets the very records that
+    /// the others have.
+    pub fn restore_until(&mut self, sequence: u64, positions: &[u8], until: Option<&[u8]>) -> Result<()> {
         Positions::decode(positions)?;
+        self.until = until.map(Positions::decode).transpose()?;
         self.sequence = sequence;
         self.base = positions.to_vec();
         self.stale = true;
@@ -213,6 +223,7 @@ impl Drainer {
                 segment.committed = *position;
             }
         }
+        self.shorten();
         self.replay(&found)?;
         let lost = self.ledger.lost(&self.mark, |id| self.segments.get(id).is_some());
         self.rolled_back = self.mark.rolled_back + lost.records;
@@ -248,6 +259,7 @@ impl Drainer {
         let look = self.segments.look()?;
         self.looks += 1;
         self.ahead = None;
+        self.shorten();
         for segment in look.gone {
             self.forget(&segment);
         }
@@ -262,6 +274,14 @@ impl Drainer {
             }
         }
         Ok(())
+    }
+
+    /// Lets nothing be seen that lies behind the end of reading.
+    fn shorten(&mut self) {
+        let Some(until) = &self.until else { return };
+        for (id, segment) in self.segments.iter_mut() {
+            segment.size = segment.size.min(until.segments.get(id).copied().unwrap_or(0).max(segment.position));
+        }
     }
 
     /// Lets go of what only this segment held.
