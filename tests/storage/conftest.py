@@ -11,6 +11,7 @@ import pytest
 from queue_metrics.storage import DatabaseStorageDriver, MemoryStorageDriver, RedisStorageDriver, StorageDriver
 from tests.storage.batches import opened
 from tests.storage.general import GeneralOverMemory
+from tests.support.redis_servers import RedisCluster, SentinelPair
 from tests.support.servers import RedisServer
 from tests.support.sql_servers import MariaDBServer, PostgreSQLServer, SQLServer
 
@@ -18,7 +19,7 @@ _numbers = itertools.count()
 
 Open = Callable[..., StorageDriver]
 
-KINDS = ["memory", "general", "sqlite", "postgresql", "mariadb", "redis"]
+KINDS = ["memory", "general", "sqlite", "postgresql", "mariadb", "redis", "sentinel", "cluster"]
 
 
 @pytest.fixture(scope="session")
@@ -78,6 +79,20 @@ def sql_driver(shared_sql: SQLServer) -> Iterator[DatabaseStorageDriver]:
         yield driver
 
 
+@pytest.fixture(scope="session")
+def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RedisCluster]:
+    """Three masters with a replica each; a test leaves it as whole as it was."""
+    with RedisCluster(tmp_path_factory.mktemp("cluster"), replicas=1) as made:
+        yield made
+
+
+@pytest.fixture(scope="session")
+def pair(tmp_path_factory: pytest.TempPathFactory) -> Iterator[SentinelPair]:
+    """A master and a replica behind a sentinel."""
+    with SentinelPair(tmp_path_factory.mktemp("sentinel")) as made:
+        yield made
+
+
 @pytest.fixture
 def redis_server(tmp_path: Path) -> Iterator[RedisServer]:
     """A server of this test alone, to be killed and paused."""
@@ -101,6 +116,10 @@ def open_driver(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Open
             driver = DatabaseStorageDriver(f"sqlite:///{tmp_path}/store.db", prefix)
         elif request.param == "redis":
             driver = RedisStorageDriver(request.getfixturevalue("shared_redis").url, prefix, **options)
+        elif request.param == "sentinel":
+            driver = RedisStorageDriver(request.getfixturevalue("pair").url, prefix, **options)
+        elif request.param == "cluster":  # of one shard, as these tests send all series to one
+            driver = RedisStorageDriver(request.getfixturevalue("cluster").url, prefix, **{"shards": 1, **options})
         else:
             driver = DatabaseStorageDriver(request.getfixturevalue(f"shared_{request.param}").url, prefix)
         opened.append(driver)

@@ -306,7 +306,7 @@ IMPORTING = """
     import os, sys, threading
     from queue_metrics.storage import StorageManager
     driver = StorageManager().open("redis://127.0.0.1:1")
-    thread = threading.Thread(target=driver._connection)
+    thread = threading.Thread(target=driver._store.connections.pools)
     thread.start()
     pid = os.fork()
     if pid == 0:

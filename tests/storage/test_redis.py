@@ -15,8 +15,7 @@ import redis
 
 from queue_metrics import _core
 from queue_metrics.errors import SchemaMismatch, StoreError, StoreRefused, StoreUnavailable
-from queue_metrics.storage import Mark, RedisStorageDriver
-from queue_metrics.storage import redis as driver_module
+from queue_metrics.storage import Mark, RedisStorageDriver, redis_connection
 from queue_metrics.storage.base import DAY, HOUR, MINUTE
 from tests.storage.batches import NOW, SPOOL, A, B, batch, bucket, content, eventually, everything, ones, row, send, series, starts
 from tests.support.servers import RedisServer, free_port
@@ -38,8 +37,8 @@ def client(redis_server: RedisServer) -> Iterator[Any]:
 
 @pytest.fixture
 def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(driver_module, "CONNECT_SECONDS", 0.3)
-    monkeypatch.setattr(driver_module, "ANSWER_SECONDS", 0.3)
+    monkeypatch.setattr(redis_connection, "CONNECT_SECONDS", 0.3)
+    monkeypatch.setattr(redis_connection, "ANSWER_SECONDS", 0.3)
 
 
 def insist(driver: RedisStorageDriver, sent: _core.Batch, seconds: float = 20.0) -> bool:

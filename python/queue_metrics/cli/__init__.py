@@ -22,6 +22,7 @@ EXAMPLES: Mapping[str, str] = MappingProxyType(
         "doctor": "queue-metrics doctor",
         "migrate": "queue-metrics migrate --dry-run --store mysql://migrator@db/shop",
         "schema": "queue-metrics schema --dialect postgresql",
+        "reshard": "queue-metrics reshard --to 64 --store redis+cluster://node1,node2",
     }
 )
 """Every command with a call of it; `run(args)` of the module `cli.<name>` does it."""

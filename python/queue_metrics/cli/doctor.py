@@ -27,7 +27,7 @@ NOT_VERIFIED = (
     "macOS and Windows",
     "free-threaded Python builds",
     "MySQL (MariaDB is), and poolers in front of PostgreSQL",
-    "Valkey, Redis Cluster and Redis Sentinel",
+    "Valkey, and Redis other than 7.0",
     "greenlet pools (gevent, eventlet) under kills",
     "spools on network file systems",
 )
@@ -110,6 +110,11 @@ class Examination:
                 driver.read_mark("0" * 32, 0)
                 return {**found, "note": "the file does not exist yet; it is made with the first batch"}
             found["capabilities"] = dict(driver.capabilities())
+            if found["capabilities"].get("exact") is False:
+                self._problem(
+                    f"the store {driver.url} is not exact: {found['capabilities'].get('reason')}",
+                    "mend it; what is lost meanwhile nobody can tell",
+                )
             found["bytes"] = driver.size()
             driver.read_mark("0" * 32, 0)
             found["schema"] = driver.schema_version

@@ -24,6 +24,9 @@ if TYPE_CHECKING:
 CALLS_END_SECONDS = 2.0
 """How long a fork waits for calls in other threads to end; longer ones are forked over, and the child drops their handles."""
 
+IMPORTS_END_SECONDS = 10.0
+"""The same for imports. They wait for no network, but on a busy machine they take seconds, and a child that meets one hangs for ever."""
+
 HELD_BACK_SECONDS = 0.1
 """
 How long a call waits for a fork in another thread before it answers StoreUnavailable. Not longer, since whoever forks may in turn wait
@@ -50,11 +53,11 @@ class ForkGate:
         self._inside = 0
         self._shut = False
 
-    def shut(self) -> bool:
-        """Hold new calls back and wait for those inside; False when they did not end in time."""
+    def shut(self, seconds: float | None = None) -> bool:
+        """Hold new calls back and wait for those inside, CALLS_END_SECONDS by default; False when they did not end in time."""
         with self._changed:
             self._shut = True
-            return self._changed.wait_for(lambda: self._inside == 0, CALLS_END_SECONDS)
+            return self._changed.wait_for(lambda: self._inside == 0, CALLS_END_SECONDS if seconds is None else seconds)
 
     def open(self) -> None:
         with self._changed:
@@ -85,7 +88,7 @@ def guard(driver: StorageDriver) -> None:
 
 
 def _before() -> None:
-    loading.shut()
+    loading.shut(IMPORTS_END_SECONDS)
     for driver in list(_guarded):
         driver.before_fork()
 

@@ -19,7 +19,12 @@ def number(key: str, field: str, text: str) -> int:
     """The number in a field of a hash, as every driver writes it. Raises StoreRefused when it is none of 64 bits."""
     if _NUMBER.fullmatch(text) and -LARGEST - 1 <= (found := int(text)) <= LARGEST:
         return found
-    raise StoreRefused(f"field {field!r} of hash {key!r} holds {text[:40]!r}, no whole number of 64 bits; nothing is changed")
+    raise no_number(key, field)
+
+
+def no_number(key: str, field: str) -> StoreRefused:
+    """What is to be incremented is no number."""
+    return StoreRefused(f"field {field!r} of hash {key!r} holds no whole number of 64 bits; nothing is changed")
 
 
 def overflowing(key: str, field: str) -> StoreRefused:

@@ -7,6 +7,8 @@ import ssl
 from collections.abc import Iterator
 
 from queue_metrics.errors import StoreError, StoreRefused, StoreUnavailable
+from queue_metrics.storage.general import Call
+from queue_metrics.storage.keyspace import no_number, overflowing
 
 # By the names of classes, since not every version that we support has all of them.
 _LASTING = frozenset({"AuthenticationError", "AuthorizationError", "NoPermissionError", "InvalidResponse"})
@@ -19,6 +21,10 @@ _PASSING = frozenset(
         "TryAgainError",
         "ClusterDownError",
         "MasterDownError",
+        "AskError",
+        "MovedError",
+        "ClusterError",
+        "SlotNotCoveredError",
         "OSError",
         "ChildDeadlockedError",
     }
@@ -26,6 +32,7 @@ _PASSING = frozenset(
 
 _PASSING_WORDS = frozenset(
     {"BUSY", "LOADING", "OOM", "MISCONF", "READONLY", "MASTERDOWN", "CLUSTERDOWN", "TRYAGAIN", "NOREPLICAS", "UNKILLABLE"}
+    | {"MOVED", "ASK", "UNBLOCKED"}
 )
 """First words of answers after which the same command may work later: a script that runs, a start, a full disk, a failover."""
 
@@ -42,17 +49,50 @@ def translated(url: str) -> Iterator[None]:
         raise
 
 
-def no_script() -> type[Exception]:
-    """The class of the answer that the server has forgotten the script."""
-    from redis.exceptions import NoScriptError
+def is_answer(error: Exception) -> bool:
+    """Whether a server said this, and the connection is as good as before."""
+    from redis.exceptions import ResponseError
 
-    return NoScriptError
+    return isinstance(error, ResponseError)
+
+
+def answered(text: bytes) -> Exception:
+    """An answer that came as text, since a script caught it."""
+    from redis.exceptions import ResponseError
+
+    return ResponseError(text.decode(errors="replace"))
+
+
+def is_no_script(answer: object) -> bool:
+    """Whether the server has forgotten the script."""
+    return type(answer).__name__ == "NoScriptError"
+
+
+def is_elsewhere(answer: object) -> bool:
+    """Whether a node of a cluster does not have the key any more, or says that the cluster is not whole."""
+    return bool(
+        {one.__name__ for one in type(answer).__mro__} & {"AskError", "MovedError", "ClusterError", "ClusterDownError", "TryAgainError"}
+    )
+
+
+def refusal(error: Exception, call: Call, url: str) -> StoreError:
+    """Our error for an answer to a general operation."""
+    text = str(error)
+    if call.name in ("increment_hash_field", "increment_sorted_set"):
+        key, member = call.arguments[:2]
+        if "overflow" in text:
+            return overflowing(key, member)
+        if "not an integer" in text:
+            return no_number(key, member)
+    return store_error(error, url)
 
 
 def store_error(error: Exception, url: str) -> StoreError:
     """Our error for one of theirs."""
-    text = f"{url}: {error or type(error).__name__}"
     classes = {one.__name__ for one in type(error).__mro__}
+    moved = "a slot of the cluster moves: " if "AskError" in classes else ""  # of which redis-py leaves its number and a node
+    told = str(error).partition(" : <")[0]  # behind it a whole client of each sentinel
+    text = f"{url}: {moved}{told or type(error).__name__}"
     word = str(error).split(maxsplit=1)[:1]
     if classes & _LASTING or _untrusted(error):
         return StoreRefused(text)

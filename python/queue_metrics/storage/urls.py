@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import difflib
 import re
+from dataclasses import dataclass
 from pathlib import Path
-from urllib.parse import parse_qsl, quote, urlencode, urlsplit
+from urllib.parse import parse_qsl, quote, unquote, urlencode, urlsplit
 
 from queue_metrics.errors import ConfigurationError
 
@@ -17,16 +18,20 @@ FORMS = (
     "unix://[user:password@]/path/to/redis.sock[?db=0]",
     "postgresql://[user:password@]host[:5432]/database[?sslmode=verify-full]",
     "mysql://[user:password@]host[:3306]/database[?ssl_mode=verify_identity]   or  mariadb://...",
+    "redis+sentinel://[user:password@]sentinel[:26379],sentinel/service[/0]",
+    "redis+cluster://[user:password@]node[:6379],node",
 )
-SCHEMES = ("memory", "sqlite", "redis", "rediss", "unix", "postgresql", "postgres", "mysql", "mariadb")
-LATER = ("redis+sentinel", "redis+cluster", "rediss+sentinel", "rediss+cluster")
+REDIS_SCHEMES = ("redis", "rediss", "unix", "redis+sentinel", "redis+cluster", "rediss+sentinel", "rediss+cluster")
 SQL_SCHEMES = ("sqlite", "postgresql", "postgres", "mysql", "mariadb")
+SCHEMES = ("memory", *SQL_SCHEMES, *REDIS_SCHEMES)
 
 REDIS_OPTIONS = frozenset(
     {"db", "username", "password", "client_name", "health_check_interval", "max_connections"}
     | {"ssl_keyfile", "ssl_certfile", "ssl_password", "ssl_cert_reqs", "ssl_ca_certs", "ssl_ca_path", "ssl_ca_data", "ssl_check_hostname"}
 )
 """What may stand behind `?`. Timeouts, retries and decoding are ours: exactness rests on them."""
+SENTINEL_OPTIONS = frozenset({"sentinel_username", "sentinel_password"})
+"""Behind `?` of a Sentinel URL besides: for the sentinels themselves, whose users are not those of the servers."""
 
 _MASK = "***"
 _SECRET_NAMES = re.compile(r"passw|secret|token|pwd", re.IGNORECASE)
@@ -52,14 +57,12 @@ def scheme_of(url: str) -> str:
     The scheme of a store URL that this version can open.
 
     Raises:
-        ConfigurationError: no URL, or a scheme that is unknown or of a later version; says what there is.
+        ConfigurationError: no URL, or a scheme that is unknown; says what there is.
     """
     scheme, separator, _ = url.partition("://")
     scheme = scheme.lower()
     if scheme in SCHEMES and separator:
         return scheme
-    if scheme in LATER:
-        raise malformed(url, f"{scheme}:// is not available in this version")
     if url == "":
         raise malformed(url, "the store URL is empty")
     if not separator:
@@ -102,37 +105,88 @@ def sqlite_path(url: str) -> Path:
     return path.resolve()
 
 
+@dataclass(frozen=True, slots=True)
+class RedisParts:
+    """What a Redis URL says."""
+
+    kind: str
+    """single, unix, sentinel or cluster."""
+    tls: bool
+    hosts: list[tuple[str, int]]
+    service: str
+    """The name of the master that sentinels are asked for."""
+    node_url: str
+    """The URL of one node, as redis-py reads it; of a cluster or behind sentinels that of the first host."""
+    sentinel_options: dict[str, str]
+
+
 def check_redis(url: str) -> None:
     """
     Refuse a Redis URL that the client would misread.
 
     Raises:
-        ConfigurationError: no host, a port or database that is no number, no path of a socket, an unknown option.
+        ConfigurationError: no host, a port or database that is no number, no path of a socket, no service, an unknown option.
+    """
+    redis_parts(url)
+
+
+def redis_parts(url: str) -> RedisParts:
+    """
+    Take a Redis URL apart.
+
+    Raises:
+        ConfigurationError: as `check_redis`.
     """
     try:
         parts = urlsplit(url)
-        port = parts.port
     except ValueError as error:
-        raise malformed(url, str(error).replace(url, masked(url)), "a password with special characters written as %XX") from None
-    scheme = parts.scheme.lower()
-    options = dict(parse_qsl(parts.query, keep_blank_values=True))
+        raise _unsplit(url, error) from None
+    scheme, _, kind = parts.scheme.lower().partition("+")
+    kind = kind or ("unix" if scheme == "unix" else "single")
+    query = parse_qsl(parts.query, keep_blank_values=True)
+    options = dict(query)
+    known = REDIS_OPTIONS | SENTINEL_OPTIONS if kind == "sentinel" else REDIS_OPTIONS
     for name in options:
-        if name not in REDIS_OPTIONS:
-            fits = difflib.get_close_matches(name, sorted(REDIS_OPTIONS), 1)
-            raise malformed(url, f"unknown option {name!r}; there are {', '.join(sorted(REDIS_OPTIONS))}", fits[0] if fits else "")
+        if name not in known:
+            fits = difflib.get_close_matches(name, sorted(known), 1)
+            raise malformed(url, f"unknown option {name!r}; there are {', '.join(sorted(known))}", fits[0] if fits else "")
     if "db" in options and not _is_number(options["db"]):
         raise malformed(url, f"the database is a number, not {options['db']!r}", "?db=0")
-    if scheme == "unix":
+    if kind == "unix":
         if len(parts.path) < 2:
             raise malformed(url, "no path of a socket", "unix:///run/redis/redis.sock")
-        return
-    if not parts.hostname:
-        raise malformed(url, "no host", f"{scheme}://127.0.0.1:6379/0")
-    if port == 0:
-        raise malformed(url, "port 0")
-    database = parts.path.strip("/")
+        return RedisParts(kind, False, [], "", url, {})
+    user, at, places = parts.netloc.rpartition("@")
+    hosts = [_host(url, place, 26379 if kind == "sentinel" else 6379) for place in (places.split(",") if kind != "single" else [places])]
+    service, _, database = parts.path.strip("/").partition("/") if kind == "sentinel" else ("", "", parts.path.strip("/"))
+    if kind == "sentinel" and not service:
+        raise malformed(url, "no service behind the sentinels", f"{parts.scheme}://{places}/mymaster/0")
     if database and not _is_number(database):
-        raise malformed(url, f"the database is a number, not {quote(database)!r}", f"{scheme}://{parts.hostname}/0")
+        raise malformed(url, f"the database is a number, not {quote(database)!r}", f"{parts.scheme}://{places}/{service or '0'}")
+    if kind == "cluster" and (int(database or 0) or int(options.get("db", 0))):
+        raise malformed(url, "a cluster has database 0 only")
+    host, port = hosts[0]
+    rest = urlencode([(name, value) for name, value in query if name not in SENTINEL_OPTIONS])
+    node = f"{scheme}://{user}{at}{f'[{host}]' if ':' in host else host}:{port}/{database}{'?' if rest else ''}{rest}"
+    asking = {name: value for name, value in options.items() if name in SENTINEL_OPTIONS}
+    return RedisParts(kind, scheme == "rediss", hosts, unquote(service), node, asking)
+
+
+def _host(url: str, place: str, port: int) -> tuple[str, int]:
+    try:
+        parts = urlsplit(f"//{place}")
+        given = parts.port
+    except ValueError as error:
+        raise _unsplit(url, error) from None
+    if not parts.hostname or parts.netloc != place:
+        raise malformed(url, "no host", "redis://127.0.0.1:6379/0")
+    if given == 0:
+        raise malformed(url, "port 0")
+    return parts.hostname, given or port
+
+
+def _unsplit(url: str, error: ValueError) -> ConfigurationError:
+    return malformed(url, str(error).replace(url, masked(url)), "a password with special characters written as %XX")
 
 
 def _is_number(text: str) -> bool:
