@@ -162,7 +162,7 @@ def _hour(spool: Path, jobs_a_minute: int) -> None:
     (spool / f"{segment.hex()}.seg").write_bytes(b"".join(parts))
 
 
-def _fill(driver: StorageDriver, spool: Path) -> None:
+def fill(driver: StorageDriver, spool: Path) -> None:
     drainer = _core.Drainer(str(spool))
     drainer.restore(0, b"")
     drainer.poll()
@@ -185,7 +185,7 @@ def byte_rows() -> list[Row]:
             for rate, goal in goals.items():
                 _hour(folder / f"spool{rate}", rate)
                 driver = StorageManager(prefix=f"qm_{rate}").open(server.url)
-                _fill(driver, folder / f"spool{rate}")
+                fill(driver, folder / f"spool{rate}")
                 series = _core.series_id(1, ["bench", "default", "app.task"])
                 client = redis.Redis.from_url(server.url)
                 used = sum(int(client.memory_usage(key, samples=0) or 0) for key in client.scan_iter(f"qm_{rate}:*:m:{series:016x}:*"))
@@ -196,7 +196,7 @@ def byte_rows() -> list[Row]:
                     else Row(f"bytes a task-hour at {rate} jobs a minute, Redis", used, None, "bytes", note=note, exact=True)
                 )
                 memory = StorageManager(prefix=f"qm_{rate}").open(f"memory://bench{rate}")
-                _fill(memory, folder / f"spool{rate}")
+                fill(memory, folder / f"spool{rate}")
                 start = int(time.time()) // 3600 * 3600 - 3600
                 points = memory.read_series([series], MINUTE, start, start + 3600)[series]
                 found.append(
