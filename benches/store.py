@@ -176,9 +176,9 @@ def byte_rows() -> list[Row]:
     import redis
 
     found = []
-    goals = {20: None, 100: 40_000, 600: None}
-    with tempfile.TemporaryDirectory(prefix="qm-bench-") as name:
-        folder = Path(name)
+    goals = {10: 12_000, 100: 40_000, 600: None}
+    with tempfile.TemporaryDirectory(prefix="qm-bench-") as place:
+        folder = Path(place)
         server = RedisServer(folder / "redis")
         server.start()
         try:
@@ -190,10 +190,13 @@ def byte_rows() -> list[Row]:
                 client = redis.Redis.from_url(server.url)
                 used = sum(int(client.memory_usage(key, samples=0) or 0) for key in client.scan_iter(f"qm_{rate}:*:m:{series:016x}:*"))
                 note = "log-normal run times, default configuration"
+                name = f"bytes a task-hour at {rate} jobs a minute, Redis"
+                # Few jobs leave small values, and a hash of Redis has 70 bytes around each: 4 of 13 KB.
+                bound = {10: 1.07}.get(rate)
                 found.append(
-                    at_most(f"bytes a task-hour at {rate} jobs a minute, Redis", used, goal, "bytes", 1.0, exact=True, note=note)
+                    at_most(name, used, goal, "bytes", 1.0, exact=True, note=note, bound=bound)
                     if goal
-                    else Row(f"bytes a task-hour at {rate} jobs a minute, Redis", used, None, "bytes", note=note, exact=True)
+                    else Row(name, used, None, "bytes", note=note, exact=True)
                 )
                 memory = StorageManager(prefix=f"qm_{rate}").open(f"memory://bench{rate}")
                 fill(memory, folder / f"spool{rate}")

@@ -38,7 +38,7 @@ class RedisStore:
         self.keys = Keys(prefix)
         self.shards = shards
         self.requests = 0
-        self.connections = Connections(url, lambda: (_source(), redis_commands.source()))
+        self.connections = Connections(url, lambda: (source(), redis_commands.source()))
         self._agreed = False  # on the number of shards; with one shard each request finds out by itself
 
     def agree(self, *, writing: bool = False) -> None:
@@ -85,7 +85,7 @@ class RedisStore:
         arguments = (len(keys), *keys, verb, schema_record(self.shards), *words)
         (answer,) = self.ask(keys[0], [("EVALSHA", _digest(), *arguments)])
         if redis_errors.is_no_script(answer):
-            (answer,) = self.ask(keys[0], [("EVAL", _source(), *arguments)])  # keeps it for the next time
+            (answer,) = self.ask(keys[0], [("EVAL", source(), *arguments)])  # keeps it for the next time
         if isinstance(answer, Exception):
             raise redis_errors.store_error(answer, self.url) from answer
         if answer[0] == b"schema":
@@ -160,7 +160,8 @@ class RedisStore:
 _loaded: list[tuple[str, str]] = []
 
 
-def _source() -> str:
+def source() -> str:
+    """The script that writes."""
     if not _loaded:
         text = "".join(files(__package__).joinpath(name).read_text(encoding="utf-8") for name in ("redis_values.lua", "redis.lua"))
         _loaded.append((text, hashlib.sha1(text.encode(), usedforsecurity=False).hexdigest()))
@@ -168,5 +169,5 @@ def _source() -> str:
 
 
 def _digest() -> str:
-    _source()
+    source()
     return _loaded[0][1]
