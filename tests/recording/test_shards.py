@@ -14,10 +14,11 @@ from queue_metrics import _core
 from queue_metrics.errors import StoreUnavailable
 from queue_metrics.recording import drain as drain_module
 from queue_metrics.recording.drain import Drain
-from queue_metrics.recording.shards import furthest
+from queue_metrics.recording.shards import Shards, furthest
 from queue_metrics.storage import Applied, Mark, MemoryStorageDriver
 from queue_metrics.storage.base import shard_of
 from tests.recording.tools import eventually
+from tests.storage.batches import SPOOL, batch, ones, row, series
 from tests.support.spooled import numbers, run_jobs, what_the_spool_says
 
 SCALE = float(os.environ.get("QM_TEST_SCALE", "1"))
@@ -110,6 +111,21 @@ def test_shard_0_is_last_so_that_its_mark_covers_the_others(tmp_path: Path) -> N
     assert order[-1] == 0
     assert len(order) > 2
     drain.close()
+
+
+def test_a_batch_that_replaces_another_half_way_is_not_handed_over(tmp_path: Path) -> None:
+    """A drainer that had to read its spool anew begins before the mark of the shards that have their part already."""
+    store = Split(3)
+    shards = Shards(store, SPOOL, [Mark(0, b"")] * 3, lambda question: question())
+    names = [next(one for one in (("c", "q", f"task {n}") for n in range(99)) if shard_of(series(one), 3) == shard) for shard in (1, 2)]
+    rows = [row(labels, ones()) for labels in names]
+    store.fault = lambda shard: "before" if shard == 2 else ""
+    with pytest.raises(StoreUnavailable):
+        shards.apply(batch(1, rows))
+    store.fault = lambda shard: ""
+    assert not shards.apply(batch(1, rows, positions=b"of a smaller batch"))
+    assert shards.apply(batch(1, rows)), "the very same one goes on where it stopped"
+    assert [mark.sequence for mark in store.read_marks(SPOOL)] == [1, 1, 1]
 
 
 def test_a_store_that_is_split_meanwhile_gets_the_rest_in_its_shards(tmp_path: Path) -> None:
