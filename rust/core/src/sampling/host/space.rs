@@ -140,7 +140,8 @@ mod tests {
 
     use super::*;
 
-    const SOON: Duration = Duration::from_millis(30);
+    /// Each test waits for it once or twice; long enough for a thread to run on a busy machine.
+    const SOON: Duration = Duration::from_secs(1);
 
     /// A file system that hangs until its gate opens, and how often it was asked.
     fn hanging() -> (Arc<Ask>, Arc<Mutex<()>>, Arc<AtomicUsize>) {
