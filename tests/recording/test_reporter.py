@@ -263,6 +263,21 @@ def test_the_exit_of_a_main_flushes_and_says_that_it_stopped(tmp_path: Path) -> 
     assert [beat["state"] for beat in beats(settings.store).values()] in ([], ["stopped"])
 
 
+def test_a_main_that_stops_says_so_itself_where_another_process_drains(tmp_path: Path) -> None:
+    """The other one looks at it every heartbeat only, and would show it as idle until then: here for a minute."""
+    settings = settings_for(tmp_path)
+    slow = {"flush_seconds": 30, "heartbeat_seconds": 600}
+    with Program(tmp_path, settings.store, jobs=1, settings=slow) as drainer:
+        drainer.ready()
+        assert drainer.ask("flush", "flushed")
+        with Program(tmp_path, settings.store, jobs=1, settings=slow) as other:
+            other.ready()
+            assert other.leave() == 0, other.errors()
+        assert drainer.ask("draining", "draining")
+        states = {beat["pid"]: beat["state"] for beat in beats(settings.store).values()}
+        assert states.get(other.pid) == "stopped"
+
+
 def test_the_exit_of_a_process_does_not_wait_for_a_mute_store(tmp_path: Path) -> None:
     with RedisServer(tmp_path) as server:
         with Program(tmp_path, server.url, jobs=25) as program:
