@@ -22,7 +22,7 @@ from queue_metrics.cli import EXAMPLES, main
 from queue_metrics.cli.terminal import fitted, shown
 from queue_metrics.storage.manager import StorageManager
 from tests.http.asking import hostile_fleet, small_fleet
-from tests.support.fleet import Fleet
+from tests.support.fleet import Fleet, minute
 
 COMMAND = [sys.executable, "-c", "import sys; from queue_metrics.cli import main; sys.exit(main())"]
 
@@ -115,6 +115,27 @@ def test_status_of_an_empty_store_says_what_to_do(url: str, capsys: pytest.Captu
     assert "Nothing was ever recorded in this store." in told
     assert "qm.instrument(app)" in told
     assert "metrics.db" in told
+
+
+def test_the_rate_is_that_of_the_time_that_is_named(url: str, capsys: pytest.CaptureFixture[str]) -> None:
+    fleet = Fleet()
+    fleet.task(("b", "q", "t"), minute(2), counts={"started": 300, "succeeded": 300}, measures={0: [1000] * 300})
+    assert main(["status", "--store", filled(url, fleet)]) in (0, 1)
+    line = next(line for line in capsys.readouterr().out.splitlines() if "ended" in line)
+    found = re.match(r"  last (\d+) min (\d\d) s, nothing recorded before: 300 ended, ([\d.]+) / min,", line)
+    assert found, line
+    assert float(found[3]) == pytest.approx(300 / (int(found[1]) + int(found[2]) / 60), rel=0.01)
+
+
+@pytest.mark.parametrize("role", ["agent", "producer"])
+def test_a_store_that_only_knows_of_an_agent_is_not_healthy_but_unknown(role: str, url: str, capsys: pytest.CaptureFixture[str]) -> None:
+    fleet = Fleet()
+    fleet.worker(role=role)
+    assert main(["status", "--store", filled(url, fleet)]) == 0
+    told = capsys.readouterr().out
+    assert told.startswith("? unknown\n  ? Nothing was ever recorded")
+    assert "qm.instrument(app)" in told
+    assert f"web-1:100 · {role}" in told
 
 
 def test_json_is_one_object_and_nothing_else(url: str, capsys: pytest.CaptureFixture[str]) -> None:

@@ -53,8 +53,9 @@ def bound(host: str, port: int, *, search: bool = False) -> socket.socket:
 
 
 def page_address(listener: socket.socket) -> str:
-    """The URL of the page."""
+    """The URL of the page, on this machine: who listens at every address is reached by that of loopback."""
     host, port = listener.getsockname()[:2]
+    host = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(host, host)
     return f"http://[{host}]:{port}/" if ":" in host else f"http://{host}:{port}/"
 
 
@@ -115,20 +116,24 @@ class BackgroundServer:
 def _server(app: Application) -> Any:
     try:
         import uvicorn
+
+        from queue_metrics.http.protocol import Bounded, Protocol
     except ImportError as error:
         raise MissingDependency('serving needs uvicorn: pip install "job-queue-metrics[http]"') from error
-    return uvicorn.Server(
+    within = Bounded(app)
+    server = uvicorn.Server(
         uvicorn.Config(
-            app,
+            within,
             log_level="warning",
             access_log=False,
             server_header=False,
             proxy_headers=False,  # who asks is who connects: nothing here believes X-Forwarded-For
-            http="h11",  # bounds the head of a request; the C parser does not
+            http=Protocol,  # by h11, which bounds the head of a request; the C parser does not
             ws="none",
             h11_max_incomplete_event_size=16_384,
-            limit_concurrency=256,
             timeout_keep_alive=15,
             timeout_graceful_shutdown=3,
         )
     )
+    within.state = server.server_state
+    return server

@@ -110,7 +110,7 @@ def _worker(worker: WorkerAnswer) -> Iterable[Cell]:
     bar = None if worker.busy_ratio is None else meter(worker.busy_ratio, f"busy {busy} of its life")
     yield Cell("Busy", join(tag("span", busy), bar), "number meters")
     yield Cell("Memory", _two(size(worker.rss_bytes), f"peak {size(worker.rss_peak_bytes)}" if worker.rss_peak_bytes else None), "number")
-    yield Cell("CPU", _one(duration(worker.cpu_seconds)), "number")
+    yield Cell("CPU", _two(duration(worker.cpu_seconds), None if worker.cpu_ratio is None else f"{ratio(worker.cpu_ratio)} now"), "number")
     yield Cell("Jobs", _two(count(worker.jobs), f"{count(worker.failures)} failed" if worker.failures else None), "number")
     yield Cell("Up", _one(duration(worker.uptime_seconds)), "number")
     yield Cell("Seen", _one(ago(worker.last_seen_seconds)), "number")
@@ -175,7 +175,7 @@ def _pair(distribution: Distribution) -> Html:
 def _failures(share: Share) -> Html:
     if share.ratio is None:
         return _one("–")
-    between = f"95 % interval: {ratio(share.low)} to {ratio(share.high)}, {count(share.part)} of {count(share.n)}"
+    between = f"{count(share.part)} of {count(share.n)}; likely {ratio(share.low)} to {ratio(share.high)} (95 % interval)"
     kind = "bad" if (share.low or 0.0) > FAILURES_FROM else None
     return tag("span", ratio(share.ratio), title=between, class_=kind)
 
