@@ -15,7 +15,7 @@ from queue_metrics.recording import trouble
 from queue_metrics.recording.runtime import Runtime
 from queue_metrics.storage.spools import spool_reports
 from tests.recording.tools import Program, beats, counts, eventually, settings_for
-from tests.support.servers import RedisServer
+from tests.support.servers import RedisServer, free_port
 
 
 def record(runtime: Runtime, jobs: int, task: str = "t") -> None:
@@ -123,6 +123,16 @@ def test_a_store_that_is_away_from_the_start_gets_everything_later_and_is_warned
         assert len(warned.records) == 1, "the second trouble came within the minute"
     finally:
         runtime.stop()
+
+
+def test_a_warning_names_the_store_once(tmp_path: Path, warned: pytest.LogCaptureFixture) -> None:
+    away = f"redis://127.0.0.1:{free_port()}/0"
+    runtime = Runtime(settings_for(tmp_path, away))
+    record(runtime, 1)
+    assert not runtime.flush(1)
+    runtime.stop()
+    (text,) = [message for message in warned.messages if "cannot be reached" in message]
+    assert text.count(away) == 1
 
 
 def test_a_mute_store_loses_and_doubles_nothing(tmp_path: Path) -> None:

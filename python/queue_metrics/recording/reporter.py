@@ -196,11 +196,11 @@ class Reporter:
         url = self._store.url
         if isinstance(error, StoreUnavailable):
             return (
-                f"the store {url} cannot be reached ({shown(error)}); jobs go on and their records wait in {self._drain.spool}. "
+                f"the store {url} cannot be reached ({shown(error, url)}); jobs go on and their records wait in {self._drain.spool}. "
                 "Start it, or set QUEUE_METRICS_STORE to another"
             )
         return (
-            f"the store {url} does not take what is recorded ({shown(error)}); jobs go on and their records wait in "
+            f"the store {url} does not take what is recorded ({shown(error, url)}); jobs go on and their records wait in "
             f"{self._drain.spool}. Mend the store; `queue-metrics doctor` tells more"
         )
 

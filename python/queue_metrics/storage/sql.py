@@ -32,7 +32,8 @@ from queue_metrics.storage.base import (
     wrong_schema,
 )
 from queue_metrics.storage.forks import ForkGate, guard
-from queue_metrics.storage.sql_errors import busy, missing_for_good, store_error
+from queue_metrics.storage.places import missing_for_good
+from queue_metrics.storage.sql_errors import busy, store_error
 from queue_metrics.storage.statements import statements
 
 T = TypeVar("T")
