@@ -17,6 +17,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+from benches.effort import EFFORT
 from benches.rows import Row, alternate, median_interval
 
 JOBS = 2000
@@ -109,7 +110,9 @@ def rows() -> list[Row]:
         server.start()
         try:
             for library in ("huey", "celery"):
-                on, off = alternate([partial(one_run, library, "on", server.url), partial(one_run, library, "off", server.url)], ROUNDS)
+                on, off = alternate(
+                    [partial(one_run, library, "on", server.url), partial(one_run, library, "off", server.url)], EFFORT.rounds(ROUNDS)
+                )
                 ratio, low, high = median_interval([a / b for a, b in zip(on, off, strict=True)])
                 mine, theirs = median_interval(on)[0], median_interval(off)[0]
                 found.append(
@@ -119,7 +122,7 @@ def rows() -> list[Row]:
                         theirs,
                         "jobs/s",
                         ratio,
-                        note=f"90 % interval {low:.2f}-{high:.2f}, {ROUNDS} alternating rounds of {JOBS:,} empty jobs",
+                        note=f"90 % interval {low:.2f}-{high:.2f}, {len(on)} alternating rounds of {JOBS:,} empty jobs",
                     )
                 )
         finally:
