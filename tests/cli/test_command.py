@@ -194,6 +194,14 @@ def test_a_port_that_was_named_and_is_taken_is_2(url: str, capsys: pytest.Captur
     assert f"port {port} is taken" in capsys.readouterr().err
 
 
+def test_without_its_server_serve_names_the_extra_and_prints_no_address(url: str, tmp_path: Path) -> None:
+    (tmp_path / "uvicorn.py").write_text("raise ImportError")
+    env = {**os.environ, "PYTHONPATH": os.pathsep.join([str(tmp_path), *sys.path])}
+    done = subprocess.run([*COMMAND, "serve", "--store", url], capture_output=True, text=True, env=env, timeout=60, check=False)
+    assert (done.returncode, done.stdout) == (2, "")
+    assert done.stderr == 'queue-metrics: serving needs uvicorn: pip install "job-queue-metrics[http]"\n'
+
+
 def lines_of(process: subprocess.Popen[str]) -> Iterator[str]:
     assert process.stderr is not None
     while line := process.stderr.readline():

@@ -29,7 +29,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Serve until told to stop."""
-    from queue_metrics.http.server import bound, page_address, serve
+    from queue_metrics.http.server import bound, page_address, serve, server_of
 
     settings = load_settings(store=args.store, host=args.host, port=args.port, token=args.token, allowed_hosts=args.allowed_hosts)
     refuse_open_doors(settings)
@@ -43,6 +43,7 @@ def run(args: argparse.Namespace) -> int:
         stale_seconds=settings.stale_seconds,
         lost_seconds=settings.lost_seconds,
     )
+    server = server_of(app)  # before an address is printed: it may not be there
     chosen = args.port is not None or settings.port != Settings.__dataclass_fields__["port"].default
     listener = bound(settings.host, settings.port, search=not chosen)
     print(f"queue-metrics at {page_address(listener)}  (Ctrl-C stops)", file=sys.stderr)
@@ -51,7 +52,7 @@ def run(args: argparse.Namespace) -> int:
     print(f"store {app.store}\nspool {settings.spool}", file=sys.stderr, flush=True)
     runtime = _asking(settings)
     try:
-        serve(app, listener)
+        serve(server, listener)
     finally:
         if runtime is not None:
             runtime.stop()

@@ -59,9 +59,8 @@ def page_address(listener: socket.socket) -> str:
     return f"http://[{host}]:{port}/" if ":" in host else f"http://{host}:{port}/"
 
 
-def serve(app: Application, listener: socket.socket) -> None:
-    """Serve in the main thread until SIGINT or SIGTERM, then return: being told to stop is no failure."""
-    server = _server(app)
+def serve(server: Any, listener: socket.socket) -> None:
+    """Serve with what `server_of` made, in the main thread, until SIGINT or SIGTERM, then return: being told to stop is no failure."""
 
     def stop(*_: object) -> None:
         server.should_exit = True
@@ -81,7 +80,7 @@ class BackgroundServer:
     def __init__(self, app: Application, listener: socket.socket) -> None:
         self.url = page_address(listener)
         self._listener = listener
-        self._server = _server(app)
+        self._server = server_of(app)
         self._thread = threading.Thread(target=self._server.run, kwargs={"sockets": [listener]}, name="queue-metrics-http", daemon=True)
 
     def start(self, timeout: float = 10.0) -> None:
@@ -113,7 +112,13 @@ class BackgroundServer:
         self.stop()
 
 
-def _server(app: Application) -> Any:
+def server_of(app: Application) -> Any:
+    """
+    The server of an app, not started yet.
+
+    Raises:
+        MissingDependency: uvicorn is not installed.
+    """
     try:
         import uvicorn
 
