@@ -67,15 +67,17 @@ impl Child {
         self.trace(libc::PTRACE_CONT, 0);
     }
 
+    /// Has it execute instructions as long as something holds, and so many at most; answers how many.
+    pub fn step_while(&self, most: usize, holds: impl Fn() -> bool) -> usize {
+        (0..most).take_while(|_| holds()).map(|_| self.step(1)).count()
+    }
+
     /// How many instructions it takes from one finished record to the next, of a stopped child.
     pub fn instructions_of_a_record(&self, line: &Line) -> usize {
         let to_the_next = || {
-            let (before, mut steps) = (line.done(), 0);
-            while line.done() == before {
-                self.step(1);
-                steps += 1;
-                assert!(steps < 1_000_000, "it does not come to the end of a record");
-            }
+            let before = line.done();
+            let steps = self.step_while(1_000_000, || line.done() == before);
+            assert_ne!(line.done(), before, "it does not come to the end of a record");
             steps
         };
         to_the_next();

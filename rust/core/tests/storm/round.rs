@@ -24,7 +24,7 @@ const AT_ONCE: usize = 4;
 const RUNS: usize = 200;
 /// Records of a child before its turn, for each turn of another one, and while it has its turn: more than there is time for, mostly.
 const SOME: u64 = 200;
-const MANY: u64 = 4_000;
+const MANY: u64 = 16_000;
 /// A drainer gives up slots among so many last ones.
 const LOOKED_AT: u64 = 256;
 /// Records that the parent appends so that its children get a segment of the full size: more than half of the first one.
@@ -84,7 +84,7 @@ impl Round {
     /// With segments that take all children's records, or with small ones that each child is soon through with.
     pub fn new(small: bool) -> Round {
         let scratch = Scratch::new();
-        let segment_bytes = if small { 64 << 10 } else { 2 << 20 };
+        let segment_bytes = if small { 64 << 10 } else { 4 << 20 };
         let journal = Journal::new(scratch.path(), Bounds { segment_bytes, spool_bytes: 8 << 30, wish: Wish::Map });
         let round = Round {
             scratch,
@@ -106,11 +106,12 @@ impl Round {
     pub fn measured() -> usize {
         let round = Round::new(false);
         let line = &round.truth.lines()[0];
-        line.allow(MANY);
+        line.allow(SOME);
         let child = Child::new(&round.work(), 0, line);
         wait_until_it_appends(line);
         child.seize();
         child.stop();
+        line.allow(SOME);
         child.instructions_of_a_record(line)
     }
 
@@ -138,14 +139,7 @@ impl Round {
                     self.met.sealed += 1;
                 }
                 if kill == Kill::Stepped {
-                    child.seize();
-                    child.stop();
-                    child.step(chance.below(instructions));
-                    if chance.once_in(2) {
-                        self.give_up(&shared);
-                        child.go_on();
-                        pause(chance);
-                    }
+                    self.lead(&child, writer, instructions, &shared, chance);
                 }
                 child.kill();
                 self.met.kills += 1;
@@ -156,6 +150,27 @@ impl Round {
 
     fn work(&self) -> Work<'_> {
         Work { journal: &self.journal, identity: &self.identity, at: self.at }
+    }
+
+    /// Stops a child and leads it to any instruction of a record; or to where it has just got a slot, which is then taken from it, and it
+    /// goes on.
+    fn lead(&mut self, child: &Child, writer: usize, instructions: usize, shared: &Path, chance: &mut Chance) {
+        child.seize();
+        child.stop();
+        let line = &self.truth.lines()[writer];
+        line.allow(SOME);
+        child.step_while(20 * instructions, || line.begun() == line.done());
+        if chance.once_in(2) {
+            child.step(chance.below(instructions));
+            return;
+        }
+        let Opened::Readable(reader) = SegmentReader::open(shared).unwrap() else { panic!("not readable") };
+        let before = reader.slots().unwrap();
+        child.step_while(instructions, || reader.slots().unwrap() == before);
+        child.step(chance.below(8));
+        self.give_up(shared);
+        child.go_on();
+        pause(chance);
     }
 
     /// Gives up what is reserved and empty, as a drainer does that has waited long enough; its writers may be alive.
