@@ -145,6 +145,25 @@ def test_a_provisional_end_that_nobody_hears_of_keeps_its_own_word(tmp_path: Pat
     assert store.values[1, TASK, 0, 0].counter(8) == 1
 
 
+def test_a_clock_that_is_set_back_holds_no_verdict_up(world: World) -> None:
+    """Neither on a provisional END, nor on the dead, whose page goes as well."""
+    victim = world.child(lambda: world.start("one"))
+    idle = world.child(lambda: world.recorder.finished(world.start("two"), _core.SUCCEEDED, None, 0))
+    slot = world.start("three")
+    world.recorder.finished(slot, _core.RETRIED, None, _core.PROVISIONAL)
+    for pid in (victim, idle):
+        kill(pid)
+    assert world.pass_time(GRACE // 2) == 0
+    assert len(world.drainer.heartbeats(world.now)) == 3
+    assert world.pass_time(-3600 * SECOND) == 0
+    assert len(world.drainer.heartbeats(world.now)) == 3
+    assert world.pass_time(GRACE) == 2
+    assert world.pass_time(GRACE) == 0
+    world.drainer.heartbeats(world.now)
+    assert len(world.drainer.heartbeats(world.now)) == 1
+    assert world.store.total(*TASK) == {"started": 3, "succeeded": 1, "retried": 1, "lost": 1}
+
+
 def test_a_hint_alone_changes_nothing(world: World) -> None:
     """Nor one about an earlier execution of the same job; a living process says its own end."""
     world.recorder.hinted("job", _core.TIMED_OUT, None)

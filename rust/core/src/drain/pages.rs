@@ -89,7 +89,7 @@ impl Drainer {
                     let stopped = heartbeat.state == State::Stopped as u8
                         || self.workers.get(heartbeat.worker).is_some_and(|known| known.stopped);
                     let state = if stopped { State::Stopped } else { State::Lost } as u8;
-                    let died = *self.deaths.entry(heartbeat.worker).or_insert(now);
+                    let died = self.died(heartbeat.worker, now);
                     if heartbeat.state != state {
                         heartbeat.state_changed = died;
                     }
