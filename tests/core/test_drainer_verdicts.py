@@ -145,6 +145,17 @@ def test_a_provisional_end_that_nobody_hears_of_keeps_its_own_word(tmp_path: Pat
     assert store.values[1, TASK, 0, 0].counter(8) == 1
 
 
+def test_a_verdict_that_cannot_be_written_is_tried_again_and_no_drop(world: World, tmp_path: Path) -> None:
+    kill(world.child(world.start))
+    (tmp_path / "file").write_bytes(b"")
+    without_a_spool = _core.Recorder(str(tmp_path / "file"), "host")
+    world.pass_time(0)
+    assert [world.drainer.verdicts(without_a_spool, world.now + turn * GRACE) for turn in range(1, 4)] == [0, 0, 0]
+    assert without_a_spool.status()["drops"] == {}
+    assert world.pass_time(4 * GRACE) == 1
+    assert world.store.total(*TASK) == {"started": 1, "lost": 1}
+
+
 def test_a_clock_that_is_set_back_holds_no_verdict_up(world: World) -> None:
     """Neither on a provisional END, nor on the dead, whose page goes as well."""
     victim = world.child(lambda: world.start("one"))

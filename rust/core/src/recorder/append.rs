@@ -6,6 +6,7 @@ use super::Recorder;
 use super::local::Local;
 use super::series::{Clock, Series};
 use super::state::Description;
+use crate::journal::dropped::Dropped;
 use crate::journal::format::{Payload, Record, Worker, definition};
 use crate::journal::segment::Refused;
 use crate::journal::writer::Current;
@@ -51,7 +52,17 @@ impl Recorder {
     /// Appends a record behind the WORKER of this process and the definition of its name; counts it if it cannot be written.
     #[inline]
     pub(super) fn append(&self, local: &Local, name: Option<&Series>, record: &Payload) -> bool {
-        let written = local.journal.append(&local.identity, |current| {
+        let written = self.try_append(local, name, record);
+        if let Err(reason) = written {
+            self.drop_record(local, reason);
+        }
+        written.is_ok()
+    }
+
+    /// The same for a record that is tried again: one that cannot be written is not counted.
+    #[inline(always)]
+    pub(super) fn try_append(&self, local: &Local, name: Option<&Series>, record: &Payload) -> Result<(), Dropped> {
+        local.journal.append(&local.identity, |current| {
             // In each record but the first of a segment everything is found done.
             let prepared = self.is_announced(local, current)
                 && name.is_none_or(|name| is_defined(current, name))
@@ -60,13 +71,9 @@ impl Recorder {
                 self.prepare(local, current, name)?;
             }
             current.append_payload(record)
-        });
-        if let Err(reason) = written {
-            self.drop_record(local, reason);
-            return false;
-        }
+        })?;
         local.records.fetch_add(1, Ordering::Relaxed);
-        true
+        Ok(())
     }
 
     /// Writes what must stand before a record in a segment, and makes the page with the first one.

@@ -288,18 +288,16 @@ impl Recorder {
         self.append(local, Some(name.series()), &Record::Gauge(record).payload());
     }
 
-    /// Appends the END of an execution that could not say its own, with the definition of its exception if it is known; false when
-    /// it was dropped. For drainers.
+    /// Appends the END of an execution that could not say its own, with the definition of its exception if it is known; false when it
+    /// could not be written, which is no drop: a drainer judges again.
     pub fn verdict(&self, end: &End, exception: Option<&[u8]>) -> bool {
         let local = self.local();
-        let end = End { flags: end.flags | VERDICT, worker: local.worker, ..*end };
+        let end = Record::End(End { flags: end.flags | VERDICT, worker: local.worker, ..*end }).payload();
         match exception {
-            Some(list) => {
-                let name = self.keep(local, list.to_vec());
-                self.append(local, Some(name.series()), &Record::End(end).payload())
-            }
-            None => self.append(local, None, &Record::End(end).payload()),
+            Some(list) => self.try_append(local, Some(self.keep(local, list.to_vec()).series()), &end),
+            None => self.try_append(local, None, &end),
         }
+        .is_ok()
     }
 
     /// This process is about to fork: its children are to find room in one segment that they share.
