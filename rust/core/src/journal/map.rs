@@ -105,6 +105,20 @@ impl Drop for Map {
     }
 }
 
+/// Has a copy-on-write file system write blocks where they are, or a store could need a new one. Must be asked while the file is
+/// empty; where it does not exist it is not needed.
+pub fn keep_in_place(file: &File) {
+    const NO_COPY_ON_WRITE: libc::c_int = 0x0080_0000;
+    let mut flags: libc::c_int = 0;
+    // SAFETY: both calls take a descriptor and an int of ours.
+    unsafe {
+        if libc::ioctl(file.as_raw_fd(), libc::FS_IOC_GETFLAGS, &mut flags) == 0 {
+            flags |= NO_COPY_ON_WRITE;
+            libc::ioctl(file.as_raw_fd(), libc::FS_IOC_SETFLAGS, &flags);
+        }
+    }
+}
+
 fn page_size() -> usize {
     // SAFETY: sysconf only reads.
     usize::try_from(unsafe { libc::sysconf(libc::_SC_PAGESIZE) }).ok().filter(|size| *size > 0).unwrap_or(4096)

@@ -8,7 +8,7 @@ use std::sync::atomic::{AtomicI64, Ordering};
 
 use super::descriptor::Descriptor;
 use super::format::{Checksum, HEADER_SIZE, Header, Payload, RECORD_SIZE, SEALED, SegmentId, TAIL_OFFSET, Way};
-use super::map::Map;
+use super::map::{Map, keep_in_place};
 use super::place::FilePlace;
 use super::segment::{Append, CHECK_US, Refused, capacity, lock_shared};
 use super::spool::{Spool, c_name, hex};
@@ -150,20 +150,6 @@ fn allocate(file: &File, bytes: u64) -> io::Result<()> {
         let error = io::Error::last_os_error();
         if error.kind() != io::ErrorKind::Interrupted {
             return Err(error);
-        }
-    }
-}
-
-/// Has a copy-on-write file system write blocks where they are, or a store could need a new one. Must be asked while the file is
-/// empty; where it does not exist it is not needed.
-fn keep_in_place(file: &File) {
-    const NO_COPY_ON_WRITE: libc::c_int = 0x0080_0000;
-    let mut flags: libc::c_int = 0;
-    // SAFETY: both calls take a descriptor and an int of ours.
-    unsafe {
-        if libc::ioctl(file.as_raw_fd(), libc::FS_IOC_GETFLAGS, &mut flags) == 0 {
-            flags |= NO_COPY_ON_WRITE;
-            libc::ioctl(file.as_raw_fd(), libc::FS_IOC_SETFLAGS, &flags);
         }
     }
 }

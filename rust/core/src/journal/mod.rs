@@ -22,4 +22,4 @@ pub mod way;
 pub mod writer;
 
 pub use descriptor::Descriptor;
-pub use map::Map;
+pub use map::{Map, keep_in_place};
