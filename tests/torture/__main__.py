@@ -15,7 +15,7 @@ from typing import Any
 from tests.flow.checks import broken
 from tests.flow.running import Running
 from tests.flow.trial import PLANS
-from tests.torture import estimators, segment_storm
+from tests.torture import estimators, full_disks, segment_storm
 from tests.torture.storm import storm
 
 TRIALS = 0.6
@@ -48,6 +48,11 @@ class Report:
         print(f"{'DIFFERS' if problems else 'exact  '}  {name}: {numbers}{'; ' if problems else ''}{'; '.join(problems)}", flush=True)
         return not problems
 
+    @staticmethod
+    def omit(name: str, reason: str) -> None:
+        """Say that a test cannot run here, and why; that is no result."""
+        print(f"not run  {name}: {reason}", flush=True)
+
 
 def _line(answer: dict[str, Any]) -> str:
     told = {name: value for name, value in answer.items() if type(value) in (int, float) and value}
@@ -63,6 +68,8 @@ def torture(seconds: float, seed: int, directory: Path) -> int:
         report.add("sketches merged in many orders", lambda: estimators.sketches(seed))
         report.add("points through a sliding window", lambda: estimators.window(seed))
         report.add("kills inside of an append to a shared map", lambda: segment_storm.storm(min(SEGMENT_STORM, seconds / 60)))
+        for kind in full_disks.SIZES:
+            _full_disk(report, kind, directory / f"disk-{kind}")
         for number, trial in enumerate(trials):
             if report.add(trial.name, trial.answer):
                 shutil.rmtree(directory / f"trial-{number}", ignore_errors=True)
@@ -74,6 +81,13 @@ def torture(seconds: float, seed: int, directory: Path) -> int:
     if report.add("kills in a shared segment, drained", lambda: storm(place, rest, KILLS, random.Random(seed))):
         shutil.rmtree(place, ignore_errors=True)
     return report.bad
+
+
+def _full_disk(report: Report, kind: str, place: Path) -> None:
+    if reason := full_disks.missing(kind):
+        report.omit(f"a full {kind}", reason)
+    elif report.add(f"a full {kind}", lambda: full_disks.full_disk(kind, place)):
+        shutil.rmtree(place, ignore_errors=True)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
