@@ -117,10 +117,16 @@ def process_sample(
 
     Raises:
         OSError: `/proc` does not say.
+        OverflowError: a pid below 0.
     """
 
 def usage_of(rusage: object) -> _Usage | None:
-    """The third answer of `os.wait4`, or that of `resource.getrusage`, in our names and units; None if its times are none."""
+    """
+    The third answer of `os.wait4`, or that of `resource.getrusage`, in our names and units; None if its times are none. Under 1 us.
+
+    Raises:
+        AttributeError: it has none of their fields.
+    """
 
 # The control group of this process. A limit or quota that is None and not under `unread` is none.
 
