@@ -15,7 +15,8 @@ from queue_metrics import _core
 from tests.core.spools import SECOND, Store
 from tests.core.writing import in_child, open_keys, outcomes, run_once, until, whole
 
-JOBS = 50
+JOBS = 250
+"""Of each process; together more than the first segment takes, so that another one must be made from the new directory."""
 GRACE = 10 * SECOND
 
 
