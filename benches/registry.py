@@ -29,7 +29,7 @@ class Bench:
     needs: tuple[str, ...] = ()
     """Packages and tools; a name in TOOLS is a tool."""
     gated: bool = False
-    """Counts only, repeatable: part of `make bench-gate`, which has two minutes for all."""
+    """Counts only, repeatable: part of `make bench-gate`, which has three minutes for all."""
 
     def rows(self) -> list[Row]:
         """Run it."""

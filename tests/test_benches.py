@@ -68,6 +68,11 @@ def test_cases_are_timed_in_processes_of_their_own(monkeypatch: pytest.MonkeyPat
     assert found.of("a call") > found.of("empty loop") > 0
 
 
+def test_time_bounds_the_rounds_but_for_the_first_three() -> None:
+    assert rows.alternate([lambda: 1.0, lambda: 2.0], 5) == [[1.0] * 5, [2.0] * 5]
+    assert rows.alternate([lambda: 1.0, lambda: 2.0], 5, seconds=-1) == [[1.0] * 3, [2.0] * 3]
+
+
 def test_a_quick_run_is_one_with_a_third_of_the_rounds() -> None:
     effort = Effort()
     assert (effort.runs, effort.rounds(41)) == (3, 41)
