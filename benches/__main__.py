@@ -46,11 +46,11 @@ def main() -> int:
             failed.append(name)
             continue
         rows += found
+        save(rows)  # what was measured stays when the rest is interrupted
         if arguments.markdown:
             print(f"**{BENCHES[name].what}** (`{name}`)\n\n{markdown(found)}\n", flush=True)
     if not arguments.markdown:
         print(table(rows))
-    save(rows)
     regressed = [row for row in rows if row.regressed]
     for row in regressed:
         print(f"over its bound: {row.name}: {row.held:.5g} > {row.bound:.5g}", file=sys.stderr)

@@ -19,6 +19,7 @@ import redis
 from prometheus_client.parser import text_string_to_metric_families
 
 import queue_metrics as qm
+from benches.registry import BENCHES
 from queue_metrics import config
 from queue_metrics.cli import EXAMPLES, _parser
 from queue_metrics.errors import StoreRefused
@@ -132,6 +133,8 @@ def test_every_command_that_a_page_names_exists(path: Path) -> None:
     calls += [["demo", *shlex.split(words)] for words in re.findall(r'make demo ARGS="([^"]+)"', said)]
     for call in calls:
         _parser(call).parse_args(call)  # leaves with an error for what it does not know
+    benches = " ".join(quoted or word for quoted, word in re.findall(r'make bench ARGS=(?:"([^"]*)"|(\S+))', said)).split()
+    assert {word for word in benches if not word.startswith("--")} <= set(BENCHES)
 
 
 # Blocks of Python and TOML
