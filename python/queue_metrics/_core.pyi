@@ -199,9 +199,6 @@ class Recorder:
     def ready(self) -> None:
         """This process is ready to execute: WORKER and its page, before it has anything to record."""
 
-    def before_fork(self) -> None:
-        """This process is about to fork: children get room in one segment that they share. No system call in most cases."""
-
     def stopped(self) -> None:
         """This process leaves in an orderly way: STOP, and the page says stopped."""
 

@@ -215,10 +215,6 @@ impl Recorder {
         guarded(&self.0, (), || self.0.ready());
     }
 
-    fn before_fork(&self) {
-        guarded(&self.0, (), || self.0.before_fork());
-    }
-
     fn stopped(&self) {
         guarded(&self.0, (), || self.0.stopped());
     }

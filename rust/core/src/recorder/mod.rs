@@ -2,6 +2,7 @@
 
 mod append;
 pub mod fork;
+mod forking;
 mod local;
 mod measure;
 mod memory;
@@ -300,12 +301,6 @@ impl Recorder {
         .is_ok()
     }
 
-    /// This process is about to fork: its children are to find room in one segment that they share.
-    pub fn before_fork(&self) {
-        let local = self.local();
-        local.journal.before_fork(&local.identity);
-    }
-
     /// This process leaves in an orderly way.
     pub fn stopped(&self) {
         let local = self.local();
@@ -338,8 +333,12 @@ impl Recorder {
         let expected = parent.map_or(ptr::null_mut(), |parent| ptr::from_ref(parent).cast_mut());
         match self.local.compare_exchange(expected, new, Ordering::AcqRel, Ordering::Acquire) {
             // The parent's state is left as it is: its locks may be held by threads that do not exist here.
-            // SAFETY: just published; freed with the recorder only.
-            Ok(_) => unsafe { &*new },
+            Ok(_) => {
+                // SAFETY: just published; freed with the recorder only.
+                let new = unsafe { &*new };
+                forking::watch(new);
+                new
+            }
             Err(other) => {
                 // SAFETY: ours was not published; the other one is freed with the recorder only.
                 unsafe {
@@ -374,8 +373,9 @@ impl Drop for Recorder {
             drop(unsafe { Box::from_raw(description) });
         }
         // SAFETY: as above. A state of another generation holds locks of its time: it is left to the end of this child.
-        if !local.is_null() && unsafe { (*local).generation } == fork::generation() {
-            // SAFETY: as above.
+        let ours = unsafe { local.as_ref() }.filter(|local| local.generation == fork::generation());
+        if ours.is_some_and(forking::forget) {
+            // SAFETY: as above, and no fork looks at it.
             drop(unsafe { Box::from_raw(local) });
         }
     }
