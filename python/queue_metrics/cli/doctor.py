@@ -214,7 +214,11 @@ class Examination:
         self._check_drops(f"in {path}", drops)
         for name, what, advice in (
             ("damaged", "slots of segments are damaged", "check the disk; everything readable was counted"),
-            ("set_aside", "segments could not be read and were set aside", f"look into {path / 'damaged'}; nothing else is affected"),
+            (
+                "set_aside",
+                "segments could not be read and were set aside",
+                f"look into {path / 'damaged'}, and for what is no file of the spool's user; nothing else is affected",
+            ),
             ("newer", "segments were written by a newer version", "upgrade the package where it drains"),
             ("newer_pages", "workers are of a newer version and not shown", "upgrade the package where it drains"),
             ("damaged_pages", "pages of workers cannot be read", "check the disk; their workers are not shown, their records are counted"),

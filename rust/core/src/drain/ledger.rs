@@ -3,13 +3,15 @@
 use std::collections::{HashMap, HashSet};
 use std::fmt::Write as _;
 use std::fs::{self, File, OpenOptions};
-use std::io::{self, Write};
+use std::io::{self, Read, Write};
 use std::os::fd::AsRawFd;
-use std::os::unix::fs::OpenOptionsExt;
+use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 
 use super::positions::Positions;
+use super::segments::put_aside;
 use crate::journal::format::SegmentId;
+use crate::journal::own::{self, Found};
 use crate::journal::spool::hex;
 
 /// Lines from which on the older ones are joined into one.
@@ -79,13 +81,22 @@ pub struct Ledger {
 
 impl Ledger {
     /// Reads the ledger. Of a segment with two lines, which a crash may leave, the first counts; lines that make no sense are
-    /// skipped, as is the half line of a full disk.
+    /// skipped, as is the half line of a full disk. What is no file of ours, or has a second name, is set aside: it will be written to.
     pub fn load(spool: &Path) -> io::Result<Ledger> {
         let path = spool.join("ledger");
-        let bytes = match fs::read(&path) {
-            Err(error) if error.kind() == io::ErrorKind::NotFound => Vec::new(),
-            read => read?,
-        };
+        let mut bytes = Vec::new();
+        match own::open(&path, false)? {
+            Found::Own(mut file, about) if about.nlink() <= 1 => {
+                file.read_to_end(&mut bytes)?;
+            }
+            Found::None => {}
+            Found::Own(..) | Found::Planted => {
+                if !put_aside(spool, &path) {
+                    let text = format!("{} is no file of this user: remove it", path.display());
+                    return Err(io::Error::new(io::ErrorKind::InvalidData, text));
+                }
+            }
+        }
         let mut seen = HashSet::new();
         let lines = String::from_utf8_lossy(&bytes)
             .lines()
@@ -173,7 +184,9 @@ impl Ledger {
         self.lines = [vec![joined], recent].concat();
         let text: String = self.lines.iter().map(Line::text).collect();
         let temporary = self.path.with_extension("new");
-        fs::write(&temporary, text)?;
+        // Of a process that died here before.
+        let _ = fs::remove_file(&temporary);
+        OpenOptions::new().write(true).create_new(true).mode(0o600).open(&temporary)?.write_all(text.as_bytes())?;
         fs::rename(temporary, &self.path)
     }
 }

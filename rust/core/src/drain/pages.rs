@@ -1,9 +1,9 @@
 //! Worker pages: read without locks, told apart from the dead, passed on as heartbeats.
 
 use std::collections::HashMap;
-use std::fs::{self, File, OpenOptions};
+use std::fs::{self, File};
 use std::io;
-use std::os::unix::fs::{FileExt, OpenOptionsExt};
+use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
 
 use super::Drainer;
@@ -11,6 +11,7 @@ use super::liveness::{self, Life};
 use crate::error::{Error, Result};
 use crate::heartbeat::{COUNTERS, Content, Heartbeat, Meter, PAGE_SIZE, State, read_page};
 use crate::journal::format::{NO_TIME, NO_VALUE};
+use crate::journal::own::{self, Found};
 use crate::sampling::clock;
 
 /// How often a page that is being written is read again before it is left for the next time.
@@ -148,13 +149,10 @@ fn list(spool: &Path) -> io::Result<Vec<(u64, PathBuf)>> {
 
 /// Reads a page; None when it has gone.
 fn read(path: &Path) -> io::Result<Option<Read>> {
-    let flags = libc::O_NOFOLLOW | libc::O_CLOEXEC | libc::O_NONBLOCK;
-    let file = match OpenOptions::new().read(true).custom_flags(flags).open(path) {
-        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
-        Err(error) if matches!(error.raw_os_error(), Some(libc::ELOOP | libc::ENXIO)) => {
-            return Ok(Some(Read::Damaged));
-        }
-        opened => opened?,
+    let file = match own::open(path, false)? {
+        Found::Own(file, _) => file,
+        Found::Planted => return Ok(Some(Read::Damaged)),
+        Found::None => return Ok(None),
     };
     let mut copy = [0; PAGE_SIZE];
     let mut counters = [0; COUNTERS];

@@ -9,6 +9,7 @@ mod hazard;
 mod header;
 mod map;
 mod map_segment;
+pub mod own;
 mod place;
 pub mod random;
 pub mod read;

@@ -7,6 +7,7 @@ use std::os::fd::{AsRawFd, FromRawFd};
 use std::os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 
+use super::own::{self, Found, user};
 use super::random;
 
 /// Name of the file that holds the id of a spool.
@@ -20,16 +21,17 @@ pub struct Spool {
 }
 
 impl Spool {
-    /// Opens the directory, makes it with its id if need be, and refuses one of another user.
+    /// Opens the directory and makes it with its id if need be. Refuses one of another user, and one that others could replace.
     pub fn open(path: &Path) -> io::Result<Spool> {
-        DirBuilder::new().recursive(true).mode(0o700).create(path)?;
+        DirBuilder::new().recursive(true).mode(0o700).create(path).map_err(|error| of_others(path, error))?;
         let flags = libc::O_DIRECTORY | libc::O_NOFOLLOW | libc::O_CLOEXEC;
-        let directory = OpenOptions::new().read(true).custom_flags(flags).open(path)?;
+        let opened = OpenOptions::new().read(true).custom_flags(flags).open(path);
+        let directory = opened.map_err(|error| of_others(path, error))?;
         let about = directory.metadata()?;
-        // SAFETY: geteuid only reads.
-        if about.uid() != unsafe { libc::geteuid() } {
-            return Err(io::Error::new(io::ErrorKind::PermissionDenied, "the spool belongs to another user"));
+        if about.uid() != user() {
+            return Err(of_others(path, io::Error::from(io::ErrorKind::PermissionDenied)));
         }
+        refuse_loose(path.parent())?;
         if about.mode() & 0o077 != 0 {
             directory.set_permissions(fs::Permissions::from_mode(0o700))?;
         }
@@ -108,23 +110,54 @@ impl Spool {
     }
 
     fn read_id(&self) -> io::Result<Option<String>> {
-        let flags = libc::O_RDONLY | libc::O_NOFOLLOW | libc::O_CLOEXEC | libc::O_NONBLOCK;
-        // SAFETY: the name ends with NUL and the directory is open.
-        let fd = unsafe { libc::openat(self.directory.as_raw_fd(), ID_FILE.as_ptr(), flags) };
-        if fd < 0 {
-            let error = io::Error::last_os_error();
-            return if error.kind() == io::ErrorKind::NotFound { Ok(None) } else { Err(error) };
+        let mut id = Vec::new();
+        match own::open_at(&self.directory, ID_FILE)? {
+            Found::Own(file, _) => file.take(64).read_to_end(&mut id)?,
+            Found::Planted => {
+                return Err(io::Error::new(io::ErrorKind::InvalidData, "spool.id is no file of this user: remove it"));
+            }
+            Found::None => return Ok(None),
+        };
+        let id = id.trim_ascii_end();
+        match str::from_utf8(id) {
+            Ok(id) if id.len() == 32 && id.bytes().all(|byte| byte.is_ascii_hexdigit()) => Ok(Some(id.to_owned())),
+            _ => Err(io::Error::new(io::ErrorKind::InvalidData, "spool.id is damaged: remove it")),
         }
-        // SAFETY: the descriptor is new and nobody else has it.
-        let file = unsafe { File::from_raw_fd(fd) };
-        let mut id = String::new();
-        file.take(64).read_to_string(&mut id)?;
-        let id = id.trim_end();
-        if id.len() == 32 && id.bytes().all(|byte| byte.is_ascii_hexdigit()) {
-            Ok(Some(id.to_owned()))
-        } else {
-            Err(io::Error::new(io::ErrorKind::InvalidData, "spool.id is damaged: remove it"))
+    }
+}
+
+/// Refuses a directory in which others may put another spool in the place of ours. Its own group is trusted by a process, as file systems
+/// do that give each user a group of his own.
+fn refuse_loose(parent: Option<&Path>) -> io::Result<()> {
+    let Some(parent) = parent.filter(|parent| !parent.as_os_str().is_empty()) else { return Ok(()) };
+    let about = fs::metadata(parent)?;
+    // SAFETY: getegid only reads.
+    let own_group = [0, unsafe { libc::getegid() }].contains(&about.gid());
+    let loose = if own_group { 0o002 } else { 0o022 };
+    if about.mode() & loose == 0 || about.mode() & libc::S_ISVTX != 0 {
+        return Ok(());
+    }
+    let text =
+        format!("other users may write to {0}, and so replace the spool in it: chmod go-w {0}", parent.display());
+    Err(io::Error::new(io::ErrorKind::PermissionDenied, text))
+}
+
+/// An error in words if it is one because something on the way to the spool belongs to another user.
+fn of_others(path: &Path, error: io::Error) -> io::Error {
+    if error.kind() != io::ErrorKind::PermissionDenied {
+        return error;
+    }
+    let found = |path: &Path| Some((path.to_owned(), fs::metadata(path).ok()?.uid()));
+    match path.ancestors().find_map(found) {
+        Some((place, owner)) if owner != user() => {
+            let text = format!(
+                "{} belongs to user {owner} and this process to user {}: give each user a state_dir; users may share a store",
+                place.display(),
+                user()
+            );
+            io::Error::new(io::ErrorKind::PermissionDenied, text)
         }
+        _ => error,
     }
 }
 

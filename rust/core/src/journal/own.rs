@@ -1,0 +1,64 @@
+//! Opens a file of a spool that is ours: plain, and of this user. What somebody else has put under its name is not followed, not waited
+//! for and not believed.
+
+use std::ffi::CStr;
+use std::fs::{self, File, Metadata, OpenOptions};
+use std::io;
+use std::os::fd::{AsRawFd, FromRawFd};
+use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
+use std::path::Path;
+
+/// What stands under a name.
+#[derive(Debug)]
+pub enum Found {
+    /// A plain file of this user.
+    Own(File, Metadata),
+    /// A link, a FIFO, a directory, a device, or a file of another user.
+    Planted,
+    /// Nothing.
+    None,
+}
+
+/// O_NONBLOCK: opening a FIFO would wait for its other end.
+const FLAGS: libc::c_int = libc::O_NOFOLLOW | libc::O_CLOEXEC | libc::O_NONBLOCK | libc::O_NOCTTY;
+
+/// Opens a file to read, and to write as well if asked to. Never makes one.
+pub fn open(path: &Path, write: bool) -> io::Result<Found> {
+    found(OpenOptions::new().read(true).write(write).custom_flags(FLAGS).open(path))
+}
+
+/// Opens a file in a directory to read.
+pub fn open_at(directory: &File, name: &CStr) -> io::Result<Found> {
+    // SAFETY: the name ends with NUL and the directory is open.
+    let fd = unsafe { libc::openat(directory.as_raw_fd(), name.as_ptr(), libc::O_RDONLY | FLAGS) };
+    // SAFETY: the descriptor is new and nobody else has it.
+    found(if fd < 0 { Err(io::Error::last_os_error()) } else { Ok(unsafe { File::from_raw_fd(fd) }) })
+}
+
+fn found(opened: io::Result<File>) -> io::Result<Found> {
+    match opened {
+        Ok(file) => {
+            let about = file.metadata()?;
+            Ok(if about.is_file() && about.uid() == user() { Found::Own(file, about) } else { Found::Planted })
+        }
+        Err(error) => match error.raw_os_error() {
+            Some(libc::ENOENT) => Ok(Found::None),
+            // In order: a link; a socket, or a device that is not there; a directory; a file of another user.
+            Some(libc::ELOOP | libc::ENXIO | libc::ENODEV | libc::EISDIR | libc::EACCES | libc::EPERM) => {
+                Ok(Found::Planted)
+            }
+            _ => Err(error),
+        },
+    }
+}
+
+/// Whether a path is a directory of this user, and no link to one.
+pub fn is_directory(path: &Path) -> bool {
+    fs::symlink_metadata(path).is_ok_and(|about| about.is_dir() && about.uid() == user())
+}
+
+/// The user that this process acts as.
+pub fn user() -> u32 {
+    // SAFETY: geteuid only reads.
+    unsafe { libc::geteuid() }
+}
