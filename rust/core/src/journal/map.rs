@@ -90,6 +90,11 @@ impl Map {
         self.first
     }
 
+    /// Lets go of the file, also under threads that store to it: from now on they store to memory of this process alone.
+    pub fn detach(&self) {
+        self.place.detach();
+    }
+
     /// True when the file was taken away under the mapping: what is stored here is stored nowhere.
     #[inline]
     pub fn is_broken(&self) -> bool {

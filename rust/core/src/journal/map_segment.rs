@@ -8,6 +8,7 @@ use std::sync::atomic::{AtomicI64, Ordering};
 
 use super::descriptor::Descriptor;
 use super::format::{Checksum, HEADER_SIZE, Header, Payload, RECORD_SIZE, SEALED, SegmentId, TAIL_OFFSET, Way};
+use super::header::MAGIC;
 use super::map::{Map, keep_in_place};
 use super::place::FilePlace;
 use super::segment::{Append, CHECK_US, Refused, capacity, lock_shared};
@@ -80,7 +81,9 @@ impl MapSegment {
     #[cold]
     fn check(&self, now: i64) -> Result<(), Refused> {
         self.checked_at.store(now, Ordering::Relaxed);
-        if self.place.is_whole(self.bytes) && guard::arm() {
+        // Cut to nothing and grown again, it is of the same length.
+        let begins_well = || self.map.word(0).load(Ordering::Relaxed) == u64::from_le_bytes(*MAGIC);
+        if self.place.is_whole(self.bytes) && begins_well() && guard::arm() {
             return Ok(());
         }
         // Also for siblings, which would find it out later.

@@ -11,12 +11,15 @@ use super::page::Page;
 use super::series::{Clock, Series, Table};
 use super::slots::Slots;
 use crate::heartbeat::{HOOK_ERRORS, Meter, State};
-use crate::journal::random;
 use crate::journal::spool::Spool;
+use crate::journal::{guard, random};
 use crate::journal::writer::{Bounds, Current, Journal};
 use crate::names;
 use crate::sampling::clock;
 use crate::sampling::process::Identity;
+
+/// What others do to the file of a page is noticed by the next job after so long.
+const LOOK_NS: u64 = 1_000_000_000;
 
 /// The state of a recorder in one process.
 #[derive(Debug)]
@@ -57,6 +60,7 @@ pub struct Local {
     handles: Mutex<HashMap<(u64, Clock), u32>>,
     page: AtomicPtr<Page>,
     page_serial: AtomicU64,
+    page_looked_ns: AtomicU64,
 }
 
 /// Counts of executions and the time with and without one.
@@ -175,6 +179,7 @@ impl Local {
             handles: Mutex::new(table.iter().map(|(handle, series)| ((series.id, series.clock), handle)).collect()),
             page: AtomicPtr::new(ptr::null_mut()),
             page_serial: AtomicU64::new(0),
+            page_looked_ns: AtomicU64::new(clock::monotonic_ns()),
         }
     }
 
@@ -218,19 +223,43 @@ impl Local {
             return false;
         }
         let Ok(spool) = Spool::open(self.journal.path()) else { return false };
-        if self.page().is_some_and(|page| page.is_in(&spool, self.worker)) {
+        if self.page().is_some_and(Page::is_whole) {
             return false;
         }
         let Ok(page) = Page::create(&spool, self.worker) else { return false };
         if let Some(source) = self.page().or(shared) {
-            for index in 0..=HOOK_ERRORS {
-                let waiting = source.counter(index).swap(0, Ordering::AcqRel);
-                page.counter(index).fetch_add(waiting, Ordering::Relaxed);
-            }
+            move_counts(source, &page);
         }
         // The page before is not unmapped: a thread may be writing to it. It happens once each time a spool is deleted.
         self.page.store(Box::into_raw(Box::new(page)), Ordering::Release);
         true
+    }
+
+    /// The page, for a job at this moment: after a look at its file once a second. One that was cut or deleted is made again with the
+    /// next record. Where somebody took SIGBUS over, so that nothing guards it any more, there is none.
+    #[inline]
+    pub fn page_at(&self, now_ns: u64, shared: Option<&Page>) -> Option<&Page> {
+        if now_ns.saturating_sub(self.page_looked_ns.load(Ordering::Relaxed)) >= LOOK_NS {
+            self.look_at_page(now_ns, shared);
+        }
+        self.page()
+    }
+
+    #[cold]
+    #[inline(never)]
+    fn look_at_page(&self, now_ns: u64, shared: Option<&Page>) {
+        self.page_looked_ns.store(now_ns, Ordering::Relaxed);
+        let Some(page) = self.page() else { return };
+        if !guard::arm() {
+            // Not unmapped: a thread may be writing to it.
+            self.page.store(ptr::null_mut(), Ordering::Release);
+            if let Some(shared) = shared {
+                move_counts(page, shared);
+            }
+            page.leave(self.journal.path(), self.worker);
+        } else if !page.is_whole() {
+            self.page_serial.store(0, Ordering::Release);
+        }
     }
 
     /// The ticket shown on the page: the last one if it still runs, else the one that runs longest.
@@ -259,6 +288,14 @@ impl Drop for Local {
             // SAFETY: it came from a Box, and nobody else has this state any more.
             drop(unsafe { Box::from_raw(page) });
         }
+    }
+}
+
+/// Moves counts to where they are read from now on.
+fn move_counts(from: &Page, to: &Page) {
+    for index in 0..=HOOK_ERRORS {
+        let waiting = from.counter(index).swap(0, Ordering::AcqRel);
+        to.counter(index).fetch_add(waiting, Ordering::Relaxed);
     }
 }
 

@@ -1,15 +1,15 @@
 //! The page of a worker: its state and counters in shared memory, so that they outlive it.
 
-use std::ffi::CString;
 use std::io::{self, Write};
 use std::os::fd::AsRawFd;
-use std::os::unix::fs::MetadataExt;
+use std::path::Path;
 use std::ptr::{self, NonNull};
 use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering, fence};
 
 use crate::heartbeat::{
     COUNTERS, COUNTERS_OFFSET, FIXED, HEARTBEAT_OFFSET, Heartbeat, LIMITS, LONGEST, PAGE_MAGIC, PAGE_SIZE, PAGE_VERSION,
 };
+use crate::journal::place::FilePlace;
 use crate::journal::spool::{Spool, c_name};
 use crate::journal::{Map, keep_in_place};
 use crate::names::cut;
@@ -46,9 +46,8 @@ impl Drop for Writing<'_> {
 #[derive(Debug)]
 pub struct Page {
     map: NonNull<u8>,
-    /// Of a file: its mapping, which bears that others cut the file.
-    file: Option<Map>,
-    inode: u64,
+    /// Of a file: its mapping, which bears that others cut the file, and where it lies.
+    file: Option<(Map, FilePlace)>,
     /// Somebody has news that are not written yet.
     outdated: AtomicBool,
     /// Who has set it is the one that writes.
@@ -66,7 +65,7 @@ unsafe impl Sync for Page {}
 impl Page {
     /// Anonymous memory, shared with all children that are forked later; only its counters are used.
     pub fn anonymous() -> io::Result<Page> {
-        Ok(Page::new(anonymous_map()?, None, 0))
+        Ok(Page::new(anonymous_map()?, None))
     }
 
     /// Makes the page of a worker, under a temporary name until it is whole.
@@ -83,8 +82,9 @@ impl Page {
             // SAFETY: fallocate takes a descriptor and numbers; ours is open. File systems without it have written the block.
             unsafe { libc::fallocate(file.as_raw_fd(), 0, 0, PAGE_SIZE as libc::off_t) };
             let map = Map::new(&file, 0, PAGE_SIZE)?;
-            let page = Page::new(map.first(), Some(map), file.metadata()?.ino());
-            spool.rename(&temporary, &name(worker)?)?;
+            let place = FilePlace::of(&file, &spool.path().join(file_name(worker)))?;
+            let page = Page::new(map.first(), Some((map, place)));
+            spool.rename(&temporary, &c_name(&file_name(worker))?)?;
             Ok(page)
         })();
         if made.is_err() {
@@ -93,13 +93,22 @@ impl Page {
         made
     }
 
-    /// True when the file of this page is still in the spool, and still shows what is written here.
-    pub fn is_in(&self, spool: &Spool, worker: u64) -> bool {
-        if self.file.as_ref().is_some_and(Map::is_broken) {
-            return false;
+    /// True when the file of this page is still where a drainer reads it, and still shows what is written here.
+    pub fn is_whole(&self) -> bool {
+        // Cut to nothing and grown again, it is of the same length.
+        let begins_well = || self.word(0).load(Ordering::Relaxed) == u64::from_le_bytes(PAGE_MAGIC).to_le();
+        let whole = |(map, place): &(Map, FilePlace)| place.is_whole(PAGE_SIZE as u64) && begins_well() && !map.is_broken();
+        self.file.as_ref().is_some_and(whole)
+    }
+
+    /// Lets go of the file for good and removes it from the spool, where it would show a state that stands still.
+    pub fn leave(&self, spool: &Path, worker: u64) {
+        if let Some((map, _)) = &self.file {
+            map.detach();
+            if let (Ok(spool), Ok(name)) = (Spool::open(spool), c_name(&file_name(worker))) {
+                spool.remove(&name);
+            }
         }
-        let path = spool.path().join(format!("{worker:016x}.wrk"));
-        std::fs::symlink_metadata(path).is_ok_and(|about| about.ino() == self.inode)
     }
 
     /// Replaces the heartbeat by what `encode` appends; it answers the serial of the description that it was made of. Never waits: a
@@ -162,11 +171,10 @@ impl Page {
         self.word(COUNTERS_OFFSET + 8 * index.min(COUNTERS - 1))
     }
 
-    fn new(map: NonNull<u8>, file: Option<Map>, inode: u64) -> Page {
+    fn new(map: NonNull<u8>, file: Option<(Map, FilePlace)>) -> Page {
         Page {
             map,
             file,
-            inode,
             outdated: AtomicBool::new(false),
             writing: AtomicBool::new(false),
             description: AtomicU64::new(0),
@@ -223,8 +231,8 @@ impl Drop for Page {
     }
 }
 
-fn name(worker: u64) -> io::Result<CString> {
-    c_name(&format!("{worker:016x}.wrk"))
+fn file_name(worker: u64) -> String {
+    format!("{worker:016x}.wrk")
 }
 
 fn anonymous_map() -> io::Result<NonNull<u8>> {
@@ -295,9 +303,9 @@ mod tests {
         assert_eq!(content[HEARTBEAT_OFFSET..HEARTBEAT_OFFSET + 101], [&[7; 100][..], &[0]].concat());
         assert_eq!(content[16], 2);
         assert_eq!(read_page(&content, 0).unwrap().counters[3], 5);
-        assert!(page.is_in(&spool, 0xabc));
+        assert!(page.is_whole());
         std::fs::remove_file(&file).unwrap();
-        assert!(!page.is_in(&spool, 0xabc));
+        assert!(!page.is_whole());
         page.write(|bytes| all(bytes, &[8; 5_000]));
     }
 
@@ -309,12 +317,13 @@ mod tests {
         page.counter(3).fetch_add(5, Ordering::Relaxed);
         let file = std::fs::File::options().write(true).open(scratch.path().join("0000000000000abc.wrk")).unwrap();
         file.set_len(0).unwrap();
+        assert!(!page.is_whole(), "also before anything was stored");
         page.counter(3).fetch_add(2, Ordering::Relaxed);
         page.write(|bytes| {
             bytes.extend([7; 100]);
             1
         });
-        assert!(!page.is_in(&spool, 0xabc));
+        assert!(!page.is_whole());
         assert_eq!(page.counter(3).load(Ordering::Relaxed), 2);
     }
 

@@ -121,7 +121,7 @@ impl Recorder {
     /// As [`show`](Self::show) when an execution has started, or ended with `started` None, by the clocks in `now`. While one runs at a
     /// time only that is written which changes with it.
     pub(super) fn show_change(&self, local: &Local, now: (u64, i64), started: Option<Started>) {
-        let Some(page) = local.page() else { return };
+        let Some(page) = local.page_at(now.0, self.shared.as_ref()) else { return };
         let (description, role) = self.description(local);
         let texts = description.map_or(&self.texts, |description| &description.texts);
         let done = page.change(serial(description), || {
