@@ -13,5 +13,6 @@ def way(request: pytest.FixtureRequest) -> str:
     name: str = request.param
     return name
 
+
 collect_ignore = [] if os.geteuid() == 0 else ["test_planted.py"]
 """Tests that take other users' places, which only root may."""

@@ -116,7 +116,17 @@ def directory(spool: Path) -> None:
     (spool / PLANTED).mkdir(0o700)
 
 
-SEGMENTS = [segment_of_another, map_of_another, unreadable, link_to_nothing, link_to_a_segment, link_to_a_device, fifo, open_socket, directory]
+SEGMENTS = [
+    segment_of_another,
+    map_of_another,
+    unreadable,
+    link_to_nothing,
+    link_to_a_segment,
+    link_to_a_device,
+    fifo,
+    open_socket,
+    directory,
+]
 
 
 def drained(spool: Path, *, left: int) -> None:

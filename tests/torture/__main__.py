@@ -9,13 +9,14 @@ import sys
 import tempfile
 import traceback
 from collections.abc import Callable, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 from tests.flow.checks import broken
 from tests.flow.running import Running
 from tests.flow.trial import PLANS
-from tests.torture import estimators, full_disks, segment_storm
+from tests.torture import estimators, file_systems, full_disks, segment_storm
 from tests.torture.storm import storm
 
 TRIALS = 0.6
@@ -70,6 +71,7 @@ def torture(seconds: float, seed: int, directory: Path) -> int:
         report.add("kills inside of an append to a shared map", lambda: segment_storm.storm(min(SEGMENT_STORM, seconds / 60)))
         for kind in full_disks.SIZES:
             _full_disk(report, kind, directory / f"disk-{kind}")
+        _ways(report, directory)
         for number, trial in enumerate(trials):
             if report.add(trial.name, trial.answer):
                 shutil.rmtree(directory / f"trial-{number}", ignore_errors=True)
@@ -81,6 +83,14 @@ def torture(seconds: float, seed: int, directory: Path) -> int:
     if report.add("kills in a shared segment, drained", lambda: storm(place, rest, KILLS, random.Random(seed))):
         shutil.rmtree(place, ignore_errors=True)
     return report.bad
+
+
+def _ways(report: Report, directory: Path) -> None:
+    for number, kind in enumerate(file_systems.KINDS):
+        if reason := file_systems.missing(kind):
+            print(f"not here {kind.name}: {reason}", flush=True)
+        else:
+            report.add(f"appended by {kind.way} on {kind.name}", partial(file_systems.check, kind, directory / f"way-{number}"))
 
 
 def _full_disk(report: Report, kind: str, place: Path) -> None:

@@ -97,7 +97,8 @@ impl Page {
     pub fn is_whole(&self) -> bool {
         // Cut to nothing and grown again, it is of the same length.
         let begins_well = || self.word(0).load(Ordering::Relaxed) == u64::from_le_bytes(PAGE_MAGIC).to_le();
-        let whole = |(map, place): &(Map, FilePlace)| place.is_whole(PAGE_SIZE as u64) && begins_well() && !map.is_broken();
+        let whole =
+            |(map, place): &(Map, FilePlace)| place.is_whole(PAGE_SIZE as u64) && begins_well() && !map.is_broken();
         self.file.as_ref().is_some_and(whole)
     }
 
