@@ -1,4 +1,4 @@
-"""The way of appending where any user may mount a file system in a namespace of his own, and a full disk of it; torture takes the others."""
+"""The way of appending where any user may mount a file system in a namespace of his own, and a full disk; torture takes the others."""
 
 from __future__ import annotations
 

@@ -24,7 +24,10 @@ const FLAGS: libc::c_int = libc::O_NOFOLLOW | libc::O_CLOEXEC | libc::O_NONBLOCK
 
 /// Opens a file to read, and to write as well if asked to. Never makes one.
 pub fn open(path: &Path, write: bool) -> io::Result<Found> {
-    found(OpenOptions::new().read(true).write(write).custom_flags(FLAGS).open(path))
+    let needed = if write { 0o600 } else { 0o400 };
+    found(OpenOptions::new().read(true).write(write).custom_flags(FLAGS).open(path), || {
+        fs::symlink_metadata(path).is_ok_and(|about| is_own(&about) && about.mode() & needed == needed)
+    })
 }
 
 /// Opens a file in a directory to read.
@@ -32,24 +35,29 @@ pub fn open_at(directory: &File, name: &CStr) -> io::Result<Found> {
     // SAFETY: the name ends with NUL and the directory is open.
     let fd = unsafe { libc::openat(directory.as_raw_fd(), name.as_ptr(), libc::O_RDONLY | FLAGS) };
     // SAFETY: the descriptor is new and nobody else has it.
-    found(if fd < 0 { Err(io::Error::last_os_error()) } else { Ok(unsafe { File::from_raw_fd(fd) }) })
+    found(if fd < 0 { Err(io::Error::last_os_error()) } else { Ok(unsafe { File::from_raw_fd(fd) }) }, || false)
 }
 
-fn found(opened: io::Result<File>) -> io::Result<Found> {
+/// What was opened, or not; `should_open` is asked when the kernel did not permit it.
+fn found(opened: io::Result<File>, should_open: impl Fn() -> bool) -> io::Result<Found> {
     match opened {
         Ok(file) => {
             let about = file.metadata()?;
-            Ok(if about.is_file() && about.uid() == user() { Found::Own(file, about) } else { Found::Planted })
+            Ok(if is_own(&about) { Found::Own(file, about) } else { Found::Planted })
         }
         Err(error) => match error.raw_os_error() {
             Some(libc::ENOENT) => Ok(Found::None),
-            // In order: a link; a socket, or a device that is not there; a directory; a file of another user.
-            Some(libc::ELOOP | libc::ENXIO | libc::ENODEV | libc::EISDIR | libc::EACCES | libc::EPERM) => {
-                Ok(Found::Planted)
-            }
+            // In order: a link; a socket, or a device that is not there; a directory.
+            Some(libc::ELOOP | libc::ENXIO | libc::ENODEV | libc::EISDIR) => Ok(Found::Planted),
+            // A file of another user; or one of ours, and this will pass.
+            Some(libc::EACCES | libc::EPERM) if !should_open() => Ok(Found::Planted),
             _ => Err(error),
         },
     }
+}
+
+fn is_own(about: &Metadata) -> bool {
+    about.is_file() && about.uid() == user()
 }
 
 /// Whether a path is a directory of this user, and no link to one.
