@@ -130,6 +130,10 @@ impl Append for MapSegment {
 
     fn forked(&self) {}
 
+    fn doubt(&self) {
+        self.checked_at.store(i64::MIN, Ordering::Relaxed);
+    }
+
     fn id(&self) -> &SegmentId {
         &self.id
     }

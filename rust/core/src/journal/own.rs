@@ -26,7 +26,7 @@ const FLAGS: libc::c_int = libc::O_NOFOLLOW | libc::O_CLOEXEC | libc::O_NONBLOCK
 pub fn open(path: &Path, write: bool) -> io::Result<Found> {
     let needed = if write { 0o600 } else { 0o400 };
     found(OpenOptions::new().read(true).write(write).custom_flags(FLAGS).open(path), || {
-        fs::symlink_metadata(path).is_ok_and(|about| is_own(&about) && about.mode() & needed == needed)
+        fs::symlink_metadata(path).map_or(true, |about| is_own(&about) && about.mode() & needed == needed)
     })
 }
 
@@ -35,7 +35,7 @@ pub fn open_at(directory: &File, name: &CStr) -> io::Result<Found> {
     // SAFETY: the name ends with NUL and the directory is open.
     let fd = unsafe { libc::openat(directory.as_raw_fd(), name.as_ptr(), libc::O_RDONLY | FLAGS) };
     // SAFETY: the descriptor is new and nobody else has it.
-    found(if fd < 0 { Err(io::Error::last_os_error()) } else { Ok(unsafe { File::from_raw_fd(fd) }) }, || false)
+    found(if fd < 0 { Err(io::Error::last_os_error()) } else { Ok(unsafe { File::from_raw_fd(fd) }) }, || true)
 }
 
 /// What was opened, or not; `should_open` is asked when the kernel did not permit it.

@@ -37,6 +37,9 @@ pub trait Append: Debug + Send + Sync {
     /// To be called in a forked child before it appends.
     fn forked(&self);
 
+    /// Has the next record look whether the file is still there.
+    fn doubt(&self);
+
     /// Id of the segment.
     fn id(&self) -> &SegmentId;
 
@@ -152,6 +155,10 @@ impl Append for WriteSegment {
     }
 
     fn forked(&self) {
+        self.doubt();
+    }
+
+    fn doubt(&self) {
         self.until_check.store(0, Ordering::Relaxed);
     }
 

@@ -197,6 +197,11 @@ impl Journal {
         }
     }
 
+    /// Another file of the spool is not as it was left: the segment may have gone with it.
+    pub fn doubt(&self) {
+        self.current.with(|current| current.segment.any().doubt());
+    }
+
     /// The current segment.
     pub fn segment(&self) -> Option<SegmentStatus> {
         let why = lock(&self.why).clone();

@@ -259,6 +259,7 @@ impl Local {
             page.leave(self.journal.path(), self.worker);
         } else if !page.is_whole() {
             self.page_serial.store(0, Ordering::Release);
+            self.journal.doubt();
         }
     }
 
