@@ -48,7 +48,8 @@ impl Sampler {
 
     /// With another `statvfs`: for tests.
     pub fn asking(mut self, ask: std::sync::Arc<Ask>) -> Sampler {
-        self.prober = Prober::asking(ask, PATIENCE);
+        self.prober = Prober::asking(std::sync::Arc::clone(&ask), PATIENCE);
+        self.reader = self.reader.asking(ask);
         self
     }
 

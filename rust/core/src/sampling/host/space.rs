@@ -33,6 +33,7 @@ pub type Ask = dyn Fn(&Path) -> io::Result<Space> + Send + Sync;
 pub struct Prober {
     ask: Arc<Ask>,
     patience: Duration,
+    now: fn() -> Instant,
     open: HashMap<PathBuf, Asked<io::Result<Space>>>,
     process: u64,
 }
@@ -59,7 +60,7 @@ impl Prober {
 
     /// Asks somebody else: for tests.
     pub fn asking(ask: Arc<Ask>, patience: Duration) -> Prober {
-        Prober { ask, patience, open: HashMap::new(), process: generation() }
+        Prober { ask, patience, now: Instant::now, open: HashMap::new(), process: generation() }
     }
 
     /// The room of each path, in their order, or why it is not known.
@@ -72,11 +73,11 @@ impl Prober {
         // An answer that came after its sample is of some moment since then: too old to be of use.
         self.open.retain(|_, asked| asked.is_open());
         let started: Vec<_> = paths.iter().map(|path| self.start(path)).collect();
-        let deadline = Instant::now() + self.patience;
+        let deadline = (self.now)() + self.patience;
         let mut wait = |(path, started): (&PathBuf, Result<bool, String>)| {
             let fresh = started?;
             let asked = self.open.get(path).ok_or("asked twice in one sample")?;
-            let left = if fresh { deadline.saturating_duration_since(Instant::now()) } else { Duration::ZERO };
+            let left = if fresh { deadline.saturating_duration_since((self.now)()) } else { Duration::ZERO };
             let answer = asked.wait(left)?;
             self.open.remove(path);
             answer.map_err(|error| error.to_string())
@@ -135,8 +136,10 @@ fn space(found: &libc::statvfs) -> Space {
 
 #[cfg(test)]
 mod tests {
+    use std::cell::OnceCell;
     use std::sync::Mutex;
     use std::sync::atomic::{AtomicUsize, Ordering};
+    use std::sync::mpsc::channel;
 
     use super::*;
 
@@ -172,6 +175,32 @@ mod tests {
         drop(shut);
         while prober.room(&paths)[0].is_err() {}
         assert_eq!(prober.pending(), 0);
+    }
+
+    #[test]
+    fn patience_is_for_all_together_and_a_later_sample_has_none() {
+        const HOUR: Duration = Duration::from_secs(3_600);
+        /// The hour is over when the first answer is waited for.
+        fn now() -> Instant {
+            thread_local! {
+                static BEGUN: OnceCell<Instant> = const { OnceCell::new() };
+            }
+            BEGUN.with(|begun| begun.get().map_or_else(|| *begun.get_or_init(Instant::now), |begun| *begun + HOUR))
+        }
+        let (said, answer) = channel();
+        std::thread::spawn(move || {
+            let hang = |_: &Path| {
+                std::thread::sleep(HOUR);
+                Ok(Space::default())
+            };
+            let mut prober = Prober { now, ..Prober::asking(Arc::new(hang), HOUR) };
+            let paths = ["/one".into(), "/two".into()];
+            said.send([prober.room(&paths), prober.room(&paths)])
+        });
+        let samples = answer.recv_timeout(Duration::from_secs(60)).expect("nobody waits for an hour");
+        for room in samples.iter().flatten() {
+            assert!(room.as_ref().unwrap_err().starts_with("statvfs: no answer for "), "{room:?}");
+        }
     }
 
     #[test]
