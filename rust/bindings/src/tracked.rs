@@ -14,10 +14,11 @@ use queue_metrics_core::recorder::{Job, NO_SLOT};
 
 use crate::guard::guarded;
 use crate::messages::{Messages, Noted};
+use crate::native::values::integer;
 use crate::native::{self, Answer, Arguments, Function, raising};
 use crate::recorder::Recorder;
 use crate::rules::Rules;
-use crate::text::{JobText, attempt, integer, job_text, text, unprintable};
+use crate::text::{JobText, attempt, job_text, text, unprintable};
 
 /// A native callable around the function that runs a job.
 ///

@@ -67,7 +67,9 @@ extern "Rust" fn append(journal: &Journal, identity: &Identity, records: u64) {
         let end =
             End { outcome: 1, flags: 0, at: at as i64, key, runtime, cpu, rss_peak, rss_change, exception: 0, worker };
         let payload = Record::End(end).payload();
-        if journal.append(identity, |current| current.append_payload(&payload)).is_err() {
+        // As a recorder does.
+        let at_once = journal.at_once().is_some_and(|used| used.value().is_some_and(|to| to.append_at_once(payload)));
+        if !at_once && journal.append(identity, |current| current.append_payload(&payload)).is_err() {
             std::process::exit(1);
         }
     }

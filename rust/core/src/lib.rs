@@ -14,4 +14,5 @@ pub mod recorder;
 pub mod sampling;
 pub mod stamp;
 pub mod stats;
+mod thread;
 pub mod value;

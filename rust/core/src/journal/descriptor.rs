@@ -65,11 +65,13 @@ impl Descriptor {
     }
 
     /// One `pread(2)` from the beginning, or None when the descriptor is not ours any more.
+    #[inline]
     pub fn read(&self, buffer: &mut [u8]) -> Option<usize> {
         self.read_at(buffer, 0)
     }
 
     /// One `pread(2)`, or None when it failed or the descriptor is not ours any more.
+    #[inline]
     pub fn read_at(&self, buffer: &mut [u8], offset: u64) -> Option<usize> {
         if !self.high && self.state().is_none() {
             return None;

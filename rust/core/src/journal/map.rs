@@ -4,6 +4,7 @@ use std::fs::File;
 use std::io;
 use std::os::fd::AsRawFd;
 use std::ptr::{self, NonNull};
+use std::slice;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use super::guard::{self, Place};
@@ -77,12 +78,11 @@ impl Map {
         unsafe { &*self.first.as_ptr().add(offset).cast() }
     }
 
-    /// Sixty-four bytes at a multiple of 64.
+    /// Everything in pieces of 64 bytes.
     #[inline]
-    pub fn line(&self, offset: usize) -> &[AtomicU64; 8] {
-        assert!(offset.is_multiple_of(64) && offset < self.length.saturating_sub(63));
-        // SAFETY: as above.
-        unsafe { &*self.first.as_ptr().add(offset).cast() }
+    pub fn lines(&self) -> &[[AtomicU64; 8]] {
+        // SAFETY: as above; what is left behind the last whole piece is left out.
+        unsafe { slice::from_raw_parts(self.first.as_ptr().cast(), self.length / 64) }
     }
 
     /// Where the bytes are, as long as self lives.

@@ -17,6 +17,12 @@ use super::{guard, random};
 use crate::sampling::clock;
 use crate::sampling::process::Identity;
 
+const _: () = assert!(HEADER_SIZE.is_multiple_of(RECORD_SIZE) && TAIL_OFFSET.is_multiple_of(8));
+
+/// This segment takes no more: the next one will.
+#[derive(Debug)]
+pub struct Ended;
+
 /// A segment that this process, or one it was forked from, has made and mapped.
 #[derive(Debug)]
 pub struct MapSegment {
@@ -79,7 +85,7 @@ impl MapSegment {
 
     /// Whether the file is still where a drainer reads it, and as long as it was. Threads that ask at once do no harm.
     #[cold]
-    fn check(&self, now: i64) -> Result<(), Refused> {
+    fn check(&self, now: i64) -> Result<(), Ended> {
         self.checked_at.store(now, Ordering::Relaxed);
         // Cut to nothing and grown again, it is of the same length.
         let begins_well = || self.map.word(0).load(Ordering::Relaxed) == u64::from_le_bytes(*MAGIC);
@@ -88,30 +94,32 @@ impl MapSegment {
         }
         // Also for siblings, which would find it out later.
         self.map.word(TAIL_OFFSET).fetch_or(SEALED, Ordering::Relaxed);
-        Err(Refused::Ended)
+        Err(Ended)
     }
 }
 
-impl Append for MapSegment {
-    #[inline]
-    fn append(&self, payload: &Payload) -> Result<(), Refused> {
+impl MapSegment {
+    /// As [`Append::append`], inlined: the words of the record go from registers into the map.
+    #[inline(always)]
+    pub fn append_at_once(&self, payload: Payload) -> Result<(), Ended> {
         let words = payload.words(self.checksum);
         if let Some(at) = payload.at()
             && at.abs_diff(self.checked_at.load(Ordering::Relaxed)) >= CHECK_US
         {
             self.check(at)?;
         }
-        let tail = self.map.word(TAIL_OFFSET);
+        let lines = self.map.lines();
+        let tail = &lines[TAIL_OFFSET / RECORD_SIZE][TAIL_OFFSET % RECORD_SIZE / 8];
         loop {
             // SEALED makes it larger than any capacity. Looking first keeps the tail of a full or sealed segment as it is.
             if tail.load(Ordering::Relaxed) >= self.capacity {
-                return Err(Refused::Ended);
+                return Err(Ended);
             }
             let slot = tail.fetch_add(1, Ordering::Relaxed);
             if slot >= self.capacity {
-                return Err(Refused::Ended);
+                return Err(Ended);
             }
-            let line = self.map.line(HEADER_SIZE + slot as usize * RECORD_SIZE);
+            let line = &lines[HEADER_SIZE / RECORD_SIZE + slot as usize];
             let [commit, fields @ ..] = line;
             let [word, values @ ..] = words;
             for at in 0..fields.len() {
@@ -119,13 +127,19 @@ impl Append for MapSegment {
             }
             let committed = commit.compare_exchange(0, word, Ordering::Release, Ordering::Relaxed).is_ok();
             if self.map.is_broken() {
-                return Err(Refused::Ended);
+                return Err(Ended);
             }
             // Else a drainer has waited for this slot in vain and given it up: the record goes to another one.
             if committed {
                 return Ok(());
             }
         }
+    }
+}
+
+impl Append for MapSegment {
+    fn append(&self, payload: &Payload) -> Result<(), Refused> {
+        self.append_at_once(*payload).map_err(|Ended| Refused::Ended)
     }
 
     fn forked(&self) {}

@@ -23,4 +23,5 @@ pub mod way;
 pub mod writer;
 
 pub use descriptor::Descriptor;
+pub use hazard::{Seat, Shared, Use};
 pub use map::{Map, keep_in_place};

@@ -1,6 +1,7 @@
 //! The page of a worker: its state and counters in shared memory, so that they outlive it.
 
 use std::io::{self, Write};
+use std::mem;
 use std::os::fd::AsRawFd;
 use std::path::Path;
 use std::ptr::{self, NonNull};
@@ -33,7 +34,22 @@ pub struct Change<'a> {
 }
 
 /// The right to write the heartbeat of a page.
-struct Writing<'a>(&'a Page);
+pub struct Writing<'a>(&'a Page);
+
+impl Writing<'_> {
+    /// Changes it; false when it has to be written anew, since it does not fit or another thread was here meanwhile.
+    #[inline(always)]
+    pub fn change(self, change: Change) -> bool {
+        if !self.0.put_change(change) {
+            return false;
+        }
+        let page = self.0;
+        mem::forget(self);
+        // One instruction for the store of `drop` and the fence of `write`: what a thread left that found this taken is seen.
+        page.writing.swap(false, Ordering::AcqRel);
+        !page.outdated.load(Ordering::Acquire)
+    }
+}
 
 impl Drop for Writing<'_> {
     #[inline]
@@ -132,14 +148,17 @@ impl Page {
         }
     }
 
-    /// Changes the heartbeat that stands here, which must be of the description with this serial. False when it has to be written
-    /// anew: it is of another one, another thread is here or was, or `now`, which is asked for the change, has none.
-    pub fn change<'a>(&self, description: u64, now: impl FnOnce() -> Option<Change<'a>>) -> bool {
-        let Some(writing) = self.begin() else { return false };
-        if self.description.load(Ordering::Relaxed) != description + 1 {
-            return false;
-        }
-        let Some(Change { numbers, kept, texts, job }) = now() else { return false };
+    /// Takes the right to change the heartbeat that stands here, which must be of the description with this serial; None when it has to
+    /// be written anew, since it is of another one or another thread is here.
+    #[inline(always)]
+    pub fn begin_change(&self, description: u64) -> Option<Writing<'_>> {
+        let writing = self.begin()?;
+        (self.description.load(Ordering::Relaxed) == description + 1).then_some(writing)
+    }
+
+    /// False when it does not fit.
+    #[inline(always)]
+    fn put_change(&self, Change { numbers, kept, texts, job }: Change) -> bool {
         let from = FIXED + kept;
         let end = from + texts.len();
         let job = job.map(|job| cut(job, LIMITS[<Heartbeat>::JOB]).as_bytes());
@@ -156,15 +175,13 @@ impl Page {
                 self.put(end + 2, job);
             }
         });
-        drop(writing);
-        fence(Ordering::SeqCst); // as in `write`
-        !self.outdated.load(Ordering::Acquire)
+        true
     }
 
     /// Takes the right to write, if nobody has it.
     #[inline]
     fn begin(&self) -> Option<Writing<'_>> {
-        (!self.writing.swap(true, Ordering::Acquire)).then(|| Writing(self))
+        (!self.writing.swap(true, Ordering::AcqRel)).then(|| Writing(self))
     }
 
     /// A counter: dropped records by reason, then hook errors.
@@ -183,7 +200,7 @@ impl Page {
     }
 
     /// Has the heartbeat replaced by one of this length, by the one that has the right to.
-    #[inline]
+    #[inline(always)]
     fn replace(&self, length: usize, put: impl FnOnce()) {
         let sequence = self.word(SEQUENCE_OFFSET);
         let before = sequence.load(Ordering::Relaxed);
@@ -197,7 +214,7 @@ impl Page {
     }
 
     /// Copies bytes into the heartbeat, by the one that has the right to.
-    #[inline]
+    #[inline(always)]
     fn put(&self, offset: usize, bytes: &[u8]) {
         debug_assert!(offset + bytes.len() <= LONGEST);
         // SAFETY: all callers stay inside of the heartbeat's room; who has the right to write is the only one in this process that
@@ -209,13 +226,14 @@ impl Page {
     }
 
     /// As [`put`](Self::put), at an offset that is a multiple of 8.
-    #[inline]
+    #[inline(always)]
     fn put_words<const N: usize>(&self, offset: usize, words: &[u64; N]) {
         for (index, word) in words.iter().enumerate() {
             self.word(HEARTBEAT_OFFSET + offset + 8 * index).store(word.to_le(), Ordering::Relaxed);
         }
     }
 
+    #[inline]
     fn word(&self, offset: usize) -> &AtomicU64 {
         debug_assert!(offset.is_multiple_of(8) && offset + 8 <= PAGE_SIZE);
         // SAFETY: the offset is inside the page and aligned to 8 bytes; the page lives as long as self.
@@ -273,22 +291,26 @@ mod tests {
             texts,
             job,
         };
-        assert!(!page.change(5, || Some(change(b"task", None))), "nothing is written yet");
+        assert!(page.begin_change(5).is_none(), "nothing is written yet");
         page.write(|bytes| all(bytes, &[[9; FIXED].as_slice(), b"hostqueue"].concat()));
         let numbers = [&[1; 16][..], &[9; 32], &[2; 56], &[9; 56]].concat();
         for (texts, job, tail) in [(&b"task"[..], Some("é-1"), &b"hostask\x04\0\xc3\xa9-1"[..]), (b"", None, b"hos")] {
-            assert!(page.change(5, || Some(change(texts, job))));
+            assert!(page.begin_change(5).unwrap().change(change(texts, job)));
             assert_eq!(heartbeat(&page), [&numbers, tail].concat());
         }
-        assert!(!page.change(6, || Some(change(b"other", None))) && !page.change(5, || None));
+        assert!(page.begin_change(6).is_none(), "of another description");
         assert_eq!(heartbeat(&page), [&numbers[..], b"hos"].concat());
         let long = "x".repeat(300);
-        assert!(page.change(5, || Some(change(b"", Some(&long)))));
+        assert!(page.begin_change(5).unwrap().change(change(b"", Some(&long))));
         assert_eq!(heartbeat(&page).len(), FIXED + 3 + 2 + 255);
         let held = page.begin().unwrap();
-        assert!(page.begin().is_none() && !page.change(5, || Some(change(b"late", None))));
+        assert!(page.begin_change(5).is_none(), "another thread is here");
         drop(held);
-        assert!(!page.change(5, || Some(change(&[b'x'; LONGEST], None))));
+        assert!(!page.begin_change(5).unwrap().change(change(&[b'x'; LONGEST], None)));
+        let here = page.begin_change(5).unwrap();
+        page.write(|bytes| all(bytes, b"left to who is here"));
+        assert!(!here.change(change(b"", None)), "another thread left its news");
+        assert!(page.begin_change(5).is_some());
     }
 
     #[test]

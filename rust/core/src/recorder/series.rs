@@ -24,8 +24,14 @@ pub enum Clock {
 
 impl Clock {
     /// The clock with this number; None for an unknown number.
+    #[inline]
     pub fn from_number(number: i64) -> Option<Clock> {
-        [Clock::None, Clock::Process, Clock::Thread].into_iter().find(|clock| *clock as i64 == number)
+        Some(match number {
+            0 => Clock::None,
+            1 => Clock::Process,
+            2 => Clock::Thread,
+            _ => return None,
+        })
     }
 }
 
@@ -94,6 +100,7 @@ impl Table {
     }
 
     /// The name of a handle.
+    #[inline]
     pub fn get(&self, handle: u64) -> Option<&Series> {
         let handle = usize::try_from(handle).ok().filter(|handle| *handle < LIMIT)?;
         let chunk = self.chunks[handle / CHUNK].load(Ordering::Acquire);

@@ -1,13 +1,21 @@
 //! Clocks of the kernel.
 
+use std::mem::MaybeUninit;
+
 use libc::clockid_t;
 
 /// Wall clock, µs since 1970.
 pub fn wall_us() -> i64 {
-    (read(libc::CLOCK_REALTIME).unwrap_or(0) / 1_000) as i64
+    wall_ns() / 1_000
+}
+
+/// Wall clock, ns since 1970.
+pub fn wall_ns() -> i64 {
+    read(libc::CLOCK_REALTIME).unwrap_or(0) as i64
 }
 
 /// Monotonic clock, ns.
+#[inline]
 pub fn monotonic_ns() -> u64 {
     read(libc::CLOCK_MONOTONIC).unwrap_or(0)
 }
@@ -18,11 +26,13 @@ pub fn boot_ns() -> Option<u64> {
 }
 
 /// CPU time of all threads of this process, ns.
+#[inline]
 pub fn process_cpu_ns() -> Option<u64> {
     read(libc::CLOCK_PROCESS_CPUTIME_ID)
 }
 
 /// CPU time of this thread, ns.
+#[inline]
 pub fn thread_cpu_ns() -> Option<u64> {
     read(libc::CLOCK_THREAD_CPUTIME_ID)
 }
@@ -35,12 +45,11 @@ pub fn process_cpu_ns_of(pid: u32) -> Option<u64> {
     if known { read(clock) } else { None }
 }
 
+#[inline]
 fn read(clock: clockid_t) -> Option<u64> {
-    let mut time = libc::timespec { tv_sec: 0, tv_nsec: 0 };
-    // SAFETY: the kernel writes one timespec, which is ours.
-    if unsafe { libc::clock_gettime(clock, &mut time) } != 0 {
-        return None;
-    }
-    let seconds = u64::try_from(time.tv_sec).ok()?;
-    Some(seconds * 1_000_000_000 + time.tv_nsec as u64)
+    let mut time = MaybeUninit::<libc::timespec>::uninit();
+    // SAFETY: the kernel writes one timespec, which is ours, when it answers 0.
+    let time = unsafe { (libc::clock_gettime(clock, time.as_mut_ptr()) == 0).then(|| time.assume_init())? };
+    // Clocks do not go back behind 1970.
+    Some((time.tv_sec as u64).wrapping_mul(1_000_000_000).wrapping_add(time.tv_nsec as u64))
 }
