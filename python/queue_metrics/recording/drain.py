@@ -68,6 +68,7 @@ class Drain:
         self._gate = Gate(abandon=self._abandon)
         self._drainer: _core.Drainer | None = None
         self._mark: Mark | None = None  # what the store is believed to have counted; None: it must be asked
+        self._known = False  # whether the drainer knows which series the store has
         self._verdicts_at = self._tidy_at = 0.0
         self._inherited: list[object] = []
 
@@ -175,7 +176,14 @@ class Drain:
         if self._drainer is None:
             with self._gate:
                 self._drainer = _core.Drainer(os.fspath(self.spool), grace=self._grace)
+                self._known = False
             self._mark = None
+        if not self._known:
+            # First, so that what is open is put into the series that it began in.
+            series = self._asked(self._store.known_series)
+            with self._gate:
+                self._drainer.know([(one.kind, one.labels) for one in series])
+            self._known = True
         if self._mark is None:
             self._start_from(self._drainer, self._read_mark(self._drainer))
         return self._drainer
