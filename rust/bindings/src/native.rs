@@ -5,6 +5,8 @@
 //! binds as a Python function does. What drops a `Py` or a `PyErr` belongs inside of `Python::attach`: PyO3 does not know that it is
 //! called from Python here, and would let go of the object later.
 
+#![expect(unsafe_code, reason = "speaks the interpreter's own calls")]
+
 pub mod methods;
 pub mod values;
 

@@ -2,6 +2,8 @@
 //!
 //! Each round has a segment of its own, made before the clock starts. `benches/append.py` runs it beside the same work in C.
 
+#![expect(unsafe_code, reason = "a name that the counter of instructions finds")]
+
 use std::hint::black_box;
 use std::path::PathBuf;
 use std::process::ExitCode;

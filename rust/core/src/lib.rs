@@ -9,6 +9,7 @@ pub mod fold;
 pub mod heartbeat;
 mod ids;
 pub mod journal;
+mod kernel;
 pub mod names;
 pub mod recorder;
 pub mod sampling;

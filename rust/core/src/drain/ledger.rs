@@ -4,7 +4,6 @@ use std::collections::{HashMap, HashSet};
 use std::fmt::Write as _;
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, Read, Write};
-use std::os::fd::AsRawFd;
 use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 
@@ -13,6 +12,7 @@ use super::segments::put_aside;
 use crate::journal::format::SegmentId;
 use crate::journal::own::{self, Found};
 use crate::journal::spool::hex;
+use crate::kernel;
 
 /// Lines from which on the older ones are joined into one.
 const LINE_LIMIT: usize = 4_096;
@@ -194,8 +194,7 @@ impl Ledger {
 /// Allocates blocks behind the end: a full disk is emptied by deleting segments, and they must be noted first.
 fn keep_room(file: &File) {
     let Ok(length) = file.metadata().map(|about| about.len()) else { return };
-    // SAFETY: fallocate takes a descriptor and numbers; ours is open. Where it cannot be had, a note may fail, and a segment stays.
-    unsafe { libc::fallocate(file.as_raw_fd(), libc::FALLOC_FL_KEEP_SIZE, length as libc::off_t, ROOM) };
+    let _ = kernel::keep_room(file, length as libc::off_t, ROOM); // without it a note may fail, and a segment stays
 }
 
 #[cfg(test)]

@@ -12,6 +12,7 @@ use crate::journal::own;
 use crate::journal::read::{Opened, SegmentReader};
 use crate::journal::repair;
 use crate::journal::spool::taken;
+use crate::kernel;
 use crate::sampling::process::boot_id;
 
 /// Where files without a readable header go.
@@ -64,7 +65,7 @@ impl Segment {
 
     /// True when this entry of the directory is the file that was taken up, and still ours.
     fn is_file(&self, entry: &DirEntry) -> bool {
-        entry.metadata().is_ok_and(|about| (about.dev(), about.ino()) == self.identity && about.uid() == own::user())
+        entry.metadata().is_ok_and(|about| (about.dev(), about.ino()) == self.identity && about.uid() == kernel::user())
     }
 
     /// True when nothing behind an empty slot is read as yet.

@@ -3,6 +3,8 @@
 //! A daemon closes every descriptor, and its next file gets a number that was ours. So ours lie at high numbers, which a
 //! program practically never reaches; where the limit is too low for that, each use asks the kernel first whose number it is.
 
+#![expect(unsafe_code, reason = "calls the kernel with descriptors that are kept as numbers")]
+
 use std::fs::File;
 use std::io;
 use std::os::fd::{AsRawFd, FromRawFd, IntoRawFd, RawFd};

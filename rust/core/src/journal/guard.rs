@@ -5,6 +5,8 @@
 //! anonymous memory where the file was, notes it, and the store goes on; who stored looks at the note and writes elsewhere.
 //! Any other SIGBUS goes to whom it would have gone without us.
 
+#![expect(unsafe_code, reason = "handles a signal")]
+
 use std::mem::MaybeUninit;
 use std::ptr;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};

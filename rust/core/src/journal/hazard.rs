@@ -4,6 +4,8 @@
 //! barrier (`membarrier(2)`), so that either they see that it is gone or he sees that they use it (hazard pointers: Michael, "Hazard
 //! Pointers: Safe Memory Reclamation for Lock-Free Objects", 2004).
 
+#![expect(unsafe_code, reason = "frees what other threads may look at")]
+
 use std::fmt;
 use std::marker::PhantomData;
 use std::ptr;

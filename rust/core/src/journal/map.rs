@@ -1,5 +1,7 @@
 //! A file mapped into memory that other processes share. Knows nothing of what is in it.
 
+#![expect(unsafe_code, reason = "maps memory")]
+
 use std::fs::File;
 use std::io;
 use std::os::fd::AsRawFd;

@@ -1,5 +1,7 @@
 //! The map way of appending: a file in shared memory, an atomic add and a compare-and-swap a record, no system call.
 
+#![expect(unsafe_code, reason = "shares mapped memory with other processes")]
+
 use std::fs::File;
 use std::io;
 use std::os::fd::AsRawFd;

@@ -1,5 +1,7 @@
 //! A map against real troubles: other processes cut, move and delete its file, take its signal over, and fill its disk.
 
+#![expect(unsafe_code, reason = "forks writers")]
+
 use std::process::Command;
 use std::sync::atomic::AtomicI64;
 

@@ -4,9 +4,10 @@
 use std::ffi::CStr;
 use std::fs::{self, File, Metadata, OpenOptions};
 use std::io;
-use std::os::fd::{AsRawFd, FromRawFd};
 use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
 use std::path::Path;
+
+use crate::kernel;
 
 /// What stands under a name.
 #[derive(Debug)]
@@ -32,10 +33,7 @@ pub fn open(path: &Path, write: bool) -> io::Result<Found> {
 
 /// Opens a file in a directory to read.
 pub fn open_at(directory: &File, name: &CStr) -> io::Result<Found> {
-    // SAFETY: the name ends with NUL and the directory is open.
-    let fd = unsafe { libc::openat(directory.as_raw_fd(), name.as_ptr(), libc::O_RDONLY | FLAGS) };
-    // SAFETY: the descriptor is new and nobody else has it.
-    found(if fd < 0 { Err(io::Error::last_os_error()) } else { Ok(unsafe { File::from_raw_fd(fd) }) }, || true)
+    found(kernel::open_at(directory, name, libc::O_RDONLY | FLAGS), || true)
 }
 
 /// What was opened, or not; `should_open` is asked when the kernel did not permit it.
@@ -57,16 +55,10 @@ fn found(opened: io::Result<File>, should_open: impl Fn() -> bool) -> io::Result
 }
 
 fn is_own(about: &Metadata) -> bool {
-    about.is_file() && about.uid() == user()
+    about.is_file() && about.uid() == kernel::user()
 }
 
 /// Whether a path is a directory of this user, and no link to one.
 pub fn is_directory(path: &Path) -> bool {
-    fs::symlink_metadata(path).is_ok_and(|about| about.is_dir() && about.uid() == user())
-}
-
-/// The user that this process acts as.
-pub fn user() -> u32 {
-    // SAFETY: geteuid only reads.
-    unsafe { libc::geteuid() }
+    fs::symlink_metadata(path).is_ok_and(|about| about.is_dir() && about.uid() == kernel::user())
 }

@@ -1,9 +1,10 @@
 //! Reads segments of any writer, living or dead. Takes any bytes, changes nothing.
 
+#![expect(unsafe_code, reason = "keeps a file from being closed that is not ours any more")]
+
 use std::fs::File;
 use std::io;
 use std::mem::ManuallyDrop;
-use std::os::fd::AsRawFd;
 use std::os::unix::fs::{FileExt, MetadataExt};
 use std::path::Path;
 
@@ -11,6 +12,7 @@ use super::format::{
     Checksum, HEADER_SIZE, Header, HeaderRead, LARGEST_CAPACITY, RECORD_SIZE, SEALED, Slot, TAIL_OFFSET, Way, decode,
 };
 use super::own::{self, Found};
+use crate::kernel;
 
 /// Slots read by one `pread`.
 const CHUNK: usize = 1024;
@@ -128,16 +130,13 @@ impl SegmentReader {
 
     /// True when no process holds the lock: nobody can append any more.
     pub fn is_abandoned(&self) -> io::Result<bool> {
-        let fd = self.file.as_raw_fd();
-        // SAFETY: flock takes a descriptor and flags; ours is open.
-        if unsafe { libc::flock(fd, libc::LOCK_EX | libc::LOCK_NB) } == 0 {
-            // SAFETY: as above.
-            unsafe { libc::flock(fd, libc::LOCK_UN) };
-            return Ok(true);
-        }
-        match io::Error::last_os_error() {
-            error if error.raw_os_error() == Some(libc::EWOULDBLOCK) => Ok(false),
-            error => Err(error),
+        match kernel::flock(&self.file, libc::LOCK_EX | libc::LOCK_NB) {
+            Ok(()) => {
+                let _ = kernel::flock(&self.file, libc::LOCK_UN);
+                Ok(true)
+            }
+            Err(error) if error.raw_os_error() == Some(libc::EWOULDBLOCK) => Ok(false),
+            Err(error) => Err(error),
         }
     }
 }

@@ -3,12 +3,12 @@
 use std::ffi::{CStr, CString};
 use std::fs::{self, DirBuilder, File, Metadata, OpenOptions};
 use std::io::{self, Read, Write};
-use std::os::fd::{AsRawFd, FromRawFd};
 use std::os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 
-use super::own::{self, Found, user};
+use super::own::{self, Found};
 use super::random;
+use crate::kernel;
 
 /// Name of the file that holds the id of a spool.
 const ID_FILE: &CStr = c"spool.id";
@@ -28,7 +28,7 @@ impl Spool {
         let opened = OpenOptions::new().read(true).custom_flags(flags).open(path);
         let directory = opened.map_err(|error| of_others(path, error))?;
         let about = directory.metadata()?;
-        if about.uid() != user() {
+        if about.uid() != kernel::user() {
             return Err(of_others(path, io::Error::from(io::ErrorKind::PermissionDenied)));
         }
         refuse_loose(path.parent())?;
@@ -80,33 +80,22 @@ impl Spool {
     /// A new file of mode 0600 under this name.
     pub fn create(&self, name: &CStr, access: libc::c_int) -> io::Result<File> {
         let flags = access | libc::O_CREAT | libc::O_EXCL | libc::O_NOFOLLOW | libc::O_CLOEXEC;
-        // SAFETY: the name ends with NUL and the directory is open.
-        let fd = unsafe { libc::openat(self.directory.as_raw_fd(), name.as_ptr(), flags, 0o600) };
-        if fd < 0 {
-            return Err(io::Error::last_os_error());
-        }
-        // SAFETY: the descriptor is new and nobody else has it.
-        Ok(unsafe { File::from_raw_fd(fd) })
+        kernel::open_at(&self.directory, name, flags)
     }
 
     /// Gives a file its final name.
     pub fn rename(&self, from: &CStr, to: &CStr) -> io::Result<()> {
-        let directory = self.directory.as_raw_fd();
-        // SAFETY: both names end with NUL and the directory is open.
-        check(unsafe { libc::renameat(directory, from.as_ptr(), directory, to.as_ptr()) })
+        kernel::rename_at(&self.directory, from, to)
     }
 
     /// Removes a file; a failure leaves a file that nobody reads.
     pub fn remove(&self, name: &CStr) {
-        // SAFETY: the name ends with NUL and the directory is open.
-        unsafe { libc::unlinkat(self.directory.as_raw_fd(), name.as_ptr(), 0) };
+        let _ = kernel::unlink_at(&self.directory, name);
     }
 
     /// A second name, which must not exist.
     fn link(&self, from: &CStr, to: &CStr) -> io::Result<()> {
-        let directory = self.directory.as_raw_fd();
-        // SAFETY: both names end with NUL and the directory is open.
-        check(unsafe { libc::linkat(directory, from.as_ptr(), directory, to.as_ptr(), 0) })
+        kernel::link_at(&self.directory, from, to)
     }
 
     fn read_id(&self) -> io::Result<Option<String>> {
@@ -131,8 +120,7 @@ impl Spool {
 fn refuse_loose(parent: Option<&Path>) -> io::Result<()> {
     let Some(parent) = parent.filter(|parent| !parent.as_os_str().is_empty()) else { return Ok(()) };
     let about = fs::metadata(parent)?;
-    // SAFETY: getegid only reads.
-    let own_group = [0, unsafe { libc::getegid() }].contains(&about.gid());
+    let own_group = [0, kernel::group()].contains(&about.gid());
     let loose = if own_group { 0o002 } else { 0o022 };
     if about.mode() & loose == 0 || about.mode() & libc::S_ISVTX != 0 {
         return Ok(());
@@ -149,11 +137,11 @@ fn of_others(path: &Path, error: io::Error) -> io::Error {
     }
     let found = |path: &Path| Some((path.to_owned(), fs::metadata(path).ok()?.uid()));
     match path.ancestors().find_map(found) {
-        Some((place, owner)) if owner != user() => {
+        Some((place, owner)) if owner != kernel::user() => {
             let text = format!(
                 "{} belongs to user {owner} and this process to user {}: give each user a state_dir; users may share a store",
                 place.display(),
-                user()
+                kernel::user()
             );
             io::Error::new(io::ErrorKind::PermissionDenied, text)
         }
@@ -177,10 +165,6 @@ pub fn hex(bytes: &[u8]) -> String {
 /// A name for the kernel.
 pub fn c_name(name: &str) -> io::Result<CString> {
     Ok(CString::new(name)?)
-}
-
-fn check(answer: libc::c_int) -> io::Result<()> {
-    if answer == 0 { Ok(()) } else { Err(io::Error::last_os_error()) }
 }
 
 #[cfg(test)]

@@ -1,5 +1,7 @@
 //! Has the current segment changed before a fork, whoever forks: Python, or a program in C that asks nobody. `pthread_atfork` calls.
 
+#![expect(unsafe_code, reason = "registers with the C library for forks")]
+
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::ptr;
 use std::sync::atomic::{AtomicBool, AtomicPtr, AtomicUsize, Ordering};

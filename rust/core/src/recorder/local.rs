@@ -1,5 +1,7 @@
 //! What belongs to one process of a recorder. A forked child makes its own and waits for none of its parent's locks.
 
+#![expect(unsafe_code, reason = "shares state without a lock")]
+
 use std::collections::HashMap;
 use std::path::Path;
 use std::ptr;

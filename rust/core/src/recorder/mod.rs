@@ -1,5 +1,7 @@
 //! The write side of a spool: what happens to jobs in this process and its forked children becomes records.
 
+#![expect(unsafe_code, reason = "shares state without a lock")]
+
 mod append;
 mod execution;
 pub mod fork;

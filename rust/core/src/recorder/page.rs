@@ -1,5 +1,7 @@
 //! The page of a worker: its state and counters in shared memory, so that they outlive it.
 
+#![expect(unsafe_code, reason = "maps memory")]
+
 use std::io::{self, Write};
 use std::mem;
 use std::os::fd::AsRawFd;

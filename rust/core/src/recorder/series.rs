@@ -1,5 +1,7 @@
 //! Names that records speak of, kept for ever under small numbers; readable without a lock, also after a fork.
 
+#![expect(unsafe_code, reason = "shares state without a lock")]
+
 use std::ptr;
 use std::sync::atomic::{AtomicPtr, AtomicU32, AtomicU64, Ordering};
 

@@ -1,5 +1,7 @@
 //! What a recorder tells about its process: the heartbeat, the page, the status for `doctor`.
 
+#![expect(unsafe_code, reason = "shares state without a lock")]
+
 use std::sync::PoisonError;
 use std::sync::atomic::Ordering;
 

@@ -1,6 +1,7 @@
 //! Clocks of the kernel.
 
-use std::mem::MaybeUninit;
+
+use crate::kernel;
 
 use libc::clockid_t;
 
@@ -39,17 +40,12 @@ pub fn thread_cpu_ns() -> Option<u64> {
 
 /// CPU time of all threads of another process, ns; those that ended too. None if there is no such process in this pid namespace.
 pub fn process_cpu_ns_of(pid: u32) -> Option<u64> {
-    let mut clock: clockid_t = 0;
-    // SAFETY: the C library writes one number, which is ours.
-    let known = unsafe { libc::clock_getcpuclockid(libc::pid_t::try_from(pid).ok()?, &mut clock) } == 0;
-    if known { read(clock) } else { None }
+    kernel::cpu_clock(libc::pid_t::try_from(pid).ok()?).and_then(read)
 }
 
 #[inline]
 fn read(clock: clockid_t) -> Option<u64> {
-    let mut time = MaybeUninit::<libc::timespec>::uninit();
-    // SAFETY: the kernel writes one timespec, which is ours, when it answers 0.
-    let time = unsafe { (libc::clock_gettime(clock, time.as_mut_ptr()) == 0).then(|| time.assume_init())? };
+    let time = kernel::time(clock)?;
     // Clocks do not go back behind 1970.
     Some((time.tv_sec as u64).wrapping_mul(1_000_000_000).wrapping_add(time.tv_nsec as u64))
 }

@@ -1,9 +1,10 @@
 //! The file system that a path lies on: its name, as `doctor` shows it, and whether it can hang.
 
 use std::ffi::CString;
-use std::mem::MaybeUninit;
 use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
+
+use crate::kernel;
 
 /// Names of the numbers in `statfs(2)`; those that workers meet.
 const NAMES: [(u32, &str); 22] = [
@@ -48,9 +49,7 @@ pub fn is_of_this_machine(path: &Path) -> bool {
 
 fn magic(path: &Path) -> Option<u32> {
     let path = CString::new(path.as_os_str().as_bytes()).ok()?;
-    let mut answer = MaybeUninit::<libc::statfs>::uninit();
-    // SAFETY: the path ends with NUL, and the kernel fills the structure when it answers 0.
-    unsafe { (libc::statfs(path.as_ptr(), answer.as_mut_ptr()) == 0).then(|| answer.assume_init().f_type as u32) }
+    kernel::statfs(&path).map(|found| found.f_type as u32)
 }
 
 fn name(magic: u32) -> Option<&'static str> {

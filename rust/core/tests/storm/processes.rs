@@ -1,6 +1,8 @@
 //! Children that append as fast as they can, and what is done to them: killed as they run, or stopped, led on by single instructions, and
 //! killed there. Knows nothing of segments.
 
+#![expect(unsafe_code, reason = "forks, traces and kills writers")]
+
 use std::ptr;
 use std::time::{Duration, Instant};
 

@@ -1,5 +1,7 @@
 //! What children begin and finish, counted in memory that they share with their parent and that the journal knows nothing of.
 
+#![expect(unsafe_code, reason = "counts in memory that processes share")]
+
 use std::ptr::{self, NonNull};
 use std::slice;
 use std::sync::atomic::{AtomicU64, Ordering, compiler_fence};

@@ -1,15 +1,17 @@
 //! Room on a file system, asked by a helper thread: `statvfs(2)` on a server that is gone does not come back.
 
+#![cfg_attr(test, expect(unsafe_code, reason = "a test calls the kernel"))]
+
 use std::collections::HashMap;
 use std::ffi::CString;
 use std::io;
-use std::mem::MaybeUninit;
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use super::patience::{Asked, PATIENCE};
+use crate::kernel;
 use crate::recorder::fork::generation;
 
 /// What a file system answered.
@@ -113,15 +115,7 @@ impl Default for Prober {
 /// `statvfs(2)` in this thread. Sizes are in units of `f_frsize`; `f_bsize` is another number on some file systems.
 pub fn statvfs(path: &Path) -> io::Result<Space> {
     let path = CString::new(path.as_os_str().as_bytes()).map_err(|_| io::Error::from(io::ErrorKind::InvalidInput))?;
-    let mut answer = MaybeUninit::<libc::statvfs>::uninit();
-    // SAFETY: the path ends with NUL, and the kernel fills the structure when it answers 0.
-    let found = unsafe {
-        if libc::statvfs(path.as_ptr(), answer.as_mut_ptr()) != 0 {
-            return Err(io::Error::last_os_error());
-        }
-        answer.assume_init()
-    };
-    Ok(space(&found))
+    kernel::statvfs(&path).map(|found| space(&found))
 }
 
 fn space(found: &libc::statvfs) -> Space {

@@ -2,6 +2,7 @@
 
 use std::sync::OnceLock;
 
+use crate::kernel;
 use crate::sampling::text::decimal;
 
 /// Memory in bytes.
@@ -52,8 +53,7 @@ const MOST_DIGITS: usize = 19;
 #[inline]
 pub fn page_size() -> u64 {
     static SIZE: OnceLock<u64> = OnceLock::new();
-    // SAFETY: sysconf only reads.
-    *SIZE.get_or_init(|| u64::try_from(unsafe { libc::sysconf(libc::_SC_PAGESIZE) }).unwrap_or(4096))
+    *SIZE.get_or_init(|| kernel::sysconf(libc::_SC_PAGESIZE).unwrap_or(4096))
 }
 
 #[cfg(test)]
