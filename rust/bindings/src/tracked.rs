@@ -1,8 +1,8 @@
 //! The native callable around the function that runs a job.
 //!
 //! Between the return of the function and the END there is no Python code, so no signal and no asynchronous exception gets in
-//! between. Heap types of the limited API of 3.11 have no vectorcall; callers of jobs have a tuple and a dict at hand anyway
-//! (`fun(*args, **kwargs)`), so `tp_call` costs them nothing more.
+//! between. Whoever calls a job as `fun(*args, **kwargs)` has a tuple and a dict at hand, which `tp_call` takes as they are; a
+//! [`method`] of it is called by vectorcall.
 
 use std::ffi::CStr;
 

@@ -1,6 +1,5 @@
 //! Clocks of the kernel.
 
-
 use crate::kernel;
 
 use libc::clockid_t;
