@@ -112,7 +112,8 @@ def test_the_readme_leads_to_every_page() -> None:
 @pytest.mark.parametrize("path", PAGES, ids=lambda path: path.name)
 def test_every_file_and_every_test_that_a_page_names_exists(path: Path) -> None:
     text = " ".join(path.read_text().split())
-    missing = [name for name in re.findall(r"`((?:tests|benches|rust|python|tools)/[\w./-]+)`", text) if not (ROOT / name).exists()]
+    named = re.findall(r"`((?:tests|benches|rust|python|tools)/[\w./-]+)`", text)
+    missing = [name for name in named if not (ROOT / name).exists() and not name.startswith("benches/out/")]  # that folder is made
     for file, claim in re.findall(r"`(tests/[\w/]+\.py)`, \"([^\"]+)\"", text):
         if re.sub(r"\W+", "_", claim) not in (ROOT / file).read_text():
             missing.append(f"{file}: {claim}")
