@@ -1,4 +1,4 @@
-"""Whole cycles of a job library, for callgrind: `python -m benches.cycles LIBRARY on|off N FOLDER [BROKER]`."""
+"""Whole cycles of a job library, for callgrind: `python -m benches.cycles LIBRARY on|off N FOLDER LAYOUT [BROKER]`."""
 
 from __future__ import annotations
 
@@ -107,8 +107,9 @@ def instrument(target: Any, folder: Path) -> None:
 def main() -> None:
     """Run the cycles; callgrind counts the ones between its marks."""
     library, state, count, folder = sys.argv[1], sys.argv[2], int(sys.argv[3]), Path(sys.argv[4])
+    kept = displace(int(sys.argv[5]))
     if library == "celery-worker":
-        celery_worker(folder, sys.argv[5], state == "on", count)
+        celery_worker(folder, sys.argv[6], state == "on", count)
         return
     before: list[Callable[[], None]] = []
     if library == "celery":
@@ -131,6 +132,16 @@ def main() -> None:
     floor.collect(True)
     repeat(count, counted)
     floor.collect(False)
+    del kept
+
+
+def displace(layout: int) -> list[bytes]:
+    """
+    Objects of all sizes that stay, more for each layout, so that what is made later comes to lie elsewhere.
+
+    The interpreter's caches go by addresses: two hot names that meet in one place of a cache are looked up anew at each use.
+    """
+    return [bytes(16 * (number % 30)) for number in range(211 * layout)]
 
 
 def repeat(count: int, steps: Sequence[Callable[[], None]]) -> None:

@@ -7,8 +7,9 @@ import struct
 from collections.abc import Iterator
 from contextlib import contextmanager
 
+from benches import callgrind
 from benches.measure import Case, calls, times
-from benches.rows import Row
+from benches.rows import Row, at_most
 
 TEXTS = (
     "worker-7.example.internal",
@@ -58,3 +59,9 @@ def rows() -> list[Row]:
         found.beside("heartbeat of 20 fields as JSON / json on the same dict", "ours", "json"),
         found.beside("heartbeat of 20 fields as JSON / limit: copy of its bytes, from Python", "ours", "copy"),
     ]
+
+
+def counts() -> list[Row]:
+    """User instructions a heartbeat."""
+    here, there = (callgrind.instructions(cases, name) for name in ("ours", "orjson"))
+    return [at_most("heartbeat of 20 fields as JSON, instructions / orjson", here, there, "instructions", 0.5, exact=True)]

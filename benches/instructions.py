@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import statistics
 import sys
 import tempfile
 from pathlib import Path
@@ -11,19 +12,28 @@ from benches.rows import Row, at_most
 
 GOAL = 1.01
 CYCLES = 100
+LAYOUTS = 5
+"""A count is the median over so many ways in which objects lie in memory: the same cycle takes up to 750 instructions more in one than in
+another."""
 
 HUEY = (
     ("Huey execution", "huey-execute", 1.02, "dequeue, execute, result"),
     ("Huey enqueue", "huey-enqueue", 1.03, "enqueue"),
 )
-"""The sides of a cycle, and the ratio over which the gate fails: what was reached, and what two runs differ by. The goal is the cycle's."""
+"""The sides of a cycle in one layout, and the ratio over which the gate fails: what was reached, and what two layouts differ by. The goal
+is the cycle's."""
+
+
+def once(layout: int, *arguments: str) -> float:
+    """Instructions per cycle of one run of `benches.cycles`, in the thread that executes."""
+    with tempfile.TemporaryDirectory(prefix="qm-bench-") as folder:
+        words = [sys.executable, "-m", "benches.cycles", *arguments[:2], str(CYCLES), folder, str(layout), *arguments[2:]]
+        return total(words, Path(folder)) / CYCLES
 
 
 def count(*arguments: str) -> float:
-    """Instructions per cycle of one run of `benches.cycles`, in the thread that executes."""
-    with tempfile.TemporaryDirectory(prefix="qm-bench-") as folder:
-        words = [sys.executable, "-m", "benches.cycles", *arguments[:2], str(CYCLES), folder, *arguments[2:]]
-        return total(words, Path(folder)) / CYCLES
+    """Instructions per cycle, the median over layouts."""
+    return statistics.median(once(layout, *arguments) for layout in range(LAYOUTS))
 
 
 def rows(broker: str | None) -> list[Row]:
@@ -31,14 +41,15 @@ def rows(broker: str | None) -> list[Row]:
     found = []
     off, on = count("huey", "off"), count("huey", "on")
     note = f"enqueue, dequeue, execute, result on SQLite; {on - off:,.0f} added"
-    found.append(at_most("Huey cycle with us, instructions", on, off, "instructions", GOAL, exact=True, bound=1.02, note=note))
+    found.append(at_most("Huey cycle with us, instructions", on, off, "instructions", GOAL, exact=True, bound=1.013, note=note))
     for name, library, bound, what in HUEY:
-        off, on = count(library, "off"), count(library, "on")
+        off, on = once(0, library, "off"), once(0, library, "on")
         note = f"{what} on SQLite; {on - off:,.0f} added"
         found.append(Row(f"{name} with us, instructions", on, off, "instructions", on / off, note=note, exact=True, bound=bound))
     if broker is not None:
-        added = count("celery", "on") - count("celery", "off")
-        cycle = count("celery-worker", "off", broker)
+        # Far from its goal: one layout will do.
+        added = once(0, "celery", "on") - once(0, "celery", "off")
+        cycle = once(0, "celery-worker", "off", broker)
         note = f"solo worker on Redis; {added:,.0f} added in the tracer"
         found.append(at_most("Celery cycle with us, instructions", cycle + added, cycle, "instructions", GOAL, exact=True, note=note))
     return found

@@ -1,5 +1,5 @@
 """
-Times operations side by side: every case in every round, three runs, each in a process of its own. Knows no subject.
+Times operations side by side: every case in every round, in three runs, each a process of its own. Knows no subject.
 
 A subject is a context manager without arguments that yields its cases; `benches.syscalls` and `benches.callgrind` count the same
 cases:
@@ -34,6 +34,7 @@ from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from pathlib import Path
 
+from benches.effort import EFFORT
 from benches.native import load
 from benches.rows import Row, at_most, less, median_interval
 
@@ -41,7 +42,6 @@ ROOT = Path(__file__).resolve().parent.parent
 VISIT_NS = 20_000_000
 """What a visit should take: 16 to 25 ms, long enough for the clock and short enough that a round sees one state of the machine."""
 ROUNDS = 9
-RUNS = 3
 EMPTY = "empty loop"
 """A case that every subject has: the loop of `calls` around nothing."""
 MARK = "/qm-bench-mark"
@@ -65,7 +65,7 @@ Subject = Callable[[], AbstractContextManager[Sequence[Case]]]
 
 @dataclass(frozen=True, slots=True)
 class Ratio:
-    """Median of the per-round ratios, median of three runs, and the 90 % interval over all their rounds."""
+    """Median of the per-round ratios, median of the runs, and the 90 % interval over all their rounds."""
 
     value: float
     low: float
@@ -130,10 +130,11 @@ class Times:
         return "; ".join(part for part in (f"90 % interval {ratio.low:.3g}-{ratio.high:.3g}", note) if part)
 
 
-def times(cases: Subject, *, clock: str = "cpu", rounds: int = ROUNDS, runs: int = RUNS, visit_ns: int = VISIT_NS) -> Times:
+def times(cases: Subject, *, clock: str = "cpu", rounds: int = ROUNDS, visit_ns: int = VISIT_NS) -> Times:
     """Run a subject; `clock` is "cpu" for the CPU time of the process, "wall" where the operation waits."""
     found = []
-    for _ in range(runs):
+    rounds = EFFORT.rounds(rounds)
+    for _ in range(EFFORT.runs):
         with tempfile.TemporaryDirectory(prefix="qm-bench-") as folder:
             options = ["--clock", clock, "--rounds", str(rounds), "--visit-ns", str(visit_ns)]
             run_child([*command(cases), *options], Path(folder))

@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import json
+import math
 import random
 import statistics
+import time
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import TypeVar
 
+T = TypeVar("T")
 OUT = Path(__file__).parent / "out" / "results.json"
 
 
@@ -106,11 +110,19 @@ def median_interval(values: Sequence[float], *, share: float = 0.9, draws: int =
     return statistics.median(values), medians[int(edge * draws)], medians[int((1 - edge) * draws) - 1]
 
 
-def alternate(cases: Sequence[Callable[[], float]], rounds: int) -> list[list[float]]:
-    """Run every case once a round in a new random order, so that a machine that drifts meets all alike; a list of results per case."""
+def alternate(cases: Sequence[Callable[[], T]], rounds: int, *, seconds: float = math.inf) -> list[list[T]]:
+    """
+    Run every case once a round in a new random order, so that a machine that drifts meets all alike; a list of results per case.
+
+    Args:
+        seconds: no further round is begun after so many, of which there are at least three all the same.
+    """
     source = random.Random(11)
-    results: list[list[float]] = [[] for _ in cases]
-    for _ in range(rounds):
+    results: list[list[T]] = [[] for _ in cases]
+    begin = time.monotonic()
+    for number in range(rounds):
+        if number >= 3 and time.monotonic() - begin > seconds:
+            break
         order = list(range(len(cases)))
         source.shuffle(order)
         for index in order:

@@ -1,5 +1,5 @@
 """
-Jobs a second of a real worker with and without us, in alternating rounds.
+Jobs a second of a real worker with and without us, and the CPU time a job of the process that executes, in alternating rounds.
 
 `python -m benches.throughput LIBRARY on|off N FOLDER BROKER` is one of them.
 """
@@ -9,6 +9,7 @@ from __future__ import annotations
 import contextlib
 import os
 import signal
+import statistics
 import subprocess
 import sys
 import tempfile
@@ -17,27 +18,30 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+from benches.effort import EFFORT
 from benches.rows import Row, alternate, median_interval
 
 JOBS = 2000
 ROUNDS = 7
 LIMIT = 120.0
+SECONDS = 150.0
+"""A library gets so long, and fewer rounds on a machine that is slow or busy."""
 
 
 class Stopwatch:
-    """In the process that executes: the seconds from the first body to the one after `count` more, left in a file."""
+    """In the process that executes: seconds and CPU seconds from the first body to the one after `count` more, left in a file."""
 
     def __init__(self, count: int, folder: Path) -> None:
         self.count, self.path = count, folder / "seconds"
-        self.seen, self.begin = 0, 0.0
+        self.seen, self.begin, self.cpu = 0, 0.0, 0.0
 
     def lap(self) -> None:
         """To be called by each body."""
         if self.seen == 0:
-            self.begin = time.perf_counter()
+            self.begin, self.cpu = time.perf_counter(), time.process_time()
         elif self.seen == self.count:
             part = self.path.with_suffix(".part")
-            part.write_text(repr(time.perf_counter() - self.begin))
+            part.write_text(f"{time.perf_counter() - self.begin} {time.process_time() - self.cpu}")
             part.rename(self.path)
         self.seen += 1
 
@@ -74,8 +78,8 @@ def worker(library: str, instrumented: bool, count: int, folder: Path, broker: s
         target.Worker(pool="prefork", loglevel="ERROR", without_mingle=True, without_gossip=True).start()
 
 
-def one_run(library: str, state: str, broker: str) -> float:
-    """Jobs a second of one worker on a queue that was filled before."""
+def one_run(library: str, state: str, broker: str) -> tuple[float, float]:
+    """Jobs a second of one worker on a queue that was filled before, and ns of CPU a job of the process that executes."""
     with tempfile.TemporaryDirectory(prefix="qm-bench-", ignore_cleanup_errors=True) as name:
         said, seconds = Path(name) / "said", Path(name) / "seconds"
         with said.open("wb") as out:
@@ -92,7 +96,8 @@ def one_run(library: str, state: str, broker: str) -> float:
                 if process.poll() is not None or time.monotonic() > deadline:
                     raise RuntimeError(f"the {library} worker did not finish ({process.returncode}): {said.read_text()[-2000:]}")
                 time.sleep(0.05)
-            return JOBS / float(seconds.read_text())
+            wall, cpu = map(float, seconds.read_text().split())
+            return JOBS / wall, 1e9 * cpu / JOBS
         finally:
             with contextlib.suppress(ProcessLookupError):
                 os.killpg(process.pid, signal.SIGKILL)
@@ -100,7 +105,7 @@ def one_run(library: str, state: str, broker: str) -> float:
 
 
 def rows() -> list[Row]:
-    """The ratio of throughput with us to without, with its 90 % interval; the machine's noise is in the interval."""
+    """Both with us / without, with 90 % intervals. Throughput is wall time: what else the machine does is in its interval."""
     from tests.support.servers import RedisServer
 
     found = []
@@ -109,19 +114,14 @@ def rows() -> list[Row]:
         server.start()
         try:
             for library in ("huey", "celery"):
-                on, off = alternate([partial(one_run, library, "on", server.url), partial(one_run, library, "off", server.url)], ROUNDS)
-                ratio, low, high = median_interval([a / b for a, b in zip(on, off, strict=True)])
-                mine, theirs = median_interval(on)[0], median_interval(off)[0]
-                found.append(
-                    Row(
-                        f"{library}: throughput with us / without",
-                        mine,
-                        theirs,
-                        "jobs/s",
-                        ratio,
-                        note=f"90 % interval {low:.2f}-{high:.2f}, {ROUNDS} alternating rounds of {JOBS:,} empty jobs",
-                    )
-                )
+                cases = [partial(one_run, library, state, server.url) for state in ("on", "off")]
+                on, off = alternate(cases, EFFORT.rounds(ROUNDS), seconds=SECONDS)
+                for number, (what, unit) in enumerate((("throughput", "jobs/s"), ("CPU a job of the process that executes", "ns CPU"))):
+                    mine, theirs = ([each[number] for each in runs] for runs in (on, off))
+                    ratio, low, high = median_interval([a / b for a, b in zip(mine, theirs, strict=True)])
+                    note = f"90 % interval {low:.3g}-{high:.3g}; {len(on)} alternating rounds of {JOBS:,} empty jobs"
+                    name = f"{library}: {what}, with us / without"
+                    found.append(Row(name, statistics.median(mine), statistics.median(theirs), unit, ratio, note=note))
         finally:
             server.stop()
     return found

@@ -13,6 +13,7 @@ from pathlib import Path
 import pytest
 
 from benches import registry, rows, syscalls
+from benches.effort import EFFORT, Effort
 from benches.measure import Case, Times, calls, times
 
 
@@ -60,9 +61,23 @@ def test_the_figure_is_the_median_of_three_runs_of_the_ratios_inside_a_round() -
     assert (row.ratio, row.goal) == (3, ">= 2.5x less")
 
 
-def test_cases_are_timed_in_processes_of_their_own() -> None:
-    found = times(cases, rounds=3, runs=1, visit_ns=1_000_000)
+def test_cases_are_timed_in_processes_of_their_own(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(EFFORT, "runs", 2)
+    found = times(cases, rounds=3, visit_ns=1_000_000)
+    assert [len(run["a call"]) for run in found.runs] == [3, 3]
     assert found.of("a call") > found.of("empty loop") > 0
+
+
+def test_time_bounds_the_rounds_but_for_the_first_three() -> None:
+    assert rows.alternate([lambda: 1.0, lambda: 2.0], 5) == [[1.0] * 5, [2.0] * 5]
+    assert rows.alternate([lambda: 1.0, lambda: 2.0], 5, seconds=-1) == [[1.0] * 3, [2.0] * 3]
+
+
+def test_a_quick_run_is_one_with_a_third_of_the_rounds() -> None:
+    effort = Effort()
+    assert (effort.runs, effort.rounds(41)) == (3, 41)
+    effort.hurry()
+    assert (effort.runs, effort.rounds(41), effort.rounds(4)) == (1, 13, 3)
 
 
 def test_system_calls_of_a_case_are_counted_and_no_others() -> None:

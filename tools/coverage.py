@@ -86,16 +86,15 @@ def run_rust(cargo: str, environment: dict[str, str]) -> None:
         raise CoverageError(f"the tests of rust/core failed ({code})")
 
 
-def run_python(extension: str, tests: list[str], environment: dict[str, str]) -> None:
-    """Tests from Python, with a copy of the package that has the counting extension."""
+def run_python(extension: str, tests: list[str], environment: dict[str, str]) -> int:
+    """Tests from Python, with a copy of the package that has the counting extension: their exit code."""
     say(f"tests from Python: {' '.join(tests)}")
     shutil.rmtree(PYTHON, ignore_errors=True)
     shutil.copytree(ROOT / "python" / "queue_metrics", PYTHON / "queue_metrics", ignore=shutil.ignore_patterns("*.so", "__pycache__"))
     shutil.copy2(extension, PYTHON / "queue_metrics" / "_core.abi3.so")
     words = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "-o", f"pythonpath={PYTHON} .", *tests]
     with_copy = environment | {"PYTHONPATH": str(PYTHON)}
-    if code := subprocess.run(words, cwd=ROOT, env=with_copy, stdout=sys.stderr, check=False).returncode:
-        raise CoverageError(f"the tests from Python failed ({code})")
+    return subprocess.run(words, cwd=ROOT, env=with_copy, stdout=sys.stderr, check=False).returncode
 
 
 def report(tools: Path, programs: list[str], environment: dict[str, str]) -> dict[str, Any]:
@@ -172,8 +171,10 @@ def main() -> int:
         environment = counting(environment)
         programs, extension = build(cargo, environment)
         run_rust(cargo, environment)
-        run_python(extension, arguments.tests, environment)
+        code = run_python(extension, arguments.tests, environment)
         print(table(report(tools, [*programs, extension], environment)["files"], arguments.below))
+        if code:
+            raise CoverageError(f"the tests from Python failed ({code}): the table is of what they ran all the same")
     except CoverageError as error:
         say(str(error))
         return 1

@@ -31,9 +31,11 @@ if TYPE_CHECKING:
     from queue_metrics.http import asgi_app
     from queue_metrics.insights import connect
     from queue_metrics.instrument import Instrumentation, instrument, track
+    from queue_metrics.recording.host import HostWatch
 
 _HOMES = {
     "__version__": "_core",
+    "HostWatch": "recording.host",
     "asgi_app": "http",
     "connect": "insights",
     "instrument": "instrument",
@@ -55,6 +57,7 @@ _HOMES = {
 __all__ = [
     "ConfigurationError",
     "DecodeError",
+    "HostWatch",
     "Instrumentation",
     "MissingDependency",
     "QueueMetricsError",

@@ -71,9 +71,9 @@ SKIPPED: Final[int]
 UNKNOWN_TASK: Final[int]
 RESULT_ERROR: Final[int]
 
-# Which clock tells the CPU time of an execution.
 MAD_TO_DEVIATION: Final[float]  # 1.4826: median absolute deviation to standard deviation, of normal numbers
 
+# Which clock tells the CPU time of an execution.
 CLOCK_NONE: Final[int]  # not attributable: asyncio, greenlets; several run in one thread, so these executions are never nested
 CLOCK_PROCESS: Final[int]  # one execution at a time in the process
 CLOCK_THREAD: Final[int]  # several threads execute
@@ -198,9 +198,6 @@ class Recorder:
 
     def ready(self) -> None:
         """This process is ready to execute: WORKER and its page, before it has anything to record."""
-
-    def before_fork(self) -> None:
-        """This process is about to fork: children get room in one segment that they share. No system call in most cases."""
 
     def stopped(self) -> None:
         """This process leaves in an orderly way: STOP, and the page says stopped."""

@@ -63,8 +63,8 @@ class Drainer:
     """
     The read side of a spool: segments in, batches out. Not for two processes at once: hold the spool's lock.
 
-    Use: `restore(mark)`, then again and again `poll()`, `next_batch()` until None with `committed()` or `restore()` after
-    each, `verdicts()`, `tidy()`.
+    Use: `know(series)` and `restore(mark)`, then again and again `poll()`, `next_batch()` until None with `committed()` or `restore()`
+    after each, `verdicts()`, `tidy()`.
     """
 
     def __new__(cls, spool: str, *, grace: float = ..., window: float = ..., spool_bytes: int = ...) -> Drainer:
@@ -79,6 +79,12 @@ class Drainer:
 
     @property
     def spool_id(self) -> str: ...
+    def know(self, series: Sequence[tuple[int, Sequence[str]]]) -> None:
+        """
+        Tell which series (kind, labels) the store has: they stay what they are, and count towards the limits on names. At most 1,000
+        tasks, 200 of one queue, and 100 types of exceptions have series of their own; what is beyond counts as `__other__`.
+        """
+
     def restore(self, sequence: int, positions: bytes, until: bytes | None = None) -> None:
         """
         Take the store's mark as what is counted: forget all and rebuild the open executions from the records before it.
@@ -115,7 +121,8 @@ class Drainer:
         """
         Counts: `waiting` records, `segments`, `bytes`, `open` executions, `provisional`, `duplicates`, `damaged` slots, `unknown`
         kinds, `undefined` names, `set_aside` segments, `newer` segments, `lost_to_rollback` records, `starts_lost_to_rollback` (of those
-        lost since this drainer was made, at most so many), `uncertain` open executions of workers nobody can judge, `damaged_pages`,
+        lost since this drainer was made, at most so many), `other_names` that
+        have no series of their own, `uncertain` open executions of workers nobody can judge, `damaged_pages`,
         `newer_pages`; over all worker pages `hook_errors` and `drops` (reason -> count, only those above 0).
         """
 

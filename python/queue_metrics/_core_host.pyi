@@ -155,6 +155,8 @@ class _CpuCapacity(TypedDict):
     limit_cores: float | None
     usage_cores: float | None
     headroom_cores: float | None
+    utilization_percent: float | None  # of the limit, what is not left: 100 (1 - headroom / limit)
+    can_scale: bool | None  # utilization below 80 %
 
 class _MemoryCapacity(TypedDict):
     source: Literal["host", "cgroup_v1", "cgroup_v2"]
@@ -162,6 +164,8 @@ class _MemoryCapacity(TypedDict):
     limit_bytes: int | None
     usage_bytes: int | None
     headroom_bytes: int | None
+    utilization_percent: float | None  # of the limit, what is not left: 100 (1 - headroom / limit)
+    can_scale: bool | None  # utilization below 80 %
 
 class _Capacity(TypedDict):
     cpu: _CpuCapacity
@@ -251,7 +255,8 @@ class HostSampler:
         """
         The tables that change all the time, since boot, without differences: what psutil tells in ten calls. `/proc` only.
 
-        About 60 µs: six system calls. The GIL is released. Never raises; all None by sysinfo.
+        About 60 µs: six system calls. A helper thread asks for the first room on `/`, and for each where a server or FUSE is behind it;
+        when that hangs, a sample takes 0.2 s. The GIL is released. Never raises; all None by sysinfo.
         """
 
     def process(self, pid: int | None = None) -> _ProcessFacts | None:

@@ -31,7 +31,7 @@ def median_and_mad(values: _Numbers, /) -> tuple[float, float] | None:
 def weighted_median(values: _Numbers, weights: _Numbers, /) -> float | None:
     """
     The number up to which half of the weight lies; where it is exactly half, the middle of it and the next one. None without a weight
-    above 0. O(n log n): about 15 ns a number; from 8,192 on without the GIL.
+    above 0. Edgeworth (1888). O(n log n): about 15 ns a number; from 8,192 on without the GIL.
 
     Raises:
         ValueError: other lengths, NaN, infinity, or a weight below 0.
@@ -112,7 +112,12 @@ class TheilSen:
         """
 
     def at(self, x: float, /) -> float:
-        """The y of the line at an x."""
+        """
+        The y of the line at an x.
+
+        Raises:
+            ValueError: x is not finite.
+        """
 
     def slope_interval(self, level: float, /) -> tuple[float, float] | None:
         """

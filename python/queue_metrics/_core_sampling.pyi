@@ -22,11 +22,11 @@ class _TreeSample(TypedDict):
     cpu_system_ns: int
     reaped_cpu_user_ns: int  # of those that ended and were waited for
     reaped_cpu_system_ns: int
-    rss_bytes: int | None  # shared pages count once for each process
+    rss_bytes: int | None  # shared pages count once for each process; None, as the next and `open_descriptors`, when a part is unread
     pss_bytes: int | None
     threads: int
     open_descriptors: int | None
-    unread: dict[str, str]  # "<pid>.<field>"
+    unread: dict[str, str]  # "<pid>.<field>", or the pid of a process that could not be read at all
 
 class _ProcessSample(TypedDict):
     pid: int
@@ -117,10 +117,16 @@ def process_sample(
 
     Raises:
         OSError: `/proc` does not say.
+        OverflowError: a pid below 0.
     """
 
 def usage_of(rusage: object) -> _Usage | None:
-    """The third answer of `os.wait4`, or that of `resource.getrusage`, in our names and units; None if its times are none."""
+    """
+    The third answer of `os.wait4`, or that of `resource.getrusage`, in our names and units; None if its times are none. Under 1 us.
+
+    Raises:
+        AttributeError: it has none of their fields.
+    """
 
 # The control group of this process. A limit or quota that is None and not under `unread` is none.
 
@@ -169,8 +175,8 @@ class _Pressure(TypedDict):
 class _CgroupRates(TypedDict):
     seconds: float
     usage_cores: float | None
-    throttled_ratio: float | None  # of the periods
-    throttled_cores: float | None  # CPU that was wanted while stopped
+    throttled_ratio: float | None  # of the periods; None, as the next two, when another group has the least quota now
+    throttled_cores: float | None  # CPU that was wanted in the group with the least quota while it was stopped
     throttled_seconds_per_period: float | None
     waiting_cores: float | None  # CPU that at least one task waited for
     headroom_cores: float | None  # what the quotas on the way up leave

@@ -276,7 +276,7 @@ def _connection(name: str, entry: object) -> ConnectionSettings:
     known = tuple(each.name for each in fields(ConnectionSettings))
     for key, given in entry.items():
         if key not in known:
-            raise ValueError(f"a table of {', '.join(known)} for connection {name!r}, not {key!r}{_suggestion(str(key), known)}")
+            raise ValueError(f"a table of {', '.join(known)} for connection {name!r}, not {key!r}{suggestion(str(key), known)}")
         if not isinstance(given, str) or not given.strip():
             raise ValueError(f"text for `{key}` of connection {name!r}, not {given!r}")
     if "library" not in entry or ("app" in entry) == ("broker" in entry):
@@ -318,7 +318,8 @@ def _checked(name: str, shown: str, value: object, from_text: bool) -> Any:
         raise ConfigurationError(f"{shown} must be {error}{given}") from None
 
 
-def _suggestion(name: str, known: tuple[str, ...]) -> str:
+def suggestion(name: str, known: tuple[str, ...]) -> str:
+    """What may have been meant by a name that is none of `known`, as the end of a sentence."""
     from difflib import get_close_matches
 
     close = get_close_matches(name, known, n=1, cutoff=0.75)
@@ -329,7 +330,7 @@ def _from_arguments(arguments: Mapping[str, object]) -> dict[str, Any]:
     values = {}
     for name, value in arguments.items():
         if name not in _KINDS:
-            raise ConfigurationError(f"unknown setting {name!r}{_suggestion(name, tuple(_KINDS))}")
+            raise ConfigurationError(f"unknown setting {name!r}{suggestion(name, tuple(_KINDS))}")
         if value is not None:
             values[name] = _checked(name, name, value, False)
     return values
@@ -342,7 +343,7 @@ def _from_environment(environ: Mapping[str, str]) -> dict[str, Any]:
         if not variable.startswith(ENVIRONMENT_PREFIX) or variable == CONFIG_VARIABLE:
             continue
         if variable not in known:
-            raise ConfigurationError(f"unknown environment variable {variable}{_suggestion(variable, (*known, CONFIG_VARIABLE))}")
+            raise ConfigurationError(f"unknown environment variable {variable}{suggestion(variable, (*known, CONFIG_VARIABLE))}")
         if value.strip():  # empty is how compose files and shells say "not set"
             values[known[variable]] = _checked(known[variable], variable, value, True)
     return values
@@ -391,6 +392,6 @@ def _settings_of(path: Path, table: Mapping[str, object] | None) -> dict[str, An
     values = {}
     for name, value in (table or {}).items():
         if name not in _KINDS:
-            raise ConfigurationError(f"unknown setting {name!r} in {path}{_suggestion(name, tuple(_KINDS))}")
+            raise ConfigurationError(f"unknown setting {name!r} in {path}{suggestion(name, tuple(_KINDS))}")
         values[name] = _checked(name, f"{name} in {path}", value, False)
     return values

@@ -33,7 +33,11 @@ class MissingDependency(QueueMetricsError, ImportError):
 
 
 class StoreError(QueueMetricsError):
-    """The store did not do what was asked."""
+    """The store did not do what was asked; the text begins with its URL."""
+
+    def reason(self, url: str) -> str:
+        """What happened, for a sentence that names the store already."""
+        return str(self).removeprefix(f"{url}: ").rstrip(".")
 
 
 class StoreUnavailable(StoreError):

@@ -45,8 +45,8 @@ class Window:
     """First moment, seconds since 1970."""
     end: float
     """Last moment, seconds since 1970: the moment of reading, inside the last, open step."""
-    step: int
-    """Length of the points it is made of, seconds."""
+    step_seconds: int
+    """Length of the points it is made of."""
     observed_from: float | None
     """Start of the first step in which anything at all was recorded, seconds since 1970; None: nothing was."""
 
@@ -134,9 +134,8 @@ class Histogram:
     cumulative: tuple[int, ...]
     """Measurements at or below each bound."""
     n: int
-    """All measurements, also those above the last bound."""
     sum_seconds: float
-    """Sum of all, seconds."""
+    """All measurements, also those above the last bound, and their sum."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -157,7 +156,7 @@ class History:
     """One entry per step of the window; None where nothing was being recorded yet. The last step is still open."""
 
     start: float
-    step: int
+    step_seconds: int
     """Start of the first step, seconds since 1970, and seconds from one entry to the next."""
 
 
@@ -303,7 +302,7 @@ class QueueAnswer(_Sampled):
 
 @dataclass(frozen=True, slots=True)
 class WorkerAnswer:
-    """A process of the fleet, by its last heartbeat."""
+    """A process that records, by its last heartbeat."""
 
     id: str
     """`host:pid:start time`."""
@@ -329,11 +328,12 @@ class WorkerAnswer:
     rss_peak_bytes: int | None
     """Resident memory, now and at its highest."""
     cpu_seconds: float | None
-    """CPU time since it started."""
+    cpu_ratio: float | None
+    cpu_reason: str | None
+    """CPU time since it started; its share between the last two readings, over all threads: 1 is one core; and why that is not known."""
     jobs: int
-    """Executions finished: the sample size."""
     failures: int
-    """Of them, with an outcome other than succeeded or retried."""
+    """Executions finished: the sample size; of them, with an outcome other than succeeded or retried."""
     uptime_seconds: float | None
     """Age of the process when last seen."""
     last_seen_seconds: float
@@ -341,7 +341,7 @@ class WorkerAnswer:
 
 
 @dataclass(frozen=True, slots=True)
-class Fleet:
+class WorkerCounts:
     """Workers counted: processes that execute jobs, not supervisors, producers and agents."""
 
     starting: int
@@ -377,7 +377,7 @@ class Overview(_Sampled):
     """Age of the oldest ready job of all, and the connection and queue it waits in; None: not known."""
     queues_unknown: int
     """Queues whose depth is not known."""
-    fleet: Fleet
+    workers: WorkerCounts
     tasks: int
     """Known tasks, each queue counted apart."""
     queues: int

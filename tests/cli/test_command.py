@@ -10,6 +10,7 @@ import socket
 import subprocess
 import sys
 import time
+import urllib.error
 import urllib.request
 from collections.abc import Iterator
 from contextlib import closing
@@ -22,7 +23,7 @@ from queue_metrics.cli import EXAMPLES, main
 from queue_metrics.cli.terminal import fitted, shown
 from queue_metrics.storage.manager import StorageManager
 from tests.http.asking import hostile_fleet, small_fleet
-from tests.support.fleet import Fleet
+from tests.support.fleet import Fleet, minute
 
 COMMAND = [sys.executable, "-c", "import sys; from queue_metrics.cli import main; sys.exit(main())"]
 
@@ -72,6 +73,12 @@ def test_wrong_use_is_2_with_the_right_one(arguments: list[str], capsys: pytest.
     assert "usage: queue-metrics" in capsys.readouterr().err
 
 
+@pytest.mark.parametrize(("typed", "meant"), [("stauts", "status"), ("docter", "doctor"), ("server", "serve")])
+def test_a_command_that_is_not_quite_one_is_told_which_was_meant(typed: str, meant: str, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main([typed]) == 2
+    assert f"unknown command {typed!r}; did you mean {meant!r}?" in capsys.readouterr().err
+
+
 @pytest.mark.parametrize("store", ["nonsense://x", "sqlite", "redis://[bad"])
 def test_a_malformed_store_is_2_in_one_line(store: str, capsys: pytest.CaptureFixture[str]) -> None:
     for command in ("status", "serve"):
@@ -91,6 +98,7 @@ def test_a_store_that_is_not_there_is_3_without_its_password(capsys: pytest.Capt
     assert json.loads(told.out) == {"error": told.err.removeprefix("queue-metrics: ").strip()}
     assert "hunter2" not in told.err
     assert "Traceback" not in told.err
+    assert "`queue-metrics doctor` says what to do" in told.err
 
 
 def test_status_is_one_screen_with_what_is_wrong_first(url: str, capsys: pytest.CaptureFixture[str]) -> None:
@@ -115,6 +123,27 @@ def test_status_of_an_empty_store_says_what_to_do(url: str, capsys: pytest.Captu
     assert "Nothing was ever recorded in this store." in told
     assert "qm.instrument(app)" in told
     assert "metrics.db" in told
+
+
+def test_the_rate_is_that_of_the_time_that_is_named(url: str, capsys: pytest.CaptureFixture[str]) -> None:
+    fleet = Fleet()
+    fleet.task(("b", "q", "t"), minute(2), counts={"started": 300, "succeeded": 300}, measures={0: [1000] * 300})
+    assert main(["status", "--store", filled(url, fleet)]) in (0, 1)
+    line = next(line for line in capsys.readouterr().out.splitlines() if "ended" in line)
+    found = re.match(r"  last (\d+) min (\d\d) s, nothing recorded before: 300 ended, ([\d.]+) / min,", line)
+    assert found, line
+    assert float(found[3]) == pytest.approx(300 / (int(found[1]) + int(found[2]) / 60), rel=0.01)
+
+
+@pytest.mark.parametrize("role", ["agent", "producer"])
+def test_a_store_that_only_knows_of_an_agent_is_not_healthy_but_unknown(role: str, url: str, capsys: pytest.CaptureFixture[str]) -> None:
+    fleet = Fleet()
+    fleet.worker(role=role)
+    assert main(["status", "--store", filled(url, fleet)]) == 0
+    told = capsys.readouterr().out
+    assert told.startswith("? unknown\n  ? Nothing was ever recorded")
+    assert "qm.instrument(app)" in told
+    assert f"web-1:100 · {role}" in told
 
 
 def test_json_is_one_object_and_nothing_else(url: str, capsys: pytest.CaptureFixture[str]) -> None:
@@ -165,6 +194,14 @@ def test_a_port_that_was_named_and_is_taken_is_2(url: str, capsys: pytest.Captur
     assert f"port {port} is taken" in capsys.readouterr().err
 
 
+def test_without_its_server_serve_names_the_extra_and_prints_no_address(url: str, tmp_path: Path) -> None:
+    (tmp_path / "uvicorn.py").write_text("raise ImportError")
+    env = {**os.environ, "PYTHONPATH": os.pathsep.join([str(tmp_path), *sys.path])}
+    done = subprocess.run([*COMMAND, "serve", "--store", url], capture_output=True, text=True, env=env, timeout=60, check=False)
+    assert (done.returncode, done.stdout) == (2, "")
+    assert done.stderr == 'queue-metrics: serving needs uvicorn: pip install "job-queue-metrics[http]"\n'
+
+
 def lines_of(process: subprocess.Popen[str]) -> Iterator[str]:
     assert process.stderr is not None
     while line := process.stderr.readline():
@@ -188,6 +225,42 @@ def test_serve_prints_where_it_is_and_ends_when_told(url: str, number: signal.Si
         process.send_signal(number)
         assert process.wait(10) == 0
         assert "Traceback" not in "\n".join(told)
+    finally:
+        process.kill()
+        process.wait()
+
+
+@pytest.mark.parametrize(
+    ("allowed", "told", "reached"),
+    [
+        ([], "add --allow-host NAME", False),
+        (["metrics.example", "10.0.0.0/8"], "from other machines http://metrics.example:{port}/", True),
+        (["10.0.0.0/8"], "from other machines by an address in 10.0.0.0/8, port {port}", False),
+    ],
+)
+def test_serve_at_every_address_says_how_others_reach_it(allowed: list[str], told: str, reached: bool, url: str) -> None:
+    env = {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path), "QUEUE_METRICS_TOKEN": "a-token-of-sixteen"}
+    names = [word for name in allowed for word in ("--allow-host", name)]
+    arguments = ["serve", "--store", url, "--port", "0", "--host", "0.0.0.0", *names]
+    process = subprocess.Popen([*COMMAND, *arguments], stderr=subprocess.PIPE, text=True, env=env)
+    try:
+        lines = lines_of(process)
+        address = re.search(r"http://127\.0\.0\.1:(\d+)/", next(lines))
+        assert address, "the address that is printed is one that can be opened"
+        assert told.format(port=address[1]) in next(lines)
+
+        def status(host: str | None) -> tuple[int, str]:
+            asked = urllib.request.Request(f"{address[0]}ready", headers={} if host is None else {"Host": host})
+            try:
+                with urllib.request.urlopen(asked, timeout=10) as response:
+                    return response.status, ""
+            except urllib.error.HTTPError as error:
+                return error.code, json.load(error)["detail"]
+
+        assert status(None)[0] == 200
+        code, detail = status(f"metrics.example:{address[1]}")
+        assert (code == 200) is reached
+        assert reached or ("--allow-host NAME" in detail and "allowed_hosts" in detail)
     finally:
         process.kill()
         process.wait()

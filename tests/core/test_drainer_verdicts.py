@@ -145,6 +145,36 @@ def test_a_provisional_end_that_nobody_hears_of_keeps_its_own_word(tmp_path: Pat
     assert store.values[1, TASK, 0, 0].counter(8) == 1
 
 
+def test_a_verdict_that_cannot_be_written_is_tried_again_and_no_drop(world: World, tmp_path: Path) -> None:
+    kill(world.child(world.start))
+    (tmp_path / "file").write_bytes(b"")
+    without_a_spool = _core.Recorder(str(tmp_path / "file"), "host")
+    world.pass_time(0)
+    assert [world.drainer.verdicts(without_a_spool, world.now + turn * GRACE) for turn in range(1, 4)] == [0, 0, 0]
+    assert without_a_spool.status()["drops"] == {}
+    assert world.pass_time(4 * GRACE) == 1
+    assert world.store.total(*TASK) == {"started": 1, "lost": 1}
+
+
+def test_a_clock_that_is_set_back_holds_no_verdict_up(world: World) -> None:
+    """Neither on a provisional END, nor on the dead, whose page goes as well."""
+    victim = world.child(lambda: world.start("one"))
+    idle = world.child(lambda: world.recorder.finished(world.start("two"), _core.SUCCEEDED, None, 0))
+    slot = world.start("three")
+    world.recorder.finished(slot, _core.RETRIED, None, _core.PROVISIONAL)
+    for pid in (victim, idle):
+        kill(pid)
+    assert world.pass_time(GRACE // 2) == 0
+    assert len(world.drainer.heartbeats(world.now)) == 3
+    assert world.pass_time(-3600 * SECOND) == 0
+    assert len(world.drainer.heartbeats(world.now)) == 3
+    assert world.pass_time(GRACE) == 2
+    assert world.pass_time(GRACE) == 0
+    world.drainer.heartbeats(world.now)
+    assert len(world.drainer.heartbeats(world.now)) == 1
+    assert world.store.total(*TASK) == {"started": 3, "succeeded": 1, "retried": 1, "lost": 1}
+
+
 def test_a_hint_alone_changes_nothing(world: World) -> None:
     """Nor one about an earlier execution of the same job; a living process says its own end."""
     world.recorder.hinted("job", _core.TIMED_OUT, None)

@@ -18,6 +18,7 @@ from typing import Any
 import pytest
 
 from queue_metrics import _core
+from tests.core.writing import until
 
 NO_TIME = _core.NO_TIME
 
@@ -83,11 +84,16 @@ class Fleet:
         return self.children[-1]
 
     def view(self, child: Child, now: int | None = None) -> dict[str, Any]:
-        beats = self.drainer.heartbeats(_core.clock_us() if now is None else now)
-        (beat,) = [beat for name, beat in beats if name.split(":")[1] == str(child.pid)]
-        view = json.loads(_core.heartbeat_json(beat))
+        view = json.loads(_core.heartbeat_json(self.beat(child, _core.clock_us() if now is None else now)))
         assert isinstance(view, dict)
         return view
+
+    def numbers(self, child: Child, now: int) -> dict[str, Any]:
+        return _core.decode_heartbeat(self.beat(child, now))
+
+    def beat(self, child: Child, now: int) -> bytes:
+        (beat,) = [beat for name, beat in self.drainer.heartbeats(now) if name.split(":")[1] == str(child.pid)]
+        return beat
 
 
 @pytest.fixture
@@ -124,7 +130,8 @@ def test_cpu_percent_is_what_the_kernel_counted_between_two_beats(fleet: Fleet) 
 
     for _ in range(3):
         _, times, cpu = beat()
-        time.sleep(1)
+        enough = cpu[1] + 20 * tick
+        until(lambda: ticks(f"/proc/{child.pid}/stat") >= enough)  # noqa: B023  # it is over before the next round
         view, later_times, later_cpu = beat()
         least = (later_cpu[0] - cpu[1] - 2 * tick) / (later_times[1] - times[0])
         most = (later_cpu[1] - cpu[0] + 2 * tick) / (later_times[0] - times[1])
@@ -154,6 +161,21 @@ def test_the_state_has_the_moment_of_its_change(fleet: Fleet) -> None:
     moment = (datetime(1970, 1, 1, tzinfo=UTC) + timedelta(microseconds=now + 5 * 10**6)).isoformat("T", "seconds")
     assert [view["last_state_change"] for view in crashed] == [moment, moment]
     assert crashed[0]["cpu_usage_percent"] is None
+
+
+def test_what_was_told_of_a_worker_stays_when_it_is_killed(fleet: Fleet) -> None:
+    """Busy until it was seen last, with the highest peak; it holds no memory any more. The heartbeat went back to what its page said."""
+    child = fleet.child(before=hold_memory_for_a_moment)
+    now = _core.clock_us()
+    busy, numbers = [(fleet.view(child, when), fleet.numbers(child, when)) for when in (now, now + 2 * 10**6)][-1]
+    assert busy["busy_time_seconds"] > 1.9
+    child.kill()
+    for when in (now + 3 * 10**6, now + 4 * 10**6):
+        crashed = fleet.view(child, when)
+        kept = ("busy_time_seconds", "idle_time_seconds", "peak_memory_usage_mb", "jobs_processed")
+        assert {name: crashed[name] for name in kept} == {name: busy[name] for name in kept}
+        assert (crashed["state"], crashed["memory_usage_mb"], crashed["elapsed_seconds"]) == ("crashed", None, None)
+        assert fleet.numbers(child, when)["cpu"] == numbers["cpu"]
 
 
 def test_states_of_one_process_follow_each_other(tmp_path: Path) -> None:

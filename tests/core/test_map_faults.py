@@ -85,6 +85,18 @@ def cut_and_grown(spool: Path) -> None:
         os.truncate(path, size)
 
 
+def grown(spool: Path) -> None:
+    for path in spool.glob("*.seg"):
+        os.truncate(path, path.stat().st_size + 100_000)
+
+
+def replaced(spool: Path) -> None:
+    for path in spool.glob("*.seg"):
+        copy = path.with_suffix(".copy")
+        shutil.copy(path, copy)
+        copy.rename(path)
+
+
 def delete(spool: Path) -> None:
     for path in spool.glob("*.seg"):
         path.unlink()
@@ -99,7 +111,7 @@ def remove_everything(spool: Path) -> None:
     shutil.rmtree(spool, ignore_errors=True)
 
 
-@pytest.mark.parametrize("trouble", [cut_to_nothing, cut_to_a_page, cut_and_grown, delete, move, remove_everything])
+@pytest.mark.parametrize("trouble", [cut_to_nothing, cut_to_a_page, cut_and_grown, grown, replaced, delete, move, remove_everything])
 def test_what_another_process_does_to_the_files_costs_a_second_of_records_at_most(tmp_path: Path, trouble: Callable[[Path], None]) -> None:
     spool = tmp_path / "spool"
     worker = Worker(spool)

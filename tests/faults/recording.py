@@ -39,7 +39,6 @@ def _scenario(way: str, shim: Shim, kind: str, first: int, last: int, error: int
         if number % 10 == 9:
             shim.clocks(monotonic=PAUSE * number)  # the spool is tried again while the trouble lasts
         if number == JOBS // 2:
-            recorder.before_fork()
             _child(recorder, handle)
     calls = shim.disarm(kind)
     shim.clocks(monotonic=PAUSE * (JOBS + 1))

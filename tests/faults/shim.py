@@ -1,4 +1,4 @@
-"""The preloaded library of `shim.c`: built once a run, put before a process, and asked from inside it."""
+"""Libraries of ours that are preloaded: built, put before a process, and that of `shim.c` asked from inside it."""
 
 from __future__ import annotations
 
@@ -11,24 +11,23 @@ from collections.abc import Iterable
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[2]
-SOURCE = Path(__file__).with_name("shim.c")
 KINDS = ("open", "fallocate", "mmap", "lock", "rename", "unlink", "write")
 NEVER = 2**62
 
 
-def built(directory: Path) -> Path:
-    """The library, compiled into a directory."""
+def built(directory: Path, name: str = "shim") -> Path:
+    """The library of this name, compiled into a directory."""
     compiler = shutil.which("cc") or shutil.which("gcc")
     assert compiler is not None, "a C compiler is needed, as it is to build the extension"
-    library = directory / "shim.so"
-    subprocess.run([compiler, "-O2", "-Wall", "-Wextra", "-Werror", "-shared", "-fPIC", "-o", library, SOURCE, "-ldl"], check=True)
+    source, library = Path(__file__).with_name(f"{name}.c"), directory / f"{name}.so"
+    subprocess.run([compiler, "-O2", "-Wall", "-Wextra", "-Werror", "-shared", "-fPIC", "-o", library, source, "-ldl"], check=True)
     return library
 
 
-def preloaded(library: Path, module: str, *arguments: str, seconds: float = 300) -> subprocess.CompletedProcess[str]:
-    """Run a module of the tests in a process that has the library in front of the C library."""
+def preloaded(library: Path, module: str, *arguments: str, seconds: float = 300, **variables: str) -> subprocess.CompletedProcess[str]:
+    """Run a module of the tests in a process that has the library in front of the C library, as all that it starts."""
     kept = {name: value for name, value in os.environ.items() if not name.startswith("QUEUE_METRICS_")}
-    environment = kept | {"LD_PRELOAD": str(library), "PYTHONPATH": f"{ROOT / 'python'}:{ROOT}"}
+    environment = kept | variables | {"LD_PRELOAD": str(library), "PYTHONPATH": f"{ROOT / 'python'}:{ROOT}"}
     return subprocess.run(
         [sys.executable, "-m", module, *arguments], env=environment, capture_output=True, text=True, timeout=seconds, check=False
     )

@@ -12,6 +12,7 @@ import os
 import platform
 import re
 import shutil
+import signal
 import subprocess
 import sys
 import tempfile
@@ -105,6 +106,16 @@ def built() -> Runner:
 
 
 def _build(command: Sequence[str | Path], environment: Mapping[str, str]) -> Path:
-    ran = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True, check=True)
-    made = [json.loads(line).get("executable") for line in ran.stdout.splitlines()]
+    # A group of its own: cargo that is killed leaves its compilers behind.
+    with subprocess.Popen(
+        command, cwd=ROOT, env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, start_new_session=True
+    ) as building:
+        try:
+            told, why = building.communicate()
+        except BaseException:
+            os.killpg(building.pid, signal.SIGKILL)
+            raise
+    if building.returncode:
+        raise subprocess.CalledProcessError(building.returncode, command, told, why)
+    made = [json.loads(line).get("executable") for line in told.splitlines()]
     return Path(next(path for path in reversed(made) if path))

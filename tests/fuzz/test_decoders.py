@@ -6,12 +6,15 @@ import os
 import random
 from pathlib import Path
 
+import pytest
+
 from tests.fuzz.fuzzing import built
 
 SECONDS = 60 * float(os.environ.get("QM_TEST_SCALE", "1"))
 DECODERS = {"segment", "page", "heartbeat", "value", "names", "spool"}
 
 
+@pytest.mark.timeout(1800)  # a first build of libFuzzer's targets beside other work takes minutes
 def test_decoders_take_any_bytes(tmp_path: Path) -> None:
     runner = built()
     assert set(runner.targets()) == DECODERS

@@ -5,6 +5,8 @@ from __future__ import annotations
 import os
 import signal
 import sqlite3
+import subprocess
+import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -214,6 +216,35 @@ def test_interrupted_threads_leave_a_hint(tmp_path: Path) -> None:
         running.stop(signal.SIGTERM)
         assert Journal(running.spool).outcomes("long") == ["open"]
         assert Journal(running.spool).hints("long") == {"cancelled"}
+
+
+def test_executed_by_hand_a_task_is_recorded_when_it_came_out_of_a_message(tmp_path: Path) -> None:
+    """In a process that is no consumer; docs/hooks.md says so."""
+    program = (
+        "import huey, queue_metrics as qm\n"
+        "app = huey.SqliteHuey('mail', filename='huey.db')\n"
+        "handle = qm.instrument(app, store='sqlite:///metrics.db', state_dir='state')\n"
+        "f = app.task()(lambda number: number)\n"
+        "def started():\n"
+        "    assert handle.flush(30)\n"
+        "    return sum(task.counts.started for task in qm.connect('sqlite:///metrics.db').tasks())\n"
+        "assert app.execute(f.s(1)) == 1\n"
+        "by_hand = started()\n"
+        "f(2)\n"
+        "assert app.execute(app.dequeue()) == 2\n"
+        "print(by_hand, started())\n"
+    )
+    environment = {name: value for name, value in os.environ.items() if not name.startswith("QUEUE_METRICS_")}
+    done = subprocess.run(
+        [sys.executable, "-c", program],
+        capture_output=True,
+        text=True,
+        cwd=tmp_path,
+        env={**environment, "PYTHONPATH": os.pathsep.join(path for path in sys.path if path)},
+        timeout=60,
+        check=False,
+    )
+    assert done.stdout.split() == ["0", "1"], done.stderr
 
 
 def test_compressed_messages_are_left_alone(tmp_path: Path) -> None:

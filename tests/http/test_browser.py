@@ -69,6 +69,19 @@ def test_hostile_names_stay_text_in_a_real_browser(browser: Browser, hostile_url
     opened.context.close()
 
 
+@pytest.mark.parametrize("width", [1440, 1280, 1241, 1240, 1024, 1023, 768, 360])
+def test_every_column_is_in_sight_and_no_count_is_broken_over_lines(browser: Browser, hostile_url: str, width: int) -> None:
+    opened = Opened(browser, f"{hostile_url}?refresh=0", width=width, scheme="light")
+    wider = opened.page.evaluate("[...document.querySelectorAll('.scroll')].map(e => [e.parentElement.id, e.scrollWidth - e.clientWidth])")
+    assert wider == [["queues", 0], ["tasks", 0], ["workers", 0]]
+    heights = opened.page.evaluate(
+        "[...document.querySelectorAll('#tasks td.strong small')].map(e => e.clientHeight / parseFloat(getComputedStyle(e).lineHeight))"
+    )
+    assert len(heights) > 3
+    assert max(heights) < 1.5
+    opened.context.close()
+
+
 def test_the_page_says_what_is_wrong_first(browser: Browser, hostile_url: str) -> None:
     opened = Opened(browser, hostile_url, width=1000, scheme="light")
     first = opened.page.locator("main > section").first

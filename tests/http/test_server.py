@@ -10,6 +10,8 @@ from contextlib import closing
 import pytest
 
 from queue_metrics.errors import ConfigurationError
+from queue_metrics.http import protocol
+from queue_metrics.http.guard import SECURITY_HEADERS
 from queue_metrics.http.server import BackgroundServer, bound, page_address
 from tests.http.asking import TOKEN, app_of, small_fleet
 
@@ -42,6 +44,54 @@ def test_the_head_of_a_request_is_bounded() -> None:
             raw.sendall(b"GET /ready HTTP/1.1\r\nHost: localhost\r\nX: " + b"x" * 65536)
             assert raw.recv(64).startswith((b"HTTP/1.1 400", b"HTTP/1.1 431", b""))
             assert b"200" not in raw.recv(64)
+
+
+HEADERS = (*SECURITY_HEADERS.items(), ("Content-Type", "application/problem+json"), ("Connection", "close"))
+
+
+@pytest.mark.parametrize(
+    ("request_", "status"),
+    [
+        (b"GET /ready HTTP/1.1\r\n\r\n", 400),
+        (b"GET /ready HTTP/1.1\r\nHost: a\r\nHost: b\r\n\r\n", 400),
+        (b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03\r\n\r\n", 400),
+        (b"GET /a b c HTTP/1.1\r\nHost: localhost\r\n\r\n", 400),
+        (b"POST / HTTP/1.1\r\nHost: localhost\r\nContent-Length: x\r\n\r\n", 400),
+        (b"POST / HTTP/1.1\r\nHost: localhost\r\nTransfer-Encoding: gzip\r\n\r\n", 501),
+        (b"GET /ready HTTP/1.1\r\nHost: localhost\r\nX: " + b"x" * 65536, 431),
+    ],
+)
+def test_what_is_no_request_is_refused_with_the_headers_of_every_answer(request_: bytes, status: int) -> None:
+    with BackgroundServer(app_of(small_fleet()), bound("127.0.0.1", 0)) as server:
+        with closing(connected(server)) as raw:
+            raw.sendall(request_)
+            response = answer_of(raw)
+        assert response.status == status
+        assert [(name, response.getheader(name)) for name, _ in HEADERS] == list(HEADERS)
+        told = json.loads(response.read())
+        assert (told["status"], set(told)) == (status, {"type", "title", "status", "detail"})
+
+
+def test_who_comes_when_all_connections_are_taken_is_told_so_with_the_same_headers(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(protocol, "MOST_CONNECTIONS", 1)
+    with BackgroundServer(app_of(small_fleet()), bound("127.0.0.1", 0)) as server, closing(connected(server)) as first:
+        first.sendall(b"GET /ready HTTP/1.1\r\nHost: localhost\r\n\r\n")
+        assert answer_of(first).status == 200
+        with closing(connected(server)) as second:
+            second.sendall(b"GET /ready HTTP/1.1\r\nHost: localhost\r\n\r\n")
+            response = answer_of(second)
+        assert (response.status, response.getheader("Retry-After")) == (503, "5")
+        assert [(name, response.getheader(name)) for name, _ in HEADERS] == list(HEADERS)
+
+
+def connected(server: BackgroundServer) -> socket.socket:
+    return socket.create_connection(("127.0.0.1", int(server.url.rstrip("/").rpartition(":")[2])), timeout=10)
+
+
+def answer_of(raw: socket.socket) -> http.client.HTTPResponse:
+    response = http.client.HTTPResponse(raw)
+    response.begin()
+    return response
 
 
 def test_the_next_free_port_is_taken_only_when_asked_for() -> None:

@@ -169,7 +169,7 @@ def test_the_overview_adds_up_and_says_what_is_wrong(driver: StorageDriver) -> N
     answer = reading(driver, fleet).overview()
     assert (answer.counts.started, answer.n, answer.runtime.sum) == (7, 7, 4.0)
     assert (answer.ready, answer.latency_seconds, answer.latency_queue, answer.queues_unknown) == (502, 960.0, ("broker", "mail"), 1)
-    assert (answer.fleet.busy, answer.fleet.lost, answer.fleet.live) == (1, 1, 1)
+    assert (answer.workers.busy, answer.workers.lost, answer.workers.live) == (1, 1, 1)
     assert (answer.tasks, answer.queues, answer.waiting_records, answer.dropped) == (2, 3, 3, {"spool_full": 8})
     assert answer.health.status is Status.CRITICAL
     assert [reason.code for reason in answer.health.reasons] == ["dropped", "queue", "workers_lost", "failures"]

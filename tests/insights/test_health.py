@@ -8,11 +8,11 @@ import pytest
 
 from queue_metrics.insights.health import overall_health, queue_health
 from queue_metrics.insights.measures import share
-from queue_metrics.model import Fleet, Status
+from queue_metrics.model import Status, WorkerCounts
 
 NOTHING = share(0, 0)
-NOBODY = Fleet(starting=0, idle=0, busy=0, stopped=0, stale=0, lost=0)
-SOMEBODY = Fleet(starting=0, idle=1, busy=0, stopped=0, stale=0, lost=0)
+NOBODY = WorkerCounts(starting=0, idle=0, busy=0, stopped=0, stale=0, lost=0)
+SOMEBODY = WorkerCounts(starting=0, idle=1, busy=0, stopped=0, stale=0, lost=0)
 
 
 @pytest.mark.parametrize(
@@ -54,30 +54,45 @@ def test_a_queue_of_which_nothing_is_known_is_unknown() -> None:
 
 
 @pytest.mark.parametrize(
-    ("age", "fleet", "code"),
+    ("age", "workers", "code"),
     [
         (5.0, SOMEBODY, None),
         (60.0, SOMEBODY, None),
         (60.1, SOMEBODY, "no_drainer"),
         (None, NOBODY, "no_drainer"),
-        (500.0, Fleet(starting=0, idle=0, busy=0, stopped=3, stale=0, lost=0), "all_stopped"),
-        (500.0, Fleet(starting=0, idle=0, busy=0, stopped=3, stale=1, lost=0), "no_drainer"),
+        (500.0, WorkerCounts(starting=0, idle=0, busy=0, stopped=3, stale=0, lost=0), "all_stopped"),
+        (500.0, WorkerCounts(starting=0, idle=0, busy=0, stopped=3, stale=1, lost=0), "no_drainer"),
     ],
 )
-def test_numbers_that_stand_still_are_told(age: float | None, fleet: Fleet, code: str | None) -> None:
+def test_numbers_that_stand_still_are_told(age: float | None, workers: WorkerCounts, code: str | None) -> None:
     health = overall_health(
-        queues=(), failure=NOTHING, fleet=fleet, drainer_age=age, stale_seconds=60.0, dropped=None, unreadable=0, recorded=True
+        queues=(), failure=NOTHING, workers=workers, drainer_age=age, stale_seconds=60.0, dropped=None, unreadable=0, recorded=True
     )
     found = {reason.code for reason in health.reasons} - {"workers_stale"}
     assert found == ({code} if code else set())
     assert (health.status is Status.CRITICAL) == (code == "no_drainer")
 
 
+@pytest.mark.parametrize("age", [None, 1.0, 5000.0])
+def test_a_store_with_nothing_in_it_is_unknown_also_when_an_agent_came_and_went(age: float | None) -> None:
+    health = overall_health(
+        queues=(), failure=NOTHING, workers=NOBODY, drainer_age=age, stale_seconds=60.0, dropped=None, unreadable=0, recorded=False
+    )
+    assert (health.status, health.score, [reason.code for reason in health.reasons]) == (Status.UNKNOWN, None, ["empty"])
+
+
+def test_an_empty_store_is_no_excuse_for_dropped_records() -> None:
+    health = overall_health(
+        queues=(), failure=NOTHING, workers=NOBODY, drainer_age=1.0, stale_seconds=60.0, dropped={"full": 1}, unreadable=0, recorded=False
+    )
+    assert (health.status, [reason.code for reason in health.reasons]) == (Status.CRITICAL, ["dropped"])
+
+
 def test_dropped_records_are_critical_and_come_first() -> None:
     health = overall_health(
         queues=(),
         failure=share(300, 1000),
-        fleet=Fleet(starting=0, idle=1, busy=0, stopped=0, stale=2, lost=1),
+        workers=WorkerCounts(starting=0, idle=1, busy=0, stopped=0, stale=2, lost=1),
         drainer_age=1.0,
         stale_seconds=60.0,
         dropped={"spool_full": 1200, "overflow": 3},

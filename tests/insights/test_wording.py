@@ -8,7 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from queue_metrics.insights.wording import ago, count, duration, name, per_minute, ratio, size
+from queue_metrics.insights.wording import ago, count, duration, name, per_minute, ratio, size, stretch
+from queue_metrics.model import Window
 
 
 @pytest.mark.parametrize(
@@ -64,3 +65,17 @@ def test_a_name_is_one_line_without_control_characters(text: str) -> None:
 
 def test_control_characters_show_as_signs() -> None:
     assert name("a\nb\x1b[31m\x7f\u202e") == "a␊b␛[31m␡\ufffd"
+
+
+@pytest.mark.parametrize(
+    ("observed_from", "text"),
+    [
+        (0.0, "last 59 min 30 s"),
+        (3420.0, "last 2 min 30 s, nothing recorded before"),
+        (None, "last 59 min 30 s, nothing recorded"),
+    ],
+)
+def test_the_time_that_is_named_is_the_one_that_rates_are_divided_by(observed_from: float | None, text: str) -> None:
+    window = Window(0.0, 3570.0, 60, observed_from)
+    assert stretch(window) == text
+    assert window.observed_seconds is None or duration(window.observed_seconds) in text

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 
-from queue_metrics.insights.workers import fleet, serving, workers
+from queue_metrics.insights.workers import by_state, serving, workers
 from queue_metrics.model import WorkerAnswer
 from queue_metrics.storage.base import Beat
 from tests.support.fleet import NOW, heartbeat
@@ -63,6 +65,22 @@ def test_what_a_heartbeat_does_not_know_is_unknown() -> None:
     assert answer.busy_ratio is None
 
 
+@pytest.mark.parametrize(
+    ("fields", "share", "reason"),
+    [
+        ({"cpu": 9.0, "cpu_share": (15.0, 10.0)}, 1.5, None),
+        ({"cpu": 9.0, "cpu_share": (0.0, 10.0)}, 0.0, None),
+        ({"cpu": 9.0}, None, "it was read once, and a share needs two readings"),
+        ({"cpu": 9.0, "cpu_share": (0.0, 0.0)}, None, "it was read once, and a share needs two readings"),
+        ({}, None, "its CPU time cannot be read"),
+        ({"cpu": 9.0, "cpu_share": (15.0, 10.0), "state": "lost"}, None, "the process is lost"),
+    ],
+)
+def test_the_share_of_cpu_is_of_the_last_two_readings_or_says_why_not(fields: dict[str, Any], share: float | None, reason: str) -> None:
+    (answer,) = answered(Beat("w", heartbeat(**fields), 1.0))
+    assert (answer.cpu_ratio, answer.cpu_reason) == (share, reason)
+
+
 def test_clocks_of_two_machines_give_no_negative_times() -> None:
     (answer,) = answered(Beat("w", heartbeat(state="busy", job_started=NOW + 90, process_started=NOW + 90, written=NOW + 90), 1.0))
     assert (answer.elapsed_seconds, answer.uptime_seconds) == (0.0, 0.0)
@@ -91,7 +109,7 @@ def test_only_processes_that_execute_count() -> None:
         "agent": "agent",
     }
     assert {answer.id for answer in answers if answer.state == "up"} == {"main", "producer", "agent"}
-    counted = fleet(answers)
+    counted = by_state(answers)
     assert (counted.busy, counted.idle, counted.live) == (1, 2, 3)
 
 

@@ -100,6 +100,39 @@ def test_with_all_it_drains_every_namespace_of_the_store_also_later_ones_and_no_
         assert found.process.wait(30) == 0
 
 
+def refused(tmp_path: Path, store: str) -> str:
+    """What the command says that exits with 2."""
+    done = subprocess.run(
+        [sys.executable, "-m", "queue_metrics", "agent", "--store", store],
+        capture_output=True,
+        text=True,
+        timeout=60,
+        cwd=tmp_path,
+        env={**environment(), "QUEUE_METRICS_STATE_DIR": os.fspath(tmp_path / "state")},
+        check=False,
+    )
+    assert done.returncode == 2, done.stderr
+    return done.stderr
+
+
+@pytest.mark.parametrize("depth", [0, 1])
+def test_where_no_directory_can_be_it_does_not_wait_but_says_so_and_exits_with_2(tmp_path: Path, depth: int) -> None:
+    file = tmp_path / "state" / "queue-metrics" if depth else tmp_path / "state"
+    file.parent.mkdir(exist_ok=True)
+    file.write_text("no directory")
+    told = refused(tmp_path, settings_for(tmp_path).store)
+    assert f"{file} is no directory" in told
+    assert "QUEUE_METRICS_STATE_DIR" in told
+
+
+def test_one_that_fails_over_its_configuration_leaves_nothing_in_the_store(tmp_path: Path) -> None:
+    store = settings_for(tmp_path).store
+    StorageManager().open(store).heartbeat_many([], 1.0)
+    (tmp_path / "queue-metrics.toml").write_text('[connections.shop]\nlibrary = "huey"\napp = "nothing:x"\n')
+    assert "nothing:x cannot be imported" in refused(tmp_path, store)
+    assert StorageManager().open(store).read_heartbeats() == []
+
+
 def test_it_waits_for_a_store_that_is_away_and_says_so(tmp_path: Path) -> None:
     server = RedisServer(tmp_path)
     record(tmp_path, server.url)

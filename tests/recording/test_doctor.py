@@ -119,6 +119,36 @@ def test_a_file_that_can_never_be_made_is_no_store_that_is_not_there_yet(
     assert not Path(place).exists()
 
 
+def test_a_state_directory_that_is_a_file_is_called_that_and_nobody_is_told_to_start_it(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "state").write_text("no directory")
+    found = examine(capsys, f"sqlite:///{tmp_path}/state/queue-metrics/metrics.db", 3)
+    assert all(f"{tmp_path}/state is no directory" in problem["what"] for problem in found["problems"])
+    assert [problem["advice"].split()[0] for problem in found["problems"]] == ["mend", "set"]
+
+
+def test_what_doctor_prints_are_words(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    settings = settings_for(tmp_path)
+    runtime = Runtime(settings)
+    record(runtime)
+    assert runtime.flush(30)
+    runtime.stop()
+    doctor.run(argparse.Namespace(store=settings.store, namespace="test", json=False))
+    text = capsys.readouterr().out
+    assert "(namespace test)" in text
+    assert "survives a restart; exact" in text
+    assert not [word for word in ("True", "False", "None", "{", "'") if word in text]
+    away = f"redis://127.0.0.1:{free_port()}/0"
+    runtime = Runtime(settings_for(tmp_path, away))
+    record(runtime)
+    doctor.run(argparse.Namespace(store=away, namespace="test", json=False))
+    text = capsys.readouterr().out
+    assert "how many records wait is not known" in text
+    (line,) = [line for line in text.splitlines() if "cannot be reached" in line]
+    assert line.count(away) == 1
+
+
 def test_a_store_that_is_away_is_exit_3_with_its_url_but_not_its_password(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     url = f"redis://me:hunter2@127.0.0.1:{free_port()}/0"
     assert doctor.run(argparse.Namespace(store=url, namespace="test", json=False)) == 3

@@ -123,10 +123,12 @@ def test_looking_for_the_holder_makes_no_file(tmp_path: Path) -> None:
     assert list(tmp_path.iterdir()) == []
 
 
-def test_a_lock_file_that_is_a_link_is_not_followed(tmp_path: Path) -> None:
+def test_a_lock_file_that_is_a_link_is_not_followed_but_gives_way(tmp_path: Path) -> None:
     (tmp_path / "lock").symlink_to(tmp_path / "elsewhere")
-    assert not spool_lock(tmp_path / "lock").acquire("me")
+    assert spool_lock(tmp_path / "lock").holder() is None
+    assert spool_lock(tmp_path / "lock").acquire("me")
     assert not (tmp_path / "elsewhere").exists()
+    assert not (tmp_path / "lock").is_symlink()
 
 
 def test_a_lock_that_is_being_opened_by_another_thread_was_not_robbed(tmp_path: Path) -> None:

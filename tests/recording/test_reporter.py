@@ -15,7 +15,7 @@ from queue_metrics.recording import trouble
 from queue_metrics.recording.runtime import Runtime
 from queue_metrics.storage.spools import spool_reports
 from tests.recording.tools import Program, beats, counts, eventually, settings_for
-from tests.support.servers import RedisServer
+from tests.support.servers import RedisServer, free_port
 
 
 def record(runtime: Runtime, jobs: int, task: str = "t") -> None:
@@ -123,6 +123,16 @@ def test_a_store_that_is_away_from_the_start_gets_everything_later_and_is_warned
         assert len(warned.records) == 1, "the second trouble came within the minute"
     finally:
         runtime.stop()
+
+
+def test_a_warning_names_the_store_once(tmp_path: Path, warned: pytest.LogCaptureFixture) -> None:
+    away = f"redis://127.0.0.1:{free_port()}/0"
+    runtime = Runtime(settings_for(tmp_path, away))
+    record(runtime, 1)
+    assert not runtime.flush(1)
+    runtime.stop()
+    (text,) = [message for message in warned.messages if "cannot be reached" in message]
+    assert text.count(away) == 1
 
 
 def test_a_mute_store_loses_and_doubles_nothing(tmp_path: Path) -> None:
@@ -261,6 +271,21 @@ def test_the_exit_of_a_main_flushes_and_says_that_it_stopped(tmp_path: Path) -> 
         assert program.leave() == 0, program.errors()
     assert counts(settings.store)["succeeded"] == 25
     assert [beat["state"] for beat in beats(settings.store).values()] in ([], ["stopped"])
+
+
+def test_a_main_that_stops_says_so_itself_where_another_process_drains(tmp_path: Path) -> None:
+    """The other one looks at it every heartbeat only, and would show it as idle until then: here for a minute."""
+    settings = settings_for(tmp_path)
+    slow = {"flush_seconds": 30, "heartbeat_seconds": 600}
+    with Program(tmp_path, settings.store, jobs=1, settings=slow) as drainer:
+        drainer.ready()
+        assert drainer.ask("flush", "flushed")
+        with Program(tmp_path, settings.store, jobs=1, settings=slow) as other:
+            other.ready()
+            assert other.leave() == 0, other.errors()
+        assert drainer.ask("draining", "draining")
+        states = {beat["pid"]: beat["state"] for beat in beats(settings.store).values()}
+        assert states.get(other.pid) == "stopped"
 
 
 def test_the_exit_of_a_process_does_not_wait_for_a_mute_store(tmp_path: Path) -> None:

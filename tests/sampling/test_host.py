@@ -256,8 +256,43 @@ def test_l33_demand_limit_usage_and_headroom_are_four_numbers() -> None:
     assert memory["limit_bytes"] == psutil.virtual_memory().total or memory["source"] != "host"
     assert (cpu["demand_cores"] or 0) >= (cpu["usage_cores"] or 0)
     assert (cpu["limit_cores"] or 0) <= (psutil.cpu_count() or 0)
+    group = sample["cgroup"]
+    assert group is not None
+    limited = group["cpu"]["quota_cores"] is not None
+    assert (cpu["source"] == "host") == (not limited and group["container"] is None)
+    assert cpu["utilization_percent"] == pytest.approx(100 * (1 - (cpu["headroom_cores"] or 0) / (cpu["limit_cores"] or 0)))
+    assert cpu["can_scale"] == ((cpu["utilization_percent"] or 0) < 80)
+
+
+def test_l33_a_pod_that_is_fuller_than_its_container_leaves_what_the_pod_leaves(tmp_path: Path) -> None:
+    """L33: limit - usage of the container is 1,400,000 here, and 100,000 bytes are left."""
+    pod = "sys/fs/cgroup/kubepods/pod1"
+    for path, content in {
+        "proc/self/cgroup": "0::/kubepods/pod1/app\n",
+        "proc/self/mountinfo": "30 1 0:26 / /sys/fs/cgroup rw - cgroup2 cgroup2 rw\n",
+        "proc/meminfo": "MemTotal: 8000000 kB\nMemFree: 4000000 kB\nMemAvailable: 6000000 kB\n",
+        f"{pod}/memory.max": "3000000\n",
+        f"{pod}/memory.current": "2900000\n",
+        f"{pod}/memory.stat": "inactive_file 0\n",
+        f"{pod}/app/memory.max": "2000000\n",
+        f"{pod}/app/memory.current": "900000\n",
+        f"{pod}/app/memory.stat": "inactive_file 300000\n",
+        f"{pod}/app/memory.swap.current": "50000\n",
+    }.items():
+        (tmp_path / path).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / path).write_text(content)
+    sample = _core.HostSampler(root=str(tmp_path)).sample()
+    assert sample["capacity"]["memory"] == {
+        "source": "cgroup_v2",
+        "demand_bytes": 650_000,
+        "limit_bytes": 2_000_000,
+        "usage_bytes": 600_000,
+        "headroom_bytes": 100_000,
+        "utilization_percent": 95,
+        "can_scale": False,
+    }
     assert sample["cgroup"] is not None
-    assert sample["cgroup"]["container"] is None or sample["cgroup"]["container"]
+    assert sample["cgroup"]["container"] == "control group of kubepods"
 
 
 def test_l34_a_host_whose_only_mark_is_control_groups_of_version_2_is_no_container(tmp_path: Path) -> None:

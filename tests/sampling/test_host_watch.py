@@ -13,6 +13,7 @@ from typing import Any
 import pytest
 
 from queue_metrics import _core
+from queue_metrics.errors import ConfigurationError
 from queue_metrics.recording.host import HostWatch
 from tests.core.writing import until
 
@@ -62,6 +63,30 @@ def test_a_period_too_short_for_two_samples_is_refused() -> None:
     for period in (0.1, float("nan")):
         with pytest.raises(ValueError, match=r"0\.2 at least"):
             HostWatch(period)
+
+
+def test_the_source_is_that_of_the_configuration_unless_it_is_given(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """The setting did nothing: whatever it said, `/proc` was read."""
+
+    def source(*, given: str | None = None) -> str:
+        watch = HostWatch(0.2, source=given)
+        watch.start()
+        until(lambda: watch.latest is not None)
+        watch.stop()
+        assert watch.latest is not None
+        return watch.latest["source"]
+
+    monkeypatch.chdir(tmp_path)
+    assert source() == "proc"
+    monkeypatch.setenv("QUEUE_METRICS_SAMPLING_SOURCE", "sysinfo")
+    assert source() == "sysinfo"
+    assert source(given="proc") == "proc"
+    monkeypatch.delenv("QUEUE_METRICS_SAMPLING_SOURCE")
+    (tmp_path / "queue-metrics.toml").write_text('sampling_source = "sysinfo"\n')
+    assert source() == "sysinfo"
+    monkeypatch.setenv("QUEUE_METRICS_SAMPLING_SOURCE", "psutil")
+    with pytest.raises(ConfigurationError, match="psutil"):
+        HostWatch(0.2)
 
 
 def test_a_file_system_that_hangs_is_none_with_the_reason_and_holds_one_thread(tmp_path: Path) -> None:

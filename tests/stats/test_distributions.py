@@ -63,3 +63,10 @@ def test_degrees_of_freedom_are_above_0(df: float) -> None:
         _core.student_t_cdf(1.0, df)
     with pytest.raises(ValueError, match="df must be"):
         _core.student_t_quantile(0.5, df)
+
+
+def test_no_number_is_refused_and_infinity_is_one() -> None:
+    for refused in (lambda: _core.normal_cdf(math.nan), lambda: _core.student_t_cdf(math.nan, 3.0)):
+        with pytest.raises(ValueError, match="must be a number, not NaN"):
+            refused()
+    assert _core.normal_cdf(math.inf) == _core.student_t_cdf(math.inf, 3.0) == 1.0

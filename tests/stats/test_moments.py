@@ -98,3 +98,14 @@ def test_what_is_not_finite_is_refused_with_its_place(value: float) -> None:
 def test_a_spread_without_a_fourth_power_is_refused() -> None:
     with pytest.raises(ValueError, match="use another unit"):
         _core.Moments([-1e90, 1e90])
+
+
+def test_what_lies_too_far_apart_is_refused_in_a_merge_too() -> None:
+    for apart in (1e100, 1.7e308):
+        with pytest.raises(ValueError, match="cannot be squared within doubles"):
+            _core.Moments([apart]).merge(_core.Moments([-apart]))
+
+
+def test_the_moments_show_themselves_as_python_does() -> None:
+    assert repr(_core.Moments([1.0, 2.0])) == "Moments(n=2, mean=1.5, variance=0.5)"
+    assert repr(_core.Moments()) == "Moments(n=0, mean=None, variance=None)"

@@ -131,3 +131,21 @@ def test_threads_may_push_at_once() -> None:
     assert found is not None
     assert (len(window), found.n) == (1000, 1000)
     assert found.slope == pytest.approx(3.0, rel=1e-12)
+
+
+def test_of_many_points_the_refused_one_is_named_and_those_before_it_are_in() -> None:
+    window, ewma = _core.SlidingFit(10), _core.Ewma(1.0)
+    with pytest.raises(ValueError, match=r"point 2: y"):
+        window.push_all([1.0, 2.0, 3.0], [1.0, 2.0, math.nan])
+    with pytest.raises(ValueError, match=r"point 1: time must be not before the last one"):
+        ewma.push_all([2.0, 1.0], [1.0, 2.0])
+    assert (len(window), ewma.mean) == (2, 1.0)
+
+
+def test_a_line_is_read_at_finite_places_only() -> None:
+    for fitted in (_core.fit([1.0, 2.0, 3.0], [1.0, 2.0, 3.0]), _core.theil_sen([1.0, 2.0, 3.0], [1.0, 2.0, 3.0])):
+        assert fitted is not None
+        assert fitted.at(4.0) == pytest.approx(4.0)
+        for place in (math.nan, math.inf):
+            with pytest.raises(ValueError, match="x must be finite"):
+                fitted.at(place)

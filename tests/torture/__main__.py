@@ -9,23 +9,26 @@ import sys
 import tempfile
 import traceback
 from collections.abc import Callable, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
-from tests.flow.checks import Claim, broken
+from tests.flow.checks import broken
 from tests.flow.running import Running
 from tests.flow.trial import PLANS
-from tests.torture import estimators, segment_storm
+from tests.torture import estimators, file_systems, full_disks, segment_storm
 from tests.torture.storm import storm
 
-TRIALS, SEGMENTS = 0.6, 0.1
-"""Parts of the time. The trials run side by side, since mostly they wait; the storm that is drained has the rest, or ends before it."""
+TRIALS = 0.6
+"""Part of the time. The trials run side by side, since mostly they wait; the storm that is drained has the rest, or ends before it."""
 BESIDE = 25.0
 """Seconds that a trial takes beside its trouble: to start, and to wait for the verdicts at its end."""
 SHORTEST = 20.0
 """Seconds in which each trouble of a trial happens at least once, also to a slow machine."""
 SHORTEST_STORM = 10.0
 KILLS = 10_000
+SEGMENT_STORM = 10.0
+"""So many times the 2,000 kills of the suite, where there are ten minutes."""
 
 
 class Report:
@@ -46,6 +49,11 @@ class Report:
         print(f"{'DIFFERS' if problems else 'exact  '}  {name}: {numbers}{'; ' if problems else ''}{'; '.join(problems)}", flush=True)
         return not problems
 
+    @staticmethod
+    def omit(name: str, reason: str) -> None:
+        """Say that a test cannot run here, and why; that is no result."""
+        print(f"not run  {name}: {reason}", flush=True)
+
 
 def _line(answer: dict[str, Any]) -> str:
     told = {name: value for name, value in answer.items() if type(value) in (int, float) and value}
@@ -60,6 +68,10 @@ def torture(seconds: float, seed: int, directory: Path) -> int:
     try:
         report.add("sketches merged in many orders", lambda: estimators.sketches(seed))
         report.add("points through a sliding window", lambda: estimators.window(seed))
+        report.add("kills inside of an append to a shared map", lambda: segment_storm.storm(min(SEGMENT_STORM, seconds / 60)))
+        for kind in full_disks.SIZES:
+            _full_disk(report, kind, directory / f"disk-{kind}")
+        _ways(report, directory)
         for number, trial in enumerate(trials):
             if report.add(trial.name, trial.answer):
                 shutil.rmtree(directory / f"trial-{number}", ignore_errors=True)
@@ -67,20 +79,25 @@ def torture(seconds: float, seed: int, directory: Path) -> int:
         for trial in trials:
             trial.end()
     place = directory / "storm"
-    rest = max(SHORTEST_STORM, seconds * (1 - TRIALS - SEGMENTS) - BESIDE)
+    rest = max(SHORTEST_STORM, seconds * (1 - TRIALS) - BESIDE)
     if report.add("kills in a shared segment, drained", lambda: storm(place, rest, KILLS, random.Random(seed))):
         shutil.rmtree(place, ignore_errors=True)
-    report.add("kills in a shared segment, read by another reader", lambda: _read_by_another(directory, seconds * SEGMENTS, seed))
     return report.bad
 
 
-def _read_by_another(directory: Path, seconds: float, seed: int) -> dict[str, Any]:
-    found = segment_storm.storm(directory / "segments", seconds, seed)
-    claims = [
-        Claim("no slot is torn", str(found.torn), found.torn == 0),
-        Claim("STARTs and ENDs are those of what ran", f"{found.outside} beyond", found.outside == 0),
-    ]
-    return {"answer": found._asdict(), "claims": claims}
+def _ways(report: Report, directory: Path) -> None:
+    for number, kind in enumerate(file_systems.KINDS):
+        if reason := file_systems.missing(kind):
+            print(f"not here {kind.name}: {reason}", flush=True)
+        else:
+            report.add(f"appended by {kind.way} on {kind.name}", partial(file_systems.check, kind, directory / f"way-{number}"))
+
+
+def _full_disk(report: Report, kind: str, place: Path) -> None:
+    if reason := full_disks.missing(kind):
+        report.omit(f"a full {kind}", reason)
+    elif report.add(f"a full {kind}", lambda: full_disks.full_disk(kind, place)):
+        shutil.rmtree(place, ignore_errors=True)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

@@ -1,89 +1,46 @@
-"""Children that share one segment and are killed while they write, for as long as there is time; what they ran is counted by a pipe."""
+"""The storm on one map (`rust/core/tests/storm`) with many more kills, over code that is optimised as that of users."""
 
 from __future__ import annotations
 
-import fcntl
 import os
-import random
-import shutil
-import signal
-import struct
-import termios
-import time
+import re
+import subprocess
+import sys
+from collections import Counter
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any
 
-from queue_metrics import _core
-from tests.support.journal_oracle import HEADER, RECORD, read_segment
+from tests.flow.checks import Claim
 
-CHILDREN = 20
-JOBS = 2_000
-"""More than a child gets to before its kill."""
-
-
-class Storm(NamedTuple):
-    """What a storm left; `torn` slots are no record, `outside` is how far STARTs and ENDs lie beyond what the pipes allow."""
-
-    kills: int
-    ran: int
-    started: int
-    ended: int
-    torn: int
-    outside: int
+ROOT = Path(__file__).resolve().parents[2]
+STORM = ("test", "--locked", "--quiet", "--profile", "fuzz", "--package", "queue-metrics-core", "--test", "storm", "--", "--nocapture")
+COUNT = re.compile(r"(\w+): (\d+)")
 
 
-def storm(directory: Path, seconds: float, seed: int) -> Storm:
-    """Round after round until the time is over; each counted through the independent reader of the format."""
-    until = time.monotonic() + seconds
-    source = random.Random(seed)
-    total = Storm(0, 0, 0, 0, 0, 0)
-    number = 0
-    while number == 0 or time.monotonic() < until:
-        spool = directory / str(number)
-        total = Storm(*(sum(pair) for pair in zip(total, _round(spool, source), strict=True)))
-        shutil.rmtree(spool)
-        number += 1
-    return total
-
-
-def _round(spool: Path, source: random.Random) -> Storm:
-    recorder = _core.Recorder(str(spool), "host")
-    handle = recorder.series("c", "q", "task", _core.CLOCK_PROCESS)
-    _run(recorder, handle)  # the children share the segment that this makes
-    children = [_child(recorder, handle) for _ in range(CHILDREN)]
-    for pid, reader in children:
-        os.read(reader, 1)
-        time.sleep(source.uniform(0, 0.002))
-        os.kill(pid, signal.SIGKILL)
-    ran, started, ended, torn = 1, 0, 0, 0
-    for pid, reader in children:
-        os.waitpid(pid, 0)
-        ran += 1 + struct.unpack("i", fcntl.ioctl(reader, termios.FIONREAD, b"\0" * 4))[0]
-        os.close(reader)
-    for path in spool.glob("*.seg"):
-        size = path.stat().st_size - HEADER
-        records = list(read_segment(path))
-        torn += size % RECORD + size // RECORD - len(records)
-        started += sum(record.kind == "START" for record in records)
-        ended += sum(record.kind == "END" for record in records)
-    outside = max(0, ran - ended) + max(0, ended - started) + max(0, started - ran - len(children))
-    return Storm(len(children), ran, started, ended, torn, outside)
-
-
-def _child(recorder: _core.Recorder, handle: int) -> tuple[int, int]:
-    reader, writer = os.pipe()
-    pid = os.fork()
-    if pid == 0:
-        try:
-            for _ in range(JOBS):
-                _run(recorder, handle)
-                os.write(writer, b".")
-            signal.pause()
-        finally:
-            os._exit(1)
-    os.close(writer)
-    return pid, reader
-
-
-def _run(recorder: _core.Recorder, handle: int) -> None:
-    recorder.finished(recorder.started(handle, "job", 0, _core.NO_TIME), _core.SUCCEEDED, None, 0)
+def storm(scale: float) -> dict[str, Any]:
+    """The counts of `scale` times the kills of the suite, both ways to kill together, and what it said when something was not exact."""
+    ran = subprocess.run(
+        [sys.executable, ROOT / "tools" / "toolchain.py", *STORM],
+        cwd=ROOT,
+        env=os.environ | {"QM_TEST_SCALE": f"{scale:g}"},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    counts: Counter[str] = Counter()
+    for line in ran.stdout.splitlines():
+        way, _, told = line.removeprefix("storm, ").partition(": Met ")
+        if line.startswith("storm, ") and told:
+            found = {name: int(number) for name, number in COUNT.findall(told)}
+            counts.update(found)
+            counts[f"holes {way}"] = found["holes"]
+    kills = counts["kills"]
+    claims = [
+        Claim(
+            "what was appended is there once and whole", (ran.stdout + ran.stderr)[-2_000:] if ran.returncode else "", ran.returncode == 0
+        ),
+        Claim(f"there were {scale * 2_000:g} kills", str(kills), kills >= scale * 2_000),
+        Claim("20 holes at least", str(counts["holes"]), counts["holes"] >= 20),
+        Claim("one slot half filled at least", str(counts["half_filled"]), counts["half_filled"] >= 1),
+    ]
+    return {"answer": dict(counts), "claims": claims}

@@ -18,3 +18,10 @@ def test_a_difference_and_a_test_that_breaks_off_are_bad(capsys: pytest.CaptureF
     assert good == "exact    good: started 3"
     assert "wrong: started 4; two: 2 = 3" in wrong
     assert broken_off.startswith("DIFFERS  broken off")
+
+
+def test_what_cannot_run_here_is_a_line_and_no_result(capsys: pytest.CaptureFixture[str]) -> None:
+    report = Report()
+    report.omit("a full xfs", "no mkfs.xfs")
+    assert report.bad == 0
+    assert capsys.readouterr().out == "not run  a full xfs: no mkfs.xfs\n"

@@ -11,6 +11,7 @@ from importlib import import_module
 from types import MappingProxyType
 from typing import Any
 
+from queue_metrics.config import suggestion
 from queue_metrics.errors import ConfigurationError, MissingDependency, QueueMetricsError, StoreError, UnsupportedTarget
 
 EXAMPLES: Mapping[str, str] = MappingProxyType(
@@ -55,9 +56,10 @@ def main(argv: Sequence[str] | None = None) -> int:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return FINE
     except QueueMetricsError as error:
-        print(f"queue-metrics: {error}", file=sys.stderr)
+        text = f"{str(error).rstrip('.')}; `queue-metrics doctor` says what to do" if isinstance(error, StoreError) else str(error)
+        print(f"queue-metrics: {text}", file=sys.stderr)
         if "--json" in arguments:
-            print(json.dumps({"error": str(error)}), flush=True)
+            print(json.dumps({"error": text}), flush=True)
         if isinstance(error, (ConfigurationError, UnsupportedTarget, MissingDependency)):
             return WRONG_USE
         return NO_STORE if isinstance(error, StoreError) else BAD
@@ -75,6 +77,8 @@ def _parser(arguments: Sequence[str]) -> argparse.ArgumentParser:
     parser.add_argument("--version", action="version", version=f"queue-metrics {__version__}")
     commands = parser.add_subparsers(title="commands", metavar="COMMAND", required=True)
     meant = next((argument for argument in arguments if not argument.startswith("-")), None)
+    if meant is not None and meant not in EXAMPLES:
+        parser.error(f"unknown command {meant!r}{suggestion(meant, tuple(EXAMPLES))}")
     for name, example in EXAMPLES.items():
         if meant in EXAMPLES and name != meant:
             commands.add_parser(name)  # only its name is needed: no module is imported for it

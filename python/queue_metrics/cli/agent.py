@@ -19,6 +19,7 @@ from queue_metrics.hooks.base import DepthProbe, HookContext
 from queue_metrics.instrument import hook_class
 from queue_metrics.recording.runtime import Runtime
 from queue_metrics.recording.spool import spools
+from queue_metrics.storage.places import missing_for_good
 
 HELP = "drain the journal of this host's workers, in place of the workers themselves"
 
@@ -34,6 +35,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     settings = load_settings(store=args.store, namespace=args.namespace)
+    why = missing_for_good(settings.spool / "drain.lock")
+    if why is not None:
+        raise ConfigurationError(
+            f"no spool can be drained in {settings.spools_dir}: {why}; set QUEUE_METRICS_STATE_DIR to a directory of yours"
+        )
     stop = threading.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: stop.set())
@@ -53,18 +59,23 @@ class Agent:
     def run(self, stop: threading.Event) -> int:
         """Drain until `stop` is set, then flush for the last time; returns the exit code."""
         own = self._settings.spool
-        self._add(own)
+        runtime = self._made(own)
         if self._others(own) and not self._every_namespace:
-            print(f"the agent with pid {self._runtimes[own].drain.agent_pid} drains {own} already", file=sys.stderr)
+            print(f"the agent with pid {runtime.drain.agent_pid} drains {own} already", file=sys.stderr)
             return 1
-        for probe in self._probes(self._runtimes[own]):
-            self._runtimes[own].watch(probe)
+        # Before anything begins: an agent that ends over its configuration leaves no heartbeat.
+        probes = list(self._probes(runtime))
+        self._begin(own)
+        for probe in probes:
+            runtime.watch(probe)
         looked_at = float("-inf")
         while not stop.is_set():
             if self._every_namespace and time.monotonic() - looked_at >= _LOOK_EVERY:
                 looked_at = time.monotonic()
                 for spool in spools(self._settings.spools_dir, self._settings.spool_suffix):
-                    self._add(spool)
+                    if spool not in self._runtimes:
+                        self._made(spool)
+                        self._begin(spool)
             for spool, runtime in self._runtimes.items():
                 self._show(spool, runtime)
             stop.wait(1.0)
@@ -72,11 +83,13 @@ class Agent:
             runtime.stop()
         return 0
 
-    def _add(self, spool: Path) -> None:
-        if spool in self._runtimes:
-            return
+    def _made(self, spool: Path) -> Runtime:
         runtime = self._runtimes[spool] = Runtime(self._settings, spool=spool, agent=True)
         runtime.recorder.describe(_core.AGENT, "", "", "")
+        return runtime
+
+    def _begin(self, spool: Path) -> None:
+        runtime = self._runtimes[spool]
         runtime.on_producer()
         _say(f"agent for {spool}, store {runtime.store.url}")
 

@@ -12,13 +12,16 @@ from pathlib import Path
 from typing import Any
 
 from queue_metrics import _core
+from queue_metrics.cli.terminal import shown
 from queue_metrics.config import Settings, load_settings
 from queue_metrics.errors import StoreError, StoreUnavailable
+from queue_metrics.insights.wording import size
 from queue_metrics.recording import spool as look
 from queue_metrics.recording.lock import UNKNOWN_HOLDER, spool_lock
 from queue_metrics.storage import urls
 from queue_metrics.storage.base import StorageDriver
 from queue_metrics.storage.manager import StorageManager
+from queue_metrics.storage.places import missing_for_good
 from queue_metrics.storage.spools import SpoolReport, spool_reports
 
 HELP = "check store and spools, and say what to do about each problem"
@@ -32,6 +35,12 @@ NOT_VERIFIED = (
     "spools on network file systems",
 )
 _LITTLE_SPACE = 256 * 1024 * 1024  # the bound of a spool
+_COUNTED = (
+    ("open", ("execution open", "executions open")),
+    ("duplicates", ("duplicate",)),
+    ("damaged", ("damaged record",)),
+    ("uncertain", ("of a worker nobody here can judge",) * 2),
+)
 _OLD_REPORT = 60.0  # seconds
 
 # What each reason of dropped records asks for.
@@ -83,6 +92,11 @@ class Examination:
         others = [os.fspath(path) for path in look.spools(settings.spools_dir) if path not in mine]
         for name in sorted(self._told.keys() - {spool["id"] for spool in spools}):
             self._check_drops(f"by the workers of {name}, as the store was told", self._told[name].drops)
+        if (why := missing_for_good(settings.spool / "drain.lock")) is not None:
+            self._problem(
+                f"no spool can be made in {settings.spools_dir}, so workers drop what they record: {why}",
+                "set QUEUE_METRICS_STATE_DIR to a directory of the user of the workers",
+            )
         if not settings.enabled:
             self._problem("recording is disabled", "unset QUEUE_METRICS_ENABLED, or set `enabled = true`")
         return {
@@ -122,11 +136,16 @@ class Examination:
         except StoreUnavailable as error:
             found.update(reachable=False, error=str(error))
             self._problem(
-                f"the store {driver.url} cannot be reached: {error}", "start it, or set QUEUE_METRICS_STORE; records wait in the spool"
+                f"the store {driver.url} cannot be reached: {error.reason(driver.url)}",
+                f"{'mend that' if self._settings.store.startswith('sqlite:') else 'start it'}, or set QUEUE_METRICS_STORE to another; "
+                "until then records wait in the spool",
             )
         except StoreError as error:
             found.update(error=str(error))
-            self._problem(f"the store {driver.url} refuses: {error}", "mend its rights or limits, or use the package version that wrote it")
+            self._problem(
+                f"the store {driver.url} refuses: {error.reason(driver.url)}",
+                "mend its rights or limits, or use the package version that wrote it",
+            )
         return found
 
     def _spool(self, path: Path, driver: StorageDriver | None) -> dict[str, Any]:
@@ -201,7 +220,11 @@ class Examination:
         self._check_drops(f"in {path}", drops)
         for name, what, advice in (
             ("damaged", "slots of segments are damaged", "check the disk; everything readable was counted"),
-            ("set_aside", "segments could not be read and were set aside", f"look into {path / 'damaged'}; nothing else is affected"),
+            (
+                "set_aside",
+                "segments could not be read and were set aside",
+                f"look into {path / 'damaged'}, and for what is no file of the spool's user; nothing else is affected",
+            ),
             ("newer", "segments were written by a newer version", "upgrade the package where it drains"),
             ("newer_pages", "workers are of a newer version and not shown", "upgrade the package where it drains"),
             ("damaged_pages", "pages of workers cannot be read", "check the disk; their workers are not shown, their records are counted"),
@@ -209,6 +232,11 @@ class Examination:
                 "lost_to_rollback",
                 "records were counted in a store that went back further than is kept",
                 "the numbers of that time are too low",
+            ),
+            (
+                "other_names",
+                "names of tasks, queues or exceptions are too many and count together as __other__",
+                "do not put ids into names; 1,000 tasks, 200 of a queue and 100 exceptions have numbers of their own",
             ),
             ("uncertain", "open executions belong to workers nobody here can judge", "drain in the container or host of the workers"),
         ):
@@ -227,7 +255,7 @@ class Examination:
             )
         for connection, error in (report.get("depth") or {}).items():
             if error:
-                self._problem(f"the broker of connection {connection!r} cannot be asked: {error}", "depth is unknown until it answers")
+                self._problem(f"the broker of connection {shown(connection)} cannot be asked: {error}", "depth is unknown until it answers")
 
 
 def _print(findings: dict[str, Any]) -> None:
@@ -235,11 +263,10 @@ def _print(findings: dict[str, Any]) -> None:
     print(f"queue_metrics {findings['version']}")
     print(f"store      {store['url']}  {_how(store)}")
     if store["capabilities"]:
-        about = ", ".join(f"{name}: {value}" for name, value in store["capabilities"].items())
-        print(f"           schema {store['schema']}; {about}; {store['bytes']} bytes")
+        print(f"           {_about(store)}")
     if store.get("note"):
         print(f"           {store['note']}")
-    print(f"spool      {findings['spool']} (namespace {findings['namespace']!r})")
+    print(f"spool      {findings['spool']} (namespace {shown(findings['namespace'])})")
     if not findings["spools"]:
         print("           no worker has recorded anything for this store yet")
     for spool in findings["spools"]:
@@ -254,24 +281,40 @@ def _print(findings: dict[str, Any]) -> None:
 
 
 def _print_spool(spool: dict[str, Any]) -> None:
-    waiting = "unknown" if spool["waiting"] is None else spool["waiting"]
-    free = "unknown" if spool["free_bytes"] is None else f"{spool['free_bytes'] // 1024**2} MiB"
+    waiting = _records(spool["waiting"])
+    free = "room not known" if spool["free_bytes"] is None else f"{spool['free_bytes'] // 1024**2:,} MiB free"
     print(f"\n{spool['path']}" + (" (configured)" if spool["configured"] else ""))
     reason = "" if spool["way_reason"] is None else f" ({spool['way_reason']})"
-    print(f"  {spool['file_system']}, {free} free, appended by {spool['way'] or 'nobody yet'}{reason}")
-    print(f"  {spool['segments']} segments, {waiting} records waiting")
+    print(f"  {spool['file_system']}, {free}, appended by {spool['way'] or 'nobody yet'}{reason}")
+    print(f"  {_counted(spool['segments'], 'segment')}, {waiting}")
     print(f"  drained by {_who(spool['drainer_pid'])}" + ("" if spool["agent_pid"] is None else f", agent {_who(spool['agent_pid'])}"))
     if spool.get("note"):
         print(f"  {spool['note']}")
     report = spool["last_drain"]
     if report:
         drain = report.get("drain") or {}
-        counts = ", ".join(f"{drain.get(name, 0)} {name.replace('_', ' ')}" for name in ("open", "duplicates", "damaged", "uncertain"))
+        counts = ", ".join(_counted(drain.get(name, 0), *words) for name, words in _COUNTED)
         age = max(0.0, (_core.clock_us() - int(report.get("written") or 0)) / 1e6)
         print(f"  {counts}" + (f" ({age:.0f} s ago)" if age > _OLD_REPORT else ""))
     for report in spool["hooks"].values():
         for finding in report.get("findings") or ():
             print(f"  {finding}")
+
+
+def _about(store: Mapping[str, Any]) -> str:
+    able = store["capabilities"]
+    schema = "no schema yet" if store["schema"] is None else f"schema {store['schema']}"
+    kept = "survives a restart" if able["durable"] else "is lost at a restart"
+    exact = "exact" if able["exact"] else f"not exact: {able.get('reason')}"
+    return f"{able['name']} {able['version']}, {schema}, {size(store['bytes'])}; {kept}; {exact}"
+
+
+def _records(waiting: int | None) -> str:
+    return "how many records wait is not known: the store does not say" if waiting is None else f"{_counted(waiting, 'record')} waiting"
+
+
+def _counted(number: int, one: str, more: str | None = None) -> str:
+    return f"{number:,} {one if number == 1 else more or one + 's'}"
 
 
 def _how(store: Mapping[str, Any]) -> str:

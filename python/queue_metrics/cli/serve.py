@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import socket
 import sys
 from typing import TYPE_CHECKING
 
@@ -28,7 +29,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Serve until told to stop."""
-    from queue_metrics.http.server import bound, page_address, serve
+    from queue_metrics.http.server import bound, page_address, serve, server_of
 
     settings = load_settings(store=args.store, host=args.host, port=args.port, token=args.token, allowed_hosts=args.allowed_hosts)
     refuse_open_doors(settings)
@@ -42,17 +43,35 @@ def run(args: argparse.Namespace) -> int:
         stale_seconds=settings.stale_seconds,
         lost_seconds=settings.lost_seconds,
     )
+    server = server_of(app)  # before an address is printed: it may not be there
     chosen = args.port is not None or settings.port != Settings.__dataclass_fields__["port"].default
     listener = bound(settings.host, settings.port, search=not chosen)
     print(f"queue-metrics at {page_address(listener)}  (Ctrl-C stops)", file=sys.stderr)
+    if (elsewhere := _elsewhere(settings, listener.getsockname()[1])) is not None:
+        print(elsewhere, file=sys.stderr)
     print(f"store {app.store}\nspool {settings.spool}", file=sys.stderr, flush=True)
     runtime = _asking(settings)
     try:
-        serve(app, listener)
+        serve(server, listener)
     finally:
         if runtime is not None:
             runtime.stop()
     return 0
+
+
+def _elsewhere(settings: Settings, port: int) -> str | None:
+    """How other machines reach a server that listens at every address; None for another."""
+    if settings.host not in ("0.0.0.0", "::"):
+        return None
+    names = [name for name in settings.allowed_hosts if "/" not in name]
+    if names:
+        return "from other machines " + " or ".join(f"http://{f'[{name}]' if ':' in name else name}:{port}/" for name in names)
+    if settings.allowed_hosts:
+        return f"from other machines by an address in {', '.join(settings.allowed_hosts)}, port {port}"
+    return (
+        f"other machines are refused until it knows the name or address that they call it by: add --allow-host NAME (here perhaps "
+        f"--allow-host {socket.gethostname()}), or the setting allowed_hosts"
+    )
 
 
 def _asking(settings: Settings) -> Runtime | None:

@@ -11,7 +11,7 @@ from queue_metrics.config import load_settings
 from queue_metrics.insights import connect
 from queue_metrics.insights.health import FAILURES_FROM
 from queue_metrics.insights.window import MINUTES_DEFAULT, MINUTES_MAX
-from queue_metrics.insights.wording import ago, count, duration, per_minute, ratio, size
+from queue_metrics.insights.wording import ago, count, duration, per_minute, ratio, size, stretch
 from queue_metrics.model import Overview, Snapshot, Status
 
 HELP = "show on one screen how the queues, tasks and workers are, what is wrong first"
@@ -75,7 +75,7 @@ def _show(screen: Screen, snapshot: Snapshot, store: str) -> None:
         _numbers(screen, overview)
         _queues(screen, snapshot)
         _tasks(screen, snapshot)
-    elif not snapshot.workers:
+    else:
         screen.line("  Put two lines where your worker is set up, start it and run a job:")
         screen.line("      import queue_metrics as qm", "strong")
         screen.line("      qm.instrument(app)  # your Celery app or Huey instance", "strong")
@@ -83,16 +83,16 @@ def _show(screen: Screen, snapshot: Snapshot, store: str) -> None:
 
 
 def _numbers(screen: Screen, overview: Overview) -> None:
-    failure, fleet = overview.failure, overview.fleet
-    interval = "" if failure.ratio is None else f" (95 % interval {ratio(failure.low)} to {ratio(failure.high)})"
+    failure, workers = overview.failure, overview.workers
+    interval = "" if failure.ratio is None else f" (likely {ratio(failure.low)} to {ratio(failure.high)})"
     screen.line(
-        f"  last {duration(overview.window.seconds)}: {count(overview.counts.ended)} ended, {per_minute(overview.throughput_per_second)}, "
+        f"  {stretch(overview.window)}: {count(overview.counts.ended)} ended, {per_minute(overview.throughput_per_second)}, "
         f"{ratio(failure.ratio)} failed{interval}, runtime p95 {duration(overview.runtime.p95)}"
     )
     oldest = (
         "" if overview.latency_queue is None else f", oldest {duration(overview.latency_seconds)} in {shown(overview.latency_queue[1])}"
     )
-    screen.line(f"  waiting now: {count(overview.ready)}{oldest}; workers: {fleet.busy} busy of {fleet.live} live")
+    screen.line(f"  waiting now: {count(overview.ready)}{oldest}; workers: {workers.busy} busy of {workers.live} live")
 
 
 def _queues(screen: Screen, snapshot: Snapshot) -> None:

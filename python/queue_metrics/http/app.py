@@ -78,7 +78,8 @@ class Application:
         headers = scope["headers"]
         if not self._guard.host_allowed(headers):
             return problem(
-                HTTPStatus.MISDIRECTED_REQUEST, "this server does not answer to that Host; allow it with `allowed_hosts` if it is yours"
+                HTTPStatus.MISDIRECTED_REQUEST,
+                "this server does not answer to that Host; if it is yours, add `--allow-host NAME` or the setting `allowed_hosts`",
             )
         root, path = _paths(scope)
         route = ROUTES.get(path)

@@ -38,7 +38,7 @@ def overview(answer: Overview) -> Object:
         "latency_seconds": answer.latency_seconds,
         "latency_queue": None if answer.latency_queue is None else dict(zip(("connection", "queue"), answer.latency_queue, strict=True)),
         "queues_unknown": answer.queues_unknown,
-        "workers": {**asdict(answer.fleet), "live": answer.fleet.live},
+        "workers": {**asdict(answer.workers), "live": answer.workers.live},
         "tasks": answer.tasks,
         "queues": answer.queues,
         "drainer_age_seconds": answer.drainer_age_seconds,
@@ -109,7 +109,7 @@ def window(answer: Window) -> Object:
     return {
         "start": answer.start,
         "end": answer.end,
-        "step_seconds": answer.step,
+        "step_seconds": answer.step_seconds,
         "observed_from": answer.observed_from,
         "observed_seconds": answer.observed_seconds,
     }
@@ -158,7 +158,7 @@ def _lifetime(lifetime: Lifetime) -> Object:
 def _task_history(history: TaskHistory) -> Object:
     return {
         "start": history.start,
-        "step_seconds": history.step,
+        "step_seconds": history.step_seconds,
         "ended": history.ended,
         "failures": history.failures,
         "runtime_p95_seconds": history.runtime_p95_seconds,
@@ -168,7 +168,7 @@ def _task_history(history: TaskHistory) -> Object:
 def _queue_history(history: QueueHistory) -> Object:
     return {
         "start": history.start,
-        "step_seconds": history.step,
+        "step_seconds": history.step_seconds,
         "arrivals": history.arrivals,
         "ended": history.ended,
         "ready": history.ready,

@@ -10,7 +10,7 @@ from queue_metrics.http.html import Html, icon, join, named, tag
 from queue_metrics.http.spark import bars, line, meter, recorded
 from queue_metrics.http.symbols import SYMBOLS
 from queue_metrics.http.tables import STATUS_ICONS, queue_table, task_table, worker_table
-from queue_metrics.insights.wording import ago, count, duration, moment, per_minute, ratio
+from queue_metrics.insights.wording import ago, count, duration, moment, per_minute, ratio, stretch
 from queue_metrics.model import Overview, Snapshot, Status
 
 _WINDOWS = ((15, "15 min"), (60, "1 h"), (360, "6 h"), (1440, "24 h"), (10080, "7 d"))
@@ -50,7 +50,7 @@ def render(view: PageView) -> Html:
     status = Status.CRITICAL if view.stale_seconds is not None else overview.health.status
     content = (
         _stale(view.stale_seconds) if view.stale_seconds is not None else None,
-        _empty(view.store) if not (overview.tasks or overview.queues or view.snapshot.workers) else _content(view),
+        _content(view) if overview.tasks or overview.queues else _empty(view),
     )
     title = f"{_HEADLINES[status]} · queue-metrics"
     return _document(title, view.root, view.refresh, join(_header(view), tag("main", *content, id="main"), _footer(view)))
@@ -134,10 +134,10 @@ def _health(overview: Overview) -> Html:
 
 
 def _sentence(overview: Overview) -> str:
-    live, busy = overview.fleet.live, overview.fleet.busy
+    live, busy = overview.workers.live, overview.workers.busy
     return (
         f"{count(live)} {'worker' if live == 1 else 'workers'} live, {count(busy)} busy; "
-        f"{count(overview.counts.ended)} executions ended in this window, {count(overview.counts.failures)} failed."
+        f"{count(overview.counts.ended)} executions ended ({stretch(overview.window)}), {count(overview.counts.failures)} failed."
     )
 
 
@@ -175,12 +175,12 @@ def _each_tile(overview: Overview) -> Iterable[Html]:
         f"p50 {duration(runtime.p50)}" if runtime.n else None,
         line(recorded(history, history.runtime_p95_seconds), f"95th percentile of the run time, {duration(runtime.p95)} over the window"),
     )
-    fleet = overview.fleet
-    part = fleet.busy / fleet.live if fleet.live else None
+    workers = overview.workers
+    part = workers.busy / workers.live if workers.live else None
     yield _tile(
         "Workers busy",
-        f"{count(fleet.busy)} of {count(fleet.live)}",
-        _gone(fleet.stale, fleet.lost) or f"{count(fleet.idle + fleet.starting)} idle",
+        f"{count(workers.busy)} of {count(workers.live)}",
+        _gone(workers.stale, workers.lost) or f"{count(workers.idle + workers.starting)} idle",
         meter(part, f"{ratio(part)} of the live workers are busy"),
     )
 
@@ -195,7 +195,16 @@ def _tile(title: str, value: str, note: str | None, chart: Html | None = None) -
     )
 
 
-def _empty(store: str) -> Html:
+def _empty(view: PageView) -> Html:
+    workers = view.snapshot.workers
+    return join(
+        _health(view.snapshot.overview) if workers else None,
+        _first_steps(view.store),
+        worker_table(workers, view.limit, view.link(limit=min(len(workers), 1000))) if workers else None,
+    )
+
+
+def _first_steps(store: str) -> Html:
     code = "import queue_metrics as qm\n\nqm.instrument(app)  # your Celery app or Huey instance"
     return tag(
         "section",
@@ -222,7 +231,7 @@ def _footer(view: PageView) -> Html:
         "footer",
         tag(
             "p",
-            f"Read {moment(window.end)}. From {moment(start)}, steps of {duration(window.step)}, the last one still open.",
+            f"Read {moment(window.end)}. From {moment(start)}, steps of {duration(window.step_seconds)}, the last one still open.",
             error,
             handed,
             waiting,

@@ -128,9 +128,9 @@ def _queue_families(queues: list[tuple[str, QueueAnswer]]) -> Iterable[_Family]:
 
 def _own_families(snapshot: Snapshot, stale_seconds: float | None) -> Iterable[_Family]:
     overview = snapshot.overview
-    fleet = overview.fleet
+    workers = overview.workers
     states = ("starting", "idle", "busy", "stopped", "stale", "lost")
-    yield "workers", "gauge", "Processes that execute jobs, by state.", (f'{{state="{each}"}} {getattr(fleet, each)}' for each in states)
+    yield "workers", "gauge", "Processes that execute jobs, by state.", (f'{{state="{each}"}} {getattr(workers, each)}' for each in states)
     yield (
         "dropped_records",
         "gauge",

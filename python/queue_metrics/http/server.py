@@ -53,14 +53,14 @@ def bound(host: str, port: int, *, search: bool = False) -> socket.socket:
 
 
 def page_address(listener: socket.socket) -> str:
-    """The URL of the page."""
+    """The URL of the page, on this machine: who listens at every address is reached by that of loopback."""
     host, port = listener.getsockname()[:2]
+    host = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(host, host)
     return f"http://[{host}]:{port}/" if ":" in host else f"http://{host}:{port}/"
 
 
-def serve(app: Application, listener: socket.socket) -> None:
-    """Serve in the main thread until SIGINT or SIGTERM, then return: being told to stop is no failure."""
-    server = _server(app)
+def serve(server: Any, listener: socket.socket) -> None:
+    """Serve with what `server_of` made, in the main thread, until SIGINT or SIGTERM, then return: being told to stop is no failure."""
 
     def stop(*_: object) -> None:
         server.should_exit = True
@@ -80,7 +80,7 @@ class BackgroundServer:
     def __init__(self, app: Application, listener: socket.socket) -> None:
         self.url = page_address(listener)
         self._listener = listener
-        self._server = _server(app)
+        self._server = server_of(app)
         self._thread = threading.Thread(target=self._server.run, kwargs={"sockets": [listener]}, name="queue-metrics-http", daemon=True)
 
     def start(self, timeout: float = 10.0) -> None:
@@ -112,23 +112,33 @@ class BackgroundServer:
         self.stop()
 
 
-def _server(app: Application) -> Any:
+def server_of(app: Application) -> Any:
+    """
+    The server of an app, not started yet.
+
+    Raises:
+        MissingDependency: uvicorn is not installed.
+    """
     try:
         import uvicorn
+
+        from queue_metrics.http.protocol import Bounded, Protocol
     except ImportError as error:
         raise MissingDependency('serving needs uvicorn: pip install "job-queue-metrics[http]"') from error
-    return uvicorn.Server(
+    within = Bounded(app)
+    server = uvicorn.Server(
         uvicorn.Config(
-            app,
+            within,
             log_level="warning",
             access_log=False,
             server_header=False,
             proxy_headers=False,  # who asks is who connects: nothing here believes X-Forwarded-For
-            http="h11",  # bounds the head of a request; the C parser does not
+            http=Protocol,  # by h11, which bounds the head of a request; the C parser does not
             ws="none",
             h11_max_incomplete_event_size=16_384,
-            limit_concurrency=256,
             timeout_keep_alive=15,
             timeout_graceful_shutdown=3,
         )
     )
+    within.state = server.server_state
+    return server

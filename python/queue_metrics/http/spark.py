@@ -10,8 +10,8 @@ from queue_metrics.model import QueueHistory, TaskHistory
 
 COLUMNS = 60
 """Longer histories are joined to at most so many columns."""
-LEAST_STEPS = 15
-"""A store that was made a minute ago shows a quarter of an hour, not one thin bar at the end of an hour."""
+LEAST_STEPS = 6
+"""A store that was made a minute ago shows six minutes, not one thin bar at the end of an hour."""
 _STEP, _HEIGHT, _TOP = 2, 28.0, 2.0
 
 _N = TypeVar("_N", int, float)

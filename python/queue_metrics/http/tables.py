@@ -46,7 +46,7 @@ def queue_table(queues: Sequence[QueueAnswer], limit: int, more: str) -> Html:
 
 def task_table(tasks: Sequence[TaskAnswer], limit: int, more: str) -> Html:
     """Every task, most run time first."""
-    note = "Those that take most of the run time first."
+    note = "Those that take most of the run time first: Share is their part of it. All time counts what began since the store was made."
     return _table("tasks", "Tasks", note, [_task(each) for each in tasks[:limit]], len(tasks), more)
 
 
@@ -79,7 +79,7 @@ def _task(task: TaskAnswer) -> Iterable[Cell]:
     owner = " · ".join(dict.fromkeys(part for part in (task.queue, task.connection) if part is not None))
     yield Cell("Task", _title(task.task, owner), "name")
     share = ratio(task.capacity_ratio)
-    yield Cell("Share of time", join(tag("span", share), meter(task.capacity_ratio, f"{share} of all run time")), "number meters")
+    yield Cell("Share", join(tag("span", share), meter(task.capacity_ratio, f"{share} of all run time")), "number meters")
     yield Cell("Ended", _two(count(task.counts.ended), _outcomes(task)), "number strong")
     yield Cell("Over time", bars(recorded(history, history.ended), recorded(history, history.failures), _ended_label(task)), "chart")
     yield Cell("Failures", _failures(task.failure), "number")
@@ -87,14 +87,14 @@ def _task(task: TaskAnswer) -> Iterable[Cell]:
     yield Cell(
         "p95 over time",
         line(recorded(history, history.runtime_p95_seconds), f"95th percentile of the run time, at most {duration(task.runtime.max)}"),
-        "chart",
+        "chart second",
     )
     yield Cell("Wait p95", _two(duration(task.wait.p95), f"max {duration(task.wait.max)}" if task.wait.n else None), "number")
     yield Cell("CPU", _two(duration(task.cpu.mean), f"max {duration(task.cpu.max)}" if task.cpu.n else None), "number")
     yield Cell(
         "Memory", _two(size(task.memory_peak.max), f"{_signed(task.memory_change.mean)} a job" if task.memory_change.n else None), "number"
     )
-    yield Cell("Started", _one(count(task.lifetime.counts.started)), "number")
+    yield Cell("All time", _one(count(task.lifetime.counts.started)), "number")
 
 
 def _worker(worker: WorkerAnswer) -> Iterable[Cell]:
@@ -110,7 +110,7 @@ def _worker(worker: WorkerAnswer) -> Iterable[Cell]:
     bar = None if worker.busy_ratio is None else meter(worker.busy_ratio, f"busy {busy} of its life")
     yield Cell("Busy", join(tag("span", busy), bar), "number meters")
     yield Cell("Memory", _two(size(worker.rss_bytes), f"peak {size(worker.rss_peak_bytes)}" if worker.rss_peak_bytes else None), "number")
-    yield Cell("CPU", _one(duration(worker.cpu_seconds)), "number")
+    yield Cell("CPU", _two(duration(worker.cpu_seconds), None if worker.cpu_ratio is None else f"{ratio(worker.cpu_ratio)} now"), "number")
     yield Cell("Jobs", _two(count(worker.jobs), f"{count(worker.failures)} failed" if worker.failures else None), "number")
     yield Cell("Up", _one(duration(worker.uptime_seconds)), "number")
     yield Cell("Seen", _one(ago(worker.last_seen_seconds)), "number")
@@ -175,7 +175,7 @@ def _pair(distribution: Distribution) -> Html:
 def _failures(share: Share) -> Html:
     if share.ratio is None:
         return _one("–")
-    between = f"95 % interval: {ratio(share.low)} to {ratio(share.high)}, {count(share.part)} of {count(share.n)}"
+    between = f"{count(share.part)} of {count(share.n)}; likely {ratio(share.low)} to {ratio(share.high)} (95 % interval)"
     kind = "bad" if (share.low or 0.0) > FAILURES_FROM else None
     return tag("span", ratio(share.ratio), title=between, class_=kind)
 

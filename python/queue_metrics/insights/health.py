@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 
 from queue_metrics.insights.wording import count, duration, name, ratio
-from queue_metrics.model import Fleet, Health, QueueAnswer, Reason, Share, Status
+from queue_metrics.model import Health, QueueAnswer, Reason, Share, Status, WorkerCounts
 
 # The original's limits: what of a backlog, an age and a failure share still counts as normal, and where their points end.
 DEPTH_NORMAL, DEPTH_PER_POINT, DEPTH_POINTS = 100, 10, 30
@@ -14,6 +14,7 @@ FAILURE_POINTS = 20
 NO_WORKER_POINTS = 20
 HEALTHY_FROM, WARNING_FROM = 80, 50
 
+_NO_WORKERS = WorkerCounts(starting=0, idle=0, busy=0, stopped=0, stale=0, lost=0)
 _URGENCY = (Status.CRITICAL, Status.WARNING, Status.UNKNOWN, Status.HEALTHY)
 FAILURES_FROM = 0.05
 """A failure share counts from where the lower end of its interval passes this: 2 of 20 may be luck, 200 of 2,000 are not."""
@@ -74,7 +75,7 @@ def overall_health(
     *,
     queues: Iterable[QueueAnswer],
     failure: Share,
-    fleet: Fleet,
+    workers: WorkerCounts,
     drainer_age: float | None,
     stale_seconds: float,
     dropped: Mapping[str, int] | None,
@@ -87,23 +88,23 @@ def overall_health(
     Args:
         queues: as answered.
         failure: over all tasks, in the window.
-        fleet: workers by state.
+        workers: by state.
         drainer_age: age of the youngest heartbeat in the store, seconds; None: there is none.
         stale_seconds: from which age on nobody is believed to hand over numbers.
         dropped: records that spools dropped, by reason.
         unreadable: heartbeats of a newer version, or damaged.
         recorded: whether anything was ever recorded.
     """
-    if not recorded and drainer_age is None:
-        return Health(Status.UNKNOWN, None, (Reason(Status.UNKNOWN, "empty", "Nothing was ever recorded in this store.", 0),))
-    reasons = [*_drainer(drainer_age, stale_seconds, fleet)]
+    # Where no worker was ever seen, an agent or a producer that came and went has left no numbers that could stand still.
+    seen = recorded or workers != _NO_WORKERS
+    reasons = [*_drainer(drainer_age, stale_seconds, workers)] if seen else []
     if dropped:
         causes = ", ".join(f"{cause} {count(number)}" for cause, number in sorted(dropped.items()))
         reasons.append(Reason(Status.CRITICAL, "dropped", f"Records were dropped, so the numbers are too low: {causes}.", 50))
-    if fleet.lost:
-        reasons.append(Reason(Status.WARNING, "workers_lost", _workers(fleet.lost, "was lost", "were lost"), 20))
-    if fleet.stale:
-        reasons.append(Reason(Status.WARNING, "workers_stale", _workers(fleet.stale, "has gone quiet", "have gone quiet"), 10))
+    if workers.lost:
+        reasons.append(Reason(Status.WARNING, "workers_lost", _workers(workers.lost, "was lost", "were lost"), 20))
+    if workers.stale:
+        reasons.append(Reason(Status.WARNING, "workers_stale", _workers(workers.stale, "has gone quiet", "have gone quiet"), 10))
     if unreadable:
         text = f"{count(unreadable)} heartbeats cannot be read: damaged, or of a newer version."
         reasons.append(Reason(Status.WARNING, "heartbeats_unreadable", text, 10))
@@ -116,6 +117,8 @@ def overall_health(
     if failure.ratio is not None and failure.low is not None and failure.low > FAILURES_FROM and not told:
         text = f"{ratio(failure.ratio)} of all executions fail ({count(failure.part)} of {count(failure.n)})."
         reasons.append(Reason(Status.WARNING, "failures", text, min(FAILURE_POINTS, round(failure.ratio * 100))))
+    if not recorded and not reasons:
+        return Health(Status.UNKNOWN, None, (Reason(Status.UNKNOWN, "empty", "Nothing was ever recorded in this store.", 0),))
     return _scored(reasons)
 
 
@@ -123,11 +126,11 @@ def _workers(number: int, one: str, more: str) -> str:
     return f"{count(number)} worker {one}." if number == 1 else f"{count(number)} workers {more}."
 
 
-def _drainer(age: float | None, stale_seconds: float, fleet: Fleet) -> Iterable[Reason]:
+def _drainer(age: float | None, stale_seconds: float, workers: WorkerCounts) -> Iterable[Reason]:
     if age is not None and age <= stale_seconds:
         return
     since = "" if age is None else f" for {duration(age)}"
-    if fleet.stopped and not (fleet.live or fleet.stale or fleet.lost):
+    if workers.stopped and not (workers.live or workers.stale or workers.lost):
         yield Reason(Status.WARNING, "all_stopped", f"All workers have stopped; nobody has reported{since}.", 20)
     else:
         text = f"No worker or agent has reported{since}: the numbers stand still."

@@ -11,7 +11,7 @@ from queue_metrics.insights.measures import counts, distribution, failure_share,
 from queue_metrics.insights.queues import queues
 from queue_metrics.insights.reading import Reading
 from queue_metrics.insights.tasks import history, points_together, tasks
-from queue_metrics.insights.workers import fleet, workers
+from queue_metrics.insights.workers import by_state, workers
 from queue_metrics.model import Overview, QueueAnswer, Snapshot, WorkerAnswer
 
 
@@ -34,7 +34,7 @@ def _overview(
     points = points_together(reading.tasks)
     value, when = merged(points.values()), reading.span.window(reading.observed_from)
     counted = counts(value)
-    failure, states = failure_share(counted), fleet(people)
+    failure, states = failure_share(counted), by_state(people)
     drainer_age = min((*(beat.age for beat in reading.beats), *(spool.age for spool in reading.spools)), default=None)
     dropped = _dropped(reading)
     oldest = max((line for line in lines if line.latency_seconds is not None), key=lambda line: line.latency_seconds or 0.0, default=None)
@@ -44,7 +44,7 @@ def _overview(
         health=overall_health(
             queues=lines,
             failure=failure,
-            fleet=states,
+            workers=states,
             drainer_age=drainer_age,
             stale_seconds=stale_seconds,
             dropped=dropped,
@@ -60,7 +60,7 @@ def _overview(
         latency_seconds=None if oldest is None else oldest.latency_seconds,
         latency_queue=None if oldest is None else (oldest.connection, oldest.queue),
         queues_unknown=len(lines) - len(depths),
-        fleet=states,
+        workers=states,
         tasks=len(reading.tasks),
         queues=len(reading.queues),
         drainer_age_seconds=drainer_age,

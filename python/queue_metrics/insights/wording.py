@@ -5,6 +5,8 @@ from __future__ import annotations
 import time
 import unicodedata
 
+from queue_metrics.model import Window
+
 UNKNOWN = "–"
 """Not known: an en dash, which does not look like a minus."""
 _MINUTE, _HOUR, _DAY = 60, 3600, 86400
@@ -75,6 +77,15 @@ def ratio(value: float | None) -> str:
 def per_minute(per_second: float | None) -> str:
     """12.3 / min."""
     return UNKNOWN if per_second is None else f"{_digits(per_second * 60)} / min"
+
+
+def stretch(window: Window) -> str:
+    """The time that rates are about: last 59 min 30 s; last 3 min 12 s, nothing recorded before."""
+    seconds = window.observed_seconds
+    if seconds is None:
+        return f"last {duration(window.seconds)}, nothing recorded"
+    whole = f"last {duration(float(round(seconds)))}"
+    return whole if window.observed_from == window.start else f"{whole}, nothing recorded before"
 
 
 def moment(seconds: float) -> str:

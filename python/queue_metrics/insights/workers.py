@@ -1,4 +1,4 @@
-"""The processes of the fleet, from their heartbeats: who lives, what it does, who has gone quiet."""
+"""The processes that record, from their heartbeats: who lives, what it does, who has gone quiet."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import Any
 from queue_metrics._core import decode_heartbeat
 from queue_metrics.errors import DecodeError
 from queue_metrics.insights.layout import MICROSECONDS
-from queue_metrics.model import Fleet, WorkerAnswer
+from queue_metrics.model import WorkerAnswer, WorkerCounts
 from queue_metrics.storage.base import Beat
 
 _ALIVE = ("starting", "idle", "busy")
@@ -52,6 +52,7 @@ def _worker(
         state = "up"  # it executes nothing, so it is never busy, and would be starting for ever
     busy, idle = _accounts(page, seen) if role == "worker" else (0.0, 0.0)
     running = page["running"] if state in (*_ALIVE, "stale") else 0
+    share, why = _cpu_share(page, state)
     return WorkerAnswer(
         id=beat.worker_id,
         state=state,
@@ -70,6 +71,8 @@ def _worker(
         rss_bytes=page["rss"],
         rss_peak_bytes=page["rss_peak"],
         cpu_seconds=None if page["cpu"] is None else page["cpu"] / MICROSECONDS,
+        cpu_ratio=share,
+        cpu_reason=why,
         jobs=page["finished"],
         failures=page["failed"],
         uptime_seconds=_since(page["process_started"], seen),
@@ -86,15 +89,26 @@ def _accounts(page: dict[str, Any], seen: float) -> tuple[float, float]:
     return (busy, idle + since) if page["state"] == "idle" else (busy, idle)
 
 
+def _cpu_share(page: dict[str, Any], state: str) -> tuple[float | None, str | None]:
+    """CPU time by time between the last two readings, or why there is none."""
+    if state in ("stopped", "lost"):
+        return None, f"the process is {state}"
+    if page["cpu"] is None:
+        return None, "its CPU time cannot be read"
+    if page["cpu_spent"] is None or not page["cpu_over"]:
+        return None, "it was read once, and a share needs two readings"
+    return page["cpu_spent"] / page["cpu_over"], None
+
+
 def _since(moment: int | None, seen: float) -> float | None:
     # Clocks of two machines may differ: no negative ages.
     return None if moment is None else max(seen - moment / MICROSECONDS, 0.0)
 
 
-def fleet(answers: Iterable[WorkerAnswer]) -> Fleet:
+def by_state(answers: Iterable[WorkerAnswer]) -> WorkerCounts:
     """Workers by state; supervisors, producers and agents execute nothing and do not count."""
     states = Counter(each.state for each in answers if each.role == "worker")
-    return Fleet(**{state: states[state] for state in ("starting", "idle", "busy", "stopped", "stale", "lost")})
+    return WorkerCounts(**{state: states[state] for state in ("starting", "idle", "busy", "stopped", "stale", "lost")})
 
 
 def serving(answers: Sequence[WorkerAnswer], connection: str, queue: str) -> int:

@@ -71,6 +71,7 @@ class Drain:
         self._gate = Gate(abandon=self._abandon)
         self._drainer: _core.Drainer | None = None
         self._shards: Shards | None = None  # what the store is believed to have counted; None: it must be asked
+        self._known = False  # whether the drainer knows which series the store has
         self._verdicts_at = self._tidy_at = 0.0
         self._inherited: list[object] = []
 
@@ -183,7 +184,13 @@ class Drain:
         if drainer is None:
             with self._gate:
                 drainer = self._drainer = _core.Drainer(os.fspath(self.spool), grace=self._grace)
-            self._shards = None
+            self._shards, self._known = None, False
+        if not self._known:
+            # First, so that what is open is put into the series that it began in.
+            series = self._asked(self._store.known_series)
+            with self._gate:
+                drainer.know([(one.kind, one.labels) for one in series])
+            self._known = True
         shards = self._shards if self._shards is not None and self._shards.fits else self._start_from(drainer, self._read_marks(drainer))
         return drainer, shards
 

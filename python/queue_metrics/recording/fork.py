@@ -17,7 +17,6 @@ LONGEST_WAIT = 5.0
 """Seconds that a fork waits for local work at most; then it goes on, and the child does without what was in use."""
 
 _gates: list[Gate] = []
-_parents: list[Callable[[], None]] = []
 _children: list[Callable[[], None]] = []
 _registered = False
 
@@ -74,12 +73,6 @@ class Gate:
             _quietly(self._abandon)
 
 
-def before_forks(call: Callable[[], None]) -> None:
-    """Have `call` called before each fork, before any gate is taken; for the life of the process."""
-    _parents.append(call)
-    _register()
-
-
 def in_child(call: Callable[[], None]) -> None:
     """Have `call` called in every forked child, after the gates; for the life of the process."""
     _children.append(call)
@@ -98,8 +91,6 @@ _passing: tuple[Gate, ...] = ()
 
 def _before() -> None:
     global _passing
-    for call in tuple(_parents):
-        _quietly(call)
     _passing = tuple(_gates)
     for gate in _passing:
         gate.before_fork()

@@ -12,6 +12,7 @@ import threading
 from typing import TYPE_CHECKING
 
 from queue_metrics import _core
+from queue_metrics.config import load_settings
 
 if TYPE_CHECKING:
     from queue_metrics._core_host import _HostSample
@@ -23,20 +24,21 @@ SHORTEST_SECONDS = 0.2
 class HostWatch:
     """Samples of this host each `period` seconds, once `start` was called; nothing runs before."""
 
-    def __init__(self, period: float = 10.0, *, source: str = "auto", root: str = "/") -> None:
+    def __init__(self, period: float = 10.0, *, source: str | None = None, root: str = "/") -> None:
         """
         Args:
             period: seconds between two samples, 0.2 at least.
-            source: the setting `sampling_source`.
+            source: `auto`, `proc` or `sysinfo`; None: the setting `sampling_source`, as `load_settings` finds it here.
             root: where `proc` and `sys` are looked for.
 
         Raises:
             ValueError: the period is shorter, or there is no such source.
+            ConfigurationError: the configuration that should name the source is wrong.
         """
         if not period >= SHORTEST_SECONDS:
             raise ValueError(f"period is a number of seconds, {SHORTEST_SECONDS} at least, not {period}")
         self.period = period
-        self._sampler = _core.HostSampler(source, root)
+        self._sampler = _core.HostSampler(load_settings().sampling_source if source is None else source, root)
         self._pid = 0
         self._thread: threading.Thread | None = None
         self._stop = threading.Event()

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import fcntl
 import os
+import stat
 import struct
 import sys
 from contextlib import suppress
@@ -137,13 +138,18 @@ def _file(found: os.stat_result) -> tuple[int, int]:
 
 
 def _open_file(path: str, create: bool) -> int:
-    flags = os.O_CLOEXEC | os.O_NOFOLLOW
-    try:
-        return os.open(path, flags | os.O_RDWR | (os.O_CREAT if create else 0), 0o600)
-    except PermissionError:
-        if create:
-            raise
-        return os.open(path, flags | os.O_RDONLY)
+    """The lock file, made if need be; what somebody else put in its place, and could hold for ever, gives way to one of ours."""
+    flags = os.O_CLOEXEC | os.O_NOFOLLOW | os.O_NONBLOCK
+    if not create:
+        try:
+            return os.open(path, flags | os.O_RDWR)
+        except PermissionError:
+            return os.open(path, flags | os.O_RDONLY)
+    with suppress(FileNotFoundError):
+        found = os.lstat(path)
+        if not stat.S_ISREG(found.st_mode) or found.st_uid != os.geteuid():
+            os.unlink(path)
+    return os.open(path, flags | os.O_RDWR | os.O_CREAT, 0o600)
 
 
 # struct flock: type, whence, start, length, pid on Linux; start, length, pid, type, whence on macOS.

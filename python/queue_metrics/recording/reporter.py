@@ -135,7 +135,7 @@ class Reporter:
             self._wake.clear()
         if self._parent == 0 and self._failing_since is None:
             self._attempt(self._drain_all)
-            self._attempt(self._send_heartbeats)
+            self._attempt(lambda: self._send_heartbeats(last=True))
         if stop is self._stop:  # else somebody did not wait for us and started anew
             self._drain.release()
 
@@ -196,11 +196,11 @@ class Reporter:
         url = self._store.url
         if isinstance(error, StoreUnavailable):
             return (
-                f"the store {url} cannot be reached ({shown(error)}); jobs go on and their records wait in {self._drain.spool}. "
+                f"the store {url} cannot be reached ({shown(error, url)}); jobs go on and their records wait in {self._drain.spool}. "
                 "Start it, or set QUEUE_METRICS_STORE to another"
             )
         return (
-            f"the store {url} does not take what is recorded ({shown(error)}); jobs go on and their records wait in "
+            f"the store {url} does not take what is recorded ({shown(error, url)}); jobs go on and their records wait in "
             f"{self._drain.spool}. Mend the store; `queue-metrics doctor` tells more"
         )
 
@@ -234,12 +234,18 @@ class Reporter:
         while not self._drain.step() and self._drain.elected:
             pass
 
-    def _send_heartbeats(self) -> None:
-        """Of the spool and all its workers when this process drains; of this one when no drainer can see it."""
+    def _send_heartbeats(self, *, last: bool = False) -> None:
+        """
+        Of the spool and all its workers when this process drains; of this one when no drainer can see it.
+
+        The last one of a process is sent by itself: another drainer would look at it some seconds after it is gone.
+        """
         if self._report is not None:
             self._report()
         beats = dict(self._drain.heartbeats())
         beats.update(self._own_beats(also_without_drops=True))
+        if last and not self._drain.elected:
+            beats[self._recorder.worker_id] = self._recorder.heartbeat()
         beats.update(self._shared_drops())
         self._warn_of_drops()
         # Workers that stopped in good order are of no interest soon; with one job a child they would fill the store.

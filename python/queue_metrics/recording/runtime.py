@@ -16,7 +16,7 @@ from queue_metrics import _core
 from queue_metrics.recording import process
 from queue_metrics.recording.depth import DepthWatch
 from queue_metrics.recording.drain import GRACE, Drain
-from queue_metrics.recording.fork import Gate, before_forks, in_child
+from queue_metrics.recording.fork import Gate, in_child
 from queue_metrics.recording.reporter import EXIT_SECONDS, Reporter
 from queue_metrics.recording.spool import write_report
 from queue_metrics.storage.manager import StorageManager
@@ -67,7 +67,6 @@ class Runtime:
         self._pid = 0  # the process in which the threads run
         self._main = 0  # the process that reports, in it and in those forked from it
         self._asks = False
-        before_forks(self.recorder.before_fork)
         in_child(self._forked)
 
     def add(self, hook: Hook) -> None:

@@ -9,11 +9,13 @@ from __future__ import annotations
 
 import json
 import os
+import stat
 from collections.abc import Iterable
 from contextlib import suppress
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
+_MAGIC = b"QMSEGMNT"
 _HEADER, _RECORD, _POSITION = 4096, 64, 24
 _SEALED = 1 << 63
 _CHUNK = 64 * 1024
@@ -35,9 +37,21 @@ def written(spool: Path) -> dict[bytes, int]:
     return segments
 
 
+def _open(path: str | Path) -> BinaryIO:
+    """A file of a spool; OSError where a link, a FIFO or a file of another user than the spool's was put in its place."""
+    descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
+    found = os.fstat(descriptor)
+    if not stat.S_ISREG(found.st_mode) or found.st_uid != os.stat(os.path.dirname(path)).st_uid:
+        os.close(descriptor)
+        raise PermissionError(f"{path} is no file of the spool's user")
+    return open(descriptor, "rb")
+
+
 def _records(path: str) -> int:
-    with open(path, "rb") as file:
+    with _open(path) as file:
         header = file.read(136)
+        if header[:8] != _MAGIC:
+            return 0
         records = max(0, os.fstat(file.fileno()).st_size - _HEADER) // _RECORD
         mapped = int.from_bytes(header[84:88], "little") == 1  # the file is as large as it will ever be
         if mapped and header[32:48] == _boot_id():  # else the machine went down, and the tail may be older than the records
@@ -67,12 +81,13 @@ def way(spool: Path) -> str | None:
     with suppress(OSError):
         for entry in os.scandir(spool):
             if entry.name.endswith(".seg"):
-                newest = max(newest or (0.0, ""), (entry.stat().st_mtime, entry.path))
+                newest = max(newest or (0.0, ""), (entry.stat(follow_symlinks=False).st_mtime, entry.path))
     if newest is None:
         return None
     try:
-        with open(newest[1], "rb") as file:
-            return {0: "write", 1: "map"}.get(int.from_bytes(file.read(88)[84:], "little"), "unknown")
+        with _open(newest[1]) as file:
+            header = file.read(88)
+            return {0: "write", 1: "map"}.get(int.from_bytes(header[84:], "little"), "unknown") if header[:8] == _MAGIC else None
     except OSError:
         return None
 
@@ -94,7 +109,8 @@ def waiting(segments: dict[bytes, int], positions: bytes) -> int:
 def spool_id(spool: Path) -> str | None:
     """The id of a spool in marks; None when there is no spool."""
     try:
-        return (spool / "spool.id").read_text("ascii").strip() or None
+        with _open(spool / "spool.id") as file:
+            return file.read(64).decode("ascii").strip() or None
     except (OSError, ValueError):
         return None
 
@@ -124,7 +140,8 @@ def write_report(spool: Path, name: str, report: dict[str, Any]) -> None:
     path = spool / f"report-{name}.json"
     partial = spool / f".report-{name}.{os.getpid()}.tmp"
     with suppress(OSError, ValueError):
-        descriptor = os.open(partial, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
+        partial.unlink(missing_ok=True)  # of a process that had this pid before
+        descriptor = os.open(partial, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
         with open(descriptor, "w", encoding="utf-8") as file:
             json.dump(report, file)
         os.replace(partial, path)
@@ -135,7 +152,8 @@ def read_reports(spool: Path) -> dict[str, dict[str, Any]]:
     reports = {}
     for path in _sorted_glob(spool, "report-*.json"):
         with suppress(OSError, ValueError):
-            report = json.loads(path.read_text("utf-8"))
+            with _open(path) as file:
+                report = json.loads(file.read().decode("utf-8"))
             if isinstance(report, dict):
                 reports[path.stem.removeprefix("report-")] = report
     return reports

@@ -6,6 +6,8 @@ import logging
 import re
 import time
 
+from queue_metrics.errors import StoreError
+
 EVERY = 60.0
 """Seconds between two warnings of a kind."""
 
@@ -39,7 +41,8 @@ warner = Warner()
 """The one of this process: several spools with the same dead store are one trouble."""
 
 
-def shown(error: BaseException) -> str:
-    """An error as one line, without the password of a URL in it."""
-    text = " ".join(str(error).split()) or type(error).__name__
+def shown(error: BaseException, store: str | None = None) -> str:
+    """An error as one line, without the password of a URL in it; without the URL `store`, where the sentence around it has that."""
+    said = error.reason(store) if store is not None and isinstance(error, StoreError) else str(error)
+    text = " ".join(said.split()) or type(error).__name__
     return re.sub(r"//[^/@\s]*@", "//", text)[:500]

@@ -1,5 +1,7 @@
 //! Numbers in and out without copying: buffers of Python objects as slices, and `Series`, which lends its own.
 
+#![expect(unsafe_code, reason = "reads buffers of Python in place")]
+
 use std::ffi::{CStr, c_int, c_void};
 use std::marker::PhantomData;
 use std::ptr;

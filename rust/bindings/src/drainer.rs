@@ -67,6 +67,13 @@ impl Drainer {
         &self.spool_id
     }
 
+    fn know(&self, py: Python<'_>, series: Vec<(u8, Vec<String>)>) -> PyResult<()> {
+        self.detached(py, |drainer| {
+            drainer.know(series.iter().map(|(kind, labels)| (*kind, labels.iter().map(String::as_str).collect())));
+            Ok(())
+        })
+    }
+
     #[pyo3(signature = (sequence, positions, until = None))]
     fn restore(&self, py: Python<'_>, sequence: u64, positions: &[u8], until: Option<&[u8]>) -> PyResult<()> {
         self.detached(py, |drainer| drainer.restore_until(sequence, positions, until))
@@ -126,6 +133,7 @@ impl Drainer {
             ("lost_to_rollback", status.lost_to_rollback),
             ("starts_lost_to_rollback", status.starts_lost_to_rollback),
             ("uncertain", status.uncertain as u64),
+            ("other_names", status.other_names as u64),
             ("damaged_pages", status.damaged_pages as u64),
             ("newer_pages", status.newer_pages as u64),
             ("hook_errors", status.drops[HOOK_ERRORS]),

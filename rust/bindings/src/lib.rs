@@ -82,6 +82,8 @@ mod _core {
     fn init(module: &super::Bound<'_, super::PyModule>) -> super::PyResult<()> {
         use pyo3::types::PyModuleMethods;
         module.add("Method", crate::native::method_type(module.py())?)?;
+        crate::native::values::know_small_integers(module.py());
+        crate::recorder::add_methods(module.py())?;
         crate::constants::add(module)
     }
 }

@@ -7,18 +7,21 @@ use queue_metrics_core::stats::{least_squares, window};
 
 use crate::buffer::{Series, Values};
 use crate::errors::refused;
+use crate::stats::place;
 
 /// A straight line through n points.
 #[pyclass(frozen, eq, module = "queue_metrics._core")]
 #[derive(PartialEq)]
 pub struct Fit(least_squares::Fit);
 
+/// The line of least squares through points, from centred sums.
 #[pyfunction]
 #[pyo3(signature = (x, y, /))]
 pub fn fit(x: Values<'_>, y: Values<'_>) -> PyResult<Option<Fit>> {
     least_squares::fit(x.as_slice(), y.as_slice()).map(|found| found.map(Fit)).map_err(refused)
 }
 
+/// The line of least squares through numbers at 0, 1, 2, ...
 #[pyfunction]
 #[pyo3(signature = (y, /))]
 pub fn fit_counted(y: Values<'_>) -> PyResult<Option<Fit>> {
@@ -73,8 +76,8 @@ impl Fit {
     }
 
     #[pyo3(signature = (x, /))]
-    fn at(&self, x: f64) -> f64 {
-        self.0.at(x)
+    fn at(&self, x: f64) -> PyResult<f64> {
+        place(x).map(|x| self.0.at(x))
     }
 
     #[pyo3(signature = (x, level, /))]

@@ -20,9 +20,10 @@ use queue_metrics_core::sampling::clock;
 use queue_metrics_core::stamp::Stamp;
 
 use crate::guard::guarded;
-use crate::native::{Answer, Arguments, Function, function, joined, method, raising};
+use crate::native::values::{integer, joined};
+use crate::native::{Answer, Arguments, Function, function, method, raising};
 use crate::recorder::Recorder;
-use crate::text::{attempt, integer, text};
+use crate::text::{attempt, text};
 
 /// A job that is on its way into storage.
 #[derive(Clone, Copy)]

@@ -1,9 +1,14 @@
-//! Callables of Python that are Rust all through. The only file of the bindings with `unsafe`.
+//! Callables of Python that are Rust all through. With its submodules the only file of the bindings with `unsafe`.
 //!
 //! PyO3 parses arguments, counts attachments and binds methods by a Python object: 180 instructions a function and 1,000 a method,
 //! where a whole cycle of a job library may cost 4,800 more with us. Here a function takes its arguments as they come, and a method
 //! binds as a Python function does. What drops a `Py` or a `PyErr` belongs inside of `Python::attach`: PyO3 does not know that it is
 //! called from Python here, and would let go of the object later.
+
+#![expect(unsafe_code, reason = "speaks the interpreter's own calls")]
+
+pub mod methods;
+pub mod values;
 
 use std::ffi::{CStr, c_int, c_ulong, c_void};
 use std::mem::offset_of;
@@ -16,7 +21,7 @@ use pyo3::ffi;
 use pyo3::prelude::*;
 use pyo3::pyclass::boolean_struct::True;
 use pyo3::sync::PyOnceLock;
-use pyo3::types::{PyBytes, PyDict, PyTuple, PyType};
+use pyo3::types::{PyDict, PyTuple, PyType};
 use pyo3::{Borrowed, PyClass};
 
 /// An object, or None: an exception is set.
@@ -36,7 +41,7 @@ impl<'a, 'py> Arguments<'a, 'py> {
     pub fn exactly<const N: usize>(&self) -> Option<[Borrowed<'a, 'py, PyAny>; N]> {
         let values: &[*mut ffi::PyObject; N] = self.values.try_into().ok()?;
         // SAFETY: the interpreter keeps the values alive while it calls.
-        self.names.is_null().then(|| values.map(|value| unsafe { Borrowed::from_ptr(self.py, value) }))
+        self.names.is_null().then(|| values.map(|value| unsafe { borrowed(self.py, value) }))
     }
 
     /// Calls something else with the same arguments.
@@ -65,7 +70,7 @@ impl<'a, 'py> Arguments<'a, 'py> {
     #[inline]
     pub fn first(&self) -> Option<Borrowed<'a, 'py, PyAny>> {
         // SAFETY: as in `exactly`.
-        self.values[..self.positional].first().map(|value| unsafe { Borrowed::from_ptr(self.py, *value) })
+        self.values[..self.positional].first().map(|value| unsafe { borrowed(self.py, *value) })
     }
 
     /// The arguments as Python objects.
@@ -84,6 +89,16 @@ impl<'a, 'py> Arguments<'a, 'py> {
         let positional: Vec<_> = values.take(self.positional).collect();
         Ok((PyTuple::new(self.py, positional)?, named))
     }
+}
+
+/// What the interpreter hands over.
+///
+/// # Safety
+/// It is an object, and stays one as long as the answer.
+#[inline(always)]
+unsafe fn borrowed<'a, 'py>(py: Python<'py>, object: *mut ffi::PyObject) -> Borrowed<'a, 'py, PyAny> {
+    // SAFETY: as above. PyO3 would look for null, and the compiler does not know better.
+    unsafe { Borrowed::from_ptr_or_opt(py, object).unwrap_unchecked() }
 }
 
 /// A class whose objects can be made [functions](function) and [methods](method).
@@ -140,7 +155,7 @@ unsafe extern "C" fn entry<T: Function>(
     // SAFETY: the interpreter calls us with its lock held and with arguments as they are to be; `function` gave us a `T`.
     let (py, object, arguments) = unsafe {
         let py = Python::assume_attached();
-        let object = Borrowed::from_ptr(py, slf).cast_unchecked::<T>();
+        let object = borrowed(py, slf).cast_unchecked::<T>();
         (py, object, arguments(py, values, positional.unsigned_abs(), names))
     };
     answered(py, || object.get().call(py, arguments))
@@ -239,7 +254,7 @@ unsafe extern "C" fn method_entry<T: Function>(
     // that there is room in front of them. `method` has put a `T` there, and it stays.
     let (py, target, arguments) = unsafe {
         let py = Python::assume_attached();
-        let target = Borrowed::from_ptr(py, (*slf.cast::<Method>()).target).cast_unchecked::<T>();
+        let target = borrowed(py, (*slf.cast::<Method>()).target).cast_unchecked::<T>();
         (py, target, arguments(py, values, positional << 1 >> 1, names))
     };
     answered(py, || target.get().call(py, arguments))
@@ -289,21 +304,6 @@ unsafe extern "C" fn method_dealloc(slf: *mut ffi::PyObject) {
         ffi::Py_XDECREF((*slf.cast::<Method>()).target);
         ffi::PyObject_GC_Del(slf.cast());
         ffi::Py_DECREF(made.cast());
-    }
-}
-
-/// Bytes and more bytes behind them. None: an exception is set.
-#[inline]
-pub fn joined<'py, const N: usize>(start: &Bound<'py, PyBytes>, end: &[u8; N]) -> Answer<'py> {
-    let (py, start) = (start.py(), start.as_bytes());
-    // SAFETY: what is made has room for both, and nobody sees it before both are there.
-    unsafe {
-        let made = ffi::PyBytes_FromStringAndSize(ptr::null(), (start.len() + N) as ffi::Py_ssize_t);
-        let made = Bound::from_owned_ptr_or_opt(py, made)?;
-        let content = ffi::PyBytes_AsString(made.as_ptr()).cast::<u8>();
-        ptr::copy_nonoverlapping(start.as_ptr(), content, start.len());
-        ptr::copy_nonoverlapping(end.as_ptr(), content.add(start.len()), N);
-        Some(made)
     }
 }
 

@@ -2,13 +2,14 @@
 //! for it could cost the job 5 ms to get it back.
 
 use std::borrow::Cow;
-use std::ffi::OsString;
+use std::ffi::{CStr, OsString};
 use std::path::PathBuf;
 use std::time::Duration;
 
-use pyo3::exceptions::PyValueError;
+use pyo3::Borrowed;
+use pyo3::exceptions::{PyTypeError, PyValueError};
 use pyo3::prelude::*;
-use pyo3::types::{PyBytes, PyDict, PyString};
+use pyo3::types::{PyBytes, PyDict, PyNone, PyString};
 use queue_metrics_core::journal::dropped::Dropped;
 use queue_metrics_core::journal::format::{End, NO_TIME, Outcome, Role};
 use queue_metrics_core::journal::writer::Bounds;
@@ -16,7 +17,9 @@ use queue_metrics_core::recorder::{self as core, Clock, Job, NO_HANDLE, NO_SLOT}
 
 use crate::guard::guarded;
 use crate::names::wish;
-use crate::text::{attempt, integer, job_text_or_counted, text};
+use crate::native::values::{integer, number, small_integer, utf8};
+use crate::native::{Answer, methods, raising};
+use crate::text::{attempt, job_text_or_counted, text};
 
 /// The write side of a spool in this process and in the children it forks.
 #[pyclass(frozen, module = "queue_metrics._core")]
@@ -37,8 +40,9 @@ impl Recorder {
 }
 
 /// The outcome with this number.
+#[inline]
 pub fn outcome_of(object: &Bound<'_, PyAny>) -> Option<Outcome> {
-    Outcome::from_number(u16::try_from(integer(object)?).ok()?)
+    Outcome::from_number(u16::try_from(small_integer(object)?).ok()?)
 }
 
 #[pymethods]
@@ -111,44 +115,6 @@ impl Recorder {
         })
     }
 
-    fn arrived(
-        &self,
-        handle: i64,
-        job_id: &Bound<'_, PyAny>,
-        attempt: &Bound<'_, PyAny>,
-        ready_at: &Bound<'_, PyAny>,
-    ) -> PyResult<()> {
-        let id = self.job(job_id)?;
-        guarded(&self.0, (), || self.0.arrived(handle, job(&id, attempt, ready_at)));
-        Ok(())
-    }
-
-    fn started(
-        &self,
-        handle: i64,
-        job_id: &Bound<'_, PyAny>,
-        attempt: &Bound<'_, PyAny>,
-        ready_at: &Bound<'_, PyAny>,
-    ) -> PyResult<i64> {
-        let id = self.job(job_id)?;
-        Ok(guarded(&self.0, NO_SLOT, || self.0.started(handle, job(&id, attempt, ready_at))))
-    }
-
-    fn finished(
-        &self,
-        slot: i64,
-        outcome: &Bound<'_, PyAny>,
-        exception: Option<&Bound<'_, PyString>>,
-        flags: &Bound<'_, PyAny>,
-    ) {
-        guarded(&self.0, (), || {
-            // An end of no known outcome is still an end.
-            let outcome = self.known(outcome_of(outcome)).unwrap_or(Outcome::Failed);
-            let flags = integer(flags).unwrap_or(0) as u8;
-            self.0.finished(slot, outcome, exception.map(text).as_deref(), flags);
-        });
-    }
-
     fn discarded(&self, handle: i64, job_id: &Bound<'_, PyAny>, reason: &Bound<'_, PyAny>) -> PyResult<()> {
         let id = self.job(job_id)?;
         guarded(&self.0, (), || {
@@ -215,10 +181,6 @@ impl Recorder {
         guarded(&self.0, (), || self.0.ready());
     }
 
-    fn before_fork(&self) {
-        guarded(&self.0, (), || self.0.before_fork());
-    }
-
     fn stopped(&self) {
         guarded(&self.0, (), || self.0.stopped());
     }
@@ -261,6 +223,113 @@ impl Recorder {
         let bytes = guarded(&self.0, Vec::new(), || self.0.heartbeat());
         PyBytes::new(py, &bytes)
     }
+}
+
+/// Makes the calls that each job takes methods of [`Recorder`].
+pub fn add_methods(py: Python<'_>) -> PyResult<()> {
+    methods::add::<Arrived, 4>(py)?;
+    methods::add::<Started, 4>(py)?;
+    methods::add::<Finished, 4>(py)
+}
+
+struct Arrived;
+struct Started;
+struct Finished;
+
+impl methods::Method<4> for Arrived {
+    type Class = Recorder;
+    const NAME: &'static CStr = c"arrived";
+    const SIGNATURE: &'static CStr = c"arrived($self, handle, job_id, attempt, ready_at)\n--\n\n";
+    const ARGUMENTS: [&'static str; 4] = ["handle", "job_id", "attempt", "ready_at"];
+
+    #[inline(always)]
+    fn call<'py>(
+        py: Python<'py>,
+        recorder: &Recorder,
+        [handle, job_id, attempt, ready_at]: [Borrowed<'_, 'py, PyAny>; 4],
+    ) -> Answer<'py> {
+        let Some(handle) = integer(&handle) else { return not_a_number(py, "handle") };
+        with_text(recorder, &job_id, |id| {
+            guarded(&recorder.0, (), || recorder.0.arrived(handle, job(id, &attempt, &ready_at)));
+            Some(nothing(py))
+        })
+    }
+}
+
+impl methods::Method<4> for Started {
+    type Class = Recorder;
+    const NAME: &'static CStr = c"started";
+    const SIGNATURE: &'static CStr = c"started($self, handle, job_id, attempt, ready_at)\n--\n\n";
+    const ARGUMENTS: [&'static str; 4] = ["handle", "job_id", "attempt", "ready_at"];
+
+    #[inline(always)]
+    fn call<'py>(
+        py: Python<'py>,
+        recorder: &Recorder,
+        [handle, job_id, attempt, ready_at]: [Borrowed<'_, 'py, PyAny>; 4],
+    ) -> Answer<'py> {
+        let Some(handle) = integer(&handle) else { return not_a_number(py, "handle") };
+        with_text(recorder, &job_id, |id| {
+            let slot = guarded(&recorder.0, NO_SLOT, || recorder.0.started(handle, job(id, &attempt, &ready_at)));
+            number(py, slot)
+        })
+    }
+}
+
+impl methods::Method<4> for Finished {
+    type Class = Recorder;
+    const NAME: &'static CStr = c"finished";
+    const SIGNATURE: &'static CStr = c"finished($self, slot, outcome, exception, flags)\n--\n\n";
+    const ARGUMENTS: [&'static str; 4] = ["slot", "outcome", "exception", "flags"];
+
+    #[inline(always)]
+    fn call<'py>(
+        py: Python<'py>,
+        recorder: &Recorder,
+        [slot, outcome, exception, flags]: [Borrowed<'_, 'py, PyAny>; 4],
+    ) -> Answer<'py> {
+        let Some(slot) = integer(&slot) else { return not_a_number(py, "slot") };
+        let exception = match exception.is_none() {
+            true => None,
+            false => match exception.cast::<PyString>() {
+                Ok(exception) => Some(exception),
+                Err(error) => return raising(py, || Err(error.into())),
+            },
+        };
+        guarded(&recorder.0, (), || {
+            // An end of no known outcome is still an end.
+            let outcome = recorder.known(outcome_of(&outcome)).unwrap_or(Outcome::Failed);
+            let flags = small_integer(&flags).unwrap_or(0) as u8;
+            recorder.0.finished(slot, outcome, exception.as_deref().map(text).as_deref(), flags);
+        });
+        Some(nothing(py))
+    }
+}
+
+/// Works with the text of a job id.
+#[inline(always)]
+fn with_text<'py>(
+    recorder: &Recorder,
+    job_id: &Borrowed<'_, 'py, PyAny>,
+    work: impl Fn(&str) -> Answer<'py>,
+) -> Answer<'py> {
+    if let Some(id) = utf8(job_id) {
+        return work(id);
+    }
+    match recorder.job(job_id) {
+        Ok(id) => work(&id),
+        Err(error) => raising(job_id.py(), || Err(error)),
+    }
+}
+
+#[inline]
+fn nothing(py: Python<'_>) -> Bound<'_, PyAny> {
+    PyNone::get(py).to_owned().into_any()
+}
+
+#[cold]
+fn not_a_number<'py>(py: Python<'py>, what: &str) -> Answer<'py> {
+    raising(py, || Err(PyTypeError::new_err(format!("{what} must be an integer"))))
 }
 
 fn job<'a>(id: &'a str, number: &Bound<'_, PyAny>, ready_at: &Bound<'_, PyAny>) -> Job<'a> {

@@ -7,12 +7,14 @@ use queue_metrics_core::stats::{autocorrelation as lags, dispersion, ewma, robus
 
 use crate::buffer::{Series, Values};
 use crate::errors::refused;
+use crate::stats::{place, shown};
 
 /// From so many numbers on, selecting takes longer than giving the GIL away: some 30 µs.
 const MANY: usize = 8192;
 /// The same of points whose pairs are compared.
 const MANY_POINTS: usize = 64;
 
+/// The middle of the numbers, or the mean of the two in the middle.
 #[pyfunction]
 #[pyo3(signature = (values, /))]
 pub fn median(py: Python<'_>, values: Values<'_>) -> PyResult<Option<f64>> {
@@ -23,6 +25,7 @@ pub fn median(py: Python<'_>, values: Values<'_>) -> PyResult<Option<f64>> {
     py.detach(|| robust::median(&values)).map_err(refused)
 }
 
+/// The median, and the median of the distances from it. Source: Hampel (1974).
 #[pyfunction]
 #[pyo3(signature = (values, /))]
 pub fn median_and_mad(py: Python<'_>, values: Values<'_>) -> PyResult<Option<(f64, f64)>> {
@@ -33,6 +36,7 @@ pub fn median_and_mad(py: Python<'_>, values: Values<'_>) -> PyResult<Option<(f6
     py.detach(|| robust::median_and_mad(&values)).map_err(refused)
 }
 
+/// The number at which half of the weight is reached. Source: Edgeworth (1888).
 #[pyfunction]
 #[pyo3(signature = (values, weights, /))]
 pub fn weighted_median(py: Python<'_>, values: Values<'_>, weights: Values<'_>) -> PyResult<Option<f64>> {
@@ -43,12 +47,14 @@ pub fn weighted_median(py: Python<'_>, values: Values<'_>, weights: Values<'_>) 
     py.detach(|| robust::weighted_median(&values, &weights)).map_err(refused)
 }
 
+/// The autocorrelation at one lag. Source: Box & Jenkins (1976).
 #[pyfunction]
 #[pyo3(signature = (values, lag, /))]
 pub fn autocorrelation(values: Values<'_>, lag: usize) -> PyResult<Option<f64>> {
     lags::at_lag(values.as_slice(), lag).map_err(refused)
 }
 
+/// The autocorrelations from lag 0 on. Source: Box & Jenkins (1976).
 #[pyfunction]
 #[pyo3(signature = (values, most, /))]
 pub fn autocorrelations(py: Python<'_>, values: Values<'_>, most: usize) -> PyResult<Option<Series>> {
@@ -61,18 +67,21 @@ pub fn autocorrelations(py: Python<'_>, values: Values<'_>, most: usize) -> PyRe
     found.map(|found| found.map(Series::from)).map_err(refused)
 }
 
+/// How many independent numbers the series is worth. Source: Bayley & Hammersley (1946).
 #[pyfunction]
 #[pyo3(signature = (values, /))]
 pub fn effective_size(values: Values<'_>) -> PyResult<f64> {
     lags::effective_size(values.as_slice()).map_err(refused)
 }
 
+/// Variance over mean of counts. Source: Fano (1947).
 #[pyfunction]
 #[pyo3(signature = (counts, /))]
 pub fn dispersion_index(counts: Values<'_>) -> PyResult<Option<f64>> {
     dispersion::index(counts.as_slice()).map_err(refused)
 }
 
+/// An interval for a probability, of k in n. Source: Wilson (1927).
 #[pyfunction]
 #[pyo3(signature = (k, n, level, /))]
 pub fn wilson_interval(k: u64, n: u64, level: f64) -> PyResult<Option<(f64, f64)>> {
@@ -84,6 +93,7 @@ pub fn wilson_interval(k: u64, n: u64, level: f64) -> PyResult<Option<(f64, f64)
 #[derive(PartialEq)]
 pub struct TheilSen(line::TheilSen);
 
+/// The line of Theil (1950) and Sen (1968), with a test on the effective size.
 #[pyfunction]
 #[pyo3(signature = (x, y, /))]
 pub fn theil_sen(py: Python<'_>, x: Values<'_>, y: Values<'_>) -> PyResult<Option<TheilSen>> {
@@ -134,8 +144,8 @@ impl TheilSen {
     }
 
     #[pyo3(signature = (x, /))]
-    fn at(&self, x: f64) -> f64 {
-        self.0.at(x)
+    fn at(&self, x: f64) -> PyResult<f64> {
+        place(x).map(|x| self.0.at(x))
     }
 
     #[pyo3(signature = (level, /))]
@@ -144,7 +154,7 @@ impl TheilSen {
     }
 
     fn __repr__(&self) -> String {
-        format!("TheilSen(n={}, slope={:?}, p_value={:?})", self.0.n(), self.0.slope(), self.0.p_value())
+        format!("TheilSen(n={}, slope={:?}, p_value={})", self.0.n(), self.0.slope(), shown(self.0.p_value()))
     }
 }
 

@@ -12,28 +12,43 @@ use crate::errors::{raised, refused};
 /// From so many numbers on, selecting takes longer than giving the GIL away: some 30 µs.
 const MANY: usize = 8192;
 
+/// P(Z <= z) of the normal distribution. Source: Abramowitz & Stegun 7.1.6 and 7.1.14.
 #[pyfunction]
 #[pyo3(signature = (z, /))]
-pub fn normal_cdf(z: f64) -> f64 {
-    distributions::normal_cdf(z)
+pub fn normal_cdf(z: f64) -> PyResult<f64> {
+    distributions::normal_cdf(z).map_err(refused)
 }
 
+/// The z with P(Z <= z) = p. Source: Wichura (1988), algorithm AS 241.
 #[pyfunction]
 #[pyo3(signature = (p, /))]
 pub fn normal_quantile(p: f64) -> PyResult<f64> {
     distributions::normal_quantile(p).map_err(refused)
 }
 
+/// P(T <= t) of Student's distribution. Source: DLMF 8.17.22; Hill (1970), algorithm 395.
 #[pyfunction]
 #[pyo3(signature = (t, df, /))]
 pub fn student_t_cdf(t: f64, df: f64) -> PyResult<f64> {
     distributions::student_t_cdf(t, df).map_err(refused)
 }
 
+/// The t with P(T <= t) = p, by Newton's method on `student_t_cdf`.
 #[pyfunction]
 #[pyo3(signature = (p, df, /))]
 pub fn student_t_quantile(p: f64, df: f64) -> PyResult<f64> {
     distributions::student_t_quantile(p, df).map_err(refused)
+}
+
+/// A number as Python writes it, or None.
+pub fn shown(number: Option<f64>) -> String {
+    number.map_or("None".into(), |number| format!("{number:?}"))
+}
+
+/// A place to read a line at; refuses NaN and infinity.
+pub fn place(x: f64) -> PyResult<f64> {
+    let bad = InputError::Parameter { name: "x", value: x, allowed: "finite" };
+    if x.is_finite() { Ok(x) } else { Err(refused(bad)) }
 }
 
 /// The quantiles asked for: a tuple or list of floats is read without the detour over an iterator.
@@ -65,12 +80,14 @@ fn selected(
     py.detach(|| rule(&mut selection, &qs)).map_err(refused)
 }
 
+/// Exact quantiles between neighbours, by the rule of the original. Source: Hyndman & Fan (1996), type 7.
 #[pyfunction]
 #[pyo3(signature = (values, qs, /))]
 pub fn quantiles_linear(py: Python<'_>, values: Values<'_>, qs: &Bound<'_, PyAny>) -> PyResult<Option<Vec<f64>>> {
     selected(py, &values, qs, Selection::linear)
 }
 
+/// Exact quantiles that are numbers of the series. Source: Hyndman & Fan (1996), type 1.
 #[pyfunction]
 #[pyo3(signature = (values, qs, /))]
 pub fn quantiles_nearest_rank(py: Python<'_>, values: Values<'_>, qs: &Bound<'_, PyAny>) -> PyResult<Option<Vec<f64>>> {
@@ -102,8 +119,8 @@ impl Moments {
     }
 
     #[pyo3(signature = (other, /))]
-    fn merge(&self, other: &Moments) -> Moments {
-        Moments(self.0.merge(&other.0))
+    fn merge(&self, other: &Moments) -> PyResult<Moments> {
+        self.0.merge(&other.0).map(Moments).map_err(refused)
     }
 
     #[getter]
@@ -147,6 +164,6 @@ impl Moments {
     }
 
     fn __repr__(&self) -> String {
-        format!("Moments(n={}, mean={:?}, variance={:?})", self.0.n(), self.0.mean(), self.0.variance())
+        format!("Moments(n={}, mean={}, variance={})", self.0.n(), shown(self.0.mean()), shown(self.0.variance()))
     }
 }

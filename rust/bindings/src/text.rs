@@ -2,11 +2,14 @@
 
 use std::borrow::Cow;
 
-use pyo3::exceptions::{PyException, PyOverflowError};
+use pyo3::exceptions::PyException;
 use pyo3::prelude::*;
 use pyo3::types::{PyBytes, PyString};
 
+use crate::native::values::small_integer;
+
 /// The text of a `str`; each lone surrogate becomes U+FFFD.
+#[inline]
 pub fn text<'a>(string: &'a Bound<'_, PyString>) -> Cow<'a, str> {
     match string.to_str() {
         Ok(text) => Cow::Borrowed(text),
@@ -14,6 +17,7 @@ pub fn text<'a>(string: &'a Bound<'_, PyString>) -> Cow<'a, str> {
     }
 }
 
+#[cold]
 fn with_surrogates(string: &Bound<'_, PyString>) -> String {
     let encoded = string.call_method1("encode", ("utf-8", "surrogatepass"));
     let Ok(Ok(encoded)) = encoded.map(|bytes| bytes.cast_into::<PyBytes>()) else { return "\u{fffd}".to_owned() };
@@ -60,6 +64,7 @@ pub fn unprintable(job_id: &Bound<'_, PyAny>) -> String {
 
 /// The text of a job id for a record call, which raises nothing: an exception of its `__str__` is to be counted. Only what is no
 /// `Exception`, an interruption of the job that came while `__str__` ran, is passed on, as if it had come before the call.
+#[cold]
 pub fn job_text_or_counted<'a>(job_id: &'a Bound<'_, PyAny>, counted: impl FnOnce()) -> PyResult<Cow<'a, str>> {
     match job_text(job_id) {
         JobText::Text(text) => Ok(text),
@@ -71,18 +76,8 @@ pub fn job_text_or_counted<'a>(job_id: &'a Bound<'_, PyAny>, counted: impl FnOnc
     }
 }
 
-/// An integer, the nearest one that fits; None for what is none.
-pub fn integer(object: &Bound<'_, PyAny>) -> Option<i64> {
-    match object.extract() {
-        Ok(number) => Some(number),
-        Err(error) if error.is_instance_of::<PyOverflowError>(object.py()) => {
-            Some(if object.lt(0).unwrap_or(false) { i64::MIN } else { i64::MAX })
-        }
-        Err(_) => None,
-    }
-}
-
 /// An attempt as the journal holds it.
+#[inline]
 pub fn attempt(object: &Bound<'_, PyAny>) -> u16 {
-    integer(object).unwrap_or(0).clamp(0, i64::from(u16::MAX)) as u16
+    small_integer(object).unwrap_or(0).clamp(0, i64::from(u16::MAX)) as u16
 }

@@ -9,9 +9,10 @@ use queue_metrics_core::journal::format::{NO_TIME, Outcome};
 use queue_metrics_core::recorder::{Job, NO_SLOT};
 
 use crate::guard::guarded;
+use crate::native::values::integer;
 use crate::recorder::Recorder;
 use crate::rules::Rules;
-use crate::text::{attempt, integer, job_text_or_counted};
+use crate::text::{attempt, job_text_or_counted};
 
 /// A context manager that records its body as one execution.
 #[pyclass(frozen, module = "queue_metrics._core")]

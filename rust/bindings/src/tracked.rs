@@ -1,8 +1,8 @@
 //! The native callable around the function that runs a job.
 //!
 //! Between the return of the function and the END there is no Python code, so no signal and no asynchronous exception gets in
-//! between. Heap types of the limited API of 3.11 have no vectorcall; callers of jobs have a tuple and a dict at hand anyway
-//! (`fun(*args, **kwargs)`), so `tp_call` costs them nothing more.
+//! between. Whoever calls a job as `fun(*args, **kwargs)` has a tuple and a dict at hand, which `tp_call` takes as they are; a
+//! [`method`] of it is called by vectorcall.
 
 use std::ffi::CStr;
 
@@ -14,10 +14,11 @@ use queue_metrics_core::recorder::{Job, NO_SLOT};
 
 use crate::guard::guarded;
 use crate::messages::{Messages, Noted};
+use crate::native::values::integer;
 use crate::native::{self, Answer, Arguments, Function, raising};
 use crate::recorder::Recorder;
 use crate::rules::Rules;
-use crate::text::{JobText, attempt, integer, job_text, text, unprintable};
+use crate::text::{JobText, attempt, job_text, text, unprintable};
 
 /// A native callable around the function that runs a job.
 ///

@@ -1,5 +1,7 @@
 //! An allocator that counts, so that a target can say how much memory an input may take.
 
+#![expect(unsafe_code, reason = "is an allocator")]
+
 use std::alloc::{GlobalAlloc, Layout, System};
 use std::sync::atomic::{AtomicUsize, Ordering};
 

@@ -15,10 +15,11 @@ from urllib.parse import quote
 from queue_metrics.errors import ConfigurationError, StoreError, StoreRefused
 from queue_metrics.storage import urls
 from queue_metrics.storage.forks import ForkGate
+from queue_metrics.storage.places import missing_for_good
 from queue_metrics.storage.sql import migrations
 from queue_metrics.storage.sql.dialect import Dialect, NothingThereError, Parameters, Place, Question, Session
 from queue_metrics.storage.sql.names import digest
-from queue_metrics.storage.sql.sqlite_errors import busy, missing_for_good, store_error
+from queue_metrics.storage.sql.sqlite_errors import busy, store_error
 from queue_metrics.storage.sql.statements import queries
 
 BUSY_SECONDS = 0.05

@@ -40,30 +40,6 @@ def busy(error: sqlite3.Error) -> bool:
     return getattr(error, "sqlite_errorcode", 0) & 0xFF in (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED)
 
 
-def missing_for_good(path: Path) -> str | None:
-    """
-    Why a file that is not there cannot be made by this user either; None when the first batch will make it.
-
-    Nothing is tried: whoever only looks must not leave a directory behind.
-    """
-    place = path.parent
-    while not os.path.lexists(place):
-        place = place.parent
-    if not place.is_dir():
-        return f"{place} is no directory"
-    try:
-        volume = os.statvfs(place)
-    except OSError as error:
-        return f"{place}: {error.strerror}"
-    if volume.f_flag & os.ST_RDONLY:
-        return f"{place} is on a file system that is mounted read-only"
-    if volume.f_blocks == 0 and volume.f_files == 0:  # /proc, /sys: rights say yes to root, the kernel says no
-        return f"{place} is on a file system of the kernel that holds no files of users"
-    if not os.access(place, os.W_OK | os.X_OK):
-        return f"this user may not write into {place}"
-    return None
-
-
 def _can_open(path: Path) -> bool:
     """Whether the reason that SQLite cannot open a file may pass: rights do not change by themselves, a lack of descriptors does."""
     return os.access(path, os.R_OK) and path.is_file() if path.exists() else os.access(path.parent, os.W_OK | os.X_OK)

@@ -3,6 +3,7 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
+use super::caps::{Caps, Limits};
 use crate::fold::{Series, Task, UNDEFINED};
 use crate::ids::IdMap;
 use crate::journal::format::{Def, PART_SIZE};
@@ -48,9 +49,25 @@ pub struct Definitions {
     known: IdMap<Known>,
     partial: HashMap<u64, Partial>,
     exceptions: HashMap<(u64, u64), Series>,
+    caps: Caps,
 }
 
 impl Definitions {
+    /// No names yet.
+    pub fn new(limits: Limits) -> Definitions {
+        Definitions { caps: Caps::new(limits), ..Definitions::default() }
+    }
+
+    /// Forgets what segments define; which names have series of their own stays.
+    pub fn renew(&mut self) {
+        *self = Definitions { caps: std::mem::take(&mut self.caps), ..Definitions::default() };
+    }
+
+    /// Which names have series of their own.
+    pub fn caps(&mut self) -> &mut Caps {
+        &mut self.caps
+    }
+
     /// Takes one part. [`retain`](Definitions::retain) must follow the first Yes of a segment.
     pub fn define(&mut self, def: &Def) -> Defined {
         if self.known.contains_key(&def.id) {
@@ -114,14 +131,18 @@ impl Definitions {
     /// The task of an id.
     pub fn task(&mut self, id: u64) -> Arc<Task> {
         match self.known.get_mut(&id) {
-            Some(known) => Arc::clone(known.task.get_or_insert_with(|| Arc::new(Task::new(Some(&known.list))))),
+            Some(known) => {
+                let made = || Arc::new(self.caps.task(Task::new(Some(&known.list))));
+                Arc::clone(known.task.get_or_insert_with(made))
+            }
             None => Arc::new(Task::new(None)),
         }
     }
 
-    /// The queue of an id.
-    pub fn queue(&self, id: u64) -> Series {
-        Series::queue(self.list(id))
+    /// The queue of an id; None when it has no series of its own.
+    pub fn queue(&mut self, id: u64) -> Option<Series> {
+        let queue = Series::queue(self.list(id));
+        self.caps.queue(queue)
     }
 
     /// The series of a task's exceptions of the type that an id names.
@@ -132,7 +153,7 @@ impl Definitions {
             return series.clone();
         }
         let series = task.exception(match names::parse_label_list(&known.list) {
-            Ok((NAME, labels)) if labels.len() == 1 => labels[0],
+            Ok((NAME, labels)) if labels.len() == 1 => self.caps.exception(labels[0]),
             _ => UNDEFINED,
         });
         if self.exceptions.len() >= EXCEPTION_LIMIT {

@@ -17,7 +17,7 @@ pub struct Provisional {
     pub end: End,
     /// The segment it lies in.
     pub segment: SegmentId,
-    /// When it was first judged, µs; bounds the wait when its own clock is ahead.
+    /// When it was first judged, µs; bounds the wait when its own clock is or was ahead.
     pub noticed: Option<i64>,
 }
 

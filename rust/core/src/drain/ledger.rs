@@ -3,14 +3,16 @@
 use std::collections::{HashMap, HashSet};
 use std::fmt::Write as _;
 use std::fs::{self, File, OpenOptions};
-use std::io::{self, Write};
-use std::os::fd::AsRawFd;
-use std::os::unix::fs::OpenOptionsExt;
+use std::io::{self, Read, Write};
+use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 
 use super::positions::Positions;
+use super::segments::put_aside;
 use crate::journal::format::SegmentId;
+use crate::journal::own::{self, Found};
 use crate::journal::spool::hex;
+use crate::kernel;
 
 /// Lines from which on the older ones are joined into one.
 const LINE_LIMIT: usize = 4_096;
@@ -79,13 +81,22 @@ pub struct Ledger {
 
 impl Ledger {
     /// Reads the ledger. Of a segment with two lines, which a crash may leave, the first counts; lines that make no sense are
-    /// skipped, as is the half line of a full disk.
+    /// skipped, as is the half line of a full disk. What is no file of ours, or has a second name, is set aside: it will be written to.
     pub fn load(spool: &Path) -> io::Result<Ledger> {
         let path = spool.join("ledger");
-        let bytes = match fs::read(&path) {
-            Err(error) if error.kind() == io::ErrorKind::NotFound => Vec::new(),
-            read => read?,
-        };
+        let mut bytes = Vec::new();
+        match own::open(&path, false)? {
+            Found::Own(mut file, about) if about.nlink() <= 1 => {
+                file.read_to_end(&mut bytes)?;
+            }
+            Found::None => {}
+            Found::Own(..) | Found::Planted => {
+                if !put_aside(spool, &path) {
+                    let text = format!("{} is no file of this user: remove it", path.display());
+                    return Err(io::Error::new(io::ErrorKind::InvalidData, text));
+                }
+            }
+        }
         let mut seen = HashSet::new();
         let lines = String::from_utf8_lossy(&bytes)
             .lines()
@@ -173,7 +184,9 @@ impl Ledger {
         self.lines = [vec![joined], recent].concat();
         let text: String = self.lines.iter().map(Line::text).collect();
         let temporary = self.path.with_extension("new");
-        fs::write(&temporary, text)?;
+        // Of a process that died here before.
+        let _ = fs::remove_file(&temporary);
+        OpenOptions::new().write(true).create_new(true).mode(0o600).open(&temporary)?.write_all(text.as_bytes())?;
         fs::rename(temporary, &self.path)
     }
 }
@@ -181,8 +194,7 @@ impl Ledger {
 /// Allocates blocks behind the end: a full disk is emptied by deleting segments, and they must be noted first.
 fn keep_room(file: &File) {
     let Ok(length) = file.metadata().map(|about| about.len()) else { return };
-    // SAFETY: fallocate takes a descriptor and numbers; ours is open. Where it cannot be had, a note may fail, and a segment stays.
-    unsafe { libc::fallocate(file.as_raw_fd(), libc::FALLOC_FL_KEEP_SIZE, length as libc::off_t, ROOM) };
+    let _ = kernel::keep_room(file, length as libc::off_t, ROOM); // without it a note may fail, and a segment stays
 }
 
 #[cfg(test)]

@@ -1,9 +1,9 @@
 //! Whether the process that wrote a record still lives.
 
 use std::fs;
-use std::io;
 
 use crate::journal::format::Worker;
+use crate::kernel;
 use crate::sampling::clock;
 use crate::sampling::process::{Identity, ns_of_ticks, parse_peak, parse_resident, parse_stat};
 
@@ -59,11 +59,8 @@ pub fn alive(pid: u32, start_ticks: u64) -> Life {
         },
         Err(_) => {
             let Some(pid) = libc::pid_t::try_from(pid).ok().filter(|pid| *pid > 0) else { return Life::Dead };
-            // SAFETY: signal 0 is sent to nobody; the kernel only checks the pid.
-            let gone =
-                unsafe { libc::kill(pid, 0) } != 0 && io::Error::last_os_error().raw_os_error() == Some(libc::ESRCH);
             // Where others' processes are hidden, a pid that exists may have been given to another process.
-            if gone { Life::Dead } else { Life::Unknown }
+            if kernel::is_gone(pid) { Life::Dead } else { Life::Unknown }
         }
     }
 }

@@ -3,6 +3,7 @@
 //! What is counted is told by the store's mark alone. All else here, above all the table of open executions, is a function of
 //! the records in front of the mark and is rebuilt from them. `docs/protocol.md` has the rules and why each is needed.
 
+mod caps;
 mod definitions;
 mod executions;
 mod holes;
@@ -20,6 +21,7 @@ use std::collections::HashMap;
 use std::path::Path;
 use std::sync::Arc;
 
+pub use self::caps::{Limits, OTHER};
 use self::definitions::Definitions;
 use self::executions::Executions;
 use self::ledger::{Ledger, Lost};
@@ -46,11 +48,19 @@ pub struct Options {
     pub patience: i64,
     /// Bound of all segments together; above three quarters of it nothing superfluous is kept.
     pub spool_bytes: u64,
+    /// Most names that have series of their own.
+    pub limits: Limits,
 }
 
 impl Default for Options {
     fn default() -> Self {
-        Options { grace: 10_000_000, window: 3_600_000_000, patience: 2_000_000, spool_bytes: 256 << 20 }
+        Options {
+            grace: 10_000_000,
+            window: 3_600_000_000,
+            patience: 2_000_000,
+            spool_bytes: 256 << 20,
+            limits: Limits::default(),
+        }
     }
 }
 
@@ -94,6 +104,8 @@ pub struct Status {
     pub starts_lost_to_rollback: u64,
     /// Open executions of workers that nobody here can judge.
     pub uncertain: usize,
+    /// Names of tasks, queues and exceptions that have no series of their own, since there are too many.
+    pub other_names: usize,
     /// Worker pages that cannot be read.
     pub damaged_pages: usize,
     /// Worker pages that a newer version writes.
@@ -159,7 +171,7 @@ impl Drainer {
             pending: None,
             stale: true,
             segments: Segments::new(spool.path()),
-            definitions: Definitions::default(),
+            definitions: Definitions::new(options.limits),
             executions: Executions::default(),
             workers: Workers::default(),
             ledger: Ledger::load(spool.path())?,
@@ -182,6 +194,13 @@ impl Drainer {
     /// The id of the spool in marks.
     pub fn spool_id(&self) -> &str {
         &self.spool_id
+    }
+
+    /// Series that the store has already: they stay what they are, and count towards the limits.
+    pub fn know<'a>(&mut self, series: impl IntoIterator<Item = (u8, Vec<&'a str>)>) {
+        for (kind, labels) in series {
+            self.definitions.caps().know(kind, &labels);
+        }
     }
 
     /// Takes the store's mark as what is counted.
@@ -208,7 +227,7 @@ impl Drainer {
         self.mark = Positions::decode(&self.base)?;
         self.pending = None;
         self.segments = Segments::new(self.spool.path());
-        self.definitions = Definitions::default();
+        self.definitions.renew();
         self.executions = Executions::default();
         self.workers = Workers::default();
         self.counts = Counts::default();
@@ -372,6 +391,7 @@ impl Drainer {
             lost_to_rollback: self.rolled_back,
             starts_lost_to_rollback: self.lost.starts,
             uncertain: self.uncertain,
+            other_names: self.definitions.caps().refused(),
             damaged_pages: pages.damaged,
             newer_pages: pages.newer,
             drops: pages.counters,

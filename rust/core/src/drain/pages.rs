@@ -1,9 +1,9 @@
 //! Worker pages: read without locks, told apart from the dead, passed on as heartbeats.
 
 use std::collections::HashMap;
-use std::fs::{self, File, OpenOptions};
+use std::fs::{self, File};
 use std::io;
-use std::os::unix::fs::{FileExt, OpenOptionsExt};
+use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
 
 use super::Drainer;
@@ -11,6 +11,7 @@ use super::liveness::{self, Life};
 use crate::error::{Error, Result};
 use crate::heartbeat::{COUNTERS, Content, Heartbeat, Meter, PAGE_SIZE, State, read_page};
 use crate::journal::format::{NO_TIME, NO_VALUE};
+use crate::journal::own::{self, Found};
 use crate::sampling::clock;
 
 /// How often a page that is being written is read again before it is left for the next time.
@@ -32,8 +33,16 @@ enum Read {
 pub struct Pages {
     /// Counters of pages that were deleted.
     gone: [u64; COUNTERS],
-    /// The last reading of each living worker, by worker key.
-    meters: HashMap<u64, Meter>,
+    /// How each worker was when it was seen alive last, by worker key.
+    seen: HashMap<u64, Seen>,
+}
+
+/// A living worker.
+#[derive(Debug)]
+struct Seen {
+    meter: Meter,
+    /// When, µs.
+    at: i64,
 }
 
 /// What all pages of a spool say together.
@@ -72,24 +81,29 @@ impl Drainer {
     pub fn heartbeats(&mut self, now: i64) -> Result<Vec<(String, Vec<u8>)>> {
         let mut beats = Vec::new();
         let pages = list(self.spool.path())?;
-        self.pages.meters.retain(|worker, _| pages.binary_search_by_key(worker, |page| page.0).is_ok());
+        self.pages.seen.retain(|worker, _| pages.binary_search_by_key(worker, |page| page.0).is_ok());
         for (_, path) in pages {
             let Some(Read::Whole(mut heartbeat, counters)) = read(&path)? else { continue };
             let mut done = false;
             match self.life_of(&heartbeat) {
                 Life::Alive => {
                     let usage = liveness::usage(heartbeat.pid).map(|value| value.unwrap_or(NO_VALUE));
-                    let meter = self.pages.meters.entry(heartbeat.worker).or_default();
-                    let measured = meter.complete(usage, clock::monotonic_ns());
-                    [heartbeat.rss, heartbeat.rss_peak, heartbeat.cpu, heartbeat.cpu_spent, heartbeat.cpu_over] =
-                        measured;
+                    let seen = self.pages.seen.entry(heartbeat.worker);
+                    let seen = seen.or_insert_with(|| Seen { meter: Meter::default(), at: now });
+                    seen.at = now;
+                    heartbeat.measure(seen.meter.complete(usage, clock::monotonic_ns()));
                     heartbeat.seen = now;
                 }
                 Life::Dead => {
                     let stopped = heartbeat.state == State::Stopped as u8
                         || self.workers.get(heartbeat.worker).is_some_and(|known| known.stopped);
                     let state = if stopped { State::Stopped } else { State::Lost } as u8;
-                    let died = *self.deaths.entry(heartbeat.worker).or_insert(now);
+                    // Nothing that was told of it goes back: what it was doing counts until it was seen last.
+                    if let Some(seen) = self.pages.seen.get(&heartbeat.worker) {
+                        heartbeat.carry_on(seen.at);
+                        heartbeat.measure(seen.meter.ended());
+                    }
+                    let died = self.died(heartbeat.worker, now);
                     if heartbeat.state != state {
                         heartbeat.state_changed = died;
                     }
@@ -148,13 +162,10 @@ fn list(spool: &Path) -> io::Result<Vec<(u64, PathBuf)>> {
 
 /// Reads a page; None when it has gone.
 fn read(path: &Path) -> io::Result<Option<Read>> {
-    let flags = libc::O_NOFOLLOW | libc::O_CLOEXEC | libc::O_NONBLOCK;
-    let file = match OpenOptions::new().read(true).custom_flags(flags).open(path) {
-        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
-        Err(error) if matches!(error.raw_os_error(), Some(libc::ELOOP | libc::ENXIO)) => {
-            return Ok(Some(Read::Damaged));
-        }
-        opened => opened?,
+    let file = match own::open(path, false)? {
+        Found::Own(file, _) => file,
+        Found::Planted => return Ok(Some(Read::Damaged)),
+        Found::None => return Ok(None),
     };
     let mut copy = [0; PAGE_SIZE];
     let mut counters = [0; COUNTERS];

@@ -174,7 +174,7 @@ impl Drainer {
                 taken
             }
             Record::Gauge(gauge) => {
-                let taken = fold.gauge(&self.definitions.queue(gauge.queue), gauge);
+                let taken = self.definitions.queue(gauge.queue).is_none_or(|queue| fold.gauge(&queue, gauge));
                 let undefined = self.definitions.list(gauge.queue).is_none();
                 self.counts.undefined += u64::from(taken && undefined);
                 taken

@@ -1,16 +1,18 @@
 //! The segments in a spool: what is there, how long, and how far it was read. Sets aside what cannot be read.
 
 use std::collections::{BTreeMap, HashSet};
-use std::fs::{self, DirBuilder, Metadata};
+use std::fs::{self, DirBuilder, DirEntry, Metadata};
 use std::io;
-use std::os::unix::fs::DirBuilderExt;
+use std::os::unix::fs::{DirBuilderExt, MetadataExt};
 use std::path::{Path, PathBuf};
 use std::time::SystemTime;
 
 use crate::journal::format::{HEADER_SIZE, RECORD_SIZE, SegmentId, Way};
+use crate::journal::own;
 use crate::journal::read::{Opened, SegmentReader};
 use crate::journal::repair;
 use crate::journal::spool::taken;
+use crate::kernel;
 use crate::sampling::process::boot_id;
 
 /// Where files without a readable header go.
@@ -20,6 +22,7 @@ const DAMAGED: &str = "damaged";
 #[derive(Debug)]
 pub struct Segment {
     path: PathBuf,
+    identity: (u64, u64),
     way: Way,
     created: i64,
     /// Slots seen by the last look.
@@ -60,15 +63,20 @@ impl Segment {
         self.size.saturating_sub(self.position)
     }
 
+    /// True when this entry of the directory is the file that was taken up, and still ours.
+    fn is_file(&self, entry: &DirEntry) -> bool {
+        entry.metadata().is_ok_and(|about| (about.dev(), about.ino()) == self.identity && about.uid() == kernel::user())
+    }
+
     /// True when nothing behind an empty slot is read as yet.
     pub fn waits_for_slot(&self) -> bool {
         self.unread() > 0 && self.hole.is_some_and(|(slot, _)| slot == self.position)
     }
 
-    /// Opens it; None when it has gone or is no segment any more.
+    /// Opens it; None when it has gone, is no segment any more, or another file stands in its place.
     pub fn open(&self) -> io::Result<Option<SegmentReader>> {
         match open(&self.path)? {
-            Some(Opened::Readable(reader)) => Ok(Some(reader)),
+            Some(Opened::Readable(reader)) if reader.identity() == self.identity => Ok(Some(reader)),
             _ => Ok(None),
         }
     }
@@ -155,13 +163,15 @@ pub struct Segments {
     order: Vec<SegmentId>,
     /// Segments of a newer version, left alone.
     pub newer: usize,
+    /// What is no segment and could not be set aside.
+    left: usize,
 }
 
 impl Segments {
     /// Nothing is known yet.
     pub fn new(spool: &Path) -> Segments {
         let boot = boot_id().unwrap_or([0; 16]);
-        Segments { spool: spool.to_owned(), boot, known: BTreeMap::new(), order: Vec::new(), newer: 0 }
+        Segments { spool: spool.to_owned(), boot, known: BTreeMap::new(), order: Vec::new(), newer: 0, left: 0 }
     }
 
     /// One by its id.
@@ -205,26 +215,30 @@ impl Segments {
         self.known.remove(id)
     }
 
-    /// How many files were set aside, ever.
+    /// How many files were set aside, ever, and how many are left alone that should be.
     pub fn set_aside(&self) -> usize {
-        fs::read_dir(self.spool.join(DAMAGED)).map_or(0, |entries| entries.filter(Result::is_ok).count())
+        let aside = self.spool.join(DAMAGED);
+        let entries = own::is_directory(&aside).then(|| fs::read_dir(aside));
+        self.left + entries.map_or(0, |entries| entries.map_or(0, |entries| entries.filter(Result::is_ok).count()))
     }
 
     /// Lists the spool and takes all sizes anew.
     pub fn look(&mut self) -> io::Result<Look> {
         let mut look = Look::default();
         let mut present = HashSet::new();
-        self.newer = 0;
+        (self.newer, self.left) = (0, 0);
         for entry in fs::read_dir(&self.spool)? {
             let entry = entry?;
             let name = entry.file_name();
             let Some(digits) = name.to_str().and_then(|name| name.strip_suffix(".seg")) else { continue };
             let id = u128::from_str_radix(digits, 16).ok().filter(|_| digits.len() == 32).map(u128::to_be_bytes);
             match id {
-                Some(id) if self.known.contains_key(&id) => {
+                Some(id) if self.known.get(&id).is_some_and(|known| known.is_file(&entry)) => {
                     present.insert(id);
                 }
                 id => {
+                    // Another file has taken its place.
+                    look.gone.extend(id.and_then(|id| self.remove(&id)));
                     if let Some(found) = self.find(&entry.path(), id)? {
                         present.insert(found);
                         look.found.push(found);
@@ -250,6 +264,7 @@ impl Segments {
                 let header = reader.header();
                 let segment = Segment {
                     path: path.to_owned(),
+                    identity: reader.identity(),
                     way: header.way,
                     created: header.created,
                     size: 0,
@@ -278,14 +293,8 @@ impl Segments {
             // It has gone since the directory was listed.
             None => Ok(None),
             Some(Opened::Readable(_) | Opened::Damaged) => {
-                let aside = self.spool.join(DAMAGED);
-                match DirBuilder::new().mode(0o700).create(&aside) {
-                    Err(error) if error.kind() != io::ErrorKind::AlreadyExists => return Err(error),
-                    _ => {}
-                }
-                if let Some(name) = path.file_name() {
-                    fs::rename(path, aside.join(name))?;
-                }
+                // A directory of another user, for one, cannot be moved: it is passed over at each look.
+                self.left += usize::from(!put_aside(&self.spool, path));
                 Ok(None)
             }
         }
@@ -310,15 +319,21 @@ impl Segments {
     }
 }
 
-/// Opens a file of the spool; None when there is none. A symbolic link is as good as damaged.
+/// Opens a file of the spool; None when there is none.
 fn open(path: &Path) -> io::Result<Option<Opened>> {
     match SegmentReader::open(path) {
         Ok(opened) => Ok(Some(opened)),
         Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
-        // ENXIO: a socket.
-        Err(error) if matches!(error.raw_os_error(), Some(libc::ELOOP | libc::ENXIO)) => Ok(Some(Opened::Damaged)),
         Err(error) => Err(error),
     }
+}
+
+/// Moves what should not be in a spool to where nobody reads it; false when that cannot be done.
+pub fn put_aside(spool: &Path, path: &Path) -> bool {
+    let aside = spool.join(DAMAGED);
+    // There already is one, as a rule; whether it is one is seen below.
+    let _ = DirBuilder::new().mode(0o700).create(&aside);
+    own::is_directory(&aside) && path.file_name().is_some_and(|name| fs::rename(path, aside.join(name)).is_ok())
 }
 
 /// Takes the size of a segment anew. A file that got shorter keeps its position: what was counted stays counted.

@@ -34,8 +34,7 @@ impl Drainer {
         for (worker, life) in &lives {
             match life {
                 Life::Dead => {
-                    let seen = self.deaths.entry(*worker).or_insert(now);
-                    *seen = now.min(*seen);
+                    self.died(*worker, now);
                 }
                 Life::Alive | Life::Unknown => {
                     self.deaths.remove(worker);
@@ -50,8 +49,9 @@ impl Drainer {
         for execution in self.executions.open.values_mut() {
             let since = match &mut execution.provisional {
                 Some(provisional) => {
-                    let noticed = *provisional.noticed.get_or_insert(now);
-                    Some(provisional.end.at.min(noticed))
+                    let noticed = provisional.noticed.get_or_insert(now);
+                    *noticed = now.min(*noticed);
+                    Some(provisional.end.at.min(*noticed))
                 }
                 None => self.deaths.get(&execution.worker).copied(),
             };
@@ -61,6 +61,13 @@ impl Drainer {
                 execution.due = None;
             }
         }
+    }
+
+    /// Since when a worker is known to be dead. Never later than now: else a clock that was set back would hold its verdict up.
+    pub(super) fn died(&mut self, worker: u64, now: i64) -> i64 {
+        let since = self.deaths.entry(worker).or_insert(now);
+        *since = now.min(*since);
+        *since
     }
 
     /// Whether a worker lives, by its WORKER record.

@@ -24,7 +24,17 @@ impl Meter {
         });
         self.last = now.or(self.last);
         let (cpu_spent, cpu_over) = between.unwrap_or((NO_VALUE, NO_VALUE));
-        [rss, if self.peak == 0 { NO_VALUE } else { self.peak }, cpu, cpu_spent, cpu_over]
+        [rss, self.peak(), cpu, cpu_spent, cpu_over]
+    }
+
+    /// What is left to say of a process that ended, in the same order: it holds no memory and spends nothing any more.
+    pub fn ended(&self) -> [u64; 5] {
+        let cpu = self.last.map_or(NO_VALUE, |(_, cpu)| cpu);
+        [NO_VALUE, self.peak(), cpu, NO_VALUE, NO_VALUE]
+    }
+
+    fn peak(&self) -> u64 {
+        if self.peak == 0 { NO_VALUE } else { self.peak }
     }
 }
 
@@ -45,6 +55,8 @@ mod tests {
         assert_eq!(reading(&mut meter, 6_000_000, 30, 20, 2_100), [Some(30), Some(2_000), Some(1_000)]);
         assert_eq!(reading(&mut meter, 7_000_000, NO_VALUE, NO_VALUE, NO_VALUE), [Some(30), None, None]);
         assert_eq!(reading(&mut meter, 9_000_000, 5, 6, 2_100), [Some(30), Some(0), Some(3_000)], "the peak was reset");
+        assert_eq!(meter.ended().map(number), [None, Some(30), Some(2_100), None, None]);
+        assert_eq!(Meter::default().ended(), [NO_VALUE; 5]);
     }
 
     #[test]

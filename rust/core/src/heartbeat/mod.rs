@@ -244,6 +244,24 @@ impl<Texts> Heartbeat<Texts> {
         let moments = [self.written as u64, self.job_started as u64, self.state_changed as u64];
         (first, [moments[0], moments[1], moments[2], self.busy, self.idle, self.finished, self.failed])
     }
+
+    /// Takes what a [`Meter`] answers.
+    pub fn measure(&mut self, measured: [u64; 5]) {
+        [self.rss, self.rss_peak, self.cpu, self.cpu_spent, self.cpu_over] = measured;
+    }
+
+    /// As it would have been written at a later moment in the same state: busy or idle time goes on until then.
+    pub fn carry_on(&mut self, until: i64) {
+        let Some(more) = until.checked_sub(self.written).filter(|more| *more > 0) else { return };
+        match self.state {
+            state if state == State::Busy as u8 => self.busy = self.busy.saturating_add(more as u64),
+            state if state == State::Idle as u8 || state == State::Starting as u8 => {
+                self.idle = self.idle.saturating_add(more as u64);
+            }
+            _ => return,
+        }
+        self.written = until;
+    }
 }
 
 /// An unknown moment as None.
@@ -298,6 +316,22 @@ pub(crate) mod tests {
         let bytes = |words: &[u64]| words.iter().flat_map(|word| word.to_le_bytes()).collect::<Vec<_>>();
         assert_eq!(heartbeat.fixed()[..16], bytes(&first));
         assert_eq!(heartbeat.fixed()[<Heartbeat>::CHANGING..][..56], bytes(&second));
+    }
+
+    #[test]
+    fn time_goes_on_in_the_state_that_was_written_and_never_back() {
+        let texts = [const { String::new() }; 6];
+        let carried = |state: State, until| {
+            let mut heartbeat = Heartbeat { state: state as u8, ..example(texts.clone()) };
+            heartbeat.carry_on(until);
+            (heartbeat.busy, heartbeat.idle, heartbeat.written)
+        };
+        assert_eq!(carried(State::Busy, 12), (13, 4, 12));
+        assert_eq!(carried(State::Idle, 12), (3, 14, 12));
+        assert_eq!(carried(State::Starting, 12), (3, 14, 12));
+        for (state, until) in [(State::Busy, 1), (State::Stopped, 12), (State::Lost, 12), (State::Idle, NO_TIME)] {
+            assert_eq!(carried(state, until), (3, 4, 2));
+        }
     }
 
     #[test]

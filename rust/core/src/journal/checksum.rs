@@ -1,5 +1,7 @@
 //! CRC32C over a record: its fixed size lets it take a dozen instructions where the general function takes a hundred.
 
+#![expect(unsafe_code, reason = "an instruction of the processor")]
+
 #[cfg(target_arch = "x86_64")]
 use std::arch::asm;
 

@@ -3,6 +3,8 @@
 //! A daemon closes every descriptor, and its next file gets a number that was ours. So ours lie at high numbers, which a
 //! program practically never reaches; where the limit is too low for that, each use asks the kernel first whose number it is.
 
+#![expect(unsafe_code, reason = "calls the kernel with descriptors that are kept as numbers")]
+
 use std::fs::File;
 use std::io;
 use std::os::fd::{AsRawFd, FromRawFd, IntoRawFd, RawFd};
@@ -65,11 +67,13 @@ impl Descriptor {
     }
 
     /// One `pread(2)` from the beginning, or None when the descriptor is not ours any more.
+    #[inline]
     pub fn read(&self, buffer: &mut [u8]) -> Option<usize> {
         self.read_at(buffer, 0)
     }
 
     /// One `pread(2)`, or None when it failed or the descriptor is not ours any more.
+    #[inline]
     pub fn read_at(&self, buffer: &mut [u8], offset: u64) -> Option<usize> {
         if !self.high && self.state().is_none() {
             return None;

@@ -5,6 +5,8 @@
 //! anonymous memory where the file was, notes it, and the store goes on; who stored looks at the note and writes elsewhere.
 //! Any other SIGBUS goes to whom it would have gone without us.
 
+#![expect(unsafe_code, reason = "handles a signal")]
+
 use std::mem::MaybeUninit;
 use std::ptr;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
@@ -61,6 +63,11 @@ impl Place {
         self.taken.store(false, Ordering::Release);
     }
 
+    /// Lets go of the file: what is stored in the range from now on is in none, and needs no guard.
+    pub fn detach(&self) {
+        self.replace();
+    }
+
     /// True when the range shows anonymous memory: what was stored since, and perhaps before, is in no file.
     #[inline]
     pub fn is_broken(&self) -> bool {
@@ -86,14 +93,14 @@ impl Place {
         read != 0 && unsafe { *libc::__errno_location() } == libc::EFAULT
     }
 
-    /// Puts anonymous memory in place of the file; called in a signal handler, by a thread that uses the range.
+    /// Puts anonymous memory in place of the file; called in a signal handler too. The caller keeps the range from being unmapped.
     fn replace(&self) -> bool {
         let (start, end) = (self.start.load(Ordering::Relaxed), self.end.load(Ordering::Relaxed));
         // Before the memory is there: who stores to it then reads this.
         self.broken.store(true, Ordering::SeqCst);
         let (access, flags) =
             (libc::PROT_READ | libc::PROT_WRITE, libc::MAP_PRIVATE | libc::MAP_ANONYMOUS | libc::MAP_FIXED);
-        // SAFETY: the whole range is a mapping of ours, and the thread that faulted in it keeps it from being unmapped.
+        // SAFETY: the whole range is a mapping of ours, and whoever calls keeps it from being unmapped.
         unsafe { libc::mmap(start as *mut libc::c_void, end - start, access, flags, -1, 0) != libc::MAP_FAILED }
     }
 }

@@ -4,15 +4,19 @@
 //! barrier (`membarrier(2)`), so that either they see that it is gone or he sees that they use it (hazard pointers: Michael, "Hazard
 //! Pointers: Safe Memory Reclamation for Lock-Free Objects", 2004).
 
-use std::cell::Cell;
+#![expect(unsafe_code, reason = "frees what other threads may look at")]
+
 use std::fmt;
+use std::marker::PhantomData;
 use std::ptr;
 use std::sync::atomic::{AtomicBool, AtomicPtr, Ordering, compiler_fence, fence};
 use std::sync::{Mutex, PoisonError};
 
+use crate::thread::here;
+
 /// What one thread uses. Seats are never freed, but used again.
 #[derive(Debug)]
-struct Seat {
+pub struct Seat {
     uses: AtomicPtr<()>,
     taken: AtomicBool,
     next: Option<&'static Seat>,
@@ -23,7 +27,6 @@ static SEATS: AtomicPtr<Seat> = AtomicPtr::new(ptr::null_mut());
 static OWN_BARRIER: AtomicBool = AtomicBool::new(false);
 
 thread_local! {
-    static SEAT: Cell<Option<&'static Seat>> = const { Cell::new(None) };
     static AT_EXIT: LeaveAtExit = const { LeaveAtExit };
 }
 
@@ -31,7 +34,7 @@ struct LeaveAtExit;
 
 impl Drop for LeaveAtExit {
     fn drop(&mut self) {
-        if let Some(seat) = SEAT.take() {
+        if let Some(seat) = here(|here| here.seat.take()) {
             seat.taken.store(false, Ordering::Release);
         }
     }
@@ -66,13 +69,26 @@ impl Seat {
     }
 }
 
-/// Says at its end that its seat uses nothing any more.
-struct Use(&'static Seat);
+/// A value in use. Says at its end that its seat uses nothing any more.
+pub struct Use<'a, T> {
+    seat: &'static Seat,
+    value: *mut T,
+    shared: PhantomData<&'a Shared<T>>,
+}
 
-impl Drop for Use {
-    #[inline]
+impl<T> Use<'_, T> {
+    /// The value, if there is one.
+    #[inline(always)]
+    pub fn value(&self) -> Option<&T> {
+        // SAFETY: a value that was there after this thread said that it uses it is freed when it does not any more.
+        unsafe { self.value.as_ref() }
+    }
+}
+
+impl<T> Drop for Use<'_, T> {
+    #[inline(always)]
     fn drop(&mut self) {
-        self.0.uses.store(ptr::null_mut(), Ordering::Release);
+        self.seat.uses.store(ptr::null_mut(), Ordering::Release);
     }
 }
 
@@ -93,34 +109,40 @@ impl<T: Send + Sync> Shared<T> {
     }
 
     /// Uses the value if there is one. It is there until `work` returns, also when others take it away meanwhile.
-    #[inline]
+    #[inline(always)]
     pub fn with<R>(&self, work: impl FnOnce(&T) -> R) -> Option<R> {
-        match SEAT.get() {
-            Some(seat) if seat.uses.load(Ordering::Relaxed).is_null() => self.seated(seat, work),
-            own => self.without_seat(own.is_some(), work),
+        match self.at_once() {
+            Some(used) => used.value().map(work),
+            None => self.without_seat(work),
         }
+    }
+
+    /// Begins to use the value, or that there is none, if this thread has a seat that it does not use: the usual case.
+    #[inline(always)]
+    pub fn at_once(&self) -> Option<Use<'_, T>> {
+        let seat = here(|here| here.seat.get())?;
+        seat.uses.load(Ordering::Relaxed).is_null().then(|| self.seated(seat))
     }
 
     /// With a new seat: for the thread, or for one nested use of a thread that uses its own further down on its stack.
     #[cold]
     #[inline(never)]
-    fn without_seat<R>(&self, nested: bool, work: impl FnOnce(&T) -> R) -> Option<R> {
-        let seat = Seat::take();
+    fn without_seat<R>(&self, work: impl FnOnce(&T) -> R) -> Option<R> {
+        let (seat, nested) = (Seat::take(), here(|here| here.seat.get()).is_some());
         if !nested {
-            SEAT.set(Some(seat));
+            here(|here| here.seat.set(Some(seat)));
             // At the end of a thread, when it is too late for that, its seat stays taken.
             let _ = AT_EXIT.try_with(|_| ());
         }
-        let done = self.seated(seat, work);
+        let done = self.seated(seat).value().map(work);
         if nested {
             seat.taken.store(false, Ordering::Release);
         }
         done
     }
 
-    #[inline]
-    fn seated<R>(&self, seat: &'static Seat, work: impl FnOnce(&T) -> R) -> Option<R> {
-        let _use = Use(seat);
+    #[inline(always)]
+    fn seated(&self, seat: &'static Seat) -> Use<'_, T> {
         let mut value = self.value.load(Ordering::Acquire);
         loop {
             seat.uses.store(value.cast(), Ordering::Relaxed);
@@ -136,8 +158,7 @@ impl<T: Send + Sync> Shared<T> {
             }
             value = again;
         }
-        // SAFETY: a value that was there after this thread said that it uses it is freed when it does not any more.
-        unsafe { value.as_ref() }.map(work)
+        Use { seat, value, shared: PhantomData }
     }
 
     /// Puts a value in place of the one that is there.

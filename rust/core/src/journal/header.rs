@@ -11,7 +11,8 @@ pub const HEADER_SIZE: usize = 4096;
 pub const SEALED: u64 = 1 << 63;
 /// No segment holds more records: 256 MiB.
 pub const LARGEST_CAPACITY: u64 = 1 << 22;
-const MAGIC: &[u8; 8] = b"QMSEGMNT";
+/// The first bytes of a segment.
+pub const MAGIC: &[u8; 8] = b"QMSEGMNT";
 const VERSION: u32 = 1;
 const BYTE_ORDER: u32 = 0x0A0B_0C0D;
 const CHECKED: usize = 124;

@@ -1,9 +1,12 @@
 //! A file mapped into memory that other processes share. Knows nothing of what is in it.
 
+#![expect(unsafe_code, reason = "maps memory")]
+
 use std::fs::File;
 use std::io;
 use std::os::fd::AsRawFd;
 use std::ptr::{self, NonNull};
+use std::slice;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use super::guard::{self, Place};
@@ -77,17 +80,21 @@ impl Map {
         unsafe { &*self.first.as_ptr().add(offset).cast() }
     }
 
-    /// Sixty-four bytes at a multiple of 64.
+    /// Everything in pieces of 64 bytes.
     #[inline]
-    pub fn line(&self, offset: usize) -> &[AtomicU64; 8] {
-        assert!(offset.is_multiple_of(64) && offset < self.length.saturating_sub(63));
-        // SAFETY: as above.
-        unsafe { &*self.first.as_ptr().add(offset).cast() }
+    pub fn lines(&self) -> &[[AtomicU64; 8]] {
+        // SAFETY: as above; what is left behind the last whole piece is left out.
+        unsafe { slice::from_raw_parts(self.first.as_ptr().cast(), self.length / 64) }
     }
 
     /// Where the bytes are, as long as self lives.
     pub fn first(&self) -> NonNull<u8> {
         self.first
+    }
+
+    /// Lets go of the file, also under threads that store to it: from now on they store to memory of this process alone.
+    pub fn detach(&self) {
+        self.place.detach();
     }
 
     /// True when the file was taken away under the mapping: what is stored here is stored nowhere.
@@ -102,6 +109,20 @@ impl Drop for Map {
         self.place.give_back();
         // SAFETY: the mapping is ours and no reference into it outlives self.
         unsafe { libc::munmap(self.start.as_ptr().cast(), self.mapped) };
+    }
+}
+
+/// Has a copy-on-write file system write blocks where they are, or a store could need a new one. Must be asked while the file is
+/// empty; where it does not exist it is not needed.
+pub fn keep_in_place(file: &File) {
+    const NO_COPY_ON_WRITE: libc::c_int = 0x0080_0000;
+    let mut flags: libc::c_int = 0;
+    // SAFETY: both calls take a descriptor and an int of ours.
+    unsafe {
+        if libc::ioctl(file.as_raw_fd(), libc::FS_IOC_GETFLAGS, &mut flags) == 0 {
+            flags |= NO_COPY_ON_WRITE;
+            libc::ioctl(file.as_raw_fd(), libc::FS_IOC_SETFLAGS, &flags);
+        }
     }
 }
 

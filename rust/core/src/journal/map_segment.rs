@@ -1,5 +1,7 @@
 //! The map way of appending: a file in shared memory, an atomic add and a compare-and-swap a record, no system call.
 
+#![expect(unsafe_code, reason = "shares mapped memory with other processes")]
+
 use std::fs::File;
 use std::io;
 use std::os::fd::AsRawFd;
@@ -8,13 +10,20 @@ use std::sync::atomic::{AtomicI64, Ordering};
 
 use super::descriptor::Descriptor;
 use super::format::{Checksum, HEADER_SIZE, Header, Payload, RECORD_SIZE, SEALED, SegmentId, TAIL_OFFSET, Way};
-use super::map::Map;
+use super::header::MAGIC;
+use super::map::{Map, keep_in_place};
 use super::place::FilePlace;
 use super::segment::{Append, CHECK_US, Refused, capacity, lock_shared};
 use super::spool::{Spool, c_name, hex};
 use super::{guard, random};
 use crate::sampling::clock;
 use crate::sampling::process::Identity;
+
+const _: () = assert!(HEADER_SIZE.is_multiple_of(RECORD_SIZE) && TAIL_OFFSET.is_multiple_of(8));
+
+/// This segment takes no more: the next one will.
+#[derive(Debug)]
+pub struct Ended;
 
 /// A segment that this process, or one it was forked from, has made and mapped.
 #[derive(Debug)]
@@ -78,37 +87,41 @@ impl MapSegment {
 
     /// Whether the file is still where a drainer reads it, and as long as it was. Threads that ask at once do no harm.
     #[cold]
-    fn check(&self, now: i64) -> Result<(), Refused> {
+    fn check(&self, now: i64) -> Result<(), Ended> {
         self.checked_at.store(now, Ordering::Relaxed);
-        if self.place.is_whole(self.bytes) && guard::arm() {
+        // Cut to nothing and grown again, it is of the same length.
+        let begins_well = || self.map.word(0).load(Ordering::Relaxed) == u64::from_le_bytes(*MAGIC);
+        if self.place.is_whole(self.bytes) && begins_well() && guard::arm() {
             return Ok(());
         }
         // Also for siblings, which would find it out later.
         self.map.word(TAIL_OFFSET).fetch_or(SEALED, Ordering::Relaxed);
-        Err(Refused::Ended)
+        Err(Ended)
     }
 }
 
-impl Append for MapSegment {
-    #[inline]
-    fn append(&self, payload: &Payload) -> Result<(), Refused> {
+impl MapSegment {
+    /// As [`Append::append`], inlined: the words of the record go from registers into the map.
+    #[inline(always)]
+    pub fn append_at_once(&self, payload: Payload) -> Result<(), Ended> {
         let words = payload.words(self.checksum);
         if let Some(at) = payload.at()
             && at.abs_diff(self.checked_at.load(Ordering::Relaxed)) >= CHECK_US
         {
             self.check(at)?;
         }
-        let tail = self.map.word(TAIL_OFFSET);
+        let lines = self.map.lines();
+        let tail = &lines[TAIL_OFFSET / RECORD_SIZE][TAIL_OFFSET % RECORD_SIZE / 8];
         loop {
             // SEALED makes it larger than any capacity. Looking first keeps the tail of a full or sealed segment as it is.
             if tail.load(Ordering::Relaxed) >= self.capacity {
-                return Err(Refused::Ended);
+                return Err(Ended);
             }
             let slot = tail.fetch_add(1, Ordering::Relaxed);
             if slot >= self.capacity {
-                return Err(Refused::Ended);
+                return Err(Ended);
             }
-            let line = self.map.line(HEADER_SIZE + slot as usize * RECORD_SIZE);
+            let line = &lines[HEADER_SIZE / RECORD_SIZE + slot as usize];
             let [commit, fields @ ..] = line;
             let [word, values @ ..] = words;
             for at in 0..fields.len() {
@@ -116,7 +129,7 @@ impl Append for MapSegment {
             }
             let committed = commit.compare_exchange(0, word, Ordering::Release, Ordering::Relaxed).is_ok();
             if self.map.is_broken() {
-                return Err(Refused::Ended);
+                return Err(Ended);
             }
             // Else a drainer has waited for this slot in vain and given it up: the record goes to another one.
             if committed {
@@ -124,8 +137,18 @@ impl Append for MapSegment {
             }
         }
     }
+}
+
+impl Append for MapSegment {
+    fn append(&self, payload: &Payload) -> Result<(), Refused> {
+        self.append_at_once(*payload).map_err(|Ended| Refused::Ended)
+    }
 
     fn forked(&self) {}
+
+    fn doubt(&self) {
+        self.checked_at.store(i64::MIN, Ordering::Relaxed);
+    }
 
     fn id(&self) -> &SegmentId {
         &self.id
@@ -150,20 +173,6 @@ fn allocate(file: &File, bytes: u64) -> io::Result<()> {
         let error = io::Error::last_os_error();
         if error.kind() != io::ErrorKind::Interrupted {
             return Err(error);
-        }
-    }
-}
-
-/// Has a copy-on-write file system write blocks where they are, or a store could need a new one. Must be asked while the file is
-/// empty; where it does not exist it is not needed.
-fn keep_in_place(file: &File) {
-    const NO_COPY_ON_WRITE: libc::c_int = 0x0080_0000;
-    let mut flags: libc::c_int = 0;
-    // SAFETY: both calls take a descriptor and an int of ours.
-    unsafe {
-        if libc::ioctl(file.as_raw_fd(), libc::FS_IOC_GETFLAGS, &mut flags) == 0 {
-            flags |= NO_COPY_ON_WRITE;
-            libc::ioctl(file.as_raw_fd(), libc::FS_IOC_SETFLAGS, &flags);
         }
     }
 }

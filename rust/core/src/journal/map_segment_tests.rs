@@ -1,5 +1,7 @@
 //! Appending to a map, beside drainers that seal it and give up slots, and by writers that are killed.
 
+#![expect(unsafe_code, reason = "forks writers")]
+
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};

@@ -1,5 +1,7 @@
 //! A map against real troubles: other processes cut, move and delete its file, take its signal over, and fill its disk.
 
+#![expect(unsafe_code, reason = "forks writers")]
+
 use std::process::Command;
 use std::sync::atomic::AtomicI64;
 
@@ -98,16 +100,19 @@ fn an_append_after_the_cut_is_not_lost_even_before_anybody_asked() {
 }
 
 #[test]
-fn a_file_that_others_move_or_delete_is_left_within_a_second() {
+fn a_file_that_others_empty_move_replace_or_delete_is_left_within_a_second() {
     let scratch = Scratch::directory();
     let journal = journal(scratch.path(), 64 << 10);
     let identity = Identity::of_this_process();
     let directory = scratch.path().display();
-    for (turn, command) in
-        [format!("rm {directory}/*.seg"), format!("cd {directory} && mv *.seg moved"), format!("rm -r {directory}")]
-            .iter()
-            .enumerate()
-    {
+    let commands = [
+        format!("for f in {directory}/*.seg; do size=$(stat -c %s $f); truncate -s 0 $f; truncate -s $size $f; done"),
+        format!("rm {directory}/*.seg"),
+        format!("cd {directory} && mv *.seg moved"),
+        format!("cd {directory} && for f in *.seg; do cp $f copy; mv copy $f; done && : > $f"),
+        format!("rm -r {directory}"),
+    ];
+    for (turn, command) in commands.iter().enumerate() {
         let at = turn as i64 * 10 * SECOND;
         journal.append(&identity, |current| current.append_payload(&stop(at, 1))).unwrap();
         shell(command);

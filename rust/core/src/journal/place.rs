@@ -3,10 +3,11 @@
 use std::ffi::CString;
 use std::fs::File;
 use std::io;
-use std::mem::MaybeUninit;
 use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::MetadataExt;
 use std::path::Path;
+
+use crate::kernel;
 
 /// A file by its path, device and inode.
 #[derive(Debug)]
@@ -27,16 +28,13 @@ impl FilePlace {
     /// False when the file was deleted, renamed or cut below a size, or its directory was. True when the kernel does not let this process
     /// look any more, as after a change of user. One system call.
     pub fn is_whole(&self, bytes: u64) -> bool {
-        let mut answer = MaybeUninit::<libc::stat>::uninit();
-        // SAFETY: the path ends with NUL, and the kernel fills the structure when it answers 0.
-        let stat = unsafe { (libc::lstat(self.path.as_ptr(), answer.as_mut_ptr()) == 0).then(|| answer.assume_init()) };
-        match stat {
-            Some(stat) => {
+        match kernel::lstat(&self.path) {
+            Ok(stat) => {
                 stat.st_dev == self.device
                     && stat.st_ino == self.inode
                     && u64::try_from(stat.st_size).is_ok_and(|size| size >= bytes)
             }
-            None => !matches!(io::Error::last_os_error().raw_os_error(), Some(libc::ENOENT | libc::ENOTDIR)),
+            Err(error) => !matches!(error.raw_os_error(), Some(libc::ENOENT | libc::ENOTDIR)),
         }
     }
 }

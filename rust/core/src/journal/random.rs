@@ -1,14 +1,13 @@
 //! Random ids from the kernel.
 
+use crate::kernel;
 use crate::names::hash64;
 use crate::sampling::clock;
 
 /// Random bytes.
 pub fn bytes() -> [u8; 16] {
     let mut bytes = [0; 16];
-    // SAFETY: the pointer and length are those of the array.
-    let filled = unsafe { libc::getrandom(bytes.as_mut_ptr().cast(), bytes.len(), 0) };
-    if filled != bytes.len() as isize {
+    if !kernel::random(&mut bytes) {
         // No getrandom(2), as in some sandboxes: pid and time are still unique on this machine.
         let seed =
             [u64::from(std::process::id()), clock::monotonic_ns(), clock::wall_us() as u64, &raw const bytes as u64];

@@ -1,15 +1,18 @@
 //! Reads segments of any writer, living or dead. Takes any bytes, changes nothing.
 
-use std::fs::{File, OpenOptions};
+#![expect(unsafe_code, reason = "keeps a file from being closed that is not ours any more")]
+
+use std::fs::File;
 use std::io;
 use std::mem::ManuallyDrop;
-use std::os::fd::AsRawFd;
-use std::os::unix::fs::{FileExt, MetadataExt, OpenOptionsExt};
+use std::os::unix::fs::{FileExt, MetadataExt};
 use std::path::Path;
 
 use super::format::{
     Checksum, HEADER_SIZE, Header, HeaderRead, LARGEST_CAPACITY, RECORD_SIZE, SEALED, Slot, TAIL_OFFSET, Way, decode,
 };
+use super::own::{self, Found};
+use crate::kernel;
 
 /// Slots read by one `pread`.
 const CHUNK: usize = 1024;
@@ -21,7 +24,7 @@ const LARGEST_FILE: u64 = 4 * LARGEST_CAPACITY;
 pub enum Opened {
     /// A segment of this version.
     Readable(SegmentReader),
-    /// No segment: another magic, size or checksum.
+    /// No segment: another magic, size or checksum, no plain file, or one of another user.
     Damaged,
     /// A segment of this newer version.
     Newer(u32),
@@ -46,13 +49,14 @@ pub struct SegmentReader {
 }
 
 impl SegmentReader {
-    /// Opens a segment file; never follows a symbolic link.
+    /// Opens a segment file.
     pub fn open(path: &Path) -> io::Result<Opened> {
-        // O_NONBLOCK: a FIFO under a segment's name must not stop the drainer.
-        let flags = libc::O_NOFOLLOW | libc::O_CLOEXEC | libc::O_NONBLOCK;
-        let file = OpenOptions::new().read(true).custom_flags(flags).open(path)?;
-        let metadata = file.metadata()?;
-        if !metadata.is_file() || metadata.len() / RECORD_SIZE as u64 > LARGEST_FILE {
+        let (file, metadata) = match own::open(path, false)? {
+            Found::Own(file, metadata) => (file, metadata),
+            Found::Planted => return Ok(Opened::Damaged),
+            Found::None => return Err(io::Error::from(io::ErrorKind::NotFound)),
+        };
+        if metadata.len() / RECORD_SIZE as u64 > LARGEST_FILE {
             return Ok(Opened::Damaged);
         }
         let identity = (metadata.dev(), metadata.ino());
@@ -126,16 +130,13 @@ impl SegmentReader {
 
     /// True when no process holds the lock: nobody can append any more.
     pub fn is_abandoned(&self) -> io::Result<bool> {
-        let fd = self.file.as_raw_fd();
-        // SAFETY: flock takes a descriptor and flags; ours is open.
-        if unsafe { libc::flock(fd, libc::LOCK_EX | libc::LOCK_NB) } == 0 {
-            // SAFETY: as above.
-            unsafe { libc::flock(fd, libc::LOCK_UN) };
-            return Ok(true);
-        }
-        match io::Error::last_os_error() {
-            error if error.raw_os_error() == Some(libc::EWOULDBLOCK) => Ok(false),
-            error => Err(error),
+        match kernel::flock(&self.file, libc::LOCK_EX | libc::LOCK_NB) {
+            Ok(()) => {
+                let _ = kernel::flock(&self.file, libc::LOCK_UN);
+                Ok(true)
+            }
+            Err(error) if error.raw_os_error() == Some(libc::EWOULDBLOCK) => Ok(false),
+            Err(error) => Err(error),
         }
     }
 }
@@ -322,7 +323,7 @@ mod tests {
         std::os::unix::fs::symlink(&target.0, &link).unwrap();
         let refused = SegmentReader::open(&link);
         std::fs::remove_file(&link).unwrap();
-        assert!(refused.is_err());
+        assert!(matches!(refused.unwrap(), Opened::Damaged));
     }
 
     proptest! {

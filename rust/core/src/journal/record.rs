@@ -37,10 +37,17 @@ pub enum Outcome {
 
 impl Outcome {
     /// The outcome with this number in the format.
+    #[inline]
     pub fn from_number(number: u16) -> Option<Outcome> {
-        [Outcome::Succeeded, Outcome::Failed, Outcome::Retried, Outcome::TimedOut, Outcome::Cancelled, Outcome::Lost]
-            .into_iter()
-            .find(|outcome| *outcome as u16 == number)
+        Some(match number {
+            1 => Outcome::Succeeded,
+            2 => Outcome::Failed,
+            3 => Outcome::Retried,
+            4 => Outcome::TimedOut,
+            5 => Outcome::Cancelled,
+            6 => Outcome::Lost,
+            _ => return None,
+        })
     }
 
     /// Rank in the order lost > timed_out > cancelled > retried > failed > succeeded.

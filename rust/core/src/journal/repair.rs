@@ -1,14 +1,15 @@
 //! What a drainer changes in a map of others: an empty slot becomes a tombstone, a tail is sealed, and what was never used is given
 //! back. Only in files of this user.
 
-use std::fs::{File, OpenOptions};
+use std::fs::File;
 use std::io;
-use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
+use std::os::unix::fs::MetadataExt;
 use std::path::Path;
 use std::sync::atomic::Ordering;
 
 use super::format::{HEADER_SIZE, RECORD_SIZE, SEALED, TAIL_OFFSET, TOMBSTONE, Way};
 use super::map::Map;
+use super::own::{self, Found};
 use super::read::SegmentReader;
 
 /// Gives up a slot that is reserved and empty: whoever reserved it writes its record to another one. False when it is filled.
@@ -43,16 +44,13 @@ pub fn trim(path: &Path, reader: &SegmentReader, slots: u64) -> io::Result<()> {
 
 /// Opens the file that the reader reads, for writing.
 fn open(path: &Path, reader: &SegmentReader, least: u64) -> io::Result<File> {
-    let flags = libc::O_NOFOLLOW | libc::O_CLOEXEC | libc::O_NONBLOCK;
-    let file = OpenOptions::new().read(true).write(true).custom_flags(flags).open(path)?;
-    let about = file.metadata()?;
-    // SAFETY: geteuid only reads.
-    let ours = about.uid() == unsafe { libc::geteuid() };
+    let (file, about) = match own::open(path, true)? {
+        Found::Own(file, about) => (file, about),
+        Found::Planted => return Err(io::Error::from(io::ErrorKind::PermissionDenied)),
+        Found::None => return Err(io::Error::from(io::ErrorKind::NotFound)),
+    };
     if (about.dev(), about.ino()) != reader.identity() || reader.header().way != Way::Map {
         return Err(io::Error::from(io::ErrorKind::NotFound));
-    }
-    if !ours {
-        return Err(io::Error::from(io::ErrorKind::PermissionDenied));
     }
     if about.len() < least {
         return Err(io::Error::from(io::ErrorKind::UnexpectedEof));

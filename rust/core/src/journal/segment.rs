@@ -4,7 +4,6 @@ use std::fmt::Debug;
 use std::fs::File;
 use std::io::{self, Write};
 use std::ops::RangeInclusive;
-use std::os::fd::AsRawFd;
 use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
 
 use super::descriptor::Descriptor;
@@ -12,6 +11,7 @@ use super::format::{Checksum, HEADER_SIZE, Header, LARGEST_CAPACITY, Payload, RE
 use super::place::FilePlace;
 use super::random;
 use super::spool::{Spool, c_name, hex};
+use crate::kernel;
 use crate::sampling::clock;
 use crate::sampling::process::Identity;
 
@@ -37,6 +37,9 @@ pub trait Append: Debug + Send + Sync {
     /// To be called in a forked child before it appends.
     fn forked(&self);
 
+    /// Has the next record look whether the file is still there.
+    fn doubt(&self);
+
     /// Id of the segment.
     fn id(&self) -> &SegmentId;
 
@@ -54,12 +57,7 @@ pub fn capacity(bytes: u64) -> u64 {
 
 /// Takes the lock that says that somebody may append; it belongs to the open file, so forked children hold it too.
 pub fn lock_shared(file: &File) -> io::Result<()> {
-    // SAFETY: flock takes a descriptor and flags; ours is open.
-    if unsafe { libc::flock(file.as_raw_fd(), libc::LOCK_SH | libc::LOCK_NB) } == 0 {
-        Ok(())
-    } else {
-        Err(io::Error::last_os_error())
-    }
+    kernel::flock(file, libc::LOCK_SH | libc::LOCK_NB)
 }
 
 /// One `write(2)` with O_APPEND a record. Works on every file system, and disk full is an error code.
@@ -152,6 +150,10 @@ impl Append for WriteSegment {
     }
 
     fn forked(&self) {
+        self.doubt();
+    }
+
+    fn doubt(&self) {
         self.until_check.store(0, Ordering::Relaxed);
     }
 

@@ -3,11 +3,12 @@
 use std::ffi::{CStr, CString};
 use std::fs::{self, DirBuilder, File, Metadata, OpenOptions};
 use std::io::{self, Read, Write};
-use std::os::fd::{AsRawFd, FromRawFd};
 use std::os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 
+use super::own::{self, Found};
 use super::random;
+use crate::kernel;
 
 /// Name of the file that holds the id of a spool.
 const ID_FILE: &CStr = c"spool.id";
@@ -20,16 +21,17 @@ pub struct Spool {
 }
 
 impl Spool {
-    /// Opens the directory, makes it with its id if need be, and refuses one of another user.
+    /// Opens the directory and makes it with its id if need be. Refuses one of another user, and one that others could replace.
     pub fn open(path: &Path) -> io::Result<Spool> {
-        DirBuilder::new().recursive(true).mode(0o700).create(path)?;
+        DirBuilder::new().recursive(true).mode(0o700).create(path).map_err(|error| of_others(path, error))?;
         let flags = libc::O_DIRECTORY | libc::O_NOFOLLOW | libc::O_CLOEXEC;
-        let directory = OpenOptions::new().read(true).custom_flags(flags).open(path)?;
+        let opened = OpenOptions::new().read(true).custom_flags(flags).open(path);
+        let directory = opened.map_err(|error| of_others(path, error))?;
         let about = directory.metadata()?;
-        // SAFETY: geteuid only reads.
-        if about.uid() != unsafe { libc::geteuid() } {
-            return Err(io::Error::new(io::ErrorKind::PermissionDenied, "the spool belongs to another user"));
+        if about.uid() != kernel::user() {
+            return Err(of_others(path, io::Error::from(io::ErrorKind::PermissionDenied)));
         }
+        refuse_loose(path.parent())?;
         if about.mode() & 0o077 != 0 {
             directory.set_permissions(fs::Permissions::from_mode(0o700))?;
         }
@@ -78,53 +80,72 @@ impl Spool {
     /// A new file of mode 0600 under this name.
     pub fn create(&self, name: &CStr, access: libc::c_int) -> io::Result<File> {
         let flags = access | libc::O_CREAT | libc::O_EXCL | libc::O_NOFOLLOW | libc::O_CLOEXEC;
-        // SAFETY: the name ends with NUL and the directory is open.
-        let fd = unsafe { libc::openat(self.directory.as_raw_fd(), name.as_ptr(), flags, 0o600) };
-        if fd < 0 {
-            return Err(io::Error::last_os_error());
-        }
-        // SAFETY: the descriptor is new and nobody else has it.
-        Ok(unsafe { File::from_raw_fd(fd) })
+        kernel::open_at(&self.directory, name, flags)
     }
 
     /// Gives a file its final name.
     pub fn rename(&self, from: &CStr, to: &CStr) -> io::Result<()> {
-        let directory = self.directory.as_raw_fd();
-        // SAFETY: both names end with NUL and the directory is open.
-        check(unsafe { libc::renameat(directory, from.as_ptr(), directory, to.as_ptr()) })
+        kernel::rename_at(&self.directory, from, to)
     }
 
     /// Removes a file; a failure leaves a file that nobody reads.
     pub fn remove(&self, name: &CStr) {
-        // SAFETY: the name ends with NUL and the directory is open.
-        unsafe { libc::unlinkat(self.directory.as_raw_fd(), name.as_ptr(), 0) };
+        let _ = kernel::unlink_at(&self.directory, name);
     }
 
     /// A second name, which must not exist.
     fn link(&self, from: &CStr, to: &CStr) -> io::Result<()> {
-        let directory = self.directory.as_raw_fd();
-        // SAFETY: both names end with NUL and the directory is open.
-        check(unsafe { libc::linkat(directory, from.as_ptr(), directory, to.as_ptr(), 0) })
+        kernel::link_at(&self.directory, from, to)
     }
 
     fn read_id(&self) -> io::Result<Option<String>> {
-        let flags = libc::O_RDONLY | libc::O_NOFOLLOW | libc::O_CLOEXEC | libc::O_NONBLOCK;
-        // SAFETY: the name ends with NUL and the directory is open.
-        let fd = unsafe { libc::openat(self.directory.as_raw_fd(), ID_FILE.as_ptr(), flags) };
-        if fd < 0 {
-            let error = io::Error::last_os_error();
-            return if error.kind() == io::ErrorKind::NotFound { Ok(None) } else { Err(error) };
+        let mut id = Vec::new();
+        match own::open_at(&self.directory, ID_FILE)? {
+            Found::Own(file, _) => file.take(64).read_to_end(&mut id)?,
+            Found::Planted => {
+                return Err(io::Error::new(io::ErrorKind::InvalidData, "spool.id is no file of this user: remove it"));
+            }
+            Found::None => return Ok(None),
+        };
+        let id = id.trim_ascii_end();
+        match str::from_utf8(id) {
+            Ok(id) if id.len() == 32 && id.bytes().all(|byte| byte.is_ascii_hexdigit()) => Ok(Some(id.to_owned())),
+            _ => Err(io::Error::new(io::ErrorKind::InvalidData, "spool.id is damaged: remove it")),
         }
-        // SAFETY: the descriptor is new and nobody else has it.
-        let file = unsafe { File::from_raw_fd(fd) };
-        let mut id = String::new();
-        file.take(64).read_to_string(&mut id)?;
-        let id = id.trim_end();
-        if id.len() == 32 && id.bytes().all(|byte| byte.is_ascii_hexdigit()) {
-            Ok(Some(id.to_owned()))
-        } else {
-            Err(io::Error::new(io::ErrorKind::InvalidData, "spool.id is damaged: remove it"))
+    }
+}
+
+/// Refuses a directory in which others may put another spool in the place of ours. Its own group is trusted by a process, as file systems
+/// do that give each user a group of his own.
+fn refuse_loose(parent: Option<&Path>) -> io::Result<()> {
+    let Some(parent) = parent.filter(|parent| !parent.as_os_str().is_empty()) else { return Ok(()) };
+    let about = fs::metadata(parent)?;
+    let own_group = [0, kernel::group()].contains(&about.gid());
+    let loose = if own_group { 0o002 } else { 0o022 };
+    if about.mode() & loose == 0 || about.mode() & libc::S_ISVTX != 0 {
+        return Ok(());
+    }
+    let text =
+        format!("other users may write to {0}, and so replace the spool in it: chmod go-w {0}", parent.display());
+    Err(io::Error::new(io::ErrorKind::PermissionDenied, text))
+}
+
+/// An error in words if it is one because something on the way to the spool belongs to another user.
+fn of_others(path: &Path, error: io::Error) -> io::Error {
+    if error.kind() != io::ErrorKind::PermissionDenied {
+        return error;
+    }
+    let found = |path: &Path| Some((path.to_owned(), fs::metadata(path).ok()?.uid()));
+    match path.ancestors().find_map(found) {
+        Some((place, owner)) if owner != kernel::user() => {
+            let text = format!(
+                "{} belongs to user {owner} and this process to user {}: give each user a state_dir; users may share a store",
+                place.display(),
+                kernel::user()
+            );
+            io::Error::new(io::ErrorKind::PermissionDenied, text)
         }
+        _ => error,
     }
 }
 
@@ -144,10 +165,6 @@ pub fn hex(bytes: &[u8]) -> String {
 /// A name for the kernel.
 pub fn c_name(name: &str) -> io::Result<CString> {
     Ok(CString::new(name)?)
-}
-
-fn check(answer: libc::c_int) -> io::Result<()> {
-    if answer == 0 { Ok(()) } else { Err(io::Error::last_os_error()) }
 }
 
 #[cfg(test)]

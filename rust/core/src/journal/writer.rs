@@ -8,7 +8,7 @@ use std::sync::{Mutex, PoisonError};
 
 use super::dropped::Dropped;
 use super::format::{Payload, Record, Way};
-use super::hazard::Shared;
+use super::hazard::{Shared, Use};
 use super::map_segment::MapSegment;
 use super::segment::{Append, Refused, WriteSegment};
 use super::spool::{Spool, hex};
@@ -55,22 +55,32 @@ impl Current {
     }
 
     /// Number of this use of a segment: what was defined under another number must be defined again.
+    #[inline]
     pub fn serial(&self) -> u64 {
         self.serial
     }
 
     /// Which description of the process was announced here, 0 for none.
+    #[inline]
     pub fn announced(&self) -> &AtomicU64 {
         &self.announced
     }
 
     /// Appends one record.
-    #[inline]
     pub fn append(&self, record: &Record) -> Result<(), Refused> {
         self.append_payload(&record.payload())
     }
 
-    /// Appends the words of one record. Faster where they are made outside of `write`, whose captures lie in memory.
+    /// Appends the words of one record if this is a map that has room; false when that takes more.
+    #[inline(always)]
+    pub fn append_at_once(&self, payload: Payload) -> bool {
+        match &self.segment {
+            Segment::Map(segment) => segment.append_at_once(payload).is_ok(),
+            Segment::Write(_) => false,
+        }
+    }
+
+    /// Appends the words of one record.
     #[inline]
     pub fn append_payload(&self, payload: &Payload) -> Result<(), Refused> {
         match &self.segment {
@@ -145,6 +155,12 @@ impl Journal {
         journal
     }
 
+    /// Begins to use the current segment; None when that takes more than a few stores.
+    #[inline(always)]
+    pub fn at_once(&self) -> Option<Use<'_, Current>> {
+        self.current.at_once()
+    }
+
     /// Appends by `write`, which is given a segment and may append several records to it; with a new segment if the current one ends.
     #[inline]
     pub fn append(
@@ -195,6 +211,11 @@ impl Journal {
         {
             self.current.put(Current::new(segment));
         }
+    }
+
+    /// Another file of the spool is not as it was left: the segment may have gone with it.
+    pub fn doubt(&self) {
+        self.current.with(|current| current.segment.any().doubt());
     }
 
     /// The current segment.

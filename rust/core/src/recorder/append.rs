@@ -6,6 +6,7 @@ use super::Recorder;
 use super::local::Local;
 use super::series::{Clock, Series};
 use super::state::Description;
+use crate::journal::dropped::Dropped;
 use crate::journal::format::{Payload, Record, Worker, definition};
 use crate::journal::segment::Refused;
 use crate::journal::writer::Current;
@@ -31,6 +32,17 @@ impl Name<'_> {
     }
 }
 
+/// What became of a record.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Appended {
+    /// It is in a mapped segment, a few stores later.
+    AtOnce,
+    /// It is in a segment, after system calls.
+    Slowly,
+    /// It could not be written, which was counted.
+    Not,
+}
+
 impl Recorder {
     /// The name of an exception type.
     pub(super) fn name(&self, local: &Local, text: &str) -> Name<'_> {
@@ -48,36 +60,70 @@ impl Recorder {
         }
     }
 
-    /// Appends a record behind the WORKER of this process and the definition of its name; counts it if it cannot be written.
-    #[inline]
-    pub(super) fn append(&self, local: &Local, name: Option<&Series>, record: &Payload) -> bool {
-        let written = local.journal.append(&local.identity, |current| {
-            // In each record but the first of a segment everything is found done.
-            let prepared = self.is_announced(local, current)
-                && name.is_none_or(|name| is_defined(current, name))
-                && !local.needs_page(current);
-            if !prepared {
-                self.prepare(local, current, name)?;
-            }
-            current.append_payload(record)
-        });
+    /// Appends a record behind the WORKER of this process and the definition of its name, and counts it, or that it cannot be written.
+    #[inline(always)]
+    pub(super) fn append(&self, local: &Local, name: Option<&Series>, record: Payload) -> bool {
+        let written = self.try_append(local, name, record);
         if let Err(reason) = written {
             self.drop_record(local, reason);
-            return false;
+        }
+        written.is_ok()
+    }
+
+    /// The same for a record that is tried again: one that cannot be written is not counted.
+    #[inline(always)]
+    pub(super) fn try_append(&self, local: &Local, name: Option<&Series>, record: Payload) -> Result<(), Dropped> {
+        if !self.append_at_once(local, name, record) {
+            self.append_slowly(local, name, record)?;
         }
         local.records.fetch_add(1, Ordering::Relaxed);
-        true
+        Ok(())
+    }
+
+    /// As [`append`](Self::append), of a START or an END, which are counted as executions.
+    #[inline(always)]
+    pub(super) fn append_of_execution(&self, local: &Local, name: Option<&Series>, record: Payload) -> Appended {
+        if self.append_at_once(local, name, record) {
+            return Appended::AtOnce;
+        }
+        match self.append_slowly(local, name, record) {
+            Ok(()) => Appended::Slowly,
+            Err(reason) => {
+                self.drop_record(local, reason);
+                Appended::Not
+            }
+        }
+    }
+
+    /// Appends where everything is found done, as in each record but the first of a segment; false when that takes more. The words of
+    /// the record stay in registers, since nothing that is called sees them, but for a copy.
+    #[inline(always)]
+    fn append_at_once(&self, local: &Local, name: Option<&Series>, record: Payload) -> bool {
+        let Some(used) = local.journal.at_once() else { return false };
+        let Some(current) = used.value() else { return false };
+        self.is_announced(local, current)
+            && name.is_none_or(|name| is_defined(current, name))
+            && !local.needs_page(current)
+            && current.append_at_once(record)
+    }
+
+    /// Appends by whatever it takes: what is missing in the segment, a new segment, a system call.
+    #[cold]
+    #[inline(never)]
+    fn append_slowly(&self, local: &Local, name: Option<&Series>, record: Payload) -> Result<(), Dropped> {
+        local.journal.append(&local.identity, |current| {
+            self.prepare(local, current, name)?;
+            current.append_payload(&record)
+        })
     }
 
     /// Writes what must stand before a record in a segment, and makes the page with the first one.
-    #[cold]
-    #[inline(never)]
     fn prepare(&self, local: &Local, current: &Current, name: Option<&Series>) -> Result<(), Refused> {
         self.announce(local, current)?;
         if let Some(name) = name {
             define(current, name)?;
         }
-        if local.ensure_page(current, self.shared.as_ref()) {
+        if local.needs_page(current) && local.ensure_page(current, self.shared.as_ref()) {
             self.show(local); // a process that executes nothing, as the main of a pool, is seen by this alone
         }
         Ok(())
@@ -99,6 +145,7 @@ impl Recorder {
     }
 
     /// Whether WORKER, as this process is described now, is in a segment.
+    #[inline]
     fn is_announced(&self, local: &Local, current: &Current) -> bool {
         current.announced().load(Ordering::Acquire) == announced_serial(self.description(local).0)
     }
@@ -132,6 +179,7 @@ fn announced_serial(description: Option<&Description>) -> u64 {
     description.map_or(1, |description| description.serial + 1)
 }
 
+#[inline]
 fn is_defined(current: &Current, series: &Series) -> bool {
     series.defined_in.load(Ordering::Acquire) == current.serial()
 }

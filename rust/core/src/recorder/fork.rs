@@ -3,6 +3,8 @@
 //! One anonymous page is wiped by the kernel in every child (`MADV_WIPEONFORK`). It holds the generation of the process; a
 //! child finds 0 there and gives itself the next number.
 
+#![expect(unsafe_code, reason = "keeps memory that a forked child finds wiped")]
+
 use std::ptr;
 use std::sync::atomic::{AtomicPtr, AtomicU32, AtomicU64, Ordering};
 

@@ -1,5 +1,7 @@
 //! What belongs to one process of a recorder. A forked child makes its own and waits for none of its parent's locks.
 
+#![expect(unsafe_code, reason = "shares state without a lock")]
+
 use std::collections::HashMap;
 use std::path::Path;
 use std::ptr;
@@ -7,16 +9,21 @@ use std::sync::atomic::{AtomicBool, AtomicI64, AtomicPtr, AtomicU64, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use super::memory::Memory;
+use super::moment::Clocks;
 use super::page::Page;
 use super::series::{Clock, Series, Table};
 use super::slots::Slots;
+use super::times::Times;
 use crate::heartbeat::{HOOK_ERRORS, Meter, State};
-use crate::journal::random;
 use crate::journal::spool::Spool;
 use crate::journal::writer::{Bounds, Current, Journal};
+use crate::journal::{guard, random};
 use crate::names;
 use crate::sampling::clock;
 use crate::sampling::process::Identity;
+
+/// What others do to the file of a page is noticed by the next job after so long.
+const LOOK_NS: u64 = 1_000_000_000;
 
 /// The state of a recorder in one process.
 #[derive(Debug)]
@@ -41,8 +48,12 @@ pub struct Local {
     pub memory: Memory,
     /// How its time was spent.
     pub times: Times,
-    /// Records written.
+    /// Its clocks.
+    pub clocks: Clocks,
+    /// Records written, without those of executions: they are as many as its executions that started and finished...
     pub records: AtomicU64,
+    /// ...less these, which could not be written.
+    pub unwritten: AtomicU64,
     /// Ticket of the execution that the page shows.
     pub shown: AtomicI64,
     /// It left in an orderly way.
@@ -53,72 +64,12 @@ pub struct Local {
     pub told: Told,
     /// What its heartbeats compare with; of a process that tells the store itself.
     pub meter: Mutex<Meter>,
-    keys: AtomicU64,
+    /// Key of an execution of serial 0, if there were one.
+    first_key: u64,
     handles: Mutex<HashMap<(u64, Clock), u32>>,
     page: AtomicPtr<Page>,
     page_serial: AtomicU64,
-}
-
-/// Counts of executions and the time with and without one.
-#[derive(Debug)]
-pub struct Times {
-    /// This state was made, monotonic ns.
-    pub born_ns: u64,
-    /// Executions that run.
-    pub running: AtomicU64,
-    /// Executions that started.
-    pub started: AtomicU64,
-    /// Executions that finished.
-    pub finished: AtomicU64,
-    /// Of these, neither succeeded nor retried.
-    pub failed: AtomicU64,
-    busy_ns: AtomicU64,
-    busy_since_ns: AtomicU64,
-}
-
-impl Times {
-    fn new() -> Times {
-        Times {
-            born_ns: clock::monotonic_ns(),
-            running: AtomicU64::new(0),
-            started: AtomicU64::new(0),
-            finished: AtomicU64::new(0),
-            failed: AtomicU64::new(0),
-            busy_ns: AtomicU64::new(0),
-            busy_since_ns: AtomicU64::new(0),
-        }
-    }
-
-    /// An execution starts; answers its number, or 0 when another one runs.
-    pub fn enter(&self, now_ns: u64) -> u64 {
-        let turn = self.started.fetch_add(1, Ordering::AcqRel) + 1;
-        if self.running.fetch_add(1, Ordering::AcqRel) == 0 {
-            self.busy_since_ns.store(now_ns, Ordering::Relaxed);
-            turn
-        } else {
-            0
-        }
-    }
-
-    /// An execution ended; answers whether no other one ran beside it since its `turn`.
-    pub fn leave(&self, now_ns: u64, turn: u64) -> bool {
-        let alone = turn != 0 && self.started.load(Ordering::Acquire) == turn;
-        if self.running.fetch_sub(1, Ordering::AcqRel) == 1 {
-            let since = self.busy_since_ns.load(Ordering::Relaxed);
-            self.busy_ns.fetch_add(now_ns.saturating_sub(since), Ordering::Relaxed);
-        }
-        alone
-    }
-
-    /// Busy and idle time until now, µs.
-    pub fn busy_and_idle_us(&self, now_ns: u64) -> (u64, u64) {
-        let mut busy = self.busy_ns.load(Ordering::Relaxed);
-        if self.running.load(Ordering::Relaxed) > 0 {
-            busy += now_ns.saturating_sub(self.busy_since_ns.load(Ordering::Relaxed));
-        }
-        let age = now_ns.saturating_sub(self.born_ns);
-        (busy.min(age) / 1_000, age.saturating_sub(busy) / 1_000)
-    }
+    page_looked_ns: AtomicU64,
 }
 
 /// The state that was told last and the moment it began: µs, and the state in the lowest three bits.
@@ -127,6 +78,7 @@ pub struct Told(AtomicU64);
 
 impl Told {
     /// Since when the process has been in this state, that it has at `now` at the latest, µs. Threads that meet here may both begin it.
+    #[inline]
     pub fn since(&self, state: State, now: i64) -> i64 {
         let before = self.0.load(Ordering::Relaxed);
         if before & 7 == state as u64 {
@@ -162,26 +114,30 @@ impl Local {
             series: Series::new(names::label_list(names::WORKER, &labels), Clock::None),
             worker: random::number(),
             journal: parent.map_or_else(|| Journal::new(path, bounds), |parent| parent.journal.forked()),
-            slots: Slots::new(parent.map_or(0, |parent| parent.slots.last_serial())),
+            slots: Slots::new(),
             memory: Memory::new(memory_ns),
-            times: Times::new(),
+            times: Times::new(clock::monotonic_ns(), parent.map(|parent| &parent.times)),
+            clocks: Clocks::default(),
             records: AtomicU64::new(0),
+            unwritten: AtomicU64::new(0),
             shown: AtomicI64::new(-1),
             stopped: AtomicBool::new(false),
             ready: AtomicBool::new(false),
             told: Told(AtomicU64::new(0)),
             meter: Mutex::new(Meter::default()),
-            keys: AtomicU64::new(random::number()),
+            first_key: random::number(),
             handles: Mutex::new(table.iter().map(|(handle, series)| ((series.id, series.clock), handle)).collect()),
             page: AtomicPtr::new(ptr::null_mut()),
             page_serial: AtomicU64::new(0),
+            page_looked_ns: AtomicU64::new(clock::monotonic_ns()),
         }
     }
 
-    /// A new execution key; never 0.
-    pub fn key(&self) -> u64 {
-        match self.keys.fetch_add(1, Ordering::Relaxed) {
-            0 => self.keys.fetch_add(1, Ordering::Relaxed),
+    /// The key of the execution with this serial; never 0.
+    #[inline]
+    pub fn key(&self, serial: u64) -> u64 {
+        match self.first_key.wrapping_add(serial) {
+            0 => self.first_key, // which has no serial: those are above 0
             key => key,
         }
     }
@@ -199,13 +155,22 @@ impl Local {
         Ok(handle)
     }
 
+    /// Records written.
+    pub fn records(&self) -> u64 {
+        let counts = self.times.counts();
+        let of_executions = (counts.started + counts.finished()).saturating_sub(self.unwritten.load(Ordering::Relaxed));
+        of_executions + self.records.load(Ordering::Relaxed)
+    }
+
     /// The page of this process, if there is one.
+    #[inline]
     pub fn page(&self) -> Option<&Page> {
         // SAFETY: a page, once published, lives as long as this state.
         unsafe { self.page.load(Ordering::Acquire).as_ref() }
     }
 
     /// Whether [`ensure_page`](Self::ensure_page) has something to look at.
+    #[inline]
     pub fn needs_page(&self, current: &Current) -> bool {
         self.page_serial.load(Ordering::Acquire) != current.serial()
     }
@@ -218,19 +183,44 @@ impl Local {
             return false;
         }
         let Ok(spool) = Spool::open(self.journal.path()) else { return false };
-        if self.page().is_some_and(|page| page.is_in(&spool, self.worker)) {
+        if self.page().is_some_and(Page::is_whole) {
             return false;
         }
         let Ok(page) = Page::create(&spool, self.worker) else { return false };
         if let Some(source) = self.page().or(shared) {
-            for index in 0..=HOOK_ERRORS {
-                let waiting = source.counter(index).swap(0, Ordering::AcqRel);
-                page.counter(index).fetch_add(waiting, Ordering::Relaxed);
-            }
+            move_counts(source, &page);
         }
         // The page before is not unmapped: a thread may be writing to it. It happens once each time a spool is deleted.
         self.page.store(Box::into_raw(Box::new(page)), Ordering::Release);
         true
+    }
+
+    /// The page, for a job at this moment: after a look at its file once a second. One that was cut or deleted is made again with the
+    /// next record. Where somebody took SIGBUS over, so that nothing guards it any more, there is none.
+    #[inline]
+    pub fn page_at(&self, now_ns: u64, shared: Option<&Page>) -> Option<&Page> {
+        if now_ns.saturating_sub(self.page_looked_ns.load(Ordering::Relaxed)) >= LOOK_NS {
+            self.look_at_page(now_ns, shared);
+        }
+        self.page()
+    }
+
+    #[cold]
+    #[inline(never)]
+    fn look_at_page(&self, now_ns: u64, shared: Option<&Page>) {
+        self.page_looked_ns.store(now_ns, Ordering::Relaxed);
+        let Some(page) = self.page() else { return };
+        if !guard::arm() {
+            // Not unmapped: a thread may be writing to it.
+            self.page.store(ptr::null_mut(), Ordering::Release);
+            if let Some(shared) = shared {
+                move_counts(page, shared);
+            }
+            page.leave(self.journal.path(), self.worker);
+        } else if !page.is_whole() {
+            self.page_serial.store(0, Ordering::Release);
+            self.journal.doubt();
+        }
     }
 
     /// The ticket shown on the page: the last one if it still runs, else the one that runs longest.
@@ -239,7 +229,7 @@ impl Local {
         if self.slots.is_running(shown) {
             return Some(shown);
         }
-        if self.times.running.load(Ordering::Relaxed) == 0 {
+        if self.times.counts().running == 0 {
             return None;
         }
         let oldest = self.slots.oldest()?;
@@ -259,6 +249,14 @@ impl Drop for Local {
             // SAFETY: it came from a Box, and nobody else has this state any more.
             drop(unsafe { Box::from_raw(page) });
         }
+    }
+}
+
+/// Moves counts to where they are read from now on.
+fn move_counts(from: &Page, to: &Page) {
+    for index in 0..=HOOK_ERRORS {
+        let waiting = from.counter(index).swap(0, Ordering::AcqRel);
+        to.counter(index).fetch_add(waiting, Ordering::Relaxed);
     }
 }
 

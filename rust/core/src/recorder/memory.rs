@@ -2,10 +2,9 @@
 
 use std::fs::File;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
 
-use crate::journal::Descriptor;
 use crate::journal::format::NO_VALUE;
+use crate::journal::{Descriptor, Shared};
 use crate::sampling::process::parse_resident;
 
 /// How long a reading is good for, ns, unless told otherwise: a reading is a system call that costs as much as all the rest.
@@ -14,7 +13,7 @@ pub const FRESH_NS: u64 = 5_000_000;
 /// The last reading, and the open file behind it. Not for a forked child: its `/proc/self` is another.
 #[derive(Debug)]
 pub struct Memory {
-    statm: Mutex<Option<Arc<Descriptor>>>,
+    statm: Shared<Descriptor>,
     kept: AtomicU64,
     read_at: AtomicU64,
     fresh_ns: Option<u64>,
@@ -23,16 +22,16 @@ pub struct Memory {
 impl Memory {
     /// Nothing read yet. A reading is good for `fresh_ns`, 0: never twice; None: memory is not read at all.
     pub fn new(fresh_ns: Option<u64>) -> Memory {
-        Memory { statm: Mutex::new(None), kept: AtomicU64::new(NO_VALUE), read_at: AtomicU64::new(0), fresh_ns }
+        Memory { statm: Shared::none(), kept: AtomicU64::new(NO_VALUE), read_at: AtomicU64::new(0), fresh_ns }
     }
 
-    /// To be called in a forked child on the copy of its parent's: closes the file unless a thread of the parent had its lock.
+    /// To be called in a forked child on the copy of its parent's: closes the file.
     pub fn abandon(&self) {
-        let inherited = self.statm.try_lock().ok().and_then(|mut statm| statm.take());
-        drop(inherited);
+        drop(self.statm.take_alone());
     }
 
     /// Bytes at the last reading, however old; a new reading if there is none.
+    #[inline]
     pub fn last(&self, now_ns: u64) -> Option<u64> {
         match self.kept.load(Ordering::Relaxed) {
             NO_VALUE => self.now(now_ns),
@@ -41,6 +40,7 @@ impl Memory {
     }
 
     /// Bytes now: a new reading, or one that is still good.
+    #[inline]
     pub fn now(&self, now_ns: u64) -> Option<u64> {
         let fresh_ns = self.fresh_ns?;
         let kept = self.kept.load(Ordering::Relaxed);
@@ -54,27 +54,32 @@ impl Memory {
     }
 
     /// A new reading, whatever was asked for.
+    #[inline]
     pub fn read(&self) -> Option<u64> {
-        if let Some(bytes) = self.statm().and_then(|file| resident(&file)) {
+        if let Some(used) = self.statm.at_once()
+            && let Some(file) = used.value()
+            && let Some(bytes) = resident(file)
+        {
             return Some(bytes);
         }
-        // Closed under us, or not opened yet.
-        let file = Arc::new(Descriptor::keep(File::open("/proc/self/statm").ok()?).ok()?);
+        self.read_anew()
+    }
+
+    /// As [`read`](Self::read) where the file was closed under us, or is not open yet, or the thread has not used it before.
+    #[cold]
+    #[inline(never)]
+    fn read_anew(&self) -> Option<u64> {
+        if let Some(Some(bytes)) = self.statm.with(resident) {
+            return Some(bytes);
+        }
+        let file = Box::new(Descriptor::keep(File::open("/proc/self/statm").ok()?).ok()?);
         let bytes = resident(&file);
-        let replaced = self.lock().replace(file);
-        drop(replaced);
+        self.statm.put(file);
         bytes
-    }
-
-    fn statm(&self) -> Option<Arc<Descriptor>> {
-        self.lock().clone()
-    }
-
-    fn lock(&self) -> std::sync::MutexGuard<'_, Option<Arc<Descriptor>>> {
-        self.statm.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
+#[inline(always)]
 fn resident(file: &Descriptor) -> Option<u64> {
     let mut buffer = [0; 128];
     let length = file.read(&mut buffer)?;
@@ -104,14 +109,14 @@ mod tests {
         assert_ne!(each.now(1), Some(7));
         let never = Memory::new(None);
         assert_eq!((never.now(1), never.last(1)), (None, None));
-        assert!(never.statm().is_none());
+        assert!(never.statm.with(|_| ()).is_none());
     }
 
     #[test]
     fn a_closed_descriptor_is_opened_again() {
         let memory = Memory::new(Some(FRESH_NS));
         memory.now(0).unwrap();
-        *memory.lock() = Some(Arc::new(Descriptor::keep(File::open("/dev/null").unwrap()).unwrap()));
+        memory.statm.put(Box::new(Descriptor::keep(File::open("/dev/null").unwrap()).unwrap()));
         assert!(memory.now(1_000_000_000).is_some());
     }
 }

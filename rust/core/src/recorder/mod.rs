@@ -1,16 +1,22 @@
 //! The write side of a spool: what happens to jobs in this process and its forked children becomes records.
 
+#![expect(unsafe_code, reason = "shares state without a lock")]
+
 mod append;
+mod execution;
 pub mod fork;
+mod forking;
 mod local;
 mod measure;
 mod memory;
+mod moment;
 mod nesting;
 mod page;
 mod peak;
 mod series;
 mod slots;
 mod state;
+mod times;
 
 use std::path::{Path, PathBuf};
 use std::ptr;
@@ -20,23 +26,21 @@ use std::time::Duration;
 use crate::heartbeat::HOOK_ERRORS;
 use crate::journal::dropped::Dropped;
 use crate::journal::format::{
-    Arrive, Discard, End, Gauge, Hint, NO_TIME, NO_VALUE, Outcome, Record, Role, Start, Stop, VERDICT,
+    Arrive, Discard, End, Gauge, Hint, NO_TIME, NO_VALUE, Outcome, Record, Role, Stop, VERDICT,
 };
 use crate::journal::writer::Bounds;
 use crate::names;
-use crate::sampling::clock;
 
 use append::Name;
 use local::Local;
-use measure::{cpu, memory_of};
+pub(crate) use nesting::Nesting;
 use page::Page;
 pub use peak::ExactPeak;
 use peak::Peak;
 pub use series::Clock;
 use series::{Series, Table};
-use slots::Execution;
 pub use state::Status;
-use state::{Description, Started, Texts};
+use state::{Description, Texts};
 
 /// Answer of [`Recorder::started`] when there is nothing to finish.
 pub const NO_SLOT: i64 = -1;
@@ -151,118 +155,21 @@ impl Recorder {
     }
 
     /// As [`arrived`](Self::arrived), by the hash of the job's id.
+    #[inline]
     pub fn arrived_as(&self, handle: i64, job: u64, attempt: u16, ready_at: i64) {
         let local = self.local();
         let Some(series) = self.known(local, handle) else { return };
-        let at = clock::wall_us();
+        let at = local.clocks.now().us;
         let record = Arrive { attempt, at, task: series.id, job, ready_at };
-        self.append(local, Some(series), &Record::Arrive(record).payload());
-    }
-
-    /// An execution starts in this thread; answers a ticket for [`finished`](Self::finished), or [`NO_SLOT`].
-    pub fn started(&self, handle: i64, job: Job) -> i64 {
-        let local = self.local();
-        let Some(series) = self.known(local, handle) else { return NO_SLOT };
-        let nests = series.clock != Clock::None;
-        if nests && nesting::running(local.serial).is_some_and(|ticket| local.slots.is_running(ticket)) {
-            return NO_SLOT;
-        }
-        let Some(reserved) = local.slots.reserve() else {
-            self.drop_record(local, Dropped::Overflow);
-            return NO_SLOT;
-        };
-        let (started_us, key) = (clock::wall_us(), local.key());
-        let record = Start {
-            attempt: job.attempt,
-            at: started_us,
-            key,
-            task: series.id,
-            job: names::job_hash(job.id),
-            ready_at: job.ready_at,
-            worker: local.worker,
-        };
-        let written = self.append(local, Some(series), &Record::Start(record).payload());
-        let now_ns = clock::monotonic_ns();
-        let turn = local.times.enter(now_ns);
-        let resident = if series.clock == Clock::Process { local.memory.last(now_ns) } else { None };
-        if turn != 0 && resident.is_some() {
-            self.peak.begin();
-        }
-        let execution = Execution {
-            key: if written { key } else { 0 },
-            handle: handle as u64,
-            started_ns: now_ns,
-            started_us,
-            cpu_ns: cpu(series.clock).unwrap_or(NO_VALUE),
-            resident: resident.unwrap_or(NO_VALUE),
-            turn,
-        };
-        let ticket = local.slots.fill(reserved, &execution, job.id);
-        if turn != 0 {
-            local.shown.store(ticket, Ordering::Relaxed); // it runs alone: no need to search for the oldest one
-        }
-        if nests {
-            nesting::enter(local.serial, ticket);
-        }
-        self.show_change(local, (now_ns, started_us), Some(Started { series, job: job.id }));
-        ticket
-    }
-
-    /// The execution of a ticket ended. Nothing happens for [`NO_SLOT`], for a ticket twice, or in a child forked since.
-    pub fn finished(&self, ticket: i64, outcome: Outcome, exception: Option<&str>, flags: u8) {
-        if ticket < 0 {
-            return;
-        }
-        let local = self.local();
-        let Some(execution) = local.slots.release(ticket) else { return };
-        let series = self.table.get(execution.handle);
-        let measured = series.map_or(Clock::None, |series| series.clock);
-        let cpu_ns = cpu(measured);
-        let now_ns = clock::monotonic_ns();
-        let here = nesting::leave(local.serial, ticket);
-        let alone = local.times.leave(now_ns, execution.turn);
-        local.times.finished.fetch_add(1, Ordering::Relaxed);
-        if !matches!(outcome, Outcome::Succeeded | Outcome::Retried) {
-            local.times.failed.fetch_add(1, Ordering::Relaxed);
-        }
-        let attributable = match measured {
-            Clock::None => false,
-            Clock::Process => alone,
-            Clock::Thread => here,
-        };
-        let cpu = cpu_ns.zip((execution.cpu_ns != NO_VALUE).then_some(execution.cpu_ns));
-        let resident = if measured == Clock::Process && alone { local.memory.now(now_ns) } else { None };
-        let peak = resident.and_then(|bytes| self.peak.end(Some(bytes)));
-        let (rss_peak, rss_change) = memory_of(execution.resident, resident, peak);
-        let exception = exception.map(|name| self.name(local, name));
-        let at = clock::wall_us();
-        let record = End {
-            outcome: outcome as u16,
-            flags,
-            at,
-            key: execution.key,
-            runtime: now_ns.saturating_sub(execution.started_ns),
-            cpu: cpu.filter(|_| attributable).map_or(NO_VALUE, |(now, before)| now.saturating_sub(before)),
-            rss_peak,
-            rss_change,
-            exception: exception.as_ref().map_or(0, |name| name.series().id),
-            worker: local.worker,
-        };
-        if execution.key == 0 {
-            // Its START could not be written: an END alone would be taken for a duplicate.
-            self.drop_record(local, local.journal.last_reason());
-        } else {
-            self.append(local, exception.as_ref().map(Name::series), &Record::End(record).payload());
-        }
-        self.show_change(local, (now_ns, at), None);
+        self.append(local, Some(series), Record::Arrive(record).payload());
     }
 
     /// A job ended without an execution; `reason` is one of [`reason`](crate::journal::format::reason).
     pub fn discarded(&self, handle: i64, job: &str, reason: u16) {
         let local = self.local();
         let Some(series) = self.known(local, handle) else { return };
-        let record = Discard { reason, at: clock::wall_us(), task: series.id, job: names::job_hash(job) };
-        self.append(local, Some(series), &Record::Discard(record).payload());
+        let record = Discard { reason, at: local.clocks.now().us, task: series.id, job: names::job_hash(job) };
+        self.append(local, Some(series), Record::Discard(record).payload());
     }
 
     /// This process heard how a job of another process ended.
@@ -271,12 +178,12 @@ impl Recorder {
         let exception = exception.map(|name| self.name(local, name));
         let record = Hint {
             outcome: outcome as u16,
-            at: clock::wall_us(),
+            at: local.clocks.now().us,
             job: names::job_hash(job),
             worker: local.worker,
             exception: exception.as_ref().map_or(0, |name| name.series().id),
         };
-        self.append(local, exception.as_ref().map(Name::series), &Record::Hint(record).payload());
+        self.append(local, exception.as_ref().map(Name::series), Record::Hint(record).payload());
     }
 
     /// The state of a queue now: ready, reserved, scheduled and running jobs, and the age of the oldest ready one in µs.
@@ -284,36 +191,29 @@ impl Recorder {
         let local = self.local();
         let name = self.keep(local, names::label_list(names::QUEUE, &[connection, queue]));
         let [ready, reserved, scheduled, running, age] = values;
-        let record = Gauge { at: clock::wall_us(), queue: name.series().id, ready, reserved, scheduled, running, age };
-        self.append(local, Some(name.series()), &Record::Gauge(record).payload());
+        let at = local.clocks.now().us;
+        let record = Gauge { at, queue: name.series().id, ready, reserved, scheduled, running, age };
+        self.append(local, Some(name.series()), Record::Gauge(record).payload());
     }
 
-    /// Appends the END of an execution that could not say its own, with the definition of its exception if it is known; false when
-    /// it was dropped. For drainers.
+    /// Appends the END of an execution that could not say its own, with the definition of its exception if it is known; false when it
+    /// could not be written, which is no drop: a drainer judges again.
     pub fn verdict(&self, end: &End, exception: Option<&[u8]>) -> bool {
         let local = self.local();
-        let end = End { flags: end.flags | VERDICT, worker: local.worker, ..*end };
+        let end = Record::End(End { flags: end.flags | VERDICT, worker: local.worker, ..*end }).payload();
         match exception {
-            Some(list) => {
-                let name = self.keep(local, list.to_vec());
-                self.append(local, Some(name.series()), &Record::End(end).payload())
-            }
-            None => self.append(local, None, &Record::End(end).payload()),
+            Some(list) => self.try_append(local, Some(self.keep(local, list.to_vec()).series()), end),
+            None => self.try_append(local, None, end),
         }
-    }
-
-    /// This process is about to fork: its children are to find room in one segment that they share.
-    pub fn before_fork(&self) {
-        let local = self.local();
-        local.journal.before_fork(&local.identity);
+        .is_ok()
     }
 
     /// This process leaves in an orderly way.
     pub fn stopped(&self) {
         let local = self.local();
         local.stopped.store(true, Ordering::Relaxed);
-        let record = Stop { at: clock::wall_us(), worker: local.worker };
-        self.append(local, None, &Record::Stop(record).payload());
+        let record = Stop { at: local.clocks.now().us, worker: local.worker };
+        self.append(local, None, Record::Stop(record).payload());
         self.show(local);
     }
 
@@ -323,6 +223,7 @@ impl Recorder {
     }
 
     /// The state of this process; made anew after a fork, which costs no system call to find out.
+    #[inline]
     fn local(&self) -> &Local {
         let generation = fork::generation();
         let current = self.local.load(Ordering::Acquire);
@@ -340,8 +241,12 @@ impl Recorder {
         let expected = parent.map_or(ptr::null_mut(), |parent| ptr::from_ref(parent).cast_mut());
         match self.local.compare_exchange(expected, new, Ordering::AcqRel, Ordering::Acquire) {
             // The parent's state is left as it is: its locks may be held by threads that do not exist here.
-            // SAFETY: just published; freed with the recorder only.
-            Ok(_) => unsafe { &*new },
+            Ok(_) => {
+                // SAFETY: just published; freed with the recorder only.
+                let new = unsafe { &*new };
+                forking::watch(new);
+                new
+            }
             Err(other) => {
                 // SAFETY: ours was not published; the other one is freed with the recorder only.
                 unsafe {
@@ -353,6 +258,7 @@ impl Recorder {
     }
 
     /// The task of a handle; an unknown one is counted.
+    #[inline]
     fn known(&self, local: &Local, handle: i64) -> Option<&Series> {
         let series = u64::try_from(handle).ok().and_then(|handle| self.table.get(handle));
         match series {
@@ -363,6 +269,7 @@ impl Recorder {
         series
     }
 
+    #[cold]
     fn drop_record(&self, local: &Local, reason: Dropped) {
         local::count(local, self.shared.as_ref(), reason as usize);
     }
@@ -376,8 +283,9 @@ impl Drop for Recorder {
             drop(unsafe { Box::from_raw(description) });
         }
         // SAFETY: as above. A state of another generation holds locks of its time: it is left to the end of this child.
-        if !local.is_null() && unsafe { (*local).generation } == fork::generation() {
-            // SAFETY: as above.
+        let ours = unsafe { local.as_ref() }.filter(|local| local.generation == fork::generation());
+        if ours.is_some_and(forking::forget) {
+            // SAFETY: as above, and no fork looks at it.
             drop(unsafe { Box::from_raw(local) });
         }
     }

@@ -1,17 +1,20 @@
 //! The page of a worker: its state and counters in shared memory, so that they outlive it.
 
-use std::ffi::CString;
+#![expect(unsafe_code, reason = "maps memory")]
+
 use std::io::{self, Write};
+use std::mem;
 use std::os::fd::AsRawFd;
-use std::os::unix::fs::MetadataExt;
+use std::path::Path;
 use std::ptr::{self, NonNull};
 use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering, fence};
 
 use crate::heartbeat::{
     COUNTERS, COUNTERS_OFFSET, FIXED, HEARTBEAT_OFFSET, Heartbeat, LIMITS, LONGEST, PAGE_MAGIC, PAGE_SIZE, PAGE_VERSION,
 };
-use crate::journal::Map;
+use crate::journal::place::FilePlace;
 use crate::journal::spool::{Spool, c_name};
+use crate::journal::{Map, keep_in_place};
 use crate::names::cut;
 
 const LENGTH_OFFSET: usize = 12;
@@ -33,7 +36,22 @@ pub struct Change<'a> {
 }
 
 /// The right to write the heartbeat of a page.
-struct Writing<'a>(&'a Page);
+pub struct Writing<'a>(&'a Page);
+
+impl Writing<'_> {
+    /// Changes it; false when it has to be written anew, since it does not fit or another thread was here meanwhile.
+    #[inline(always)]
+    pub fn change(self, change: Change) -> bool {
+        if !self.0.put_change(change) {
+            return false;
+        }
+        let page = self.0;
+        mem::forget(self);
+        // One instruction for the store of `drop` and the fence of `write`: what a thread left that found this taken is seen.
+        page.writing.swap(false, Ordering::AcqRel);
+        !page.outdated.load(Ordering::Acquire)
+    }
+}
 
 impl Drop for Writing<'_> {
     #[inline]
@@ -46,9 +64,8 @@ impl Drop for Writing<'_> {
 #[derive(Debug)]
 pub struct Page {
     map: NonNull<u8>,
-    /// Of a file: its mapping, which bears that others cut the file.
-    file: Option<Map>,
-    inode: u64,
+    /// Of a file: its mapping, which bears that others cut the file, and where it lies.
+    file: Option<(Map, FilePlace)>,
     /// Somebody has news that are not written yet.
     outdated: AtomicBool,
     /// Who has set it is the one that writes.
@@ -66,7 +83,7 @@ unsafe impl Sync for Page {}
 impl Page {
     /// Anonymous memory, shared with all children that are forked later; only its counters are used.
     pub fn anonymous() -> io::Result<Page> {
-        Ok(Page::new(anonymous_map()?, None, 0))
+        Ok(Page::new(anonymous_map()?, None))
     }
 
     /// Makes the page of a worker, under a temporary name until it is whole.
@@ -77,13 +94,15 @@ impl Page {
             let mut content = [0; PAGE_SIZE];
             content[..8].copy_from_slice(&PAGE_MAGIC);
             content[8..12].copy_from_slice(&PAGE_VERSION.to_le_bytes());
+            keep_in_place(&file);
             // Written and reserved before it is mapped: a store to a page that the disk has no room for kills the process.
             file.write_all(&content)?;
             // SAFETY: fallocate takes a descriptor and numbers; ours is open. File systems without it have written the block.
             unsafe { libc::fallocate(file.as_raw_fd(), 0, 0, PAGE_SIZE as libc::off_t) };
             let map = Map::new(&file, 0, PAGE_SIZE)?;
-            let page = Page::new(map.first(), Some(map), file.metadata()?.ino());
-            spool.rename(&temporary, &name(worker)?)?;
+            let place = FilePlace::of(&file, &spool.path().join(file_name(worker)))?;
+            let page = Page::new(map.first(), Some((map, place)));
+            spool.rename(&temporary, &c_name(&file_name(worker))?)?;
             Ok(page)
         })();
         if made.is_err() {
@@ -92,13 +111,23 @@ impl Page {
         made
     }
 
-    /// True when the file of this page is still in the spool, and still shows what is written here.
-    pub fn is_in(&self, spool: &Spool, worker: u64) -> bool {
-        if self.file.as_ref().is_some_and(Map::is_broken) {
-            return false;
+    /// True when the file of this page is still where a drainer reads it, and still shows what is written here.
+    pub fn is_whole(&self) -> bool {
+        // Cut to nothing and grown again, it is of the same length.
+        let begins_well = || self.word(0).load(Ordering::Relaxed) == u64::from_le_bytes(PAGE_MAGIC).to_le();
+        let whole =
+            |(map, place): &(Map, FilePlace)| place.is_whole(PAGE_SIZE as u64) && begins_well() && !map.is_broken();
+        self.file.as_ref().is_some_and(whole)
+    }
+
+    /// Lets go of the file for good and removes it from the spool, where it would show a state that stands still.
+    pub fn leave(&self, spool: &Path, worker: u64) {
+        if let Some((map, _)) = &self.file {
+            map.detach();
+            if let (Ok(spool), Ok(name)) = (Spool::open(spool), c_name(&file_name(worker))) {
+                spool.remove(&name);
+            }
         }
-        let path = spool.path().join(format!("{worker:016x}.wrk"));
-        std::fs::symlink_metadata(path).is_ok_and(|about| about.ino() == self.inode)
     }
 
     /// Replaces the heartbeat by what `encode` appends; it answers the serial of the description that it was made of. Never waits: a
@@ -121,14 +150,17 @@ impl Page {
         }
     }
 
-    /// Changes the heartbeat that stands here, which must be of the description with this serial. False when it has to be written
-    /// anew: it is of another one, another thread is here or was, or `now`, which is asked for the change, has none.
-    pub fn change<'a>(&self, description: u64, now: impl FnOnce() -> Option<Change<'a>>) -> bool {
-        let Some(writing) = self.begin() else { return false };
-        if self.description.load(Ordering::Relaxed) != description + 1 {
-            return false;
-        }
-        let Some(Change { numbers, kept, texts, job }) = now() else { return false };
+    /// Takes the right to change the heartbeat that stands here, which must be of the description with this serial; None when it has to
+    /// be written anew, since it is of another one or another thread is here.
+    #[inline(always)]
+    pub fn begin_change(&self, description: u64) -> Option<Writing<'_>> {
+        let writing = self.begin()?;
+        (self.description.load(Ordering::Relaxed) == description + 1).then_some(writing)
+    }
+
+    /// False when it does not fit.
+    #[inline(always)]
+    fn put_change(&self, Change { numbers, kept, texts, job }: Change) -> bool {
         let from = FIXED + kept;
         let end = from + texts.len();
         let job = job.map(|job| cut(job, LIMITS[<Heartbeat>::JOB]).as_bytes());
@@ -145,15 +177,13 @@ impl Page {
                 self.put(end + 2, job);
             }
         });
-        drop(writing);
-        fence(Ordering::SeqCst); // as in `write`
-        !self.outdated.load(Ordering::Acquire)
+        true
     }
 
     /// Takes the right to write, if nobody has it.
     #[inline]
     fn begin(&self) -> Option<Writing<'_>> {
-        (!self.writing.swap(true, Ordering::Acquire)).then(|| Writing(self))
+        (!self.writing.swap(true, Ordering::AcqRel)).then(|| Writing(self))
     }
 
     /// A counter: dropped records by reason, then hook errors.
@@ -161,11 +191,10 @@ impl Page {
         self.word(COUNTERS_OFFSET + 8 * index.min(COUNTERS - 1))
     }
 
-    fn new(map: NonNull<u8>, file: Option<Map>, inode: u64) -> Page {
+    fn new(map: NonNull<u8>, file: Option<(Map, FilePlace)>) -> Page {
         Page {
             map,
             file,
-            inode,
             outdated: AtomicBool::new(false),
             writing: AtomicBool::new(false),
             description: AtomicU64::new(0),
@@ -173,7 +202,7 @@ impl Page {
     }
 
     /// Has the heartbeat replaced by one of this length, by the one that has the right to.
-    #[inline]
+    #[inline(always)]
     fn replace(&self, length: usize, put: impl FnOnce()) {
         let sequence = self.word(SEQUENCE_OFFSET);
         let before = sequence.load(Ordering::Relaxed);
@@ -187,7 +216,7 @@ impl Page {
     }
 
     /// Copies bytes into the heartbeat, by the one that has the right to.
-    #[inline]
+    #[inline(always)]
     fn put(&self, offset: usize, bytes: &[u8]) {
         debug_assert!(offset + bytes.len() <= LONGEST);
         // SAFETY: all callers stay inside of the heartbeat's room; who has the right to write is the only one in this process that
@@ -199,13 +228,14 @@ impl Page {
     }
 
     /// As [`put`](Self::put), at an offset that is a multiple of 8.
-    #[inline]
+    #[inline(always)]
     fn put_words<const N: usize>(&self, offset: usize, words: &[u64; N]) {
         for (index, word) in words.iter().enumerate() {
             self.word(HEARTBEAT_OFFSET + offset + 8 * index).store(word.to_le(), Ordering::Relaxed);
         }
     }
 
+    #[inline]
     fn word(&self, offset: usize) -> &AtomicU64 {
         debug_assert!(offset.is_multiple_of(8) && offset + 8 <= PAGE_SIZE);
         // SAFETY: the offset is inside the page and aligned to 8 bytes; the page lives as long as self.
@@ -222,8 +252,8 @@ impl Drop for Page {
     }
 }
 
-fn name(worker: u64) -> io::Result<CString> {
-    c_name(&format!("{worker:016x}.wrk"))
+fn file_name(worker: u64) -> String {
+    format!("{worker:016x}.wrk")
 }
 
 fn anonymous_map() -> io::Result<NonNull<u8>> {
@@ -263,22 +293,26 @@ mod tests {
             texts,
             job,
         };
-        assert!(!page.change(5, || Some(change(b"task", None))), "nothing is written yet");
+        assert!(page.begin_change(5).is_none(), "nothing is written yet");
         page.write(|bytes| all(bytes, &[[9; FIXED].as_slice(), b"hostqueue"].concat()));
         let numbers = [&[1; 16][..], &[9; 32], &[2; 56], &[9; 56]].concat();
         for (texts, job, tail) in [(&b"task"[..], Some("é-1"), &b"hostask\x04\0\xc3\xa9-1"[..]), (b"", None, b"hos")] {
-            assert!(page.change(5, || Some(change(texts, job))));
+            assert!(page.begin_change(5).unwrap().change(change(texts, job)));
             assert_eq!(heartbeat(&page), [&numbers, tail].concat());
         }
-        assert!(!page.change(6, || Some(change(b"other", None))) && !page.change(5, || None));
+        assert!(page.begin_change(6).is_none(), "of another description");
         assert_eq!(heartbeat(&page), [&numbers[..], b"hos"].concat());
         let long = "x".repeat(300);
-        assert!(page.change(5, || Some(change(b"", Some(&long)))));
+        assert!(page.begin_change(5).unwrap().change(change(b"", Some(&long))));
         assert_eq!(heartbeat(&page).len(), FIXED + 3 + 2 + 255);
         let held = page.begin().unwrap();
-        assert!(page.begin().is_none() && !page.change(5, || Some(change(b"late", None))));
+        assert!(page.begin_change(5).is_none(), "another thread is here");
         drop(held);
-        assert!(!page.change(5, || Some(change(&[b'x'; LONGEST], None))));
+        assert!(!page.begin_change(5).unwrap().change(change(&[b'x'; LONGEST], None)));
+        let here = page.begin_change(5).unwrap();
+        page.write(|bytes| all(bytes, b"left to who is here"));
+        assert!(!here.change(change(b"", None)), "another thread left its news");
+        assert!(page.begin_change(5).is_some());
     }
 
     #[test]
@@ -294,9 +328,9 @@ mod tests {
         assert_eq!(content[HEARTBEAT_OFFSET..HEARTBEAT_OFFSET + 101], [&[7; 100][..], &[0]].concat());
         assert_eq!(content[16], 2);
         assert_eq!(read_page(&content, 0).unwrap().counters[3], 5);
-        assert!(page.is_in(&spool, 0xabc));
+        assert!(page.is_whole());
         std::fs::remove_file(&file).unwrap();
-        assert!(!page.is_in(&spool, 0xabc));
+        assert!(!page.is_whole());
         page.write(|bytes| all(bytes, &[8; 5_000]));
     }
 
@@ -308,12 +342,13 @@ mod tests {
         page.counter(3).fetch_add(5, Ordering::Relaxed);
         let file = std::fs::File::options().write(true).open(scratch.path().join("0000000000000abc.wrk")).unwrap();
         file.set_len(0).unwrap();
+        assert!(!page.is_whole(), "also before anything was stored");
         page.counter(3).fetch_add(2, Ordering::Relaxed);
         page.write(|bytes| {
             bytes.extend([7; 100]);
             1
         });
-        assert!(!page.is_in(&spool, 0xabc));
+        assert!(!page.is_whole());
         assert_eq!(page.counter(3).load(Ordering::Relaxed), 2);
     }
 

@@ -1,5 +1,7 @@
 //! Names that records speak of, kept for ever under small numbers; readable without a lock, also after a fork.
 
+#![expect(unsafe_code, reason = "shares state without a lock")]
+
 use std::ptr;
 use std::sync::atomic::{AtomicPtr, AtomicU32, AtomicU64, Ordering};
 
@@ -24,8 +26,14 @@ pub enum Clock {
 
 impl Clock {
     /// The clock with this number; None for an unknown number.
+    #[inline]
     pub fn from_number(number: i64) -> Option<Clock> {
-        [Clock::None, Clock::Process, Clock::Thread].into_iter().find(|clock| *clock as i64 == number)
+        Some(match number {
+            0 => Clock::None,
+            1 => Clock::Process,
+            2 => Clock::Thread,
+            _ => return None,
+        })
     }
 }
 
@@ -94,6 +102,7 @@ impl Table {
     }
 
     /// The name of a handle.
+    #[inline]
     pub fn get(&self, handle: u64) -> Option<&Series> {
         let handle = usize::try_from(handle).ok().filter(|handle| *handle < LIMIT)?;
         let chunk = self.chunks[handle / CHUNK].load(Ordering::Acquire);

@@ -14,12 +14,14 @@ const JOB_BYTES: usize = 248;
 const INDEX_BITS: u32 = SLOTS.trailing_zeros();
 
 /// What is kept of an execution while it runs.
-#[derive(Clone, Copy, Debug, Default)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Execution {
     /// Execution key; 0 when its START could not be written.
     pub key: u64,
     /// Handle of its task.
-    pub handle: u64,
+    pub handle: u32,
+    /// Clock of its task, by number.
+    pub clock: u32,
     /// Started, monotonic ns.
     pub started_ns: u64,
     /// Started, µs of the wall clock.
@@ -37,7 +39,8 @@ pub struct Execution {
 struct Slot {
     serial: AtomicU64,
     key: AtomicU64,
-    handle: AtomicU64,
+    /// Handle and clock.
+    task: AtomicU64,
     started_ns: AtomicU64,
     started_us: AtomicI64,
     cpu_ns: AtomicU64,
@@ -52,7 +55,7 @@ impl Slot {
         Slot {
             serial: AtomicU64::new(0),
             key: AtomicU64::new(0),
-            handle: AtomicU64::new(0),
+            task: AtomicU64::new(0),
             started_ns: AtomicU64::new(0),
             started_us: AtomicI64::new(0),
             cpu_ns: AtomicU64::new(0),
@@ -63,9 +66,10 @@ impl Slot {
         }
     }
 
-    fn fill(&self, execution: &Execution, job: &str) {
+    #[inline(always)]
+    fn fill(&self, execution: Execution, job: &str) {
         self.key.store(execution.key, Ordering::Relaxed);
-        self.handle.store(execution.handle, Ordering::Relaxed);
+        self.task.store(u64::from(execution.handle) | u64::from(execution.clock) << 32, Ordering::Relaxed);
         self.started_ns.store(execution.started_ns, Ordering::Relaxed);
         self.started_us.store(execution.started_us, Ordering::Relaxed);
         self.cpu_ns.store(execution.cpu_ns, Ordering::Relaxed);
@@ -78,15 +82,22 @@ impl Slot {
             place.store(u64::from_le_bytes(*word), Ordering::Relaxed);
         }
         if !rest.is_empty() {
-            let last = rest.iter().rev().fold(0, |word, byte| word << 8 | u64::from(*byte));
+            // The last eight bytes hold what is left, behind some that are stored already.
+            let last = match job.last_chunk() {
+                Some(last) => u64::from_le_bytes(*last) >> (64 - 8 * rest.len()),
+                None => rest.iter().rev().fold(0, |word, byte| word << 8 | u64::from(*byte)),
+            };
             self.job[words.len()].store(last, Ordering::Relaxed);
         }
     }
 
+    #[inline]
     fn execution(&self) -> Execution {
+        let task = self.task.load(Ordering::Relaxed);
         Execution {
             key: self.key.load(Ordering::Relaxed),
-            handle: self.handle.load(Ordering::Relaxed),
+            handle: task as u32,
+            clock: (task >> 32) as u32,
             started_ns: self.started_ns.load(Ordering::Relaxed),
             started_us: self.started_us.load(Ordering::Relaxed),
             cpu_ns: self.cpu_ns.load(Ordering::Relaxed),
@@ -117,40 +128,35 @@ pub struct Reserved(usize);
 pub struct Slots {
     taken: [AtomicU64; SLOTS / CHUNK],
     chunks: [OnceLock<Box<[Slot; CHUNK]>>; SLOTS / CHUNK],
-    serial: AtomicU64,
 }
 
 impl Slots {
-    /// Empty. Serials begin behind `serial`.
-    pub fn new(serial: u64) -> Slots {
+    /// All free.
+    pub fn new() -> Slots {
         Slots {
             taken: [const { AtomicU64::new(0) }; SLOTS / CHUNK],
             chunks: [const { OnceLock::new() }; SLOTS / CHUNK],
-            serial: AtomicU64::new(serial + 1),
         }
     }
 
-    /// The last serial that was given: a child goes on behind it, so that a ticket of its parent never opens a slot of its own.
-    pub fn last_serial(&self) -> u64 {
-        self.serial.load(Ordering::Relaxed)
-    }
-
     /// Takes a slot, or None when all are taken.
+    #[inline]
     pub fn reserve(&self) -> Option<Reserved> {
         self.take().map(Reserved)
     }
 
-    /// Puts an execution into its slot; answers its ticket.
-    pub fn fill(&self, reserved: Reserved, execution: &Execution, job: &str) -> i64 {
+    /// Puts an execution into its slot; answers its ticket, which nobody else has if nobody has the serial, that is above 0.
+    #[inline(always)]
+    pub fn fill(&self, reserved: Reserved, serial: u64, execution: Execution, job: &str) -> i64 {
         let Reserved(index) = reserved;
         let slot = self.slot(index);
-        let serial = self.serial.fetch_add(1, Ordering::Relaxed);
         slot.fill(execution, job);
         slot.serial.store(serial, Ordering::Release);
         (serial << INDEX_BITS | index as u64) as i64
     }
 
     /// Frees the slot of a ticket; answers what was kept in it, once.
+    #[inline]
     pub fn release(&self, ticket: i64) -> Option<Execution> {
         let (index, serial) = parts(ticket)?;
         let slot = self.chunks[index / CHUNK].get()?.get(index % CHUNK)?;
@@ -209,20 +215,24 @@ impl Slots {
         same().then_some(answer)
     }
 
+    #[inline]
     fn take(&self) -> Option<usize> {
         for (word, taken) in self.taken.iter().enumerate() {
-            let mut bits = taken.load(Ordering::Relaxed);
-            while bits != u64::MAX {
-                let bit = bits.trailing_ones();
-                bits = taken.fetch_or(1 << bit, Ordering::Acquire);
-                if bits & 1 << bit == 0 {
-                    return Some(word * CHUNK + bit as usize);
+            loop {
+                let free = taken.load(Ordering::Relaxed).trailing_ones();
+                if free == u64::BITS {
+                    break;
+                }
+                // One bit asked for is one instruction; the whole word would be a loop.
+                if taken.fetch_or(1 << free, Ordering::Acquire) & 1 << free == 0 {
+                    return Some(word * CHUNK + free as usize);
                 }
             }
         }
         None
     }
 
+    #[inline]
     fn slot(&self, index: usize) -> &Slot {
         let chunk = self.chunks[index / CHUNK].get_or_init(|| Box::new([const { Slot::new() }; CHUNK]));
         &chunk[index % CHUNK]
@@ -242,17 +252,16 @@ mod tests {
 
     use super::*;
 
-    fn execution(key: u64) -> Execution {
-        Execution { key, ..Execution::default() }
-    }
-
     fn claim(slots: &Slots, key: u64, job: &str) -> Option<i64> {
-        slots.reserve().map(|reserved| slots.fill(reserved, &execution(key), job))
+        static SERIAL: AtomicU64 = AtomicU64::new(1);
+        let execution = Execution { key, ..Execution::default() };
+        let serial = SERIAL.fetch_add(1, Ordering::Relaxed);
+        slots.reserve().map(|reserved| slots.fill(reserved, serial, execution, job))
     }
 
     #[test]
     fn all_slots_can_run_and_one_more_cannot() {
-        let slots = Slots::new(0);
+        let slots = Slots::new();
         let tickets: Vec<i64> = (0..SLOTS as u64).map(|key| claim(&slots, key, "").unwrap()).collect();
         assert!(claim(&slots, 1, "").is_none());
         for (key, ticket) in tickets.iter().enumerate() {
@@ -263,19 +272,44 @@ mod tests {
     }
 
     #[test]
-    fn a_ticket_of_the_parent_opens_nothing_in_the_child() {
-        let parent = Slots::new(0);
-        let ticket = claim(&parent, 1, "").unwrap();
-        let child = Slots::new(parent.last_serial());
-        let own = claim(&child, 2, "").unwrap();
-        assert!(child.release(ticket).is_none());
-        assert_eq!(child.release(own).unwrap().key, 2);
+    fn a_ticket_of_before_opens_nothing_in_the_same_slot() {
+        let slots = Slots::new();
+        let first = claim(&slots, 1, "").unwrap();
+        slots.release(first).unwrap();
+        let second = claim(&slots, 2, "").unwrap();
+        assert_eq!(parts(first).unwrap().0, parts(second).unwrap().0);
+        assert!(slots.release(first).is_none() && !slots.is_running(first));
+        assert_eq!(slots.release(second).unwrap().key, 2);
+    }
+
+    #[test]
+    fn an_execution_is_read_as_it_was_put() {
+        let slots = Slots::new();
+        let execution = Execution {
+            key: 1,
+            handle: u32::MAX,
+            clock: 2,
+            started_ns: 3,
+            started_us: -4,
+            cpu_ns: 5,
+            resident: 6,
+            turn: 7,
+        };
+        let ticket = slots.fill(slots.reserve().unwrap(), 9, execution, "");
+        assert_eq!(slots.release(ticket), Some(execution));
     }
 
     #[test]
     fn job_ids_are_kept_and_cut() {
-        let slots = Slots::new(0);
-        for (job, kept) in [("", 0), ("job-1", 5), (&"é".repeat(300), 248)] {
+        let slots = Slots::new();
+        for (job, kept) in [
+            ("", 0),
+            ("job-1", 5),
+            ("job-2345", 8),
+            ("job-23456-8901-3", 16),
+            ("job-23456789", 12),
+            (&"é".repeat(300), 248),
+        ] {
             let ticket = claim(&slots, 1, job).unwrap();
             let mut bytes = vec![7];
             assert!(slots.put_job(ticket, &mut bytes));
@@ -290,7 +324,7 @@ mod tests {
 
     #[test]
     fn threads_never_share_a_slot() {
-        let slots = Slots::new(0);
+        let slots = Slots::new();
         let counted = AtomicU64::new(0);
         std::thread::scope(|scope| {
             for thread in 1..5_u64 {
@@ -312,7 +346,7 @@ mod tests {
     proptest! {
         #[test]
         fn a_ticket_that_was_not_given_opens_nothing(ticket: i64) {
-            let slots = Slots::new(0);
+            let slots = Slots::new();
             let own = claim(&slots, 1, "").unwrap();
             prop_assert!(ticket == own || slots.release(ticket).is_none());
             prop_assert!(ticket == own || slots.get(ticket).is_none());

@@ -1,17 +1,21 @@
 //! What a recorder tells about its process: the heartbeat, the page, the status for `doctor`.
 
+#![expect(unsafe_code, reason = "shares state without a lock")]
+
 use std::sync::PoisonError;
 use std::sync::atomic::Ordering;
 
 use super::local::Local;
-use super::page::Change;
+use super::moment::Moment;
+use super::page::{Change, Page};
 use super::series::Series;
+use super::times::Counts;
 use super::{ExactPeak, NO_TIME, NO_VALUE, Recorder};
 use crate::heartbeat::{HOOK_ERRORS, Heartbeat, State, number, put_text};
 use crate::journal::dropped::Dropped;
 use crate::journal::format::Role;
 use crate::journal::writer::SegmentStatus;
-use crate::sampling::{clock, process};
+use crate::sampling::process;
 
 /// What a process was said to be.
 #[derive(Debug)]
@@ -81,14 +85,14 @@ impl Recorder {
     /// The heartbeat of this process as it is now, also when the spool cannot be written.
     pub fn heartbeat(&self) -> Vec<u8> {
         let local = self.local();
-        let now_ns = clock::monotonic_ns();
+        let now = local.clocks.now();
         let (rss_peak, cpu) = process::peak_and_cpu().unwrap_or((NO_VALUE, NO_VALUE));
-        let rss = local.memory.now(now_ns).or_else(|| local.memory.read()).unwrap_or(NO_VALUE);
+        let rss = local.memory.now(now.ns).or_else(|| local.memory.read()).unwrap_or(NO_VALUE);
         let rss_peak = self.peak.of_life().map_or(rss_peak, |life| number(rss_peak).map_or(life, |now| life.max(now)));
         let measured =
-            local.meter.lock().unwrap_or_else(PoisonError::into_inner).complete([rss, rss_peak, cpu], now_ns);
+            local.meter.lock().unwrap_or_else(PoisonError::into_inner).complete([rss, rss_peak, cpu], now.ns);
         let mut bytes = Vec::new();
-        self.put_state(local, (now_ns, clock::wall_us()), measured, &mut bytes);
+        self.put_state(local, now, measured, &mut bytes);
         bytes
     }
 
@@ -101,8 +105,8 @@ impl Recorder {
         };
         Status {
             segment: local.journal.segment(),
-            records: local.records.load(Ordering::Relaxed),
-            running: local.times.running.load(Ordering::Relaxed),
+            records: local.records(),
+            running: local.times.counts().running,
             drops: std::array::from_fn(count),
             hook_errors: count(HOOK_ERRORS),
             last_error: local.journal.last_error(),
@@ -112,38 +116,49 @@ impl Recorder {
     }
 
     /// Writes the page of this process, if it has one.
+    #[cold]
+    #[inline(never)]
     pub(super) fn show(&self, local: &Local) {
         if let Some(page) = local.page() {
-            page.write(|bytes| self.put_state(local, (clock::monotonic_ns(), clock::wall_us()), [NO_VALUE; 5], bytes));
+            page.write(|bytes| self.put_state(local, local.clocks.now(), [NO_VALUE; 5], bytes));
         }
     }
 
     /// As [`show`](Self::show) when an execution has started, or ended with `started` None, by the clocks in `now`. While one runs at a
     /// time only that is written which changes with it.
-    pub(super) fn show_change(&self, local: &Local, now: (u64, i64), started: Option<Started>) {
-        let Some(page) = local.page() else { return };
-        let (description, role) = self.description(local);
-        let texts = description.map_or(&self.texts, |description| &description.texts);
-        let done = page.change(serial(description), || {
-            let alone = local.times.running.load(Ordering::Relaxed) == u64::from(started.is_some());
-            if !alone || local.stopped.load(Ordering::Relaxed) {
-                return None;
-            }
-            let state = if started.is_some() { State::Busy } else { State::Idle };
-            let job_started = if started.is_some() { now.1 } else { NO_TIME };
-            Some(Change {
-                numbers: local.numbers(role, state, now, job_started, [NO_VALUE; 5]).changing(),
-                kept: texts.process.len(),
-                texts: started.as_ref().map_or(&texts.idle, |started| &started.series.texts),
-                job: started.as_ref().map(|started| started.job),
-            })
-        });
-        if !done {
+    #[inline(always)]
+    pub(super) fn show_change(&self, local: &Local, now: Moment, started: Option<Started>) {
+        if let Some(page) = local.page_at(now.ns, self.shared.as_ref())
+            && !self.changed(local, page, now, started)
+        {
             self.show(local);
         }
     }
 
+    /// Whether writing what changes with it was enough.
+    #[inline(always)]
+    fn changed(&self, local: &Local, page: &Page, now: Moment, started: Option<Started>) -> bool {
+        let (description, role) = self.description(local);
+        let Some(writing) = page.begin_change(serial(description)) else { return false };
+        let counts = local.times.counts();
+        if counts.running != u64::from(started.is_some()) || local.stopped.load(Ordering::Relaxed) {
+            return false;
+        }
+        let texts = description.map_or(&self.texts, |description| &description.texts);
+        let (state, job_started, behind) = match &started {
+            Some(Started { series, .. }) => (State::Busy, now.us, &series.texts),
+            None => (State::Idle, NO_TIME, &texts.idle),
+        };
+        writing.change(Change {
+            numbers: local.numbers(role, state, now, counts, job_started, [NO_VALUE; 5]).changing(),
+            kept: texts.process.len(),
+            texts: behind,
+            job: started.map(|started| started.job),
+        })
+    }
+
     /// The description that holds for this process and its role.
+    #[inline]
     pub(super) fn description(&self, local: &Local) -> (Option<&Description>, Role) {
         // SAFETY: a description, once published, is freed with the recorder only.
         let description = unsafe { self.description.load(Ordering::Acquire).as_ref() };
@@ -153,21 +168,21 @@ impl Recorder {
     }
 
     /// Appends the heartbeat as it is now, by the clocks in `now`; answers the serial of the description that it was made of.
-    fn put_state(&self, local: &Local, now: (u64, i64), measured: [u64; 5], bytes: &mut Vec<u8>) -> u64 {
+    fn put_state(&self, local: &Local, now: Moment, measured: [u64; 5], bytes: &mut Vec<u8>) -> u64 {
         let (description, role) = self.description(local);
         let shown = local.shown().and_then(|ticket| Some((ticket, local.slots.get(ticket)?)));
-        let finished = local.times.finished.load(Ordering::Relaxed);
+        let counts = local.times.counts();
         let state = match &shown {
             _ if local.stopped.load(Ordering::Relaxed) => State::Stopped,
             Some(_) => State::Busy,
-            None if finished == 0 && !local.ready.load(Ordering::Relaxed) => State::Starting,
+            None if counts.finished() == 0 && !local.ready.load(Ordering::Relaxed) => State::Starting,
             None => State::Idle,
         };
         let job_started = shown.as_ref().map_or(NO_TIME, |(_, execution)| execution.started_us);
-        bytes.extend_from_slice(&local.numbers(role, state, now, job_started, measured).fixed());
+        bytes.extend_from_slice(&local.numbers(role, state, now, counts, job_started, measured).fixed());
         let texts = description.map_or(&self.texts, |description| &description.texts);
         bytes.extend_from_slice(&texts.process);
-        match shown.and_then(|(ticket, execution)| Some((ticket, self.table.get(execution.handle)?))) {
+        match shown.and_then(|(ticket, execution)| Some((ticket, self.table.get(u64::from(execution.handle))?))) {
             Some((ticket, series)) => {
                 bytes.extend_from_slice(&series.texts);
                 if !local.slots.put_job(ticket, bytes) {
@@ -182,32 +197,34 @@ impl Recorder {
 
 impl Local {
     /// The numbers of a heartbeat; `measured` as [`Meter::complete`](crate::heartbeat::Meter::complete) answers.
+    #[inline(always)]
     fn numbers(
         &self,
         role: Role,
         state: State,
-        (now_ns, written): (u64, i64),
+        now: Moment,
+        counts: Counts,
         job_started: i64,
         [rss, rss_peak, cpu, cpu_spent, cpu_over]: [u64; 5],
     ) -> Heartbeat<()> {
-        let (busy, idle) = self.times.busy_and_idle_us(now_ns);
+        let (busy, idle) = self.times.busy_and_idle_us(now.ns, counts.running > 0);
         Heartbeat {
             state: state as u8,
             role: role as u8,
             pid: self.identity.pid,
             parent: self.identity.parent,
-            running: self.times.running.load(Ordering::Relaxed) as u32,
+            running: counts.running as u32,
             worker: self.worker,
             start_ticks: self.identity.start_ticks,
             pid_namespace: self.identity.pid_namespace,
             process_started: self.identity.started,
-            written,
+            written: now.us,
             job_started,
-            state_changed: self.told.since(state, written),
+            state_changed: self.told.since(state, now.us),
             busy,
             idle,
-            finished: self.times.finished.load(Ordering::Relaxed),
-            failed: self.times.failed.load(Ordering::Relaxed),
+            finished: counts.finished(),
+            failed: self.times.failed(),
             rss,
             rss_peak,
             cpu,

@@ -1,9 +1,10 @@
-//! The name of the file system that a path lies on, as `doctor` shows it.
+//! The file system that a path lies on: its name, as `doctor` shows it, and whether it can hang.
 
 use std::ffi::CString;
-use std::mem::MaybeUninit;
 use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
+
+use crate::kernel;
 
 /// Names of the numbers in `statfs(2)`; those that workers meet.
 const NAMES: [(u32, &str); 22] = [
@@ -36,11 +37,19 @@ pub fn file_system(path: &Path) -> &'static str {
     magic(path).and_then(name).unwrap_or("unknown")
 }
 
+/// File systems on disks and in memory, which always answer. So does an overlay: what is written to it must lie on one of these. FUSE,
+/// whose server may be on this machine, is none.
+const OF_THIS_MACHINE: [&str; 10] =
+    ["ext4", "xfs", "btrfs", "tmpfs", "ramfs", "overlay", "zfs", "f2fs", "bcachefs", "squashfs"];
+
+/// Whether no server and no other process is behind the file system of a path. Itself as slow as the answer.
+pub fn is_of_this_machine(path: &Path) -> bool {
+    OF_THIS_MACHINE.contains(&file_system(path))
+}
+
 fn magic(path: &Path) -> Option<u32> {
     let path = CString::new(path.as_os_str().as_bytes()).ok()?;
-    let mut answer = MaybeUninit::<libc::statfs>::uninit();
-    // SAFETY: the path ends with NUL, and the kernel fills the structure when it answers 0.
-    unsafe { (libc::statfs(path.as_ptr(), answer.as_mut_ptr()) == 0).then(|| answer.assume_init().f_type as u32) }
+    kernel::statfs(&path).map(|found| found.f_type as u32)
 }
 
 fn name(magic: u32) -> Option<&'static str> {
@@ -57,6 +66,19 @@ mod tests {
         assert_eq!(name(0x0102_1994), Some("tmpfs"));
         assert_eq!(name(0x9123_683E), Some("btrfs"));
         assert_eq!(name(1), None);
+    }
+
+    #[test]
+    fn file_systems_that_may_hang_are_not_of_this_machine() {
+        assert!(is_of_this_machine(Path::new("/dev/shm")));
+        for other in ["/proc", "/sys", "/no/such/place"] {
+            assert!(!is_of_this_machine(Path::new(other)), "{other}");
+        }
+        let known = |other: &str| NAMES.iter().any(|(_, name)| *name == other);
+        assert!(OF_THIS_MACHINE.iter().all(|name| known(name)));
+        for server in ["nfs", "cifs", "smb2", "fuse", "9p", "ceph", "lustre", "vboxsf"] {
+            assert!(known(server) && !OF_THIS_MACHINE.contains(&server), "{server}");
+        }
     }
 
     #[test]

@@ -1,5 +1,7 @@
 //! What tests of readers share: a tree of files in the place of `/`, gone when dropped, and a child for what belongs to a process.
 
+#![expect(unsafe_code, reason = "forks children for tests")]
+
 use std::fs;
 use std::io::{Read, Write};
 use std::path::PathBuf;

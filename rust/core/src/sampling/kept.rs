@@ -1,5 +1,7 @@
 //! Open files that belong to one process: a forked child, whose `/proc/self` is another, opens its own.
 
+#![expect(unsafe_code, reason = "shares state without a lock")]
+
 use std::fmt;
 use std::ptr;
 use std::sync::atomic::{AtomicPtr, Ordering};

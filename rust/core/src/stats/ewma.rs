@@ -62,7 +62,10 @@ impl Ewma {
         if times.len() != values.len() {
             return Err(InputError::Lengths { first: times.len(), second: values.len() });
         }
-        times.iter().zip(values).map(|(time, value)| self.push(*time, *value)).collect()
+        let mut push = |(at, (time, value)): (usize, (&f64, &f64))| {
+            self.push(*time, *value).map_err(|why| InputError::Point { at, why: Box::new(why) })
+        };
+        times.iter().zip(values).enumerate().map(&mut push).collect()
     }
 
     /// The mean; None of nothing.

@@ -63,6 +63,13 @@ pub enum InputError {
         /// What it may be.
         allowed: &'static str,
     },
+    /// One of many points that are taken one after the other.
+    Point {
+        /// Its index; those before it were taken.
+        at: usize,
+        /// What is wrong with it.
+        why: Box<InputError>,
+    },
 }
 
 impl fmt::Display for InputError {
@@ -79,6 +86,7 @@ impl fmt::Display for InputError {
                 write!(f, "the spread of {name} cannot be squared within doubles; use another unit")
             }
             InputError::Parameter { name, value, allowed } => write!(f, "{name} must be {allowed}, not {value}"),
+            InputError::Point { at, why } => write!(f, "point {at}: {why}"),
         }
     }
 }

@@ -72,8 +72,8 @@ impl Moments {
     /// 1 ns a number.
     pub fn of(values: &[f64]) -> std::result::Result<Moments, InputError> {
         let found =
-            values.chunks(BLOCK).map(Moments::of_block).fold(Moments::default(), |all, block| all.merge(&block));
-        if !found.m4.is_finite() {
+            values.chunks(BLOCK).map(Moments::of_block).fold(Moments::default(), |all, block| all.joined(&block));
+        if !found.is_sound() {
             check_finite("values", values)?;
             return Err(InputError::TooWide { name: "values" });
         }
@@ -112,9 +112,14 @@ impl Moments {
         }
     }
 
-    /// Both together. Commutative to the last bit; associative up to rounding: in any order and grouping the mean is within two units
+    /// Both together; refuses what lies so far apart that [`of`](Moments::of) would refuse the numbers. Commutative to the last bit; associative up to rounding: in any order and grouping the mean is within two units
     /// in the last place of the greatest number, and the deviation within 1e-14 for up to a million parts.
-    pub fn merge(&self, other: &Moments) -> Moments {
+    pub fn merge(&self, other: &Moments) -> std::result::Result<Moments, InputError> {
+        let both = self.joined(other);
+        if both.is_sound() { Ok(both) } else { Err(InputError::TooWide { name: "both" }) }
+    }
+
+    fn joined(&self, other: &Moments) -> Moments {
         if self.n == 0 || other.n == 0 {
             return if self.n == 0 { *other } else { *self };
         }
@@ -138,6 +143,19 @@ impl Moments {
             min: self.min.min(other.min),
             max: self.max.max(other.max),
         }
+    }
+
+    /// Whether numbers can have these moments, and everything that is said of them is a number.
+    fn is_sound(&self) -> bool {
+        if self.n == 0 {
+            return *self == Moments::default();
+        }
+        let said = [self.mean.high, self.mean.low, self.m2, self.m3, self.m4, self.min, self.max];
+        let of_shape = [self.skewness(), self.kurtosis()];
+        said.iter().chain(of_shape.iter().flatten()).all(|number| number.is_finite())
+            && self.m2 >= 0.0
+            && self.m4 >= 0.0
+            && self.min <= self.max
     }
 
     /// How many numbers.
@@ -209,12 +227,7 @@ impl Moments {
         let numbers = numbers.map(f64::from_le_bytes);
         let [high, low, m2, m3, m4, min, max] = numbers;
         let found = Moments { n: u64::from_le_bytes(*n), mean: Twofold { high, low }, m2, m3, m4, min, max };
-        let sound = if found.n == 0 {
-            found == Moments::default()
-        } else {
-            numbers.iter().all(|number| number.is_finite()) && m2 >= 0.0 && m4 >= 0.0 && min <= max
-        };
-        if sound { Ok(found) } else { Err(bad(1)) }
+        if found.is_sound() { Ok(found) } else { Err(bad(1)) }
     }
 }
 
@@ -263,6 +276,10 @@ mod tests {
         assert!(matches!(Moments::of(&[1.0, f64::INFINITY]), Err(InputError::NotFinite { at: 1, .. })));
         assert_eq!(Moments::of(&[-1e100, 1e100]), Err(InputError::TooWide { name: "values" }));
         assert_eq!(Moments::of(&[1e300; 9]).unwrap().mean(), Some(1e300));
+        for apart in [1e100, 1.7e308] {
+            let [low, high] = [-apart, apart].map(|value| Moments::of(&[value]).unwrap());
+            assert_eq!(low.merge(&high), Err(InputError::TooWide { name: "both" }));
+        }
     }
 
     #[test]
@@ -277,6 +294,9 @@ mod tests {
             bytes[place] = byte;
             assert!(Moments::decode(&bytes).is_err(), "{place}");
         }
+        let mut no_shape = good;
+        no_shape[41..49].copy_from_slice(&1e308_f64.to_le_bytes());
+        assert!(Moments::decode(&no_shape).is_err(), "its kurtosis would be infinite");
     }
 
     fn any_values() -> impl Strategy<Value = Vec<f64>> {
@@ -291,8 +311,9 @@ mod tests {
         fn merging_has_no_order_and_no_grouping_but_for_rounding(a in any_values(), b in any_values(), c in any_values()) {
             let [x, y, z] = [&a, &b, &c].map(|values| Moments::of(values).unwrap());
             prop_assert_eq!(x.merge(&y), y.merge(&x));
+            prop_assert_eq!(x.merge(&y), Ok(x.joined(&y)));
             let all = Moments::of(&[a, b, c].concat()).unwrap();
-            for merged in [x.merge(&y).merge(&z), x.merge(&y.merge(&z)), z.merge(&x).merge(&y)] {
+            for merged in [x.joined(&y).joined(&z), x.joined(&y.joined(&z)), z.joined(&x).joined(&y)] {
                 prop_assert_eq!((merged.n(), merged.min(), merged.max()), (all.n(), all.min(), all.max()));
                 let greatest = all.min.abs().max(all.max.abs());
                 prop_assert!((merged.mean - all.mean).value().abs() <= 2.0 * f64::EPSILON * greatest);
@@ -300,6 +321,17 @@ mod tests {
                 let (m3, m4) = (all.m2.powf(1.5), all.m2 * all.m2);
                 prop_assert!((merged.m3 - all.m3).abs() <= 1e-13 * m3);
                 prop_assert!((merged.m4 - all.m4).abs() <= 1e-13 * m4);
+            }
+        }
+
+        #[test]
+        fn what_can_be_unpacked_says_numbers_only(n: u64, numbers in prop::array::uniform7(prop::num::f64::ANY)) {
+            let [high, low, m2, m3, m4, min, max] = numbers;
+            let packed = Moments { n, mean: Twofold { high, low }, m2, m3, m4, min, max }.encode();
+            if let Ok(found) = Moments::decode(&packed) {
+                prop_assert_eq!(found.encode(), packed);
+                let said = [found.mean(), found.variance(), found.skewness(), found.kurtosis(), found.min(), found.max()];
+                prop_assert!(said.iter().flatten().all(|number| number.is_finite()));
             }
         }
 

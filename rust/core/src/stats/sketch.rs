@@ -321,6 +321,18 @@ mod tests {
         }
 
         #[test]
+        fn sketches_of_different_scales_merge_in_any_order_as_long_as_none_collapses(
+            parts in prop::collection::vec((prop::collection::vec(0_i64..1 << 24, 0..200), 0_u8..=FINE), 3)
+        ) {
+            let [a, b, c] = [0, 1, 2].map(|at| sketch(&parts[at].0, parts[at].1));
+            let left = a.merge(&b).unwrap().merge(&c).unwrap();
+            prop_assert_eq!(&left, &b.merge(&c).unwrap().merge(&a).unwrap());
+            prop_assert_eq!(&left, &c.merge(&a).unwrap().merge(&b).unwrap());
+            let all: Vec<i64> = parts.iter().flat_map(|(numbers, _)| numbers.clone()).collect();
+            prop_assert_eq!(left.clone(), sketch(&all, left.scale()));
+        }
+
+        #[test]
         fn a_coarse_sketch_is_the_fine_one_with_neighbours_joined(numbers: Vec<u32>) {
             let numbers: Vec<i64> = numbers.into_iter().map(i64::from).collect();
             prop_assert_eq!(sketch(&numbers, FINE).at_scale(COARSE), sketch(&numbers, COARSE));

@@ -144,7 +144,11 @@ impl SlidingFit {
         if x.len() != y.len() {
             return Err(InputError::Lengths { first: x.len(), second: y.len() });
         }
-        x.iter().zip(y).map(|(x, y)| Ok(self.push(*x, *y)?.unwrap_or(f64::NAN))).collect()
+        let mut push = |(at, (x, y)): (usize, (&f64, &f64))| match self.push(*x, *y) {
+            Ok(slope) => Ok(slope.unwrap_or(f64::NAN)),
+            Err(why) => Err(InputError::Point { at, why: Box::new(why) }),
+        };
+        x.iter().zip(y).enumerate().map(&mut push).collect()
     }
 
     /// How many points the window has now.

@@ -2,6 +2,7 @@
 
 #![allow(clippy::unwrap_used, clippy::print_stdout)] // all of this is a test, and its counts are for the reader of a run
 
+#[path = "../common/chance.rs"]
 mod chance;
 mod images;
 #[path = "../common/scratch.rs"]

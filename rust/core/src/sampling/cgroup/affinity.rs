@@ -1,13 +1,13 @@
 //! `sched_getaffinity(2)`: the CPUs that this process may use.
 
+use crate::kernel;
+
 /// Their number. None if the kernel does not say.
 pub fn cpus() -> Option<u64> {
     // A machine of more than 1,024 CPUs refuses a smaller mask.
     for words in [16_usize, 128, 1_024] {
         let mut mask = vec![0_u64; words];
-        // SAFETY: the kernel writes at most the bytes of the mask, which is ours; 0 is this thread.
-        let written = unsafe { libc::sched_getaffinity(0, words * 8, mask.as_mut_ptr().cast()) };
-        if written == 0 {
+        if kernel::affinity(&mut mask) {
             return Some(mask.iter().map(|word| u64::from(word.count_ones())).sum());
         }
     }

@@ -30,6 +30,23 @@ pub struct Four {
     pub headroom: Option<f64>,
 }
 
+/// From this share on a resource is under pressure: the original's.
+const PRESSURE: f64 = 0.8;
+
+impl Four {
+    /// The share of the limit that is not left, 0-1, whoever took it: 1 - headroom / limit. Usage / limit would be above 1 where the
+    /// machine's usage stands beside the few CPUs that this process may use.
+    pub fn utilization(&self) -> Option<f64> {
+        let limit = self.limit.filter(|limit| *limit > 0.0)?;
+        Some((1.0 - self.headroom? / limit).clamp(0.0, 1.0))
+    }
+
+    /// Whether more work can be put on it: less than 80 % is taken.
+    pub fn can_scale(&self) -> Option<bool> {
+        self.utilization().map(|taken| taken < PRESSURE)
+    }
+}
+
 /// CPU in cores and memory in bytes.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Capacity {
@@ -82,8 +99,10 @@ fn cpu_of(origin: Origin, group: &CgroupSample, rates: Option<&CgroupRates>, hos
             let usage = rates.and_then(|rates| rates.usage_cores);
             let own = limit.zip(usage).map(|(limit, usage)| (limit - usage).max(0.0));
             let around = rates.and_then(|rates| rates.headroom_cores);
-            // Both are lower bounds of the same: tasks that wanted a CPU and had none.
-            let waiting = rates.and_then(|rates| most([rates.throttled_cores, rates.waiting_cores]));
+            // Both are lower bounds of the same: tasks that wanted a CPU and had none. What a group around this one was stopped may
+            // have been wanted by its other groups.
+            let stopped = rates.and_then(|rates| rates.throttled_cores).filter(|_| group.cpu.is_stopped_itself());
+            let waiting = most([stopped, rates.and_then(|rates| rates.waiting_cores)]);
             (usage, waiting, own.and_then(|own| least([least([Some(own), around]), idle])))
         }
     };
@@ -121,7 +140,7 @@ fn most(values: [Option<f64>; 2]) -> Option<f64> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::sampling::cgroup::{Container, CpuSample, MemoryLevel, MemorySample};
+    use crate::sampling::cgroup::{Container, CpuLevel, CpuSample, MemoryLevel, MemorySample};
     use crate::sampling::unread::Unread;
 
     const GIB: u64 = 1 << 30;
@@ -133,7 +152,14 @@ mod tests {
             version: Some(Version::V2),
             path: Some("/".into()),
             container,
-            cpu: CpuSample { quota_cores, affinity_cores: Some(8), usage_ns: Some(1), ..CpuSample::default() },
+            cpu: CpuSample {
+                quota_cores,
+                affinity_cores: Some(8),
+                usage_ns: Some(1),
+                throttled_group: quota_cores.map(|_| "/pod/app".into()),
+                levels: vec![CpuLevel { directory: "/pod/app".into(), quota_cores, usage_ns: Some(1) }],
+                ..CpuSample::default()
+            },
             memory: MemorySample {
                 limit_bytes,
                 working_set_bytes,
@@ -180,6 +206,22 @@ mod tests {
         assert_eq!(found.cpu, cpu);
         let [demand, limit, usage, headroom] = [4, 4, 3, 1].map(|gib| Some((gib * GIB) as f64));
         assert_eq!(found.memory, Four { origin: Origin::CgroupV2, demand, limit, usage, headroom });
+        assert_eq!((found.cpu.utilization(), found.cpu.can_scale()), (Some(1.0), Some(false)));
+        assert_eq!((found.memory.utilization(), found.memory.can_scale()), (Some(0.75), Some(true)));
+    }
+
+    /// A pod with a busy neighbour: the neighbour's wish is not ours.
+    #[test]
+    fn time_that_a_group_around_was_stopped_is_no_demand_of_this_one() {
+        let rates = CgroupRates {
+            usage_cores: Some(0.25),
+            throttled_cores: Some(1.5),
+            waiting_cores: Some(0.125),
+            ..CgroupRates::default()
+        };
+        let mut neighbours = group(None, Some(2.0), None);
+        neighbours.cpu.throttled_group = Some("/pod".into());
+        assert_eq!(capacity(&neighbours, Some(&rates), &host()).cpu.demand, Some(0.375));
     }
 
     /// L34: every host with version 2 looked like a container, and what its own slice used like all that was used.
@@ -221,7 +263,13 @@ mod tests {
         let found = capacity(&narrow, None, &busy);
         assert_eq!((found.cpu.limit, found.cpu.headroom), (Some(2.0), Some(2.0)));
         let full = HostNumbers { busy_cores: Some(63.5), ..busy };
-        assert_eq!(capacity(&narrow, None, &full).cpu.headroom, Some(0.5));
+        let full = capacity(&narrow, None, &full).cpu;
+        assert_eq!((full.headroom, full.usage), (Some(0.5), Some(63.5)));
+        assert_eq!(
+            (full.utilization(), full.can_scale()),
+            (Some(0.75), Some(true)),
+            "of our two, not of the machine's"
+        );
     }
 
     #[test]
@@ -232,5 +280,15 @@ mod tests {
         assert_eq!(unknown, (None, None, None, None, None));
         let first = capacity(&group(Some(Container::File("/.dockerenv")), Some(1.0), None), None, &host());
         assert_eq!((first.cpu.origin, first.cpu.usage, first.cpu.headroom), (Origin::CgroupV2, None, None));
+        assert_eq!((first.cpu.utilization(), first.cpu.can_scale()), (None, None));
+    }
+
+    #[test]
+    fn from_80_percent_on_there_is_no_room_for_more() {
+        let taken = |headroom| Four { origin: Origin::Host, demand: None, limit: Some(10.0), usage: None, headroom };
+        assert_eq!(taken(Some(2.5)).can_scale(), Some(true));
+        assert_eq!(taken(Some(2.0)).can_scale(), Some(false));
+        assert_eq!(taken(Some(11.0)).utilization(), Some(0.0));
+        assert_eq!(Four { limit: Some(0.0), ..taken(Some(0.0)) }.can_scale(), None);
     }
 }

@@ -5,17 +5,20 @@
 use std::fmt;
 
 use crate::sampling::root::Root;
-use crate::sampling::text::lines;
+use crate::sampling::text::{lines, words};
 
 /// The mark that was found.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Container {
-    /// A file that the runtime makes: `/.dockerenv` (Docker), `/run/.containerenv` (Podman).
+    /// A file that the runtime makes: `/.dockerenv` (Docker), `/run/.containerenv` (Podman), `/run/secrets/kubernetes.io` (the account
+    /// of a pod).
     File(&'static str),
     /// `container=` in the environment of process 1, with its value: `lxc`, `systemd-nspawn`, `podman`.
     Environment(String),
     /// A group that only a runtime makes, with the keyword: `kubepods`, `docker`, `containerd`, `crio`, `lxc`.
     Group(&'static str),
+    /// A file that Kubernetes mounts over one of the container's: `/etc/hosts`, `/dev/termination-log`.
+    Mount(&'static str),
 }
 
 impl fmt::Display for Container {
@@ -24,13 +27,14 @@ impl fmt::Display for Container {
             Container::File(path) => write!(f, "{path}"),
             Container::Environment(value) => write!(f, "container={value}"),
             Container::Group(keyword) => write!(f, "control group of {keyword}"),
+            Container::Mount(point) => write!(f, "{point} of a pod"),
         }
     }
 }
 
 /// The first mark found; an error when there is none and one place could not be looked at.
 pub fn container(root: &Root) -> Result<Option<Container>, String> {
-    for path in ["/.dockerenv", "/run/.containerenv"] {
+    for path in ["/.dockerenv", "/run/.containerenv", "/run/secrets/kubernetes.io"] {
         if root.path(path).exists() {
             return Ok(Some(Container::File(path)));
         }
@@ -40,7 +44,21 @@ pub fn container(root: &Root) -> Result<Option<Container>, String> {
             return Ok(Some(Container::Group(keyword)));
         }
     }
+    if let Some(point) = root.read("/proc/self/mountinfo").ok().and_then(|table| of_pod(&table)) {
+        return Ok(Some(Container::Mount(point)));
+    }
     Ok(environment(&root.read("/proc/1/environ")?).map(Container::Environment))
+}
+
+/// A file of a pod that is mounted where the container looks for its own, in lines of `mountinfo`: what is mounted lies below
+/// `.../pods/<uid>/` on the host. The host itself mounts such directories below each other only.
+fn of_pod(table: &[u8]) -> Option<&'static str> {
+    lines(table).find_map(|line| {
+        let mut words = words(line).skip(3);
+        let (mounted, point) = (words.next()?, words.next()?);
+        let point = ["/etc/hosts", "/dev/termination-log"].into_iter().find(|file| point == file.as_bytes())?;
+        std::str::from_utf8(mounted).ok()?.split('/').any(|part| part == "pods").then_some(point)
+    })
 }
 
 /// The value of `container=` in an environment; an empty one says nothing.

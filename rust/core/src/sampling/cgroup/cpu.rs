@@ -19,7 +19,9 @@ pub struct CpuSample {
     pub affinity_cores: Option<u64>,
     /// CPU time of all processes in the group, ns.
     pub usage_ns: Option<u64>,
-    /// Periods of the quota in which the group whose quota is the least ran.
+    /// The group with the least quota, whose counts the next three are: its directory.
+    pub throttled_group: Option<String>,
+    /// Periods of the quota in which that group ran.
     pub periods: Option<u64>,
     /// Of these, periods in which it was stopped.
     pub throttled_periods: Option<u64>,
@@ -45,6 +47,11 @@ impl CpuSample {
     pub fn limit_cores(&self) -> Option<f64> {
         let cpus = [self.cpuset_cores, self.affinity_cores].into_iter().flatten().map(|cores| cores as f64);
         cpus.chain(self.quota_cores).reduce(f64::min)
+    }
+
+    /// Whether the stopped time is this group's own, and no part of it that of others in a group around it.
+    pub fn is_stopped_itself(&self) -> bool {
+        self.levels.first().is_some_and(|own| self.throttled_group.as_ref() == Some(&own.directory))
     }
 }
 
@@ -88,6 +95,7 @@ pub fn read(root: &Root, places: &Places, unread: &mut Unread) -> CpuSample {
         let fields = ["periods", "throttled_periods", "throttled_ns"];
         if let Some(counts) = unread.keep(&fields, throttling(root, cpu.version, &level.directory)) {
             [sample.periods, sample.throttled_periods, sample.throttled_ns] = counts.map(Some);
+            sample.throttled_group = Some(level.directory.clone());
         }
     }
     sample
@@ -220,6 +228,8 @@ mod tests {
         let (sample, unread) = version_2(&tree);
         assert_eq!((sample.quota_cores, sample.cpuset_cores, sample.usage_ns), (Some(0.2), Some(5), Some(700_000)));
         assert_eq!(sample.limit_cores(), Some(0.2));
+        assert_eq!(sample.throttled_group.as_deref(), Some("/sys/fs/cgroup/pod"));
+        assert!(!sample.is_stopped_itself());
         let throttled = (sample.periods, sample.throttled_periods, sample.throttled_ns);
         assert_eq!(throttled, (Some(40), Some(12), Some(2_500_000)));
         let levels: Vec<_> = sample.levels.iter().map(|level| (level.quota_cores, level.usage_ns)).collect();

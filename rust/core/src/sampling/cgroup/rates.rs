@@ -1,17 +1,18 @@
 //! What a group used between two samples.
 
-use super::CgroupSample;
+use super::{CgroupSample, CpuSample};
 
-/// Differences of counters. None where a sample did not know, or a counter went back because the group was made anew.
+/// Differences of counters. None where a sample did not know, or a counter went back because the group was made anew; of stopped time
+/// also where another group has the least quota now.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
 pub struct CgroupRates {
     /// Between the samples, seconds.
     pub seconds: f64,
     /// CPU in use, cores.
     pub usage_cores: Option<f64>,
-    /// Share of the quota's periods in which the group was stopped, 0-1; 0 without a period.
+    /// Share of the quota's periods in which the group with the least quota was stopped, 0-1; 0 without a period.
     pub throttled_ratio: Option<f64>,
-    /// CPU that was wanted while stopped, cores: stopped seconds a second, of all CPUs.
+    /// CPU that was wanted in that group while it was stopped, cores: stopped seconds a second, of all CPUs.
     pub throttled_cores: Option<f64>,
     /// Stopped, seconds a period.
     pub throttled_seconds_per_period: Option<f64>,
@@ -32,9 +33,12 @@ pub fn rates(previous: &CgroupSample, now: &CgroupSample) -> Option<CgroupRates>
     let (before, after) = (&previous.cpu, &now.cpu);
     let cores = |before: Option<u64>, after: Option<u64>| Some(difference(before, after)? as f64 / ns as f64);
     let usage_cores = cores(before.usage_ns, after.usage_ns);
-    let throttled_ns = difference(before.throttled_ns, after.throttled_ns);
-    let periods = difference(before.periods, after.periods);
-    let throttled_periods = difference(before.throttled_periods, after.throttled_periods);
+    let stopped = |count: fn(&CpuSample) -> Option<u64>| {
+        (before.throttled_group == after.throttled_group).then(|| difference(count(before), count(after))).flatten()
+    };
+    let throttled_ns = stopped(|cpu| cpu.throttled_ns);
+    let periods = stopped(|cpu| cpu.periods);
+    let throttled_periods = stopped(|cpu| cpu.throttled_periods);
     let a_period = |amount: Option<f64>| match (amount?, periods?) {
         (_, 0) => Some(0.0),
         (amount, periods) => Some(amount / periods as f64),

@@ -75,6 +75,45 @@ fn kubernetes_where_the_pod_limits_more_than_the_container() {
     assert_eq!(found.cpu.usage_ns, Some(500_000), "of the container, not of the pod");
 }
 
+/// containerd leaves no file and no word in the environment; in a namespace of groups the path is `/`.
+#[test]
+fn kubernetes_with_a_namespace_of_groups() {
+    let tree = Tree::new();
+    host(&tree, "/");
+    tree.file("proc/1/cgroup", "0::/\n");
+    let root = "600 550 0:50 / / rw,relatime - overlay overlay rw,lowerdir=/l,upperdir=/u,workdir=/w\n";
+    let pod = "/var/lib/kubelet/pods/8d2f6f0a-4c7e-4b39-9f0e-1f0b8a4b2c11";
+    let kubelet = format!(
+        "640 600 8:1 {pod}/etc-hosts /etc/hosts rw,relatime - ext4 /dev/sda1 rw\n\
+         641 600 8:1 {pod}/containers/app/3f9a2b1c /dev/termination-log rw,relatime - ext4 /dev/sda1 rw\n"
+    );
+    tree.file("proc/self/mountinfo", format!("{root}{V2_MOUNT}"));
+    assert_eq!(sample(tree.root()).container, None, "an overlay alone is no mark");
+    tree.file("proc/self/mountinfo", format!("{root}{V2_MOUNT}{kubelet}"));
+    let found = sample(tree.root());
+    assert_eq!(found.container, Some(Container::Mount("/etc/hosts")));
+    assert_eq!(found.container.unwrap().to_string(), "/etc/hosts of a pod");
+    // A pod with an account, whose kubelet lives elsewhere.
+    tree.file("proc/self/mountinfo", format!("{root}{V2_MOUNT}"));
+    tree.file("run/secrets/kubernetes.io/serviceaccount/token", "");
+    assert_eq!(sample(tree.root()).container, Some(Container::File("/run/secrets/kubernetes.io")));
+}
+
+/// The kubelet's own host has the same directories, mounted below its own.
+#[test]
+fn the_host_of_kubernetes_is_no_container() {
+    let tree = Tree::new();
+    host(&tree, "/system.slice/kubelet.service");
+    let pod = "/var/lib/kubelet/pods/8d2f6f0a-4c7e-4b39-9f0e-1f0b8a4b2c11";
+    let mounts = format!(
+        "22 1 8:1 / / rw - ext4 /dev/sda1 rw\n{V2_MOUNT}\
+         70 22 0:60 / {pod}/volumes/kubernetes.io~projected/kube-api-access-x rw - tmpfs tmpfs rw\n\
+         71 22 8:1 {pod}/volumes/kubernetes.io~empty-dir/data {pod}/volume-subpaths/data/app/0 rw - ext4 /dev/sda1 rw\n"
+    );
+    tree.file("proc/self/mountinfo", mounts);
+    assert_eq!(sample(tree.root()).container, None);
+}
+
 #[test]
 fn lxc_and_podman() {
     let tree = Tree::new();
@@ -126,6 +165,26 @@ fn rates_are_differences_and_the_first_sample_has_none() {
     let later = CgroupSample { at_ns: 5_000_000_000, ..now.clone() };
     let quiet = rates(&now, &later).unwrap();
     assert_eq!((quiet.throttled_ratio, quiet.throttled_cores, quiet.usage_cores), (Some(0.0), Some(0.0), Some(0.0)));
+}
+
+#[test]
+fn stopped_time_of_two_groups_makes_no_rate() {
+    let tree = Tree::new();
+    host(&tree, "/pod/app");
+    group(&tree, "/pod", "50000 100000\n", "max\n", 900);
+    group(&tree, "/pod/app", "max 100000\n", "max\n", 500);
+    let before = CgroupSample { at_ns: 1_000_000_000, ..sample(tree.root()) };
+    group(&tree, "/pod/app", "20000 100000\n", "max\n", 600);
+    let stopped_for_long = "usage_usec 600\nnr_periods 9000\nnr_throttled 8000\nthrottled_usec 700000000\n";
+    tree.file("sys/fs/cgroup/pod/app/cpu.stat", stopped_for_long);
+    let now = CgroupSample { at_ns: 2_000_000_000, ..sample(tree.root()) };
+    assert_eq!((before.cpu.quota_cores, now.cpu.quota_cores), (Some(0.5), Some(0.2)));
+    let found = rates(&before, &now).unwrap();
+    let stopped = (found.throttled_ratio, found.throttled_cores, found.throttled_seconds_per_period);
+    assert_eq!(stopped, (None, None, None));
+    assert_eq!(found.usage_cores, Some(0.0001), "the rest is known");
+    let later = CgroupSample { at_ns: 3_000_000_000, ..now.clone() };
+    assert_eq!(rates(&now, &later).unwrap().throttled_cores, Some(0.0), "and so is this from now on");
 }
 
 #[test]

@@ -15,6 +15,7 @@ pub mod name;
 pub mod network;
 pub mod patience;
 pub mod reading;
+mod root_space;
 mod sampler;
 mod scan;
 pub mod snapshot;

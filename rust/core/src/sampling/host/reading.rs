@@ -1,6 +1,6 @@
 //! One reading of the tables that change all the time: six files and six system calls, the files being open.
 
-use std::path::PathBuf;
+use std::sync::Arc;
 
 use super::super::clock;
 use super::super::root::Root;
@@ -11,7 +11,8 @@ use super::file::{Buffer, KeptFile, Shape};
 use super::load::{self, Load};
 use super::memory::Memory;
 use super::network::{self, InterfaceCounters};
-use super::space::{Space, statvfs};
+use super::root_space::RootSpace;
+use super::space::{Ask, Space};
 
 /// What the tables said at one moment. None: `unread` says why.
 #[derive(Clone, Debug, Default)]
@@ -28,21 +29,20 @@ pub struct Reading {
     pub disks: Option<Vec<DiskCounters>>,
     /// `/proc/net/dev`.
     pub interfaces: Option<Vec<InterfaceCounters>>,
-    /// Room on `/`, asked in this thread: where the root hangs, everything does.
+    /// Room on `/`.
     pub root: Option<Space>,
     /// What could not be read.
     pub unread: Unread,
 }
 
 /// The open files, and the buffer that all are read into.
-#[derive(Debug)]
 pub struct Reader {
     stat: KeptFile,
     meminfo: KeptFile,
     loadavg: KeptFile,
     diskstats: KeptFile,
     net_dev: KeptFile,
-    root: PathBuf,
+    root: RootSpace,
     buffer: Buffer,
 }
 
@@ -55,16 +55,21 @@ impl Reader {
             loadavg: KeptFile::new(root, "/proc/loadavg", Shape::Whole),
             diskstats: KeptFile::new(root, "/proc/diskstats", Shape::Table),
             net_dev: KeptFile::new(root, "/proc/net/dev", Shape::Table),
-            root: root.path("/"),
+            root: RootSpace::new(root.path("/")),
             buffer: Buffer::new(),
         }
+    }
+
+    /// With another `statvfs`: for tests.
+    pub fn asking(mut self, ask: Arc<Ask>) -> Reader {
+        self.root = self.root.asking(ask);
+        self
     }
 
     /// Everything anew into a reading, whose memory is used again.
     pub fn read(&mut self, reading: &mut Reading) {
         self.read_tables(reading);
-        let room = statvfs(&self.root).map_err(|error| format!("statvfs: {error}"));
-        reading.root = reading.unread.keep(&["root"], room);
+        reading.root = reading.unread.keep(&["root"], self.root.read());
     }
 
     /// The files only.
@@ -119,5 +124,22 @@ mod tests {
         let fields: Vec<_> = reading.unread.entries().iter().map(|(field, _)| field.as_str()).collect();
         assert_eq!(fields, ["cpu", "memory", "swap", "load_average", "disk_io", "network", "root"]);
         assert!(reading.cpus.is_none() && reading.root.is_none());
+    }
+
+    #[test]
+    fn a_root_that_hangs_is_named_and_the_rest_is_read() {
+        let hanging = |_: &std::path::Path| {
+            std::thread::sleep(std::time::Duration::from_secs(600));
+            Ok(Space::default())
+        };
+        let mut reader = Reader::new(&Root::default()).asking(Arc::new(hanging));
+        let mut reading = Reading::default();
+        for _ in 0..2 {
+            reader.read(&mut reading);
+            let [(field, reason)] = reading.unread.entries() else { panic!("{:?}", reading.unread) };
+            assert_eq!(field, "root");
+            assert!(reason.starts_with("statvfs: no answer for "), "{reason}");
+            assert!(reading.cpus.is_some() && reading.root.is_none());
+        }
     }
 }

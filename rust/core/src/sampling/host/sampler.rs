@@ -48,7 +48,8 @@ impl Sampler {
 
     /// With another `statvfs`: for tests.
     pub fn asking(mut self, ask: std::sync::Arc<Ask>) -> Sampler {
-        self.prober = Prober::asking(ask, PATIENCE);
+        self.prober = Prober::asking(std::sync::Arc::clone(&ask), PATIENCE);
+        self.reader = self.reader.asking(ask);
         self
     }
 
@@ -210,7 +211,5 @@ fn note_time(change: &Change, unread: &mut Unread) {
 }
 
 fn page_size() -> f64 {
-    // SAFETY: sysconf only reads.
-    let size = unsafe { libc::sysconf(libc::_SC_PAGESIZE) };
-    if size > 0 { size as f64 } else { 4096.0 }
+    crate::sampling::process::page_size() as f64
 }

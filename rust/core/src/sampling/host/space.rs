@@ -1,15 +1,17 @@
 //! Room on a file system, asked by a helper thread: `statvfs(2)` on a server that is gone does not come back.
 
+#![cfg_attr(test, expect(unsafe_code, reason = "a test calls the kernel"))]
+
 use std::collections::HashMap;
 use std::ffi::CString;
 use std::io;
-use std::mem::MaybeUninit;
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use super::patience::{Asked, PATIENCE};
+use crate::kernel;
 use crate::recorder::fork::generation;
 
 /// What a file system answered.
@@ -33,6 +35,7 @@ pub type Ask = dyn Fn(&Path) -> io::Result<Space> + Send + Sync;
 pub struct Prober {
     ask: Arc<Ask>,
     patience: Duration,
+    now: fn() -> Instant,
     open: HashMap<PathBuf, Asked<io::Result<Space>>>,
     process: u64,
 }
@@ -59,7 +62,7 @@ impl Prober {
 
     /// Asks somebody else: for tests.
     pub fn asking(ask: Arc<Ask>, patience: Duration) -> Prober {
-        Prober { ask, patience, open: HashMap::new(), process: generation() }
+        Prober { ask, patience, now: Instant::now, open: HashMap::new(), process: generation() }
     }
 
     /// The room of each path, in their order, or why it is not known.
@@ -72,11 +75,11 @@ impl Prober {
         // An answer that came after its sample is of some moment since then: too old to be of use.
         self.open.retain(|_, asked| asked.is_open());
         let started: Vec<_> = paths.iter().map(|path| self.start(path)).collect();
-        let deadline = Instant::now() + self.patience;
+        let deadline = (self.now)() + self.patience;
         let mut wait = |(path, started): (&PathBuf, Result<bool, String>)| {
             let fresh = started?;
             let asked = self.open.get(path).ok_or("asked twice in one sample")?;
-            let left = if fresh { deadline.saturating_duration_since(Instant::now()) } else { Duration::ZERO };
+            let left = if fresh { deadline.saturating_duration_since((self.now)()) } else { Duration::ZERO };
             let answer = asked.wait(left)?;
             self.open.remove(path);
             answer.map_err(|error| error.to_string())
@@ -112,15 +115,7 @@ impl Default for Prober {
 /// `statvfs(2)` in this thread. Sizes are in units of `f_frsize`; `f_bsize` is another number on some file systems.
 pub fn statvfs(path: &Path) -> io::Result<Space> {
     let path = CString::new(path.as_os_str().as_bytes()).map_err(|_| io::Error::from(io::ErrorKind::InvalidInput))?;
-    let mut answer = MaybeUninit::<libc::statvfs>::uninit();
-    // SAFETY: the path ends with NUL, and the kernel fills the structure when it answers 0.
-    let found = unsafe {
-        if libc::statvfs(path.as_ptr(), answer.as_mut_ptr()) != 0 {
-            return Err(io::Error::last_os_error());
-        }
-        answer.assume_init()
-    };
-    Ok(space(&found))
+    kernel::statvfs(&path).map(|found| space(&found))
 }
 
 fn space(found: &libc::statvfs) -> Space {
@@ -135,12 +130,15 @@ fn space(found: &libc::statvfs) -> Space {
 
 #[cfg(test)]
 mod tests {
+    use std::cell::OnceCell;
     use std::sync::Mutex;
     use std::sync::atomic::{AtomicUsize, Ordering};
+    use std::sync::mpsc::channel;
 
     use super::*;
 
-    const SOON: Duration = Duration::from_millis(30);
+    /// Each test waits for it once or twice; long enough for a thread to run on a busy machine.
+    const SOON: Duration = Duration::from_secs(1);
 
     /// A file system that hangs until its gate opens, and how often it was asked.
     fn hanging() -> (Arc<Ask>, Arc<Mutex<()>>, Arc<AtomicUsize>) {
@@ -171,6 +169,32 @@ mod tests {
         drop(shut);
         while prober.room(&paths)[0].is_err() {}
         assert_eq!(prober.pending(), 0);
+    }
+
+    #[test]
+    fn patience_is_for_all_together_and_a_later_sample_has_none() {
+        const HOUR: Duration = Duration::from_secs(3_600);
+        /// The hour is over when the first answer is waited for.
+        fn now() -> Instant {
+            thread_local! {
+                static BEGUN: OnceCell<Instant> = const { OnceCell::new() };
+            }
+            BEGUN.with(|begun| begun.get().map_or_else(|| *begun.get_or_init(Instant::now), |begun| *begun + HOUR))
+        }
+        let (said, answer) = channel();
+        std::thread::spawn(move || {
+            let hang = |_: &Path| {
+                std::thread::sleep(HOUR);
+                Ok(Space::default())
+            };
+            let mut prober = Prober { now, ..Prober::asking(Arc::new(hang), HOUR) };
+            let paths = ["/one".into(), "/two".into()];
+            said.send([prober.room(&paths), prober.room(&paths)])
+        });
+        let samples = answer.recv_timeout(Duration::from_secs(60)).expect("nobody waits for an hour");
+        for room in samples.iter().flatten() {
+            assert!(room.as_ref().unwrap_err().starts_with("statvfs: no answer for "), "{room:?}");
+        }
     }
 
     #[test]

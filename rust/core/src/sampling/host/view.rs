@@ -244,7 +244,7 @@ fn resources(fields: &mut Fields, capacity: &Capacity) {
     });
 }
 
-/// Four numbers, none of them made of the others again; bytes are whole.
+/// Four numbers, none of them made of the others again, and what follows from them; bytes are whole.
 fn four(fields: &mut Fields, four: &Four, names: [&'static str; 4], of_interval: bool) {
     let source = match four.origin {
         Origin::Host => "host",
@@ -258,6 +258,14 @@ fn four(fields: &mut Fields, four: &Four, names: [&'static str; 4], of_interval:
         } else {
             fields.put(name, value.map(|bytes| bytes as u64));
         }
+    }
+    let (percent, more) = (four.utilization().map(|share| share * PERCENT), four.can_scale());
+    if of_interval {
+        fields.rate("utilization_percent", percent);
+        fields.rate("can_scale", more);
+    } else {
+        fields.put("utilization_percent", percent);
+        fields.put("can_scale", more);
     }
 }
 

@@ -73,11 +73,13 @@ impl OpenFiles {
 
     fn sample(&self) -> HotSample {
         let usage = Usage::own();
+        let rss_bytes = self.resident();
         HotSample {
             cpu_user_ns: usage.map(|usage| usage.cpu_user_ns),
             cpu_system_ns: usage.map(|usage| usage.cpu_system_ns),
-            peak_rss_bytes: usage.map(|usage| usage.peak_rss_bytes),
-            rss_bytes: self.resident(),
+            // The kernel brings its peak up to date later than its reading, and that is the later one here.
+            peak_rss_bytes: usage.map(|usage| usage.peak_rss_bytes.max(rss_bytes.unwrap_or(0))),
+            rss_bytes,
             open_descriptors: self.descriptors(),
             threads: self.threads(),
         }
@@ -119,6 +121,21 @@ mod tests {
         // Other tests of this program open files and start threads meanwhile.
         assert!(near(hot.threads.unwrap(), whole.threads, 16) && hot.threads > Some(0));
         assert!(near(hot.open_descriptors.unwrap(), whole.open_descriptors.unwrap(), 400));
+    }
+
+    #[test]
+    fn the_peak_is_never_below_what_is_resident() {
+        let statm = |pages: u64| {
+            let name = format!("qm-statm-{}-{pages}", std::process::id());
+            let path = std::env::temp_dir().join(name);
+            std::fs::write(&path, format!("{pages} {pages} 0 1 0 1 0\n")).unwrap();
+            let file = Descriptor::keep(File::open(&path).unwrap()).unwrap();
+            std::fs::remove_file(path).unwrap();
+            OpenFiles { statm: Some(file), ..OpenFiles::open() }.sample()
+        };
+        let grown = statm(1 << 40);
+        assert_eq!(grown.peak_rss_bytes, grown.rss_bytes);
+        assert!(statm(1).peak_rss_bytes > statm(1).rss_bytes);
     }
 
     #[test]

@@ -3,6 +3,8 @@
 //! Source: Linux, Documentation/filesystems/proc.rst (`clear_refs`, value 5). The mark is one for the whole process: whoever else reads
 //! it, such as Celery's `max_memory_per_child`, sees the last reset. So this is for those who ask for it.
 
+#![cfg_attr(test, expect(unsafe_code, reason = "a test calls the kernel"))]
+
 use std::fs::{File, OpenOptions};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};

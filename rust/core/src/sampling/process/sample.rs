@@ -1,5 +1,7 @@
 //! Everything about one process, read on demand.
 
+#![cfg_attr(test, expect(unsafe_code, reason = "a test calls the kernel"))]
+
 use super::descriptors;
 use super::files::Files;
 use super::identity::started_us;

@@ -2,6 +2,7 @@
 
 use std::sync::OnceLock;
 
+use crate::kernel;
 use crate::sampling::text::decimal;
 
 /// Memory in bytes.
@@ -25,25 +26,34 @@ pub fn parse_statm(statm: &[u8]) -> Option<Statm> {
 
 /// Resident memory in bytes by the content of `/proc/<pid>/statm`. Read between jobs, hence apart: only one number of the seven is
 /// decoded. The last one is 0 since Linux 2.6, and the end of the line tells statm from what else a descriptor might show.
+#[inline]
 pub fn parse_resident(statm: &[u8]) -> Option<u64> {
-    let mut bytes = statm.strip_suffix(b" 0\n")?.iter();
-    bytes.find(|byte| **byte == b' ')?;
-    let (first, mut pages) = (bytes.as_slice().first()?, 0_u64);
-    for byte in bytes {
-        match byte.wrapping_sub(b'0') {
-            digit @ 0..=9 => pages = pages.checked_mul(10)?.checked_add(u64::from(digit))?,
-            _ if *byte == b' ' && first.is_ascii_digit() => return pages.checked_mul(page_size()),
-            _ => return None,
+    let bytes = statm.strip_suffix(b" 0\n")?;
+    let mut at = 0;
+    while *bytes.get(at)? != b' ' {
+        at += 1;
+    }
+    let (begin, mut pages) = (at + 1, 0_u64);
+    loop {
+        at += 1;
+        match bytes.get(at)?.wrapping_sub(b'0') {
+            digit @ 0..=9 => pages = pages.wrapping_mul(10).wrapping_add(u64::from(digit)),
+            _ => break,
         }
     }
-    None
+    // More digits than these could be too many for a number.
+    let known = bytes[at] == b' ' && (1..=MOST_DIGITS).contains(&(at - begin));
+    if known { pages.checked_mul(page_size()) } else { None }
 }
 
+/// Digits that a number of 64 bits always has room for.
+const MOST_DIGITS: usize = 19;
+
 /// Bytes of a page.
+#[inline]
 pub fn page_size() -> u64 {
     static SIZE: OnceLock<u64> = OnceLock::new();
-    // SAFETY: sysconf only reads.
-    *SIZE.get_or_init(|| u64::try_from(unsafe { libc::sysconf(libc::_SC_PAGESIZE) }).unwrap_or(4096))
+    *SIZE.get_or_init(|| kernel::sysconf(libc::_SC_PAGESIZE).unwrap_or(4096))
 }
 
 #[cfg(test)]

@@ -2,13 +2,12 @@
 
 use std::sync::OnceLock;
 
+use crate::kernel;
+
 /// Ticks in a second.
 pub fn ticks_a_second() -> u64 {
     static TICKS: OnceLock<u64> = OnceLock::new();
-    *TICKS.get_or_init(|| {
-        // SAFETY: sysconf only reads.
-        u64::try_from(unsafe { libc::sysconf(libc::_SC_CLK_TCK) }).ok().filter(|ticks| *ticks > 0).unwrap_or(100)
-    })
+    *TICKS.get_or_init(|| kernel::sysconf(libc::_SC_CLK_TCK).unwrap_or(100))
 }
 
 /// Ticks as ns.

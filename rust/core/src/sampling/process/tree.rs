@@ -5,8 +5,8 @@ use super::sample::{Absent, ProcessSample, Wish, sample};
 use crate::sampling::root::Root;
 use crate::sampling::unread::Unread;
 
-/// Sums over a process and its living descendants. A sum leaves out what could not be read, and says so; it is None if nothing
-/// could.
+/// Sums over a process and its living descendants. A sum of memory or descriptors of which a part could not be read is None: `unread`
+/// says which part, and why. CPU times and threads are those of `pids`, of which they can always be read.
 ///
 /// The CPU time of the whole tree is the sum of all four CPU fields: whoever ends and is waited for moves from the first two to the
 /// last two, and the sum goes on. A process whose parent died belongs to init, and to no tree.
@@ -42,7 +42,12 @@ pub fn tree(root: &Root, pid: u32, wish: Wish) -> Result<TreeSample, Absent> {
     if wish.start_ticks.is_some_and(|start| start != members[0].start_ticks) {
         return Err(Absent::Gone);
     }
-    let mut sum = TreeSample::default();
+    let mut sum = TreeSample {
+        rss_bytes: Some(0),
+        pss_bytes: wish.pss.then_some(0),
+        open_descriptors: Some(0),
+        ..TreeSample::default()
+    };
     for member in &members {
         let exactly = Wish { start_ticks: Some(member.start_ticks), ..wish };
         match sample(root, member.pid, exactly) {
@@ -50,7 +55,10 @@ pub fn tree(root: &Root, pid: u32, wish: Wish) -> Result<TreeSample, Absent> {
             // Without the first there is no tree.
             Err(absent) if member.pid == pid => return Err(absent),
             Err(Absent::Gone) => {}
-            Err(Absent::Unreadable(reason)) => sum.unread.note(member.pid.to_string(), reason),
+            Err(Absent::Unreadable(reason)) => {
+                sum.unread.note(member.pid.to_string(), reason);
+                (sum.rss_bytes, sum.pss_bytes, sum.open_descriptors) = (None, None, None);
+            }
         }
     }
     Ok(sum)
@@ -65,17 +73,15 @@ impl TreeSample {
         self.reaped_cpu_user_ns += process.children_cpu_user_ns;
         self.reaped_cpu_system_ns += process.children_cpu_system_ns;
         self.threads += process.threads;
-        add(&mut self.rss_bytes, process.rss_bytes);
-        add(&mut self.pss_bytes, process.pss_bytes);
-        add(&mut self.open_descriptors, process.open_descriptors);
+        self.rss_bytes = whole(self.rss_bytes, process.rss_bytes);
+        self.pss_bytes = whole(self.pss_bytes, process.pss_bytes);
+        self.open_descriptors = whole(self.open_descriptors, process.open_descriptors);
         self.unread.extend(&format!("{}.", process.pid), process.unread);
     }
 }
 
-fn add(sum: &mut Option<u64>, value: Option<u64>) {
-    if let Some(value) = value {
-        *sum = Some(sum.unwrap_or(0).saturating_add(value));
-    }
+fn whole(sum: Option<u64>, part: Option<u64>) -> Option<u64> {
+    Some(sum?.saturating_add(part?))
 }
 
 #[cfg(test)]
@@ -104,9 +110,14 @@ mod tests {
         tree.process(10, 1, "worker", 100).process(11, 10, "child", 110).process(12, 10, "child", 110);
         tree.remove("proc/11/statm").remove("proc/12/stat");
         let found = super::tree(tree.root(), 10, Wish::default()).unwrap();
-        assert_eq!((found.pids, found.rss_bytes), (vec![10, 11], Some(500 * page_size())));
+        assert_eq!((found.pids, found.rss_bytes), (vec![10, 11], None), "half a sum would look like a whole one");
+        assert_eq!((found.threads, found.open_descriptors), (2, Some(4)));
         assert_eq!(found.unread.entries(), [("11.rss_bytes".to_owned(), "/proc/11/statm: no such file".to_owned())]);
         assert_eq!(found.pss_bytes, None);
+
+        tree.file("proc/11/statm", "2000 500 300 14 0 300 0\n").remove("proc/11/smaps_rollup");
+        let found = super::tree(tree.root(), 10, Wish { pss: true, start_ticks: None }).unwrap();
+        assert_eq!((found.rss_bytes, found.pss_bytes), (Some(1_000 * page_size()), None));
     }
 
     #[test]

@@ -1,6 +1,8 @@
 //! `getrusage(2)` and the same structure as `wait4(2)` fills it for a child that ended.
 
-use std::mem::MaybeUninit;
+#![cfg_attr(test, expect(unsafe_code, reason = "a test calls the kernel"))]
+
+use crate::kernel;
 
 /// What a process, or all children that it waited for, used.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -68,10 +70,7 @@ fn peak_bytes(max_rss: u64) -> u64 {
 }
 
 fn read(who: libc::c_int) -> Option<Usage> {
-    let mut usage = MaybeUninit::<libc::rusage>::uninit();
-    // SAFETY: the kernel fills the structure when it answers 0.
-    let usage = unsafe { (libc::getrusage(who, usage.as_mut_ptr()) == 0).then(|| usage.assume_init()) }?;
-    Some(Usage::of(&usage))
+    kernel::usage(who).map(|usage| Usage::of(&usage))
 }
 
 #[cfg(test)]

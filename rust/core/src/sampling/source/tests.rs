@@ -1,5 +1,7 @@
 //! Both sources on the same machine: what both tell is the same, and what one does not tell is named.
 
+#![cfg_attr(test, expect(unsafe_code, reason = "a test calls the kernel"))]
+
 use std::path::Path;
 use std::thread::sleep;
 use std::time::Duration;

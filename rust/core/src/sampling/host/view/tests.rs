@@ -144,12 +144,15 @@ fn shares_and_rates_are_of_the_time_between_two_samples() {
 #[test]
 fn samples_that_are_close_together_share_their_interval() {
     let host = host();
-    let mut sampler = sampler(&host);
-    assert_eq!((sampler.sample().interval, sampler.sample().interval), (None, None));
-    sleep(Duration::from_millis(101));
-    let interval = sampler.sample().interval;
-    assert!(interval.is_some());
-    assert_eq!(sampler.sample().interval, interval);
+    let shared = || {
+        let mut sampler = sampler(&host);
+        let at_once = (sampler.sample().interval, sampler.sample().interval);
+        sleep(Duration::from_millis(101));
+        let interval = sampler.sample().interval;
+        at_once == (None, None) && interval.is_some() && sampler.sample().interval == interval
+    };
+    // A busy machine may let a tenth of a second pass between two samples.
+    assert!((0..50).any(|_| shared()));
 }
 
 #[test]

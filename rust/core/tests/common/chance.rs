@@ -1,4 +1,4 @@
-//! Numbers that are the same for the same seed (SplitMix64).
+//! Numbers that are the same for the same seed (SplitMix64); for every test program here.
 
 pub struct Chance(pub u64);
 

@@ -1,0 +1,141 @@
+//! Calls of the kernel as safe functions, for those that need no memory of ours beyond the call. Knows nothing of what they are for.
+
+#![expect(unsafe_code, reason = "calls the kernel")]
+
+use std::ffi::CStr;
+use std::fs::File;
+use std::io;
+use std::mem::MaybeUninit;
+use std::os::fd::{AsRawFd, FromRawFd};
+
+use libc::{c_int, clockid_t, off_t};
+
+fn check(answer: c_int) -> io::Result<()> {
+    if answer == 0 { Ok(()) } else { Err(io::Error::last_os_error()) }
+}
+
+/// What a call filled; None when it answered anything but 0.
+#[inline]
+fn filled<T>(call: impl FnOnce(*mut T) -> c_int) -> Option<T> {
+    let mut answer = MaybeUninit::<T>::uninit();
+    // SAFETY: every call that is given here fills the whole structure when it answers 0.
+    (call(answer.as_mut_ptr()) == 0).then(|| unsafe { answer.assume_init() })
+}
+
+/// The user that this process acts as.
+pub fn user() -> u32 {
+    // SAFETY: geteuid only reads.
+    unsafe { libc::geteuid() }
+}
+
+/// The group that this process acts as.
+pub fn group() -> u32 {
+    // SAFETY: getegid only reads.
+    unsafe { libc::getegid() }
+}
+
+/// Whether there is no process of a pid; one that is not ours to signal is one.
+pub fn is_gone(pid: libc::pid_t) -> bool {
+    // SAFETY: signal 0 is sent to nobody; the kernel only checks the pid.
+    unsafe { libc::kill(pid, 0) != 0 && io::Error::last_os_error().raw_os_error() == Some(libc::ESRCH) }
+}
+
+/// A number of the system; None when it is not told.
+pub fn sysconf(name: c_int) -> Option<u64> {
+    // SAFETY: sysconf only reads.
+    u64::try_from(unsafe { libc::sysconf(name) }).ok().filter(|number| *number > 0)
+}
+
+/// Fills bytes with random ones; false when there is no getrandom(2), as where system calls are filtered.
+pub fn random(bytes: &mut [u8]) -> bool {
+    // SAFETY: the pointer and length are those of the slice.
+    let filled = unsafe { libc::getrandom(bytes.as_mut_ptr().cast(), bytes.len(), 0) };
+    usize::try_from(filled) == Ok(bytes.len())
+}
+
+/// Fills a mask of the CPUs that this thread may use; false when the mask is too short.
+pub fn affinity(mask: &mut [u64]) -> bool {
+    // SAFETY: the kernel writes at most the bytes of the mask; 0 is this thread.
+    unsafe { libc::sched_getaffinity(0, size_of_val(mask), mask.as_mut_ptr().cast()) == 0 }
+}
+
+/// What lies at a path, a link itself.
+pub fn lstat(path: &CStr) -> io::Result<libc::stat> {
+    // SAFETY: the path ends with NUL.
+    filled(|answer| unsafe { libc::lstat(path.as_ptr(), answer) }).ok_or_else(io::Error::last_os_error)
+}
+
+/// The file system of a path, as the kernel knows it.
+pub fn statfs(path: &CStr) -> Option<libc::statfs> {
+    // SAFETY: the path ends with NUL.
+    filled(|answer| unsafe { libc::statfs(path.as_ptr(), answer) })
+}
+
+/// The file system of a path, as POSIX has it.
+pub fn statvfs(path: &CStr) -> io::Result<libc::statvfs> {
+    // SAFETY: the path ends with NUL.
+    filled(|answer| unsafe { libc::statvfs(path.as_ptr(), answer) }).ok_or_else(io::Error::last_os_error)
+}
+
+/// What this process, a thread or its children have used.
+#[inline]
+pub fn usage(who: c_int) -> Option<libc::rusage> {
+    // SAFETY: the structure is ours.
+    filled(|usage| unsafe { libc::getrusage(who, usage) })
+}
+
+/// The time of a clock.
+#[inline]
+pub fn time(clock: clockid_t) -> Option<libc::timespec> {
+    // SAFETY: the structure is ours.
+    filled(|time| unsafe { libc::clock_gettime(clock, time) })
+}
+
+/// The clock of a process's CPU time; None without such a process in this pid namespace.
+pub fn cpu_clock(pid: libc::pid_t) -> Option<clockid_t> {
+    // SAFETY: the C library writes one number, which is ours.
+    filled(|clock| unsafe { libc::clock_getcpuclockid(pid, clock) })
+}
+
+/// flock(2).
+pub fn flock(file: &File, operation: c_int) -> io::Result<()> {
+    // SAFETY: flock takes a descriptor and flags; the file is open.
+    check(unsafe { libc::flock(file.as_raw_fd(), operation) })
+}
+
+/// Allocates blocks of a file behind an offset, and leaves its size as it is.
+pub fn keep_room(file: &File, offset: off_t, bytes: off_t) -> io::Result<()> {
+    // SAFETY: fallocate takes a descriptor and numbers; the file is open.
+    check(unsafe { libc::fallocate(file.as_raw_fd(), libc::FALLOC_FL_KEEP_SIZE, offset, bytes) })
+}
+
+/// Opens a file in a directory; a new one has mode 0600.
+pub fn open_at(directory: &File, name: &CStr, flags: c_int) -> io::Result<File> {
+    // SAFETY: the name ends with NUL and the directory is open.
+    let fd = unsafe { libc::openat(directory.as_raw_fd(), name.as_ptr(), flags, 0o600) };
+    if fd < 0 {
+        return Err(io::Error::last_os_error());
+    }
+    // SAFETY: the descriptor is new and nobody else has it.
+    Ok(unsafe { File::from_raw_fd(fd) })
+}
+
+/// Gives a file of a directory another name.
+pub fn rename_at(directory: &File, from: &CStr, to: &CStr) -> io::Result<()> {
+    let directory = directory.as_raw_fd();
+    // SAFETY: both names end with NUL and the directory is open.
+    check(unsafe { libc::renameat(directory, from.as_ptr(), directory, to.as_ptr()) })
+}
+
+/// Gives a file of a directory a second name, which must not exist.
+pub fn link_at(directory: &File, from: &CStr, to: &CStr) -> io::Result<()> {
+    let directory = directory.as_raw_fd();
+    // SAFETY: both names end with NUL and the directory is open.
+    check(unsafe { libc::linkat(directory, from.as_ptr(), directory, to.as_ptr(), 0) })
+}
+
+/// Removes a name from a directory.
+pub fn unlink_at(directory: &File, name: &CStr) -> io::Result<()> {
+    // SAFETY: the name ends with NUL and the directory is open.
+    check(unsafe { libc::unlinkat(directory.as_raw_fd(), name.as_ptr(), 0) })
+}
