@@ -3,14 +3,21 @@
 from __future__ import annotations
 
 import re
+from importlib import metadata
 from typing import TYPE_CHECKING
 
-from queue_metrics.errors import ConfigurationError
+from queue_metrics.errors import ConfigurationError, QueueMetricsError
 from queue_metrics.storage import urls
 from queue_metrics.storage.forks import loading
 
 if TYPE_CHECKING:
     from queue_metrics.storage.base import StorageDriver
+
+PLUGINS = "queue_metrics.storage"
+"""
+The group of entry points by which other packages bring drivers: named for the scheme, each a callable that is given the URL and the
+prefix, connects to nothing, and answers a StorageDriver whose `url` shows no password.
+"""
 
 # One driver per process, prefix and place: whoever opens the same URL shares connections, and memory:// is worth its name.
 # Only `setdefault` writes here, one atomic step, so a fork cannot leave a lock behind.
@@ -46,7 +53,10 @@ class StorageManager:
         """
         if not isinstance(url, str):
             raise ConfigurationError(f"a store URL is text, not {type(url).__name__}")
-        scheme = urls.scheme_of(url)
+        scheme = url.partition("://")[0].lower()
+        plugin = _plugin(scheme, url)
+        if plugin is None:
+            scheme = urls.scheme_of(url)
         url = scheme + url[len(scheme) :]  # clients know it in small letters only
         if scheme == "sqlite":
             url = f"sqlite:///{urls.sqlite_path(url)}"
@@ -54,7 +64,8 @@ class StorageManager:
         if known is not None:
             return known
         with loading:
-            return _opened.setdefault((self.prefix, url), self._make(scheme, url))
+            made = self._make(scheme, url) if plugin is None else _made_by(plugin, url, self.prefix)
+            return _opened.setdefault((self.prefix, url), made)
 
     def _make(self, scheme: str, url: str) -> StorageDriver:
         if scheme == "memory":
@@ -68,3 +79,30 @@ class StorageManager:
         from queue_metrics.storage.redis import RedisStorageDriver
 
         return RedisStorageDriver(url, self.prefix)
+
+
+def _plugin(scheme: str, url: str) -> metadata.EntryPoint | None:
+    """What another package brings for a scheme that is none of ours."""
+    if scheme in urls.SCHEMES or "://" not in url:
+        return None
+    found = list({one.value: one for one in metadata.entry_points(group=PLUGINS, name=scheme)}.values())
+    if len(found) > 1:
+        packages = " and ".join(sorted(str(one.dist and one.dist.name) for one in found))
+        raise ConfigurationError(f"{scheme}:// is brought by {packages}: uninstall all but one")
+    return found[0] if found else None
+
+
+def _made_by(plugin: metadata.EntryPoint, url: str, prefix: str) -> StorageDriver:
+    """The driver of another package. Its own ConfigurationError and MissingDependency go on as they are."""
+    from queue_metrics.storage.base import StorageDriver
+
+    whose = f"the driver for {plugin.name}:// ({plugin.value}, of {plugin.dist.name if plugin.dist else 'an unknown package'})"
+    try:
+        made = plugin.load()(url, prefix)
+    except QueueMetricsError:
+        raise
+    except Exception as error:  # code of somebody else: anything may come, also with the password of the URL in it
+        raise ConfigurationError(f"{whose} cannot be used: {str(error).replace(url, urls.masked(url)) or type(error).__name__}") from None
+    if not isinstance(made, StorageDriver):
+        raise ConfigurationError(f"{whose} answers {type(made).__name__}, no StorageDriver")
+    return made
