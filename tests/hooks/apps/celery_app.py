@@ -15,7 +15,7 @@ from sentry_sdk.integrations.celery import CeleryIntegration
 from queue_metrics.hooks import celery_trace
 from queue_metrics.hooks.celery import CeleryHook
 from tests.hooks.apps.celery_names import HOSTILE
-from tests.hooks.apps.hooked import begun, context, once, recorder
+from tests.hooks.apps.hooked import begun, context, have_a_child_burn, once, recorder
 
 WITH = os.environ.get("HOOK_TEST_WITH", "").split(",")
 BROKER = os.environ.get("HOOK_TEST_BROKER", "memory://")
@@ -114,6 +114,11 @@ def long(name: str = "long") -> None:
 def takes(megabytes: int) -> int:
     """Takes memory and gives it back before it ends."""
     return len(bytearray(megabytes << 20))
+
+
+@app.task(name="child")
+def child() -> None:
+    have_a_child_burn()
 
 
 @app.task(name="peak")
