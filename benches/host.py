@@ -68,7 +68,7 @@ def rows() -> list[Row]:
 def counts() -> list[Row]:
     """System calls, and instructions of the decoding."""
     return [
-        syscalls.row("system sample, system calls", cases, "ours", CALLS, operations=200),
+        syscalls.row("system sample, system calls", cases, "ours", CALLS),
         at_most(
             "system sample, instructions / the C's",
             callgrind.instructions(cases, "ours", 100),

@@ -114,5 +114,5 @@ def test_the_file_holds_the_promised_fields(tmp_path: Path, monkeypatch: pytest.
     ]
 
 
-def test_what_happens_once_in_a_while_is_not_in_the_median_window() -> None:
+def test_what_happens_once_in_a_while_is_not_in_the_quietest_window() -> None:
     assert syscalls.counts(cases, "uname at times", 10, windows=5) == {"getppid": 10}

@@ -91,10 +91,12 @@ def test_uninstall_puts_everything_back_and_may_be_called_twice(app: SqliteHuey,
     before = (add.task_class.__dict__.get("execute"), app.create_consumer)
     handle = qm.instrument(app, store=store)
     assert add.task_class.__dict__.get("execute") != before[0]
+    assert repr(handle).endswith(": enabled>")
     handle.uninstall()
     handle.uninstall()
     assert (add.task_class.__dict__.get("execute"), app.create_consumer) == before
     assert not handle.enabled
+    assert repr(handle).endswith(": uninstalled>")
     assert handle.findings() == ()
     assert qm.instrument(app, store=store) is not handle
 

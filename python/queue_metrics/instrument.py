@@ -58,7 +58,7 @@ class Instrumentation:
         self._runtime = runtime
 
     def __repr__(self) -> str:
-        state = "enabled" if self._runtime is not None else "disabled"
+        state = "enabled" if self.enabled else "disabled" if self._runtime is None else "uninstalled"
         return f"<Instrumentation of {type(self.target).__name__} {self.settings.namespace!r}: {state}>"
 
     @property

@@ -62,7 +62,7 @@ class Place:
         )
         assert done.stdout, done.stderr
         found: dict[str, Any] = json.loads(done.stdout)
-        assert done.returncode == (0 if found["ok"] else 1), done.stderr
+        assert done.returncode == (3 if not found["store"]["reachable"] else 0 if found["ok"] else 1), done.stderr
         return found
 
     def problems(self) -> str:

@@ -8,6 +8,8 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
+
 from tests.core.spools import Segment, T
 from tests.flow import telling
 from tests.flow.shown import HUEY, Place, huey_worker, until
@@ -30,12 +32,13 @@ def test_without_a_place_for_the_spool_jobs_run_on_and_the_drops_are_shown(tmp_p
         until(running, lambda: reason in place.problems(), "the doctor knows of them")
 
 
-def test_a_full_disk_stops_no_job_and_the_drops_are_shown_until_it_has_room_again(tmp_path: Path) -> None:
+@pytest.mark.parametrize("store", ["there", "away"])
+def test_a_full_disk_stops_no_job_and_the_drops_are_shown_until_it_has_room_again(tmp_path: Path, store: str) -> None:
     """A file system of 400 KiB in a mount namespace of its own, which root and unprivileged users may have."""
     (tmp_path / "state").mkdir()
-    mounted = 'mount -t tmpfs -o size=400k,mode=700 none "$1/state" && exec "$0" -m tests.flow.full_disk "$1"'
+    mounted = 'mount -t tmpfs -o size=400k,mode=700 none "$1/state" && exec "$0" -m tests.flow.full_disk "$@"'
     done = subprocess.run(
-        ["unshare", "--map-root-user", "--mount", "sh", "-c", mounted, sys.executable, os.fspath(tmp_path)],
+        ["unshare", "--map-root-user", "--mount", "sh", "-c", mounted, sys.executable, os.fspath(tmp_path), *["away"][: store == "away"]],
         env=environment(),
         capture_output=True,
         text=True,

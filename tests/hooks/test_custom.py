@@ -14,7 +14,7 @@ from queue_metrics import _core
 from queue_metrics.hooks.base import HookContext
 from queue_metrics.hooks.custom import track
 from tests.hooks.journal import Journal
-from tests.support.journal_oracle import NO_U64
+from tests.support.journal_oracle import NO_U64, job_hash
 
 
 def nothing() -> None:
@@ -124,6 +124,44 @@ def test_coroutines_that_overlap_in_one_thread_are_recorded_each_without_cpu_tim
     assert all(end.cpu == NO_U64 for end in ends)
 
 
+def test_with_blocks_that_overlap_in_coroutines_of_one_thread_are_recorded_each(tracking: Tracking) -> None:
+    async def block(number: int) -> None:
+        with track(tracking.give, task=f"block {number}", job_id=number):
+            await asyncio.sleep(0.01 * (10 - number))
+            if number % 2:
+                raise ValueError
+
+    async def everything() -> None:
+        await asyncio.gather(*(block(number) for number in range(10)), return_exceptions=True)
+
+    asyncio.run(everything())
+    journal = tracking.journal()
+    assert [journal.outcomes(number) for number in range(10)] == [["succeeded"], ["failed"]] * 5
+    assert {journal.series(start)[2] for start in journal.of("START")} == {f"block {number}" for number in range(10)}
+    assert all(end.cpu == NO_U64 for end in journal.of("END"))
+
+
+def test_a_with_block_is_no_part_of_one_that_it_does_not_lie_in(tracking: Tracking) -> None:
+    """The loop's own thread after the loop, and a thread beside it, nest and have CPU time as ever."""
+
+    def in_a_thread() -> None:
+        with track(tracking.give, task="t", job_id="thread"), track(tracking.give, task="t", job_id="part of it"):
+            pass
+
+    async def main() -> None:
+        with track(tracking.give, task="t", job_id="loop"):
+            await asyncio.to_thread(in_a_thread)
+
+    asyncio.run(main())
+    with track(tracking.give, task="t", job_id="after"):
+        pass
+    journal = tracking.journal()
+    assert [journal.outcomes(job) for job in ("loop", "thread", "part of it", "after")] == [["succeeded"], ["succeeded"], [], ["succeeded"]]
+    ends = {end.key: end for end in journal.of("END")}
+    known = {start.job: ends[start.key].cpu != NO_U64 for start in journal.of("START")}
+    assert known == {job_hash("loop"): False, job_hash("thread"): True, job_hash("after"): True}
+
+
 def test_a_cancelled_coroutine_is_a_cancellation(tracking: Tracking) -> None:
     @track(tracking.give, task="t", job_id="j")
     async def forever() -> None:
@@ -138,6 +176,36 @@ def test_a_cancelled_coroutine_is_a_cancellation(tracking: Tracking) -> None:
     with pytest.raises(asyncio.CancelledError):
         asyncio.run(cancel())
     assert tracking.journal().outcomes("j") == ["cancelled"]
+
+
+def test_static_and_class_methods_are_recorded_whichever_decorator_is_the_outer_one(tracking: Tracking) -> None:
+    class Letters:
+        @track(tracking.give, task="a")
+        @staticmethod
+        def outside(number: int) -> int:
+            return number
+
+        @staticmethod
+        @track(tracking.give, task="b")
+        def inside(number: int) -> int:
+            return number
+
+        @track(tracking.give, task="c")
+        @classmethod
+        def of_class(cls, number: int) -> tuple[type, int]:
+            return cls, number
+
+        @track(tracking.give, task="d")
+        @staticmethod
+        async def coroutine(number: int) -> int:
+            return number
+
+    letters = Letters()
+    assert [letters.outside(1), Letters.outside(2), letters.inside(3)] == [1, 2, 3]
+    assert letters.of_class(4) == Letters.of_class(4) == (Letters, 4)
+    assert asyncio.run(letters.coroutine(5)) == 5
+    journal = tracking.journal()
+    assert sorted(journal.series(start)[2] for start in journal.of("START")) == ["a", "a", "b", "c", "c", "d"]
 
 
 def test_generator_functions_are_refused(tracking: Tracking) -> None:

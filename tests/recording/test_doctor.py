@@ -103,6 +103,25 @@ def test_an_error_inside_track_is_shown_though_no_hook_is_there(tmp_path: Path, 
     assert "errors inside the hook of custom" in found["problems"][0]["what"]
 
 
+def test_what_only_the_pages_of_workers_tell_is_shown(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """On a full disk there is no room for a report, and a store that is away hears of nothing."""
+    settings = settings_for(tmp_path, f"redis://127.0.0.1:{free_port()}/0")
+    runtimes = [Runtime(settings), Runtime(settings)]
+    for runtime, counters in zip(runtimes, ({0: 4, 1: 30, 15: 2}, {1: 5, 15: 1}), strict=True):
+        record(runtime)
+        with (settings.spool / f"{runtime.recorder.worker_key:016x}.wrk").open("r+b") as page:
+            for index, count in counters.items():
+                page.seek(3_584 + 8 * index)
+                page.write(count.to_bytes(8, "little"))
+    (settings.spool / f"{1:016x}.wrk").write_bytes(b"QMWORKER\2".ljust(4_096, b"\1"))
+    (settings.spool / f"{2:016x}.wrk").write_bytes(b"QMWORKER\1")
+    problems = [problem["what"] for problem in examine(capsys, settings.store, 3)["problems"]]
+    assert f"4 records were dropped in {settings.spool}: disk_full" in problems
+    assert f"35 records were dropped in {settings.spool}: spool_full" in problems
+    assert f"3 errors inside hooks of workers that left no report ({settings.spool.name})" in problems
+    assert sum("records were dropped" in problem for problem in problems) == 2
+
+
 def _records(spool: Path) -> int:
     return len(read_spool(spool))
 

@@ -13,6 +13,7 @@ from queue_metrics import _core
 from queue_metrics.errors import SchemaMismatch
 from queue_metrics.recording import trouble
 from queue_metrics.recording.runtime import Runtime
+from queue_metrics.recording.spool import read_reports
 from queue_metrics.storage.spools import spool_reports
 from tests.recording.tools import Program, beats, counts, eventually, settings_for
 from tests.support.servers import RedisServer, free_port
@@ -76,6 +77,42 @@ def test_drops_of_before_there_was_a_page_are_told_once_and_said_in_the_log(
     eventually(written, "records are written again")
     lost = sum(runtime.recorder.status()["drops"].values())
     eventually(lambda: told() == lost, "the page has taken the count over")
+
+
+def test_drops_and_errors_are_said_while_the_store_is_away(tmp_path: Path, warned: pytest.LogCaptureFixture) -> None:
+    """A spool fills up while the store is away, so then, most of all, the log and the reports for `doctor` must tell of it."""
+    runtime = Runtime(settings_for(tmp_path, f"redis://127.0.0.1:{free_port()}/0"))
+    try:
+        runtime.on_main()
+        eventually(lambda: runtime.reporter.status()["failing_seconds"], "the store is known to be away")
+        handle = runtime.recorder.series("c", "q", "t", _core.CLOCK_NONE)
+        for number in range(4_096 + 3):
+            runtime.recorder.started(handle, number, 0, _core.NO_TIME)
+        runtime.recorder.hook_error()
+
+        def told() -> bool:
+            reports = read_reports(runtime.spool)
+            return (
+                reports.get("custom", {}).get("hook_errors") == 1
+                and reports["drainer"]["drain"]["drops"] == {"overflow": 3}
+                and "records are dropped, so numbers will be too low (overflow 3" in warned.text
+            )
+
+        eventually(told, "the log and both reports tell")
+        assert runtime.reporter.status()["failing_seconds"]
+    finally:
+        runtime.stop()
+
+
+def test_a_short_program_says_what_it_dropped_though_the_store_is_away(tmp_path: Path, warned: pytest.LogCaptureFixture) -> None:
+    """It has no page and no report file, and the store hears nothing of it: its log is all there is."""
+    (tmp_path / "state").write_text("no directory")
+    runtime = Runtime(settings_for(tmp_path, f"redis://127.0.0.1:{free_port()}/0", heartbeat_seconds=600, flush_seconds=600))
+    runtime.on_main()
+    eventually(lambda: runtime.reporter.status()["failing_seconds"], "the store is known to be away")
+    record(runtime, 5)
+    runtime.stop(30)
+    assert "records are dropped, so numbers will be too low (not_writable 1" in warned.text
 
 
 def test_many_series_go_in_batches_of_at_most_fifty(runtime: Runtime, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -136,6 +136,29 @@ def test_l6_a_child_that_burns_a_second_is_a_second_of_its_parents_children() ->
     assert 1_000 * MS <= cpu[1] - cpu[0] <= 1_300 * MS, "a second, and the start of a Python"
 
 
+def test_l6_the_cost_of_an_execution_holds_that_of_the_children_that_it_waited_for(tmp_path: Path) -> None:
+    """L6: 0.6 ms for a job whose child burned a second. A helper that lives adds nothing, nor one that others waited for before."""
+    assert subprocess.run(BURNS_A_SECOND, check=False).returncode == 0
+    with living("import time\nwhile time.process_time() < 0.5: sum(range(1000))"):
+        cpu, _, between = cost(lambda: subprocess.run(BURNS_A_SECOND, check=True), _core.CLOCK_PROCESS, tmp_path / "process")
+        assert 1_000 * MS <= cpu <= 1_300 * MS, "a second, and the start of a Python"
+        assert between < 100 * MS, "of this process itself"
+        assert cost(lambda: time.sleep(0.05), _core.CLOCK_PROCESS, tmp_path / "none")[0] < 20 * MS
+    # No thread knows which of the process's children are its own.
+    assert cost(lambda: subprocess.run(BURNS_A_SECOND, check=True), _core.CLOCK_THREAD, tmp_path / "thread")[0] < 100 * MS
+
+
+def test_l6_what_was_waited_for_between_two_executions_is_of_neither(tmp_path: Path) -> None:
+    recorder = _core.Recorder(str(tmp_path / "spool"), "host-1")
+    handle = recorder.series("broker", "default", "app.job", _core.CLOCK_PROCESS)
+    for job in ("first", "second"):
+        slot = recorder.started(handle, job, 0, _core.NO_TIME)
+        time.sleep(0.01)
+        recorder.finished(slot, _core.SUCCEEDED, None, 0)
+        assert subprocess.run(BURNS_A_SECOND, check=False).returncode == 0
+    assert all(end.cpu < 20 * MS for end in of_kind(tmp_path / "spool", "END"))
+
+
 def test_l6_a_tree_counts_what_ends_in_it_and_nothing_for_a_helper_that_waits() -> None:
     """L6: children were counted at the end only, so one that was there before was added whole."""
 

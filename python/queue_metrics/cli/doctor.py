@@ -168,9 +168,16 @@ class Examination:
         }
         found["way_reason"] = self._way_reason(found)
         self._check_place(path, found)
-        self._check_drain(path, found)
+        pages = look.pages(path)
+        self._check_drain(path, found, pages.drops)
         for library, report in found["hooks"].items():
             self._check_hook(path, library, report)
+        told = sum(report.get("hook_errors") or 0 for report in found["hooks"].values())
+        if pages.hook_errors > told:
+            self._problem(
+                f"{pages.hook_errors - told} errors inside hooks of workers that left no report ({path.name})",
+                "jobs are not affected; please report it with the warnings in the logs of the workers",
+            )
         return found
 
     def _way_reason(self, found: dict[str, Any]) -> str | None:
@@ -208,7 +215,7 @@ class Examination:
         elif kind in ("tmpfs", "ramfs", "overlayfs"):
             found["note"] = f"on {kind}: what waits is lost with the container or at a reboot; a volume keeps it"
 
-    def _check_drain(self, path: Path, found: dict[str, Any]) -> None:
+    def _check_drain(self, path: Path, found: dict[str, Any], counted: Counter[str]) -> None:
         if found["waiting"] and found["drainer_pid"] is None:
             self._problem(
                 f"{found['waiting']} records wait in {path} and nobody drains it",
@@ -216,8 +223,8 @@ class Examination:
             )
         drain = (found["last_drain"] or {}).get("drain") or {}
         told = self._told.get(found["id"] or "")
-        drops = Counter(drain.get("drops") or {}) | Counter(told.drops if told is not None else {})  # of each the later, which is larger
-        self._check_drops(f"in {path}", drops)
+        # Of each the latest, which is the largest; the pages alone are never late, but those of the dead are gone.
+        self._check_drops(f"in {path}", Counter(drain.get("drops") or {}) | Counter(told.drops if told is not None else {}) | counted)
         for name, what, advice in (
             ("damaged", "slots of segments are damaged", "check the disk; everything readable was counted"),
             (

@@ -24,6 +24,7 @@ from queue_metrics import _core
 from queue_metrics.hooks import celery_trace
 from queue_metrics.hooks.base import DepthProbe, Hook, HookContext, guarded
 from queue_metrics.hooks.celery_depth import RedisDepth, redis_parameters
+from queue_metrics.hooks.replaced import Replaced
 
 HEADER = "queue_metrics"
 """Message header: when the job was published, µs since 1970."""
@@ -63,7 +64,7 @@ class CeleryHook(Hook):
         self._handles: dict[tuple[str, str], int] = {}
         self._queue_names: dict[tuple[str, str], str] = {}
         self._fallbacks: dict[type, tuple[Any, Any]] = {}
-        self._last_result_error: object = None
+        self._requests = Replaced()
         self._depth: RedisDepth | None = None
         self._receivers: list[tuple[Any, Callable[..., None]]] = [
             (signal, guarded(self._recorder, receiver))
@@ -108,6 +109,7 @@ class CeleryHook(Hook):
         sender = vars(amqp).get("send_task_message")
         if sender is not None and hasattr(sender, "queue_metrics_inner"):
             amqp.send_task_message = sender.queue_metrics_inner
+        self._requests.take_away()
         celery_trace.detach(self._app)
         for task in list(self._app._tasks.values()):
             cell = celery_trace.function_cell(getattr(task, "__trace__", None))
@@ -317,6 +319,10 @@ class CeleryHook(Hook):
         self._context.known_pid = os.getpid()
         self._recorder.describe(_core.MAIN, self.library, self._connection, ",".join(sorted(self._app.amqp.queues.consume_from)))
         self._context.on_main()
+        from queue_metrics.hooks import celery_requests  # it loads Celery's worker, which a producer does without
+
+        self._requests.take_away()
+        celery_requests.attach(self._requests, self._hint(_core.TIMED_OUT, TimeLimitExceeded.__name__), self._hint(_core.CANCELLED, None))
 
     def _on_child_init(self, **_: Any) -> None:
         """Sent in every new pool child, and in the main process of a solo pool."""
@@ -329,6 +335,15 @@ class CeleryHook(Hook):
             self._recorder.stopped()
 
     # What no function sees
+
+    def _hint(self, outcome: int, exception: str | None) -> Callable[[Any], None]:
+        """What leaves a hint for a request of this app. The signal for the same end, if it comes, leaves it again: hints are idempotent."""
+
+        def heard(request: Any) -> None:
+            if self._installed and request.task.app is self._app:
+                self._recorder.hinted(request.id, outcome, exception)
+
+        return guarded(self._recorder, heard)
 
     def _on_revoked(self, sender: Any, request: Any, terminated: bool, expired: bool, **_: Any) -> None:
         if sender.app is not self._app:
@@ -345,18 +360,13 @@ class CeleryHook(Hook):
             self._recorder.hinted(task_id, _core.LOST, type(exception).__name__)
         elif isinstance(exception, TimeLimitExceeded):
             self._recorder.hinted(task_id, _core.TIMED_OUT, type(exception).__name__)
-        elif celery_trace.body_succeeded() and not sender.request.is_eager:
-            self._result_error(sender.name, sender.request.delivery_info, task_id)
+        elif celery_trace.body_succeeded() and sender.request.id == task_id and not sender.request.is_eager:
+            # Else its request is gone: this is what follows an internal error, which has been counted.
+            self._discarded(sender.name, sender.request.delivery_info, task_id, _core.RESULT_ERROR)
 
     def _on_internal_error(self, sender: Any, task_id: object, request: Any, **_: Any) -> None:
-        if sender.app is self._app and celery_trace.body_succeeded() and not (request or {}).get("is_eager"):
-            self._result_error(sender.name, (request or {}).get("delivery_info"), task_id)
-
-    def _result_error(self, task: str, delivery: dict[str, Any] | None, job_id: object) -> None:
-        """Count a result that could not be handed on, once: some ways of failing are told twice."""
-        if job_id != self._last_result_error:
-            self._last_result_error = job_id
-            self._discarded(task, delivery, job_id, _core.RESULT_ERROR)
+        if sender.app is self._app and celery_trace.outcome_was_lost() and not (request or {}).get("is_eager"):
+            self._discarded(sender.name, (request or {}).get("delivery_info"), task_id, _core.RESULT_ERROR)
 
     def _on_unknown(self, sender: Any, message: Any, name: str, id: object, **_: Any) -> None:
         if sender.app is self._app:

@@ -11,7 +11,7 @@ from __future__ import annotations
 import functools
 import sys
 from collections.abc import Callable, Iterator
-from types import CellType, FunctionType, MethodType, ModuleType
+from types import CellType, FunctionType, MethodType, ModuleType, TracebackType
 from typing import Any
 
 import celery.app.trace
@@ -19,6 +19,7 @@ import celery.app.trace
 Treat = Callable[[Any, Any], bool]
 """Given a task and its new tracer: False when the tracer has to be built once more."""
 
+_HANDING_ON = ("mark_as_failure", "mark_as_retry")  # methods of the result backend, from within the tracer's own error handling
 _MAX_DEPTH = 8  # wrappers around a tracer; Sentry makes one
 _treatments: dict[int, Treat] = {}
 _patched: list[tuple[ModuleType, Callable[..., Any], Callable[..., Any]]] = []
@@ -126,10 +127,25 @@ def body_succeeded() -> bool:
 
     The tracer keeps the state in a local variable; it is read on the way of failure only, so this costs a good job nothing.
     """
-    error = sys.exc_info()[1]
-    step = None if error is None else error.__traceback__
+    step = _caught_by_tracer()
+    return step is not None and bool(step.tb_frame.f_locals.get("state") == "SUCCESS")
+
+
+def outcome_was_lost() -> bool:
+    """Whether the exception that Celery's tracer handles right now came while the outcome of the function, good or bad, was handed on."""
+    if body_succeeded():
+        return True
+    step = _caught_by_tracer()
     while step is not None:
-        if step.tb_frame.f_code.co_name == "trace_task" and "fun" in step.tb_frame.f_code.co_freevars:
-            return bool(step.tb_frame.f_locals.get("state") == "SUCCESS")
+        if step.tb_frame.f_code.co_name in _HANDING_ON:
+            return True
         step = step.tb_next
     return False
+
+
+def _caught_by_tracer() -> TracebackType | None:
+    """Where the exception that is handled right now begins, if a tracer has caught it."""
+    error = sys.exc_info()[1]
+    step = None if error is None else error.__traceback__
+    code = None if step is None else step.tb_frame.f_code
+    return step if code is not None and code.co_name == "trace_task" and "fun" in code.co_freevars else None

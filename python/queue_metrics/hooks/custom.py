@@ -20,9 +20,9 @@ class Track:
     """
     What `qm.track(...)` returns: a context manager for `with` and `async with`, and a decorator for functions and coroutine functions.
 
-    `with` is recorded with the CPU clock of its thread and is part of an execution that runs in the same thread already. `async with` and
-    coroutine functions have no CPU time (other tasks run in between) and are never nested. One object may be entered again
-    and recursively; for bodies that overlap in another order make one for each.
+    `with` is recorded with the CPU clock of its thread and is part of an execution that runs in the same thread already. `async with`,
+    coroutine functions, and `with` where an asyncio loop runs in the thread have no CPU time (other tasks run in between) and are
+    never nested. One object may be entered again and recursively; for bodies that overlap in another order make one for each.
 
     Outcome: succeeded without an exception; cancelled on KeyboardInterrupt or asyncio's CancelledError; else failed.
 
@@ -59,6 +59,8 @@ class Track:
         Raises:
             TypeError: a generator function, whose body does not run when it is called.
         """
+        if isinstance(function, staticmethod | classmethod):
+            return type(function)(self(function.__func__))
         if inspect.isgeneratorfunction(function) or inspect.isasyncgenfunction(function):
             raise TypeError(f"{function.__qualname__} is a generator function; use `with qm.track(...)` inside of it")
         task = self._task or f"{function.__module__}.{function.__qualname__}"
@@ -85,7 +87,7 @@ class Track:
         return run  # type: ignore[return-value]
 
     def __enter__(self) -> Self:
-        self._enter(_core.CLOCK_THREAD)
+        self._enter(_core.CLOCK_NONE if _in_event_loop() else _core.CLOCK_THREAD)
         return self
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None) -> None:
@@ -121,6 +123,12 @@ class Track:
         except Exception:
             context.recorder.hook_error()
             return None
+
+
+def _in_event_loop() -> bool:
+    """Whether an asyncio loop runs in this thread: then a body that awaits overlaps with others. Not where asyncio was never loaded."""
+    running = getattr(sys.modules.get("asyncio"), "_get_running_loop", None)
+    return running is not None and running() is not None
 
 
 def _rules() -> Sequence[Any]:

@@ -42,7 +42,8 @@ class Reporter:
     ) -> None:
         """
         Args:
-            report: called about each `heartbeat_seconds` while this process reports, to leave its report file.
+            report: called about each `heartbeat_seconds` while this process reports, to leave its report file, also while the store is
+                away.
         """
         self._settings = settings
         self._recorder = recorder
@@ -58,7 +59,7 @@ class Reporter:
         self._stop = threading.Event()
         self._asked = self._answered = 0
         self._parent = self._family = 0
-        self._retry_at = self._heartbeat_at = self._sweep_at = 0.0
+        self._retry_at = self._heartbeat_at = self._sweep_at = self._say_at = 0.0
         self._drained_at = time.monotonic()
         self._retry_after = _SHORTEST_RETRY
         self._heartbeat_pause = self._settings.flush_seconds
@@ -136,6 +137,8 @@ class Reporter:
         if self._parent == 0 and self._failing_since is None:
             self._attempt(self._drain_all)
             self._attempt(lambda: self._send_heartbeats(last=True))
+        if self._parent == 0 and not self._drain.stranded:
+            self._say()
         if stop is self._stop:  # else somebody did not wait for us and started anew
             self._drain.release()
 
@@ -152,6 +155,9 @@ class Reporter:
         done = self._attempt(self._drain.step)
         if self._drain.stranded:
             return self._strand()
+        if now >= self._say_at:
+            self._say_at = now + self._heartbeat_pause
+            self._say()
         if done and self._failing_since is None:
             self._answer(asked)
         if self._failing_since is not None:
@@ -234,20 +240,27 @@ class Reporter:
         while not self._drain.step() and self._drain.elected:
             pass
 
+    def _say(self) -> None:
+        """The report file for `doctor`, and the warning of drops: what needs no store, and is wanted most while that is away."""
+        try:
+            if self._report is not None:
+                self._report()
+            self._warn_of_drops()
+        except Exception as error:  # it may not keep the records from the store
+            self._recorder.hook_error()
+            self.last_error = shown(error)
+
     def _send_heartbeats(self, *, last: bool = False) -> None:
         """
         Of the spool and all its workers when this process drains; of this one when no drainer can see it.
 
         The last one of a process is sent by itself: another drainer would look at it some seconds after it is gone.
         """
-        if self._report is not None:
-            self._report()
         beats = dict(self._drain.heartbeats())
         beats.update(self._own_beats(also_without_drops=True))
         if last and not self._drain.elected:
             beats[self._recorder.worker_id] = self._recorder.heartbeat()
         beats.update(self._shared_drops())
-        self._warn_of_drops()
         # Workers that stopped in good order are of no interest soon; with one job a child they would fill the store.
         stopped = {name: beat for name, beat in beats.items() if beat[2:3] == _STOPPED and not name.startswith(ID_PREFIX)}
         others = [(name, beat) for name, beat in beats.items() if name not in stopped]

@@ -1,8 +1,8 @@
 """
 A look at a spool from outside: what waits, what is reported. Takes no lock and changes nothing but its own report files.
 
-Only what docs/journal-format.md and docs/stored-values.md promise is read here: sizes of segments, kinds of records, and the positions
-of a mark.
+Only what docs/journal-format.md and docs/stored-values.md promise is read here: sizes of segments, kinds of records, counters of worker
+pages, and the positions of a mark.
 """
 
 from __future__ import annotations
@@ -10,8 +10,11 @@ from __future__ import annotations
 import json
 import os
 import stat
+import struct
+from collections import Counter
 from collections.abc import Iterable
 from contextlib import suppress
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, BinaryIO
 
@@ -20,6 +23,9 @@ _HEADER, _RECORD, _POSITION = 4096, 64, 24
 _SEALED = 1 << 63
 _CHUNK = 64 * 1024
 _COUNTED = frozenset((4, 5, 6, 7, 9))  # ARRIVE, START, END, DISCARD, GAUGE
+_DROP_REASONS = ("disk_full", "spool_full", "not_writable", "io_error", "overflow", "too_many_names")
+_PAGE_BEGIN = struct.Struct("<8sI")  # magic, version
+_COUNTERS, _COUNTERS_AT, _HOOK_ERRORS = struct.Struct("<16Q"), 3584, 15
 
 
 def written(spool: Path) -> dict[bytes, int]:
@@ -65,6 +71,31 @@ def _records(path: str) -> int:
                 return first + last + 1
             records = first
     return 0
+
+
+@dataclass(frozen=True, slots=True)
+class Pages:
+    """What the worker pages in a spool count together."""
+
+    drops: Counter[str]
+    """Dropped records, by reason."""
+    hook_errors: int
+
+
+def pages(spool: Path) -> Pages:
+    """
+    The sums over all worker pages; those that cannot be read, or are of a newer version, are left out.
+
+    They are in memory that lasts beyond the process, so they are right on a full disk too, to which no report file can be written.
+    """
+    sums = [0] * 16
+    for path in _sorted_glob(spool, "*.wrk"):
+        with suppress(OSError, struct.error):
+            with _open(path) as file:
+                page = file.read(_COUNTERS_AT + _COUNTERS.size)
+            if _PAGE_BEGIN.unpack_from(page) == (b"QMWORKER", 1):
+                sums = [one + other for one, other in zip(sums, _COUNTERS.unpack_from(page, _COUNTERS_AT), strict=True)]
+    return Pages(+Counter(dict(zip(_DROP_REASONS, sums, strict=False))), sums[_HOOK_ERRORS])
 
 
 def _boot_id() -> bytes:
@@ -140,7 +171,7 @@ def write_report(spool: Path, name: str, report: dict[str, Any]) -> None:
     path = spool / f"report-{name}.json"
     partial = spool / f".report-{name}.{os.getpid()}.tmp"
     with suppress(OSError, ValueError):
-        partial.unlink(missing_ok=True)  # of a process that had this pid before
+        partial.unlink(missing_ok=True)  # of a process that had this pid before, or when the disk was full
         descriptor = os.open(partial, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
         with open(descriptor, "w", encoding="utf-8") as file:
             json.dump(report, file)

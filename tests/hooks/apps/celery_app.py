@@ -1,4 +1,4 @@
-"""A Celery app with one task for each way a job can go; `sentry` and `fallback` in HOOK_TEST_WITH change how it is instrumented."""
+"""A Celery app with one task for each way a job can go; words in HOOK_TEST_WITH change how it is instrumented, or take its backend away."""
 
 from __future__ import annotations
 
@@ -15,12 +15,14 @@ from sentry_sdk.integrations.celery import CeleryIntegration
 from queue_metrics.hooks import celery_trace
 from queue_metrics.hooks.celery import CeleryHook
 from tests.hooks.apps.celery_names import HOSTILE
-from tests.hooks.apps.hooked import begun, context, once, recorder
+from tests.hooks.apps.hooked import begun, context, have_a_child_burn, once, recorder
 
 WITH = os.environ.get("HOOK_TEST_WITH", "").split(",")
 BROKER = os.environ.get("HOOK_TEST_BROKER", "memory://")
 
-app = Celery("shop", broker=BROKER, backend=BROKER if BROKER.startswith("redis") else None)
+AWAY = "tests.hooks.apps.celery_away:Away"
+
+app = Celery("shop", broker=BROKER, backend=AWAY if "away" in WITH else BROKER if BROKER.startswith("redis") else None)
 app.conf.update(
     worker_prefetch_multiplier=1,
     broker_connection_retry_on_startup=True,
@@ -114,6 +116,11 @@ def long(name: str = "long") -> None:
 def takes(megabytes: int) -> int:
     """Takes memory and gives it back before it ends."""
     return len(bytearray(megabytes << 20))
+
+
+@app.task(name="child")
+def child() -> None:
+    have_a_child_burn()
 
 
 @app.task(name="peak")

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+import subprocess
+import sys
 from collections.abc import Callable
 from pathlib import Path
 
@@ -33,6 +35,12 @@ def once(name: str) -> bool:
     except FileExistsError:
         return False
     return True
+
+
+def have_a_child_burn() -> None:
+    """Wait for a process that uses a second of CPU time, and for one that uses nothing."""
+    for code in ("import time\nwhile time.process_time() < 1: sum(range(1000))", ""):
+        subprocess.run([sys.executable, "-c", code], check=True)
 
 
 def begun(name: str) -> None:

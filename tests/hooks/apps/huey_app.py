@@ -11,7 +11,7 @@ from huey import CancelExecution, RetryTask, SqliteHuey, crontab
 from huey.api import Task
 
 from queue_metrics.hooks.huey import HueyHook
-from tests.hooks.apps.hooked import DIRECTORY, begun, context, once, recorder
+from tests.hooks.apps.hooked import DIRECTORY, begun, context, have_a_child_burn, once, recorder
 
 WITH = os.environ.get("HOOK_TEST_WITH", "").split(",")
 
@@ -22,6 +22,11 @@ huey = SqliteHuey("mail", filename=os.fspath(DIRECTORY / "huey.db"), compression
 def ok() -> str:
     begun("ok")
     return "fine"
+
+
+@huey.task()
+def child() -> None:
+    have_a_child_burn()
 
 
 @huey.task()

@@ -54,13 +54,14 @@ impl Recorder {
         if turn.alone && resident.is_some() {
             self.peak.begin();
         }
+        let children = if series.clock == Clock::Process { local.children.before(started_ns) } else { 0 };
         let execution = Execution {
             key: if appended == Appended::Not { 0 } else { key },
             handle: handle as u32, // of a name that is known
             clock: series.clock as u32,
             started_ns,
             started_us: now.us,
-            cpu_ns: cpu(series.clock).unwrap_or(NO_VALUE),
+            cpu_ns: cpu(series.clock).map_or(NO_VALUE, |own| own + children),
             resident: resident.unwrap_or(NO_VALUE),
             turn: if turn.alone { turn.serial } else { 0 },
         };
@@ -87,8 +88,10 @@ impl Recorder {
         let local = self.local();
         let Some(execution) = local.slots.release(ticket) else { return };
         let measured = Clock::from_number(execution.clock.into()).unwrap_or(Clock::None);
-        let cpu_ns = cpu(measured);
+        let own_ns = cpu(measured);
         let now = local.clocks.now();
+        let children = if measured == Clock::Process { local.children.after(execution.started_ns, now.ns) } else { 0 };
+        let cpu_ns = own_ns.map(|own| own + children);
         let in_this_thread = here.nesting.leave(local.serial, ticket);
         let failed = !matches!(outcome, Outcome::Succeeded | Outcome::Retried);
         let alone = local.times.leave(now.ns, execution.turn, failed);

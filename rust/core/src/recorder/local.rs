@@ -8,6 +8,7 @@ use std::ptr;
 use std::sync::atomic::{AtomicBool, AtomicI64, AtomicPtr, AtomicU64, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
+use super::children::Children;
 use super::memory::Memory;
 use super::moment::Clocks;
 use super::page::Page;
@@ -46,6 +47,8 @@ pub struct Local {
     pub slots: Slots,
     /// Its memory.
     pub memory: Memory,
+    /// CPU time of its children.
+    pub children: Children,
     /// How its time was spent.
     pub times: Times,
     /// Its clocks.
@@ -116,6 +119,7 @@ impl Local {
             journal: parent.map_or_else(|| Journal::new(path, bounds), |parent| parent.journal.forked()),
             slots: Slots::new(),
             memory: Memory::new(memory_ns),
+            children: Children::default(),
             times: Times::new(clock::monotonic_ns(), parent.map(|parent| &parent.times)),
             clocks: Clocks::default(),
             records: AtomicU64::new(0),

@@ -3,6 +3,7 @@
 #![expect(unsafe_code, reason = "shares state without a lock")]
 
 mod append;
+mod children;
 mod execution;
 pub mod fork;
 mod forking;
