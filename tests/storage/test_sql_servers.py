@@ -251,8 +251,7 @@ def test_sixteen_writers_of_the_same_series_meet_no_deadlock(sql_driver: Databas
     assert failures == []
     assert [starts(sql_driver, series(name)) for name in names] == [16 * rounds] * 12
     deadlocks = [error for error in passed if getattr(error, "sqlstate", None) == "40P01" or error.args[:1] == (1213,)]
-    # InnoDB also sees circles where rows are new and several wait for one place in its tree: those pass by being tried again.
-    assert len(deadlocks) <= (0 if sql_driver.url.startswith("postgresql") else 16)
+    assert deadlocks == []
 
 
 def test_many_first_writers_make_the_tables_once(shared_sql: SQLServer) -> None:

@@ -205,8 +205,9 @@ class PostgreSQLServer(SQLServer):
     @functools.cache
     def _template() -> Path:
         home = _directory("template", PostgreSQLServer.account) / "data"
+        # Sorted by the rules of a language, as many databases are: nothing of ours may depend on that.
         words = ["-D", str(home), "-U", "postgres", "-A", "trust", "-E", "UTF8", "--locale=C", "--no-sync"]
-        _run([_postgresql("initdb"), *words], PostgreSQLServer.account)
+        _run([_postgresql("initdb"), *words, "--locale-provider=icu", "--icu-locale=en-US"], PostgreSQLServer.account)
         return home
 
     def _command(self) -> list[str]:
