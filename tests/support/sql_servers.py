@@ -54,6 +54,11 @@ def _directory(kind: str, account: dict[str, Any]) -> Path:
     return path
 
 
+def _state(task: Path) -> str:
+    """The letter that the kernel has for what a thread does."""
+    return (task / "stat").read_text().rpartition(")")[2].split()[0]
+
+
 def _run(words: list[str], account: dict[str, Any]) -> None:
     done = subprocess.run(words, **account, cwd="/", stdin=subprocess.DEVNULL, capture_output=True, text=True, check=False)
     assert done.returncode == 0, f"{words[0]} failed:\n{done.stdout[-2000:]}{done.stderr[-2000:]}"
@@ -141,9 +146,13 @@ class SQLServer(abc.ABC):
             self._ended()
 
     def pause(self) -> None:
-        """SIGSTOP: connections are accepted by the kernel, nobody answers."""
+        """SIGSTOP: connections are accepted by the kernel, nobody answers. Waits until every thread stands still."""
         for pid in [self.pid, *self._children()]:
             os.kill(pid, signal.SIGSTOP)
+            deadline = time.monotonic() + STARTUP_SECONDS
+            while not all(_state(task) == "T" for task in Path(f"/proc/{pid}/task").iterdir()):
+                assert time.monotonic() < deadline, "it does not stop"
+                time.sleep(0.001)
 
     def resume(self) -> None:
         for pid in [self.pid, *self._children()]:
