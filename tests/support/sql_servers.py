@@ -260,7 +260,14 @@ class MariaDBServer(SQLServer):
         words = [shutil.which("mariadbd") or "/usr/sbin/mariadbd", "--no-defaults", f"--datadir={self.data}", f"--port={self.port}"]
         words += ["--bind-address=127.0.0.1", f"--socket={self.directory}/socket", f"--pid-file={self.directory}/pid"]
         words += ["--skip-name-resolve", "--innodb-flush-log-at-trx-commit=2", "--innodb-log-file-size=8M", "--innodb-buffer-pool-size=32M"]
-        return [*words, "--innodb-use-native-aio=0", "--innodb-flush-method=nosync", "--skip-log-bin", "--max-connections=60"]
+        return [
+            *words,
+            "--innodb-file-per-table=0",
+            "--innodb-use-native-aio=0",
+            "--innodb-flush-method=nosync",
+            "--skip-log-bin",
+            "--max-connections=60",
+        ]
 
     def execute(self, *statements: str) -> list[Any]:
         link: Any = pymysql.connect(host="127.0.0.1", port=self.port, user="root", database="metrics", autocommit=True, connect_timeout=5)
