@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import signal
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -12,6 +15,7 @@ from queue_metrics import _core
 from queue_metrics.recording.runtime import Runtime
 from tests.recording.tools import Program, counts, eventually, settings_for, size
 from tests.support.servers import RedisServer
+from tests.support.sql_servers import MariaDBServer, PostgreSQLServer
 
 
 def finish(tmp_path: Path, store: str) -> dict[str, int]:
@@ -49,10 +53,17 @@ def test_a_flush_of_a_process_that_does_not_drain_waits_for_the_one_that_does(tm
         assert counts(settings.store)["started"] == 101
 
 
-@pytest.mark.parametrize("kind", ["sqlite", "redis"])
+SERVERS: dict[str, Callable[[Path], Any]] = {
+    "redis": RedisServer,
+    "postgresql": lambda _: PostgreSQLServer(),
+    "mariadb": lambda _: MariaDBServer(),
+}
+
+
+@pytest.mark.parametrize("kind", ["sqlite", *SERVERS])
 def test_an_orphan_drains_when_its_main_is_killed_and_the_counts_are_those_of_the_jobs(kind: str, tmp_path: Path) -> None:
-    with RedisServer(tmp_path) as server:
-        store = server.url if kind == "redis" else settings_for(tmp_path).store
+    with SERVERS[kind](tmp_path) if kind in SERVERS else contextlib.nullcontext() as server:
+        store = settings_for(tmp_path).store if server is None else server.url
         with Program(tmp_path, store, children=3) as program:
             program.ready()
             eventually(lambda: counts(store)["succeeded"] > 20, "the main drains")

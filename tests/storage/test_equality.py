@@ -17,7 +17,7 @@ from tests.storage.batches import NOW, Row, batch, bucket, content, row
 from tests.support.servers import RedisServer
 from tests.support.sql_servers import MariaDBServer, PostgreSQLServer
 
-EXAMPLES = max(1, round(40 * float(os.environ.get("QM_TEST_SCALE", "1"))))
+EXAMPLES = max(1, round(25 * float(os.environ.get("QM_TEST_SCALE", "1"))))
 _numbers = itertools.count()
 
 SERIES = [(TASK, ("c", "q", "t")), (TASK, ("c:", "{q}", "")), (QUEUE, ("c", "q")), (EXCEPTION, ("c", "q", "t", "E"))]

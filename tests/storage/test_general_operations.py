@@ -147,7 +147,8 @@ def test_what_stands_before_a_refused_call_is_done_and_a_refused_transaction_cha
     assert driver.get_sorted_set_by_rank("z") == [("m", 1.7e308)]
 
 
-def test_what_expires_is_gone_in_every_type_and_begins_anew(driver: StorageDriver) -> None:
+@pytest.mark.parametrize("swept", [False, True])
+def test_what_expires_is_gone_in_every_type_and_begins_anew(driver: StorageDriver, swept: bool) -> None:
     driver.set_key("x", "old", 0.2)
     driver.set_hash("x", {"old": "1"}, 0.2)
     driver.add_to_sorted_set("x", {"old": 1}, 0.2)
@@ -157,6 +158,8 @@ def test_what_expires_is_gone_in_every_type_and_begins_anew(driver: StorageDrive
     eventually(lambda: not driver.exists("x"))
     assert (driver.get_key("x"), driver.get_hash("x"), driver.get_set_members("x"), driver.count_sorted_set("x")) == (None, {}, set(), 0)
     assert (driver.ttl("x"), driver.scan_keys(), driver.delete("x"), driver.expire("x", 5)) == (None, [], 0, False)
+    if swept:
+        driver.sweep()
     assert driver.set_hash("x", {"new": "1"}) == 1
     assert driver.add_to_set("x", "new") == 1
     assert driver.increment_sorted_set("x", "new", 2) == 2

@@ -94,6 +94,7 @@ class MySQLSession(ServerSession):
         self._sql = sql
         self._alone = alone
         self._pending: list[str] = []
+        self._size = 0
         self._unverified: str | None = None  # the schema version that the second pending statement must find
 
     def begin(self, *, write: bool) -> str | None:
@@ -184,7 +185,8 @@ class MySQLSession(ServerSession):
 
     def _later(self, text: str) -> None:
         self._pending.append(text)
-        if sum(map(len, self._pending)) > _MOST_PENDING:
+        self._size += len(text)
+        if self._size > _MOST_PENDING:
             self._flush()
 
     def _flush(self) -> None:
@@ -197,6 +199,7 @@ class MySQLSession(ServerSession):
         if not texts:
             return []
         known, self._unverified = self._unverified, None
+        self._size = 0
         cursor = self._connection.cursor()
         results: list[tuple[Sequence[tuple[Any, ...]], int]] = []
         try:

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import hashlib
 
-from queue_metrics.storage.base import LATEST
-
 WORKER, LEASE, SCHEMA, MIGRATION = "w", "l", "v", "m"
 """Types of headers beside those of the general operations (k, h, s, z)."""
 
@@ -31,11 +29,6 @@ def signed(series: int) -> int:
 def unsigned(series: int) -> int:
     """The u64 that was stored as a signed number."""
     return series % 2**64
-
-
-def second(moment: int) -> int:
-    """A bound of a reading, held to where points can lie: what is beyond has none either."""
-    return max(-(2**62), min(2**62, moment)) if abs(moment) > LATEST else moment
 
 
 def text(value: str | bytes) -> str:

@@ -91,16 +91,17 @@ class PostgreSQLSession(ServerSession):
             return self._begin_alone()
         self._enter()
         self._execute("begin_write" if write else "begin_read", {})
-        asked = self._execute("get_schema", {"id": migrations.SCHEMA_ID})
-        if self._connection.schema is not None:
-            self._unverified = asked
-            return self._connection.schema
         try:
+            asked = self._execute("get_schema", {"id": migrations.SCHEMA_ID})
+            if self._connection.schema is not None:
+                self._unverified = asked
+                return self._connection.schema
             rows = asked.fetchall()
         except psycopg.errors.UndefinedTable:
             with contextlib.suppress(psycopg.Error):  # what stood behind it in the pipeline was not run
                 self._leave()
             self._connection.execute("ROLLBACK")
+            self._connection.schema = None
             return None
         found = _version(rows)
         self._connection.schema = found if found == migrations.CURRENT else None
