@@ -85,6 +85,10 @@ class FailingDriver(StorageDriver):
     def url(self) -> str:
         return self.driver.url
 
+    @property
+    def shards(self) -> int:
+        return self.driver.shards
+
     def execute(self, calls: Sequence[Call]) -> list[Any]:
         return self._call("execute", lambda: self.driver.execute(calls))
 
@@ -98,6 +102,9 @@ class FailingDriver(StorageDriver):
 
     def read_mark(self, spool_id: str, shard: int) -> Mark:
         return self._call("read_mark", lambda: self.driver.read_mark(spool_id, shard))
+
+    def read_marks(self, spool_id: str) -> list[Mark]:
+        return self._call("read_marks", lambda: self.driver.read_marks(spool_id))
 
     def known_series(self) -> list[Series]:
         return self._call("known_series", self.driver.known_series)

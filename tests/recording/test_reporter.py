@@ -14,6 +14,7 @@ from queue_metrics.errors import SchemaMismatch
 from queue_metrics.recording import trouble
 from queue_metrics.recording.runtime import Runtime
 from queue_metrics.recording.spool import read_reports
+from queue_metrics.storage.forks import Forking
 from queue_metrics.storage.spools import spool_reports
 from tests.recording.tools import Program, beats, counts, eventually, settings_for
 from tests.support.servers import RedisServer, free_port
@@ -250,6 +251,38 @@ def test_an_answer_that_was_lost_is_asked_for_again_and_counts_once(runtime: Run
     assert runtime.flush(30)
     assert sent[:2] == [1, 1]
     assert counts(runtime.settings.store)["succeeded"] == 10
+
+
+def test_a_fork_that_comes_in_between_is_outlasted_at_once_and_in_silence(
+    tmp_path: Path, warned: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """With an hour between two turns, what is done within seconds was done again in the same turn."""
+    runtime = Runtime(settings_for(tmp_path, flush_seconds=3600, heartbeat_seconds=3600))
+    refused: list[str] = []
+
+    def forking(name: str) -> None:
+        call = getattr(runtime.store, name)
+
+        def refuse(*arguments: object) -> object:
+            refused.append(name)
+            if refused.count(name) <= 3:
+                raise Forking("this process is forking; try again")
+            return call(*arguments)
+
+        monkeypatch.setattr(runtime.store, name, refuse)
+
+    forking("apply_batch")
+    forking("heartbeat_many")
+    try:
+        record(runtime, 10)
+        runtime.on_main()
+        eventually(lambda: runtime.recorder.worker_id in beats(runtime.settings.store), "a heartbeat")
+        assert counts(runtime.settings.store)["succeeded"] == 10
+        assert (refused.count("apply_batch"), refused.count("heartbeat_many")) == (4, 4)
+        assert (runtime.reporter.status()["failing_seconds"], runtime.reporter.last_error) == (None, None)
+        assert warned.messages == []
+    finally:
+        runtime.stop()
 
 
 def test_heartbeats_of_this_process_and_a_report_of_the_spool_reach_the_store(runtime: Runtime) -> None:

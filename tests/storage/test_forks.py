@@ -19,7 +19,7 @@ import pytest
 
 from queue_metrics.errors import StoreUnavailable
 from queue_metrics.storage import DatabaseStorageDriver, MemoryStorageDriver, RedisStorageDriver, StorageDriver, forks
-from queue_metrics.storage.forks import ForkGate
+from queue_metrics.storage.forks import ForkGate, Forking
 from tests.storage.batches import SPOOL, A, B, batch, content, everything, ones, opened, python, send, series, starts
 from tests.support.servers import RedisServer
 from tests.support.sql_servers import SQLServer
@@ -302,39 +302,35 @@ def test_a_store_in_memory_is_copied_whole() -> None:
     assert starts(driver, series(A)) == sent
 
 
-IMPORTING = """
-    import os, sys, threading
-    from queue_metrics.storage import StorageManager
-    driver = StorageManager().open("redis://127.0.0.1:1")
-    thread = threading.Thread(target=driver._store.connections.pools)
-    thread.start()
-    pid = os.fork()
-    if pid == 0:
-        import redis, redis.asyncio
-        os._exit(0)
-    thread.join()
-    print(os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]))
-"""
-
-
-def test_a_fork_waits_for_an_import_that_its_child_would_wait_for_in_vain() -> None:
-    """The lock of a module that another thread was importing stays locked in the child: its own import would never end."""
-    processes = [python(IMPORTING) for _ in range(5)]
-    for process in processes:
-        assert process.communicate(timeout=60) == ("0\n", "")
-
-
 # The gate
+
+
+@contextlib.contextmanager
+def somebody_inside(gate: ForkGate) -> Iterator[None]:
+    entered, leave = threading.Event(), threading.Event()
+
+    def stay() -> None:
+        with gate:
+            entered.set()
+            leave.wait()
+
+    thread = threading.Thread(target=stay)
+    thread.start()
+    entered.wait()
+    try:
+        yield
+    finally:
+        leave.set()
+        thread.join()
 
 
 def test_a_gate_waits_for_those_inside_and_holds_others_back_until_it_opens(monkeypatch: pytest.MonkeyPatch) -> None:
     gate = ForkGate()
-    with gate:
-        monkeypatch.setattr(forks, "CALLS_END_SECONDS", 0.01)
-        assert not gate.shut()
+    with somebody_inside(gate):
+        assert not gate.shut(0.01)
     assert gate.shut()
     monkeypatch.setattr(forks, "HELD_BACK_SECONDS", 0.01)
-    with pytest.raises(StoreUnavailable, match="forking"), gate:
+    with pytest.raises(Forking, match="forking"), gate:
         pass
     gate.open()
     with gate, gate:
@@ -343,6 +339,19 @@ def test_a_gate_waits_for_those_inside_and_holds_others_back_until_it_opens(monk
     gate.renew()
     with gate:
         pass
+
+
+def test_a_thread_that_forks_inside_of_a_gate_does_not_wait_for_itself() -> None:
+    gate = ForkGate()
+    with gate:
+        assert not gate.shut(3600)
+
+
+def test_a_child_that_was_forked_inside_of_a_gate_leaves_it_empty() -> None:
+    gate = ForkGate()
+    with gate:
+        gate.renew()
+    assert gate.shut(0)
 
 
 def test_one_held_back_gets_in_when_the_fork_is_over() -> None:

@@ -20,6 +20,7 @@ from queue_metrics.errors import StoreError, StoreUnavailable
 from queue_metrics.recording import spool
 from queue_metrics.recording.drain import SHARD, Drain
 from queue_metrics.recording.trouble import shown, warner
+from queue_metrics.storage.forks import Forking
 from queue_metrics.storage.spools import ID_PREFIX, spool_beat
 
 if TYPE_CHECKING:
@@ -183,20 +184,23 @@ class Reporter:
 
     def _attempt(self, duty: Callable[[], Any]) -> bool:
         """Do a duty; False when it failed or said so. Whatever it raises ends in a warning and a later try."""
-        if not self._drain.sound():
-            return False
-        try:
-            answer = duty()
-        except StoreError as error:
-            self._failed(error, self._store_advice(error), temporary=isinstance(error, StoreUnavailable))
-            return False
-        except Exception as error:
-            self._recorder.hook_error()
-            self._drain.reset()
-            self._failed(error, f"the spool {self._drain.spool} cannot be drained ({shown(error)}); jobs go on, see `queue-metrics doctor`")
-            return False
-        self._recovered()
-        return answer is not False
+        while self._drain.sound():
+            try:
+                answer = duty()
+            except Forking:  # this process, for a moment: no fault of the store, and nothing that anybody need hear of
+                continue
+            except StoreError as error:
+                self._failed(error, self._store_advice(error), temporary=isinstance(error, StoreUnavailable))
+                return False
+            except Exception as error:
+                self._recorder.hook_error()
+                self._drain.reset()
+                advice = f"the spool {self._drain.spool} cannot be drained ({shown(error)}); jobs go on, see `queue-metrics doctor`"
+                self._failed(error, advice)
+                return False
+            self._recovered()
+            return answer is not False
+        return False
 
     def _store_advice(self, error: StoreError) -> str:
         url = self._store.url
