@@ -46,7 +46,7 @@ IMPORTING = """
 
     importing = threading.Event()
     sys.meta_path.insert(0, Slow())
-    thread = threading.Thread(target=lambda: driver._connection())
+    thread = threading.Thread(target=lambda: driver._store.connections.pools())
 """
 
 
