@@ -16,7 +16,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 from queue_metrics import _core
-from queue_metrics.errors import StoreError, StoreUnavailable
+from queue_metrics.errors import MissingDependency, StoreError, StoreUnavailable
 from queue_metrics.recording import spool
 from queue_metrics.recording.drain import SHARD, Drain
 from queue_metrics.recording.trouble import shown, warner
@@ -328,7 +328,7 @@ class Reporter:
             return not there
         try:
             mark = self._store.read_mark(name, SHARD)
-        except StoreError:
+        except (StoreError, MissingDependency):
             return False
         left = spool.written(self._drain.spool)  # what was deleted meanwhile was counted before
         return spool.waiting({segment: records for segment, records in there.items() if segment in left}, mark.positions) == 0

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING
 
-from queue_metrics.errors import ConfigurationError
+from queue_metrics.errors import ConfigurationError, MissingDependency
 from queue_metrics.storage import urls
 from queue_metrics.storage.forks import loading
 
@@ -62,8 +62,12 @@ class StorageManager:
 
             return MemoryStorageDriver(url)
         if scheme == "sqlite":
-            from queue_metrics.storage.sql import DatabaseStorageDriver
-
+            try:
+                from queue_metrics.storage.sql import DatabaseStorageDriver
+            except ImportError as error:
+                raise MissingDependency(
+                    f"this Python was built without sqlite3 ({error}); use one that has it, or set QUEUE_METRICS_STORE to another store"
+                ) from error
             return DatabaseStorageDriver(url, self.prefix)
         from queue_metrics.storage.redis import RedisStorageDriver
 

@@ -50,7 +50,7 @@ _inherited: list[object] = []
 class RedisStorageDriver(StorageDriver):
     """
     Each batch is one script, each reading one pipeline. Nothing is sent twice by itself: an unknown result is an error here, and the
-    mark tells the drainer what became of it.
+    mark tells the drainer what became of it. The first request raises MissingDependency when redis-py lacks something that it needs.
 
     Args:
         url: `redis://`, `rediss://` or `unix://`.
@@ -257,8 +257,14 @@ class RedisStorageDriver(StorageDriver):
             self.after_fork_child()
         with self._lock:
             if self._client is None:
-                with loading:
-                    self._client = self._make_client()
+                try:
+                    with loading:
+                        self._client = self._make_client()
+                except ImportError as error:
+                    raise MissingDependency(
+                        f"redis-py is installed, but cannot be loaded ({error}); what it needs comes with: "
+                        'pip install "job-queue-metrics[redis]"'
+                    ) from error
             return self._client
 
     def _make_client(self) -> Any:
