@@ -18,6 +18,7 @@ from queue_metrics.errors import ConfigurationError
 
 ENVIRONMENT_PREFIX = "QUEUE_METRICS_"
 CONFIG_VARIABLE = "QUEUE_METRICS_CONFIG"
+_MEND = "mend it, then `queue-metrics doctor` checks it"
 
 
 @dataclass(frozen=True, slots=True)
@@ -124,7 +125,7 @@ def load_settings(
     values["store"] = _absolute(values.get("store") or f"sqlite:///{state_dir}/queue-metrics/metrics.db")
     values.setdefault("namespace", app or _project_name())
     if values.get("lost_seconds", 300.0) < values.get("stale_seconds", 60.0):
-        raise ConfigurationError("lost_seconds must not be less than stale_seconds: a worker is stale before it is lost")
+        raise ConfigurationError(f"lost_seconds must not be less than stale_seconds: a worker is stale before it is lost; {_MEND}")
     return Settings(**values)
 
 
@@ -309,13 +310,13 @@ _KINDS: Mapping[str, Callable[[object, bool], Any]] = MappingProxyType(
 assert set(_KINDS) == {each.name for each in fields(Settings)}
 
 
-def _checked(name: str, shown: str, value: object, from_text: bool) -> Any:
+def _checked(name: str, shown: str, value: object, from_text: bool, advice: str = "") -> Any:
     try:
         return _KINDS[name](value, from_text)
     except ValueError as error:
         secret = name in ("token", "connections")
         given = "" if secret else f", not {(_without_password(value) if isinstance(value, str) else value)!r}"
-        raise ConfigurationError(f"{shown} must be {error}{given}") from None
+        raise ConfigurationError(f"{shown} must be {error}{given}{advice}") from None
 
 
 def suggestion(name: str, known: tuple[str, ...]) -> str:
@@ -343,9 +344,10 @@ def _from_environment(environ: Mapping[str, str]) -> dict[str, Any]:
         if not variable.startswith(ENVIRONMENT_PREFIX) or variable == CONFIG_VARIABLE:
             continue
         if variable not in known:
-            raise ConfigurationError(f"unknown environment variable {variable}{suggestion(variable, (*known, CONFIG_VARIABLE))}")
+            meant = suggestion(variable, (*known, CONFIG_VARIABLE))
+            raise ConfigurationError(f"unknown environment variable {variable}{meant} (`unset {variable}` removes it)")
         if value.strip():  # empty is how compose files and shells say "not set"
-            values[known[variable]] = _checked(known[variable], variable, value, True)
+            values[known[variable]] = _checked(known[variable], variable, value, True, f"; `unset {variable}` gives the default")
     return values
 
 
@@ -381,7 +383,7 @@ def _table(path: Path, *, required: bool) -> Mapping[str, object] | None:
     try:
         document = tomllib.loads(data.decode())
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-        raise ConfigurationError(f"the configuration file {path} is no TOML: {error}") from error
+        raise ConfigurationError(f"the configuration file {path} is no TOML: {error}; {_MEND}") from error
     if not shared:
         return document
     table = document.get("tool", {}).get("queue_metrics")
@@ -392,6 +394,6 @@ def _settings_of(path: Path, table: Mapping[str, object] | None) -> dict[str, An
     values = {}
     for name, value in (table or {}).items():
         if name not in _KINDS:
-            raise ConfigurationError(f"unknown setting {name!r} in {path}{suggestion(name, tuple(_KINDS))}")
-        values[name] = _checked(name, f"{name} in {path}", value, False)
+            raise ConfigurationError(f"unknown setting {name!r} in {path}{suggestion(name, tuple(_KINDS))} ({_MEND})")
+        values[name] = _checked(name, f"{name} in {path}", value, False, f"; {_MEND}")
     return values

@@ -87,8 +87,9 @@ def test_a_pyproject_of_others_is_not_even_parsed(project: Path) -> None:
 )
 def test_a_wrong_file_is_answered_with_the_value_and_what_is_expected(project: Path, text: str, message: str) -> None:
     (project / "queue-metrics.toml").write_text(text)
-    with pytest.raises(ConfigurationError, match=message):
+    with pytest.raises(ConfigurationError, match=message) as raised:
         settings()
+    assert "`queue-metrics doctor`" in str(raised.value), "a command to run"
 
 
 def test_a_file_that_is_no_text_or_cannot_be_read_is_said_so(project: Path) -> None:
@@ -113,8 +114,9 @@ def test_a_file_that_is_no_text_or_cannot_be_read_is_said_so(project: Path) -> N
     ],
 )
 def test_a_wrong_variable_is_answered_with_the_value_and_what_is_expected(variable: str, value: str, message: str) -> None:
-    with pytest.raises(ConfigurationError, match=message):
+    with pytest.raises(ConfigurationError, match=message) as raised:
         settings({variable: value})
+    assert f"`unset {variable}`" in str(raised.value), "a command to run"
 
 
 def test_an_unknown_argument_is_answered_with_what_was_meant() -> None:

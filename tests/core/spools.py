@@ -106,8 +106,8 @@ def boot_id() -> bytes:
 class MapSegment(Segment):
     """A segment of the map way: as long as it will ever be, with a tail. `at` is the slot of the next record; its tail follows."""
 
-    def __init__(self, spool: Path, number: int, *, slots: int = 60, boot: bytes | None = None) -> None:
-        super().__init__(spool, number, way=1, capacity=slots, boot_id=boot_id() if boot is None else boot)
+    def __init__(self, spool: Path, number: int, *, slots: int = 60, boot: bytes | None = None, **header: Any) -> None:
+        super().__init__(spool, number, way=1, capacity=slots, boot_id=boot_id() if boot is None else boot, **header)
         self.slots = slots
         self.at = 0
         os.truncate(self.path, HEADER + RECORD * slots)

@@ -2,19 +2,23 @@
 
 from __future__ import annotations
 
+import fcntl
 import os
 import signal
 from collections.abc import Callable
 from itertools import permutations
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from queue_metrics import _core
-from tests.core.spools import SECOND, TASK, Segment, Store, T, start_ticks, this_process
-from tests.core.writing import of_kind
+from tests.core.spools import SECOND, TASK, MapSegment, Segment, Store, T, boot_id, start_ticks, this_process
+from tests.core.writing import of_kind, run_once
+from tests.support.journal_oracle import read_segment
 
 GRACE = 10 * SECOND
+HEADER_OF_THE_MAKER = (("boot", 32, 40), ("start_ticks", 64, 72), ("pid", 72, 76), ("pid_namespace", 96, 104))
 
 
 class World:
@@ -59,6 +63,16 @@ class World:
 @pytest.fixture
 def world(tmp_path: Path) -> World:
     return World(tmp_path)
+
+
+def is_free(segment: Path) -> bool:
+    """Nobody holds its lock."""
+    with segment.open("rb") as file:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            return False
+        return True
 
 
 def kill(pid: int) -> None:
@@ -226,6 +240,50 @@ def test_who_is_dead(tmp_path: Path, namespace: str, boot: str, pid: str, ticks:
     given = [drainer.verdicts(recorder, T + turn * GRACE) for turn in range(3)]
     assert sum(given) == (fate == "dead")
     assert drainer.status()["uncertain"] == (fate == "uncertain")
+
+
+@pytest.mark.parametrize("way", ["write", "map"])
+def test_the_lock_of_a_segment_that_a_worker_made_shows_its_life(tmp_path: Path, way: str) -> None:
+    """A process that forks goes on in a segment in which it has written nothing yet, and holds the lock of no other."""
+    here, now = this_process()
+    pid, started = 2**22 + 5, 77
+    first = Segment(tmp_path, 1)
+    first.worker(7, pid, started, namespace=here + 1, boot=now)
+    first.start(1, worker=7)
+    first.release()
+    maker: dict[str, Any] = {"pid": pid, "start_ticks": started, "pid_namespace": here + 1}
+    made = MapSegment(tmp_path, 2, **maker) if way == "map" else Segment(tmp_path, 2, boot_id=boot_id(), **maker)
+    of_another = Segment(tmp_path, 3, pid=pid, start_ticks=started + 1, pid_namespace=here + 1, boot_id=boot_id())
+    recorder, drainer, store = _core.Recorder(str(tmp_path), "host"), _core.Drainer(str(tmp_path), window=0.0), Store()
+    for turn in range(3):
+        store.drain(drainer)
+        assert drainer.verdicts(recorder, T + turn * GRACE) == 0
+        drainer.tidy(_core.clock_us())
+    assert made.path.exists(), "its lock is all that is seen of the worker"
+    assert drainer.status()["uncertain"] == 1
+    made.release()
+    assert [drainer.verdicts(recorder, T + turn * GRACE) for turn in range(3, 6)] == [0, 1, 0]
+    of_another.release()
+
+
+def test_a_fork_in_a_long_job_leaves_the_lock_of_its_process_to_be_seen(tmp_path: Path) -> None:
+    """Real segments: the one made before the fork names its maker as WORKER does, and is locked while the older one is free."""
+    recorder = _core.Recorder(str(tmp_path), "host", segment_bytes=8_192, journal="map")
+    handle = recorder.series(*TASK, _core.CLOCK_NONE)
+    recorder.started(handle, "long", 0, _core.NO_TIME)
+    for number in range(20):
+        run_once(recorder, handle, number)
+    child = os.fork()
+    if child == 0:
+        os._exit(0)
+    os.waitpid(child, 0)
+    (known,) = of_kind(tmp_path, "WORKER")
+    (old,), (new,) = ([path for path in tmp_path.glob("*.seg") if is_free(path) == free] for free in (True, False))
+    assert (list(read_segment(new)), known in read_segment(old)) == ([], True), "nothing of this process is in the new one"
+    header = new.read_bytes()[:128]
+    made = {name: int.from_bytes(header[first:last], "little") for name, first, last in HEADER_OF_THE_MAKER}
+    assert made == {name: getattr(known, name) for name in made}
+    assert (known.pid, known.start_ticks) == (os.getpid(), start_ticks(os.getpid()))
 
 
 def test_a_worker_that_never_said_who_it_is_is_uncertain(tmp_path: Path) -> None:

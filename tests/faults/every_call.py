@@ -2,8 +2,8 @@
 Runs a scenario once for each system call of a kind that it makes, with that call failing; a process with the shim before it.
 
 Each run is a forked child: what one breaks is not there in the next. `python -m tests.faults.every_call SCENARIO DIRECTORY ERRORS TURN`
-tries each call with so many of the errors, and prints one JSON object: how many runs there were, how many calls failed, and what went
-wrong in which run.
+tries each call with so many of the errors, `... SCENARIO DIRECTORY CASE` one case some times, as a failure tells it. Prints one JSON
+object: how many runs there were, how many calls failed, and what went wrong in which run.
 """
 
 from __future__ import annotations
@@ -31,6 +31,8 @@ SCENARIOS = {
     "worker": running.by_runtime,
 }
 SIDE_BY_SIDE = 6
+REPEATED = 30
+"""Runs of a case that is asked for by itself: ids, and so the order of files, are other ones each time."""
 LONGEST = 60.0  # seconds of one run before it counts as hanging
 
 
@@ -45,8 +47,15 @@ class Case(NamedTuple):
     def __str__(self) -> str:
         if not self.error:
             return f"{self.kind}: no call fails"
-        which = f"call {self.first}" if self.first == self.last else f"calls from {self.first} on"
-        return f"{self.kind}: {which} fails with {errno.errorcode[self.error]}"
+        return f"{self.kind} {self.first} {'alone' if self.first == self.last else 'on'} {errno.errorcode[self.error]}"
+
+    @classmethod
+    def parse(cls, text: str) -> Case:
+        """The inverse of `str`."""
+        kind, first, which, error = text.split()
+        assert kind in KINDS
+        assert which in {"alone", "on"}
+        return cls(kind, int(first), int(first) if which == "alone" else NEVER - 1, getattr(errno, error))
 
 
 def cases(kind: str, calls: int, errors: int, turn: int) -> Iterator[Case]:
@@ -113,9 +122,20 @@ class Runs:
             status = 0
         except BaseException:
             shim.disarm(case.kind)
-            (place / "error").write_text(traceback.format_exc())
+            (place / "error").write_text(
+                f"{shim.failed} calls failed, the first about {shim.met or 'no file by name'}\n{traceback.format_exc()}"
+            )
         finally:
             os._exit(status)
+
+
+def one(scenario: str, directory: str, case: str) -> None:
+    runs = Runs(scenario, Path(directory))
+    for _ in range(REPEATED):
+        runs.wait(SIDE_BY_SIDE - 1)
+        runs.start(Case.parse(case))
+    runs.wait(0)
+    print(json.dumps({"runs": runs.runs, "failed": runs.failed, "calls": {}, "wrong": runs.wrong}))
 
 
 def main(scenario: str, directory: str, errors: int, turn: int) -> None:
@@ -131,4 +151,7 @@ def main(scenario: str, directory: str, errors: int, turn: int) -> None:
 
 
 if __name__ == "__main__":
-    main(sys.argv[1], sys.argv[2], int(sys.argv[3]), int(sys.argv[4]))
+    if len(sys.argv) == 4:
+        one(*sys.argv[1:])
+    else:
+        main(sys.argv[1], sys.argv[2], int(sys.argv[3]), int(sys.argv[4]))

@@ -29,7 +29,7 @@ static struct {
 } faults[KINDS];
 static atomic_long failed;
 static atomic_llong monotonic_ns, wall_ns;
-static char below[PATH_MAX];
+static char below[PATH_MAX], met[PATH_MAX];
 
 /* For the test, by ctypes. */
 
@@ -41,6 +41,7 @@ void fault_arm(int kind, long first, long last, int error) {
     faults[kind].first = first;
     faults[kind].seen = 0;
     failed = 0;
+    met[0] = 0;
 }
 
 /* How many calls of this kind there were since it was armed; none fails any more. */
@@ -51,6 +52,9 @@ long fault_disarm(int kind) {
 
 /* How many calls failed since the last arming. */
 long fault_failed(void) { return failed; }
+
+/* What the first of them was about. */
+const char *fault_met(void) { return met; }
 
 void fault_clocks(long long monotonic, long long wall) {
     monotonic_ns = monotonic;
@@ -83,7 +87,7 @@ static int descriptor_is_below(int fd) {
     return is_below(path);
 }
 
-static int fails(enum kind kind, int counts) {
+static int fails(enum kind kind, int counts, const char *about) {
     if (!counts) {
         return 0;
     }
@@ -91,7 +95,9 @@ static int fails(enum kind kind, int counts) {
     if (number < faults[kind].first || number > faults[kind].last) {
         return 0;
     }
-    failed++;
+    if (atomic_fetch_add(&failed, 1) == 0) {
+        snprintf(met, sizeof met, "%s", about);
+    }
     errno = faults[kind].error;
     return 1;
 }
@@ -110,7 +116,7 @@ static int fails(enum kind kind, int counts) {
         va_start(more, flags);                                                                                                             \
         mode_t mode = flags & (O_CREAT | __O_TMPFILE) ? va_arg(more, mode_t) : 0;                                                          \
         va_end(more);                                                                                                                      \
-        return fails(OPEN, is_ours(CALLER) || is_below(path)) ? -1 : original(path, flags, mode);                                          \
+        return fails(OPEN, is_ours(CALLER) || is_below(path), path) ? -1 : original(path, flags, mode);                                          \
     }
 OPENS(open)
 OPENS(open64)
@@ -122,39 +128,39 @@ OPENS(open64)
         va_start(more, flags);                                                                                                             \
         mode_t mode = flags & (O_CREAT | __O_TMPFILE) ? va_arg(more, mode_t) : 0;                                                          \
         va_end(more);                                                                                                                      \
-        return fails(OPEN, is_ours(CALLER) || is_below(path)) ? -1 : original(directory, path, flags, mode);                               \
+        return fails(OPEN, is_ours(CALLER) || is_below(path), path) ? -1 : original(directory, path, flags, mode);                               \
     }
 OPENS_AT(openat)
 OPENS_AT(openat64)
 
 DIR *opendir(const char *path) {
     ORIGINAL(opendir)
-    return fails(OPEN, is_ours(CALLER) || is_below(path)) ? NULL : original(path);
+    return fails(OPEN, is_ours(CALLER) || is_below(path), path) ? NULL : original(path);
 }
 
 int fallocate(int fd, int mode, off_t offset, off_t length) {
     ORIGINAL(fallocate)
-    return fails(FALLOCATE, is_ours(CALLER)) ? -1 : original(fd, mode, offset, length);
+    return fails(FALLOCATE, is_ours(CALLER), "") ? -1 : original(fd, mode, offset, length);
 }
 
 int fallocate64(int fd, int mode, off64_t offset, off64_t length) {
     ORIGINAL(fallocate64)
-    return fails(FALLOCATE, is_ours(CALLER)) ? -1 : original(fd, mode, offset, length);
+    return fails(FALLOCATE, is_ours(CALLER), "") ? -1 : original(fd, mode, offset, length);
 }
 
 void *mmap(void *start, size_t length, int access, int flags, int fd, off_t offset) {
     ORIGINAL(mmap)
-    return fails(MMAP, is_ours(CALLER)) ? MAP_FAILED : original(start, length, access, flags, fd, offset);
+    return fails(MMAP, is_ours(CALLER), "") ? MAP_FAILED : original(start, length, access, flags, fd, offset);
 }
 
 void *mmap64(void *start, size_t length, int access, int flags, int fd, off64_t offset) {
     ORIGINAL(mmap64)
-    return fails(MMAP, is_ours(CALLER)) ? MAP_FAILED : original(start, length, access, flags, fd, offset);
+    return fails(MMAP, is_ours(CALLER), "") ? MAP_FAILED : original(start, length, access, flags, fd, offset);
 }
 
 int flock(int fd, int operation) {
     ORIGINAL(flock)
-    return fails(LOCK, is_ours(CALLER) || descriptor_is_below(fd)) ? -1 : original(fd, operation);
+    return fails(LOCK, is_ours(CALLER) || descriptor_is_below(fd), "") ? -1 : original(fd, operation);
 }
 
 static int is_lock(int command) {
@@ -169,44 +175,44 @@ static int is_lock(int command) {
         void *argument = va_arg(more, void *);                                                                                             \
         va_end(more);                                                                                                                      \
         int counts = is_lock(command) && (is_ours(CALLER) || descriptor_is_below(fd));                                                     \
-        return fails(LOCK, counts) ? -1 : original(fd, command, argument);                                                                 \
+        return fails(LOCK, counts, "") ? -1 : original(fd, command, argument);                                                                 \
     }
 FCNTLS(fcntl)
 FCNTLS(fcntl64)
 
 int rename(const char *from, const char *to) {
     ORIGINAL(rename)
-    return fails(RENAME, is_ours(CALLER) || is_below(to)) ? -1 : original(from, to);
+    return fails(RENAME, is_ours(CALLER) || is_below(to), to) ? -1 : original(from, to);
 }
 
 int renameat(int from_directory, const char *from, int to_directory, const char *to) {
     ORIGINAL(renameat)
-    return fails(RENAME, is_ours(CALLER) || is_below(to)) ? -1 : original(from_directory, from, to_directory, to);
+    return fails(RENAME, is_ours(CALLER) || is_below(to), to) ? -1 : original(from_directory, from, to_directory, to);
 }
 
 int unlink(const char *path) {
     ORIGINAL(unlink)
-    return fails(UNLINK, is_ours(CALLER) || is_below(path)) ? -1 : original(path);
+    return fails(UNLINK, is_ours(CALLER) || is_below(path), path) ? -1 : original(path);
 }
 
 int unlinkat(int directory, const char *path, int flags) {
     ORIGINAL(unlinkat)
-    return fails(UNLINK, is_ours(CALLER) || is_below(path)) ? -1 : original(directory, path, flags);
+    return fails(UNLINK, is_ours(CALLER) || is_below(path), path) ? -1 : original(directory, path, flags);
 }
 
 ssize_t write(int fd, const void *bytes, size_t length) {
     ORIGINAL(write)
-    return fails(WRITE, is_ours(CALLER) || descriptor_is_below(fd)) ? -1 : original(fd, bytes, length);
+    return fails(WRITE, is_ours(CALLER) || descriptor_is_below(fd), "") ? -1 : original(fd, bytes, length);
 }
 
 ssize_t pwrite64(int fd, const void *bytes, size_t length, off64_t offset) {
     ORIGINAL(pwrite64)
-    return fails(WRITE, is_ours(CALLER) || descriptor_is_below(fd)) ? -1 : original(fd, bytes, length, offset);
+    return fails(WRITE, is_ours(CALLER) || descriptor_is_below(fd), "") ? -1 : original(fd, bytes, length, offset);
 }
 
 ssize_t writev(int fd, const struct iovec *parts, int count) {
     ORIGINAL(writev)
-    return fails(WRITE, is_ours(CALLER) || descriptor_is_below(fd)) ? -1 : original(fd, parts, count);
+    return fails(WRITE, is_ours(CALLER) || descriptor_is_below(fd), "") ? -1 : original(fd, parts, count);
 }
 
 int clock_gettime(clockid_t clock, struct timespec *time) {

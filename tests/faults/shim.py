@@ -40,6 +40,7 @@ class Shim:
         self._library = ctypes.CDLL(None)
         self._library.fault_disarm.restype = ctypes.c_long
         self._library.fault_failed.restype = ctypes.c_long
+        self._library.fault_met.restype = ctypes.c_char_p
         for directory in below:
             self.below(directory)
 
@@ -59,6 +60,11 @@ class Shim:
     def failed(self) -> int:
         """How many calls were made to fail since the last arming."""
         return int(self._library.fault_failed())
+
+    @property
+    def met(self) -> str:
+        """The file that the first of these calls was about, of a call that names one."""
+        return os.fsdecode(self._library.fault_met())
 
     def clocks(self, *, monotonic: float = 0.0, wall: float = 0.0) -> None:
         """The extension's clocks are so many seconds ahead of the machine's."""

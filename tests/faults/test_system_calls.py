@@ -15,6 +15,10 @@ from tests.faults.shim import KINDS, built, preloaded
 
 EACH = max(1, min(len(ERRORS), round(float(os.environ.get("QM_TEST_SCALE", "1")))))
 """Errors that each call fails with; all five in torture."""
+TURN = os.environ.get("QM_TEST_TURN", "")
+"""Which errors meet which calls; else any."""
+CASE = os.environ.get("QM_TEST_FAULT", "")
+"""The one case to run, some times, as a failure tells it."""
 LEAST = {
     "recorder, write": {"open": 20, "lock": 3, "rename": 3, "write": 100, "mmap": 1},
     "recorder, map": {"open": 40, "lock": 5, "rename": 5, "fallocate": 5, "mmap": 5},
@@ -27,11 +31,17 @@ LEAST = {
 
 @pytest.mark.parametrize("scenario", SCENARIOS)
 def test_a_system_call_that_fails_costs_no_job_and_no_count(scenario: str, tmp_path: Path) -> None:
-    turn = random.randrange(len(ERRORS))
-    ran = preloaded(built(tmp_path), "tests.faults.every_call", scenario, str(tmp_path), str(EACH), str(turn), seconds=550)
-    assert ran.returncode == 0, ran.stderr
+    turn = int(TURN) if TURN else random.randrange(len(ERRORS))
+    what = [CASE] if CASE else [str(EACH), str(turn)]
+    ran = preloaded(built(tmp_path), "tests.faults.every_call", scenario, str(tmp_path), *what, seconds=550)
+    assert ran.returncode == 0, f"turn {turn}\n{ran.stderr}"
     answer: dict[str, Any] = json.loads(ran.stdout)
     print(f"{scenario}, turn {turn}: {answer['runs']} runs, {answer['failed']} calls failed, calls of a run {answer['calls']}")
-    assert answer["wrong"] == [], "\n".join(answer["wrong"][:3])
+    again = f"again: QM_TEST_FAULT='KIND CALL alone|on ERROR' as below, or all of it: QM_TEST_TURN={turn} QM_TEST_SCALE={EACH}"
+    assert answer["wrong"] == [], "\n".join(
+        [again, f"{len(answer['wrong'])} of {answer['runs']} runs of {scenario!r}", *answer["wrong"][:3]]
+    )
+    if CASE:
+        return
     assert answer["failed"] >= answer["runs"] - len(KINDS)
     assert {kind: least for kind, least in LEAST[scenario].items() if answer["calls"][kind] < least} == {}

@@ -48,7 +48,10 @@ class Plan:
     kill_main: bool = False
     """The worker's main process, which drains, is killed at random, and a little later all of its children."""
     outage: str | None = None
-    """`pause` or `shutdown`: the store is away nearly all the time; `rollback`: it goes back to an older copy of itself at random."""
+    """
+    `pause` or `shutdown`: the store is away for the length of the trial, after a beginning; `rollback`: it goes back to an older copy of
+    itself at random.
+    """
 
 
 PLANS = {
@@ -88,7 +91,7 @@ class Trial(Run):
         # Not due before somebody says so: kills are one of several troubles here.
         self._killer = self._kills = Killer(options.pool, plan.kill_every or 1e9, self._chance)
         self._agent: Group | None = None
-        self._began_at: float | None = None
+        self._until: float | None = None  # when the trouble is over; None before it began
         self._troubles: dict[Trouble, float] = {}
 
     def start(self) -> None:
@@ -111,11 +114,11 @@ class Trial(Run):
             if process is not None and process.status not in (None, 0):
                 raise Failed(f"a process ended with exit code {process.status}:\n{process.tail(60)}")
         now = time.monotonic()
-        if self._began_at is None:
+        if self._until is None:
             if self._ledger.count("begun"):
-                self._began_at = now
+                self._until = now + self._seconds
                 self._troubles = dict.fromkeys(self._all_troubles(), now)
-        elif now - self._began_at < self._seconds:
+        elif now < self._until:
             for trouble, due in self._troubles.items():
                 if now >= due:
                     self._troubles[trouble] = now + next(trouble)
@@ -180,19 +183,23 @@ class Trial(Run):
             self._start_worker()
 
     def _outage(self) -> Trouble:
-        """The store is away from soon after the beginning until the end."""
+        """The store is away from soon after the beginning, and then for as long as the trial is to last."""
         server = self._server
         assert server is not None
         away, back = (server.pause, server.resume) if self._plan.outage == "pause" else (server.stop, server.start)
         yield min(3.0, self._seconds / 4)
         away()
+        since = time.monotonic()
+        self._until = since + self._seconds
         begun, forked = self._ledger.count("begun"), len(os.listdir(self._options.pool))
         try:
             while True:
                 yield 1e9
         finally:
+            gone = time.monotonic() - since
             ran, new = self._ledger.count("begun") - begun, len(os.listdir(self._options.pool)) - forked
             back()
+            self.claims.append(Claim("the store was away as long as it should", f"{gone:.1f} s of {self._seconds}", gone >= self._seconds))
             self.claims.append(Claim("jobs ran on without the store", str(ran), ran >= self._seconds))
             self.claims.append(Claim("killed children were replaced without the store", str(new), new > 0))
 

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import struct
 import time
 from collections.abc import Callable
 from pathlib import Path
 
-from tests.support.journal_oracle import NO_TIME, OUTCOMES, Record, hash64, job_hash, read_spool
+from tests.support.journal_oracle import NO_TIME, OUTCOMES, Record, hash64, job_hash, labels, read_spool
 
 REASONS = {1: "revoked", 2: "expired", 3: "rejected", 4: "skipped", 5: "unknown", 16: "result_error"}
 RETRY_FOLLOWS, PROVISIONAL = 1, 2
@@ -37,7 +36,7 @@ class Journal:
         for identity, pieces in parts.items():
             whole = b"".join(pieces[number] for number in sorted(pieces))[: lengths[identity]]
             if hash64(whole) == identity:
-                self.labels[identity] = _labels(whole)
+                self.labels[identity] = tuple(labels(whole))
         self._outcomes = {record.key: record for record in reversed(self.of("END"))}
 
     def of(self, kind: str, job: object = None) -> list[Record]:
@@ -72,12 +71,3 @@ class Journal:
     def series(self, record: Record) -> tuple[str, ...]:
         """(connection, queue, task) of a record."""
         return self.labels[record.task]
-
-
-def _labels(data: bytes) -> tuple[str, ...]:
-    labels, offset = [], 2
-    for _ in range(data[1]):
-        (length,) = struct.unpack_from("<I", data, offset)
-        labels.append(data[offset + 4 : offset + 4 + length].decode())
-        offset += 4 + length
-    return tuple(labels)

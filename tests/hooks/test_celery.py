@@ -37,7 +37,6 @@ class Story:
 
     journal: Journal
     worker: Worker
-    stopped_by_itself: bool
 
     def begun(self, name: str) -> int:
         path = self.worker.directory / f"begun-{name}"
@@ -89,8 +88,8 @@ def story(redis: RedisServer, tmp_path_factory: pytest.TempPathFactory) -> Itera
         eventually(lambda: Journal(running.spool).of("HINT", "vanishes"), about=running.log)
         eventually(lambda: Journal(running.spool).of("HINT", "terminated"), about=running.log)
         eventually(lambda: Journal(running.spool).of("HINT", "hard"), about=running.log)
-        by_itself = running.stop(signal.SIGTERM)
-        yield Story(Journal(running.spool), running, by_itself)
+        running.stop(signal.SIGTERM)
+        yield Story(Journal(running.spool), running)
 
 
 @pytest.mark.parametrize(
@@ -223,11 +222,6 @@ def test_a_publishing_process_is_a_producer(story: Story) -> None:
     assert [word for word, pid in story.worker.said() if word == "producer"] == ["producer"] * 2
 
 
-def test_children_that_leave_in_an_orderly_way_say_so(story: Story) -> None:
-    if story.stopped_by_itself:
-        assert story.journal.of("STOP")
-
-
 def test_nothing_went_wrong_inside_the_hook(story: Story) -> None:
     assert [path.name for path in story.worker.directory.glob("begun-errors-*")] == ["begun-errors-0"]
     assert "Signal handler" not in story.worker.log()
@@ -256,20 +250,28 @@ def test_other_ways_to_instrument_record_the_same(redis: RedisServer, tmp_path: 
     assert [path.name for path in tmp_path.glob("begun-errors-*")] == ["begun-errors-0"]
 
 
-def test_a_new_child_for_each_job_and_a_cold_stop(redis: RedisServer, tmp_path: Path) -> None:
-    """max_tasks_per_child=1 with Sentry and late acknowledgement; SIGQUIT ends the running job as a provisional cancellation."""
+def test_children_that_leave_in_an_orderly_way_say_so(redis: RedisServer, tmp_path: Path) -> None:
+    """
+    A new child for each job: max_tasks_per_child=1, with Sentry and late acknowledgement. They leave while main lives, so Celery's own
+    stop, which may hang, has no part in it. Then SIGQUIT, a cold stop, ends the running job as a provisional cancellation.
+    """
+
+    def left() -> bool:
+        journal = Journal(running.spool)
+        executed = {start.worker for job in jobs for start in journal.of("START", job)}
+        return len(executed) == len(jobs) and executed <= {stop.worker for stop in journal.of("STOP")}
+
     jobs = [f"one-{number}" for number in range(4)]
     words = ("-P", "prefork", "-c", "3", "--max-tasks-per-child", "1", "-Q", "one")
     with worker(tmp_path, *APP, *words, HOOK_TEST_BROKER=redis.url, HOOK_TEST_WITH="late,sentry_before") as running:
         ready(running)
         running.run(SEND, json.dumps([*(send("ok", job, queue="one") for job in jobs), send("long", queue="one")]))
         ended(running, *jobs)
+        eventually(left, about=running.log)
         eventually((tmp_path / "begun-long").exists, about=running.log)
         running.process.send_signal(signal.SIGQUIT)
         gone = running.process.poll
         eventually(lambda: "open" not in Journal(running.spool).outcomes("long") or gone() is not None, about=running.log)
     journal = Journal(running.spool)
     assert [journal.outcomes(job) for job in jobs] == [["succeeded"]] * 4
-    assert len({journal.of("START", job)[0].worker for job in jobs}) == 4
     assert journal.outcomes("long") in (["cancelled?"], ["open"])
-    assert len(journal.of("STOP")) >= 3

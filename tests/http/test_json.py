@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import logging
 import threading
 
 import pytest
@@ -11,6 +12,7 @@ import pytest
 from queue_metrics.errors import SchemaMismatch, StoreRefused, StoreUnavailable
 from queue_metrics.http.routes import ROUTES
 from queue_metrics.insights import connect
+from queue_metrics.recording import trouble
 from queue_metrics.storage.base import Series
 from queue_metrics.storage.memory import MemoryStorageDriver
 from tests.http.asking import HOST, HTML, Flaky, app_of, ask, ask_async, small_fleet
@@ -138,6 +140,30 @@ def test_a_store_that_went_away_leaves_the_last_numbers_marked_as_old(monkeypatc
     assert (health.status, health.json()["reasons"][0]["code"]) == (503, "store_unavailable")
     driver.error = None
     assert ask(app, "/v1/overview").json()["stale"] is False
+
+
+def test_whoever_runs_the_server_is_told_once_a_minute_that_the_store_is_away(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    """A page that refreshes itself asks every few seconds."""
+    monkeypatch.setattr(trouble.warner, "_said", {})
+    caplog.set_level(logging.INFO, "queue_metrics")
+    monkeypatch.setattr("queue_metrics.http.shared.FRESH_SECONDS", 0.0)
+    driver = Flaky()
+    app = app_of(small_fleet(), driver)
+    driver.error = StoreUnavailable(f"{driver.url}: it sleeps")
+    for _ in range(4):
+        for path in ("/v1/overview", "/", "/metrics"):
+            ask(app, path)
+    (text,) = caplog.messages
+    assert text == f"queue_metrics: the store {driver.url} cannot be read (it sleeps); `queue-metrics doctor` says what to do"
+    monkeypatch.setattr(trouble, "EVERY", 0.0)
+    ask(app, "/v1/overview")
+    assert caplog.messages == [text] * 2, "a minute later it is said again"
+    driver.error = None
+    ask(app, "/v1/overview")
+    ask(app, "/v1/overview")
+    assert caplog.messages[2:] == [f"queue_metrics: the store {driver.url} can be read again"]
 
 
 def test_a_store_that_hangs_is_given_up_on_and_asked_by_one_thread_only(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -73,6 +73,23 @@ def test_numbers_that_stand_still_are_told(age: float | None, workers: WorkerCou
     assert (health.status is Status.CRITICAL) == (code == "no_drainer")
 
 
+@pytest.mark.parametrize(("stale", "code"), [(0, "all_stopped"), (1, "no_drainer")])
+def test_who_said_goodbye_left_in_good_order_also_when_its_heartbeat_has_expired(stale: int, code: str) -> None:
+    workers = WorkerCounts(starting=0, idle=0, busy=0, stopped=0, stale=stale, lost=0)
+    health = overall_health(
+        queues=(),
+        failure=NOTHING,
+        workers=workers,
+        drainer_age=7_200.0,
+        stale_seconds=60.0,
+        dropped=None,
+        unreadable=0,
+        recorded=True,
+        goodbye=True,
+    )
+    assert health.reasons[0].code == code
+
+
 @pytest.mark.parametrize("age", [None, 1.0, 5000.0])
 def test_a_store_with_nothing_in_it_is_unknown_also_when_an_agent_came_and_went(age: float | None) -> None:
     health = overall_health(

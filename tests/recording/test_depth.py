@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from queue_metrics import _core
+from queue_metrics.errors import MissingDependency
 from queue_metrics.hooks.base import DepthProbe, QueueDepth
 from queue_metrics.recording import trouble
 from queue_metrics.recording.depth import DepthWatch
@@ -98,6 +99,19 @@ def test_a_broker_that_hangs_holds_up_neither_the_drain_nor_another_broker(runti
         assert hanging.asked == 1
     finally:
         hanging.go.set()
+
+
+@pytest.mark.parametrize("error", [MissingDependency("redis-py cannot be loaded"), RuntimeError("a bug")], ids=["library", "bug"])
+def test_a_store_that_fails_in_any_way_ends_no_questions(runtime: Runtime, monkeypatch: pytest.MonkeyPatch, error: Exception) -> None:
+    def lease(name: str, owner: str, seconds: float) -> bool:
+        raise error
+
+    monkeypatch.setattr(runtime.store, "lease", lease)
+    runtime.on_main()
+    probe = Probe("c")
+    runtime.watch(probe)
+    eventually(lambda: probe.asked >= 2, "it is asked again")
+    assert (runtime.recorder.status()["hook_errors"] > 0) is isinstance(error, RuntimeError)
 
 
 def test_a_broker_that_is_away_is_warned_of_once_and_asked_again(

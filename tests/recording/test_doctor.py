@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import json
 import os
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -175,6 +176,18 @@ def test_a_store_that_is_away_is_exit_3_with_its_url_but_not_its_password(tmp_pa
     assert "NOT REACHABLE" in text
     assert "hunter2" not in text
     assert "QUEUE_METRICS_STORE" in text
+
+
+def test_a_library_that_lacks_what_it_needs_is_said_with_the_command_that_mends_it(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """As redis-py without async_timeout: it is installed, and cannot be imported."""
+    monkeypatch.setitem(sys.modules, "redis.backoff", None)
+    for command in ("doctor", "status"):
+        assert main([command, "--store", f"redis://127.0.0.1:{free_port()}/0"]) == 2
+        said = capsys.readouterr().err
+        assert "redis.backoff" in said
+        assert 'pip install "job-queue-metrics[redis]"' in said
 
 
 def test_a_redis_store_is_shown_with_what_it_can_do(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from queue_metrics.storage.base import Beat
-from queue_metrics.storage.spools import spool_beat, spool_reports, worker_beats
+from queue_metrics.storage.spools import goodbye_age, goodbye_beat, spool_beat, spool_reports, worker_beats
 
 
 def test_what_a_drainer_told_is_what_is_read() -> None:
@@ -23,4 +23,13 @@ def test_a_damaged_or_newer_report_is_left_out(payload: bytes) -> None:
 
 def test_a_report_is_no_worker() -> None:
     beats = [Beat("spool:x", b"{}", 0.0), Beat("web-1:1:2", b"", 0.0)]
+    assert [beat.worker_id for beat in worker_beats(beats)] == ["web-1:1:2"]
+
+
+def test_a_goodbye_holds_until_somebody_comes_and_is_neither_a_spool_nor_a_worker() -> None:
+    beats = [Beat(*goodbye_beat(said=True), 9.0), Beat("web-1:1:2", b"1", 1.0)]
+    assert goodbye_age(beats) == 9.0
+    assert goodbye_age([Beat(*goodbye_beat(said=False), 9.0), Beat("web-1:1:2", b"1", 1.0)]) is None
+    assert goodbye_age([]) is None
+    assert spool_reports(beats) == []
     assert [beat.worker_id for beat in worker_beats(beats)] == ["web-1:1:2"]

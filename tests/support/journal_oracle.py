@@ -29,6 +29,14 @@ _FIELDS: dict[int, tuple[str, str, tuple[str, ...]]] = {
     9: ("GAUGE", "<qQQQQQQ", ("at", "queue", "ready", "reserved", "scheduled", "running", "age")),
     10: ("PAD", "<56x", ()),
 }
+_HEARTBEAT = struct.Struct("<HBBIIIQQQqqqqQQQQQQQQqQQ")
+_HEARTBEAT_FIELDS = (
+    *("version", "state", "role", "pid", "parent", "running", "worker", "start_ticks", "pid_namespace"),
+    *("process_started", "written", "job_started", "state_changed", "busy", "idle", "finished", "failed"),
+    *("rss", "rss_peak", "cpu", "boot", "seen", "cpu_spent", "cpu_over"),
+)
+_TEXTS = ("host", "library", "connection", "queue", "task", "job_id")
+
 KINDS = {name: kind for kind, (name, _, _) in _FIELDS.items()}
 OUTCOMES = {1: "succeeded", 2: "failed", 3: "retried", 4: "timed_out", 5: "cancelled", 6: "lost"}
 
@@ -118,6 +126,7 @@ def encode_header(
     capacity: int = 1023,
     version: int = 1,
     pid_namespace: int = 0,
+    created_monotonic: int = 0,
 ) -> bytes:
     """A header page."""
     head = struct.pack(
@@ -128,7 +137,7 @@ def encode_header(
         segment_id,
         boot_id,
         created,
-        0,
+        created_monotonic,
         start_ticks,
         pid,
         RECORD,
@@ -150,12 +159,12 @@ def decode(segment_id: bytes, slot: int, data: bytes) -> Record | None:
 
 
 def read_segment(path: Path) -> Iterator[Record]:
-    """All readable records of a segment file, in order of their slots."""
+    """All readable records of a segment file up to its end (write) or tail (map), in order of their slots."""
     data = path.read_bytes()
     if data[:8] != b"QMSEGMNT" or struct.unpack_from("<I", data, 124)[0] != crc32c(data[:124]):
         return
     segment_id = data[16:32]
-    for slot in range((len(data) - HEADER) // RECORD):
+    for slot in range(_extent(data)):
         record = decode(segment_id, slot, data[HEADER + RECORD * slot : HEADER + RECORD * (slot + 1)])
         if record is not None:
             yield record
@@ -163,11 +172,48 @@ def read_segment(path: Path) -> Iterator[Record]:
 
 def reserved(path: Path) -> int:
     """Slots of a segment file that hold something, or may soon: all (write), or those below the tail (map)."""
-    data = path.read_bytes()
+    return _extent(path.read_bytes())
+
+
+def _extent(data: bytes) -> int:
     slots = (len(data) - HEADER) // RECORD
     way, capacity = struct.unpack_from("<IQ", data, 84)
     tail = struct.unpack_from("<Q", data, 128)[0] & ~SEALED
     return min(slots, capacity, tail) if way == 1 else slots
+
+
+def labels_of(parts: list[Record]) -> tuple[int, list[str]]:
+    """Kind of series and labels of a definition, from its DEF records in any order."""
+    length = parts[0].length
+    pieces = {part.small: part.part for part in parts}
+    whole = b"".join(pieces[number] for number in range((length + 43) // 44))[:length]
+    assert hash64(whole) == parts[0].id, "the parts are not those of their id"
+    return whole[0], labels(whole)
+
+
+def labels(data: bytes) -> list[str]:
+    """The labels of a label list."""
+    found, at = [], 2
+    for _ in range(data[1]):
+        (size,) = struct.unpack_from("<I", data, at)
+        found.append(data[at + 4 : at + 4 + size].decode())
+        at += 4 + size
+    assert at == len(data)
+    return found
+
+
+def read_page(page: bytes) -> tuple[dict[str, Any], tuple[int, ...]]:
+    """The heartbeat and the counters of a worker page that nobody is writing."""
+    magic, version, length, sequence = struct.unpack_from("<8sIIQ", page)
+    assert (magic, version, sequence % 2, len(page)) == (b"QMWORKER", 1, 0, 4096)
+    heartbeat: dict[str, Any] = dict(zip(_HEARTBEAT_FIELDS, _HEARTBEAT.unpack_from(page, 64), strict=True))
+    at = 64 + _HEARTBEAT.size
+    for name in _TEXTS:
+        (size,) = struct.unpack_from("<H", page, at)
+        heartbeat[name] = page[at + 2 : at + 2 + size].decode()
+        at += 2 + size
+    assert at == 64 + length
+    return heartbeat, struct.unpack_from("<16Q", page, 3584)
 
 
 def read_spool(spool: Path) -> list[Record]:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import logging
 import time
 from collections import OrderedDict
 from dataclasses import dataclass
@@ -13,8 +12,7 @@ from starlette.concurrency import run_in_threadpool
 from queue_metrics.errors import QueueMetricsError, StoreError, StoreUnavailable
 from queue_metrics.insights import Metrics
 from queue_metrics.model import Snapshot
-
-log = logging.getLogger(__name__)
+from queue_metrics.recording.trouble import shown, warner
 
 FRESH_SECONDS = 1.0
 PATIENCE_SECONDS = 5.0
@@ -49,6 +47,7 @@ class SharedReading:
         self._metrics = metrics
         self._kept: OrderedDict[int, _Kept] = OrderedDict()
         self._running: dict[int, asyncio.Task[Snapshot]] = {}
+        self._trouble = f"reading {self.store}"
 
     @property
     def store(self) -> str:
@@ -67,9 +66,12 @@ class SharedReading:
             return Held(kept.snapshot)
         try:
             # Shielded, since others wait for the same reading.
-            return Held(await asyncio.wait_for(asyncio.shield(self._read(minutes)), PATIENCE_SECONDS))
+            held = Held(await asyncio.wait_for(asyncio.shield(self._read(minutes)), PATIENCE_SECONDS))
+            warner.over(self._trouble, f"the store {self.store} can be read again")
+            return held
         except (QueueMetricsError, TimeoutError) as error:
-            log.warning("the store cannot be read: %s", type(error).__name__)
+            why = f"no answer in {PATIENCE_SECONDS:g} s" if isinstance(error, TimeoutError) else shown(error, self.store)
+            warner.warn(self._trouble, f"the store {self.store} cannot be read ({why}); `queue-metrics doctor` says what to do")
             kept = self._kept.get(minutes)
             if kept is None:
                 raise NothingToShow(_said(error)) from error

@@ -35,7 +35,8 @@ def _overview(
     value, when = merged(points.values()), reading.span.window(reading.observed_from)
     counted = counts(value)
     failure, states = failure_share(counted), by_state(people)
-    drainer_age = min((*(beat.age for beat in reading.beats), *(spool.age for spool in reading.spools)), default=None)
+    goodbye = () if reading.goodbye_age is None else (reading.goodbye_age,)
+    drainer_age = min((*(beat.age for beat in reading.beats), *(spool.age for spool in reading.spools), *goodbye), default=None)
     dropped = _dropped(reading)
     oldest = max((line for line in lines if line.latency_seconds is not None), key=lambda line: line.latency_seconds or 0.0, default=None)
     depths = [line.ready for line in lines if line.ready is not None]
@@ -50,6 +51,7 @@ def _overview(
             dropped=dropped,
             unreadable=unreadable,
             recorded=bool(reading.tasks or reading.queues),
+            goodbye=bool(goodbye),
         ),
         counts=counted,
         throughput_per_second=rate(counted.ended, when.observed_seconds),

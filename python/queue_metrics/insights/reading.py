@@ -9,7 +9,7 @@ from queue_metrics._core import Value
 from queue_metrics.insights.measures import merged
 from queue_metrics.insights.window import Span
 from queue_metrics.storage.base import QUEUE, TASK, Beat, Series, StorageDriver
-from queue_metrics.storage.spools import SpoolReport, spool_reports, worker_beats
+from queue_metrics.storage.spools import SpoolReport, goodbye_age, spool_reports, worker_beats
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,6 +37,8 @@ class Reading:
     queues: tuple[SeriesReading, ...]
     beats: tuple[Beat, ...]
     spools: tuple[SpoolReport, ...]
+    goodbye_age: float | None
+    """Seconds since the last process left in good order; None when somebody came afterwards."""
 
     @property
     def observed_from(self) -> int | None:
@@ -70,7 +72,7 @@ def read(
     def readings(kind: int) -> tuple[SeriesReading, ...]:
         return tuple(_reading(series, points.get(series.id, []), sums.get(series.id)) for series in known if series.kind == kind)
 
-    return Reading(span, readings(TASK), readings(QUEUE), tuple(worker_beats(beats)), tuple(spool_reports(beats)))
+    return Reading(span, readings(TASK), readings(QUEUE), tuple(worker_beats(beats)), tuple(spool_reports(beats)), goodbye_age(beats))
 
 
 def _reading(series: Series, points: list[tuple[int, bytes]], total: bytes | None) -> SeriesReading:

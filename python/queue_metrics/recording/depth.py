@@ -12,7 +12,7 @@ from collections.abc import Callable
 from contextlib import suppress
 from typing import TYPE_CHECKING
 
-from queue_metrics.errors import StoreError
+from queue_metrics.errors import QueueMetricsError
 from queue_metrics.recording.fork import Gate
 from queue_metrics.recording.trouble import shown, warner
 
@@ -75,7 +75,7 @@ class DepthWatch:
         self._gate.remove()
 
     def turn(self) -> None:
-        """Do what is due now: a tick, or a question."""
+        """Do what is due now: a tick, or a question. Never raises: nobody would start the thread again."""
         now = time.monotonic()
         if now - self._asked_at < self._every:
             self._guarded(self.probe.tick)
@@ -91,8 +91,7 @@ class DepthWatch:
         with self._gate, suppress(Exception):
             self.probe.close()
         if self._mine and self._leased_at > float("-inf") and self._usable():
-            with suppress(StoreError):  # whoever comes next need not wait for the lease to end
-                self._lease(_RELEASE)
+            self._lease(_RELEASE)  # whoever comes next need not wait for it to end
 
     def _ask(self) -> None:
         for depth in self.probe.ask():
@@ -119,10 +118,17 @@ class DepthWatch:
     def _leased(self, now: float) -> bool:
         renew = _LEASE_ROUNDS / 2 * self._every if self._mine else self._every
         if now - self._leased_at >= renew and self._usable():
-            with suppress(StoreError):  # the reporter warns of the store; whoever asked goes on asking
-                self._mine = self._lease(_LEASE_ROUNDS * self._every)
-                self._leased_at = now
+            answer = self._lease(_LEASE_ROUNDS * self._every)
+            if answer is not None:
+                self._mine, self._leased_at = answer, now
         return self._mine
 
-    def _lease(self, seconds: float) -> bool:
-        return self._store.lease(f"depth:{self.probe.connection}", self._recorder.worker_id, seconds)
+    def _lease(self, seconds: float) -> bool | None:
+        """Whether this process has the lease now; None when the store does not say: then whoever asked goes on asking."""
+        try:
+            return self._store.lease(f"depth:{self.probe.connection}", self._recorder.worker_id, seconds)
+        except QueueMetricsError:  # the reporter has the same store, and warns of it
+            return None
+        except Exception:
+            self._recorder.hook_error()
+            return None

@@ -16,12 +16,12 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 from queue_metrics import _core
-from queue_metrics.errors import StoreError, StoreUnavailable
+from queue_metrics.errors import MissingDependency, StoreError, StoreUnavailable
 from queue_metrics.recording import spool
 from queue_metrics.recording.drain import SHARD, Drain
 from queue_metrics.recording.trouble import shown, warner
 from queue_metrics.storage.forks import Forking
-from queue_metrics.storage.spools import ID_PREFIX, spool_beat
+from queue_metrics.storage.spools import GOODBYE_SECONDS, ID_PREFIX, goodbye_beat, spool_beat
 
 if TYPE_CHECKING:
     from queue_metrics.config import Settings
@@ -31,6 +31,7 @@ _SHORTEST_RETRY, _LONGEST_RETRY = 1.0, 10.0
 _SWEEP_EVERY = 60.0
 _NEGLECTED_AFTER = 15.0
 _STOPPED = b"\x04"  # the state, byte 2 of a heartbeat
+_ALIVE = (b"\x01", b"\x02", b"\x03")
 EXIT_SECONDS = 2.0
 """How long the last flush may hold up the exit of a process."""
 
@@ -265,6 +266,8 @@ class Reporter:
         if last and not self._drain.elected:
             beats[self._recorder.worker_id] = self._recorder.heartbeat()
         beats.update(self._shared_drops())
+        if self._drain.elected:
+            beats.update([goodbye_beat(said=False)])
         # Workers that stopped in good order are of no interest soon; with one job a child they would fill the store.
         stopped = {name: beat for name, beat in beats.items() if beat[2:3] == _STOPPED and not name.startswith(ID_PREFIX)}
         others = [(name, beat) for name, beat in beats.items() if name not in stopped]
@@ -272,6 +275,14 @@ class Reporter:
             self._store.heartbeat_many(others, 2 * self._settings.lost_seconds)
         if stopped:
             self._store.heartbeat_many(stopped.items(), self._settings.stale_seconds)
+        if last and self._leaves_nothing(beats):
+            self._store.heartbeat_many([goodbye_beat(said=True)], GOODBYE_SECONDS)
+
+    def _leaves_nothing(self, beats: dict[str, bytes]) -> bool:
+        """Whether this drainer is the last process of its spool, and everything is counted."""
+        left = self._drain.status() if self._drain.elected else {}
+        alive = any(beat[2:3] in _ALIVE for name, beat in beats.items() if not name.startswith(ID_PREFIX))
+        return bool(left) and not alive and not any(left[name] for name in ("waiting", "open", "provisional", "drops"))
 
     def _neglected(self, now: float) -> bool:
         """Whether the main lives but nobody has drained for a while: it was started in a way that no hook saw."""
@@ -328,7 +339,7 @@ class Reporter:
             return not there
         try:
             mark = self._store.read_mark(name, SHARD)
-        except StoreError:
+        except (StoreError, MissingDependency):
             return False
         left = spool.written(self._drain.spool)  # what was deleted meanwhile was counted before
         return spool.waiting({segment: records for segment, records in there.items() if segment in left}, mark.positions) == 0

@@ -40,7 +40,8 @@ _MOST_BLOCKS = 1000  # of one series in one reading; a longer range is first cut
 
 class RedisStorageDriver(StorageDriver):
     """
-    Nothing is sent twice by itself: an unknown result is an error here, and the mark tells the drainer what became of it.
+    Nothing is sent twice by itself: an unknown result is an error here, and the mark tells the drainer what became of it. The first
+    request raises MissingDependency when redis-py lacks something that it needs.
 
     Args:
         url: as in `urls.FORMS`.

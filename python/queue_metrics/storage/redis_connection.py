@@ -13,6 +13,7 @@ import threading
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any, TypeAlias
 
+from queue_metrics.errors import MissingDependency
 from queue_metrics.storage import redis_errors, urls
 from queue_metrics.storage.forks import loading
 from queue_metrics.storage.redis_cluster import ClusterMap
@@ -129,8 +130,14 @@ class Connections:
             self.after_fork_child()
         with self._lock:
             if self._nodes is None:
-                with loading:
-                    self._nodes = self._make()
+                try:
+                    with loading:
+                        self._nodes = self._make()
+                except ImportError as error:
+                    raise MissingDependency(
+                        f"redis-py is installed, but cannot be loaded ({error}); what it needs comes with: "
+                        'pip install "job-queue-metrics[redis]"'
+                    ) from error
             return self._nodes
 
     def _make(self) -> ClusterMap | _OneNode:

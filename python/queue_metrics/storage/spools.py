@@ -1,7 +1,7 @@
 """
-What a drainer tells the store about its spool, beside the heartbeats of workers: the one message that is no number of a job.
+What a drainer tells the store beside the heartbeats of workers: the state of its spool, and that it was the last to leave.
 
-It travels as a heartbeat whose id begins with `spool:`: it expires with them, and no driver needs to know of it.
+Both travel as heartbeats whose ids begin with `spool:`: they expire like them, and no driver needs to know of them.
 """
 
 from __future__ import annotations
@@ -14,6 +14,9 @@ from typing import Any
 from queue_metrics.storage.base import Beat
 
 ID_PREFIX = "spool:"
+GOODBYE_SECONDS = 400 * 86_400.0
+"""How long a goodbye is kept: as long as the numbers of days, since later there is nothing left that could stand still."""
+_GOODBYE = ID_PREFIX + "goodbye"  # one for the whole store: a script in a new container each time leaves no trail
 _VERSION = 1
 
 
@@ -54,8 +57,22 @@ def spool_reports(beats: Iterable[Beat]) -> list[SpoolReport]:
     return reports
 
 
+def goodbye_beat(*, said: bool) -> tuple[str, bytes]:
+    """
+    What to hand to `heartbeat_many`: that the last one left in good order, with everything counted, or that somebody is there.
+
+    Without it, a store whose heartbeats have all expired could not tell a script that is done from workers that were killed.
+    """
+    return _GOODBYE, b"1" if said else b"0"
+
+
+def goodbye_age(beats: Iterable[Beat]) -> float | None:
+    """Seconds since the last one left in good order; None when somebody came afterwards, or nobody said so."""
+    return next((beat.age for beat in beats if beat.worker_id == _GOODBYE and beat.payload == b"1"), None)
+
+
 def worker_beats(beats: Iterable[Beat]) -> list[Beat]:
-    """The heartbeats of workers: all that are no report of a spool."""
+    """The heartbeats of workers alone."""
     return [beat for beat in beats if not beat.worker_id.startswith(ID_PREFIX)]
 
 

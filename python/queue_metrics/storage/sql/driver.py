@@ -7,7 +7,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
 from queue_metrics import _core
-from queue_metrics.errors import DecodeError
+from queue_metrics.errors import DecodeError, MissingDependency
 from queue_metrics.storage import urls
 from queue_metrics.storage.base import (
     EMPTY,
@@ -39,7 +39,12 @@ def dialect_of(url: str, prefix: str) -> Dialect:
     """The dialect for a URL, whose library is not loaded yet. Raises ConfigurationError or MissingDependency."""
     scheme = urls.scheme_of(url)
     if scheme == "sqlite":
-        from queue_metrics.storage.sql.sqlite import SQLite
+        try:
+            from queue_metrics.storage.sql.sqlite import SQLite
+        except ImportError as error:
+            raise MissingDependency(
+                f"this Python was built without sqlite3 ({error}); use one that has it, or set QUEUE_METRICS_STORE to another store"
+            ) from error
 
         return SQLite(url, prefix)
     if scheme in ("mysql", "mariadb"):

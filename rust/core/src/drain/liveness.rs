@@ -5,7 +5,9 @@ use std::fs;
 use crate::journal::format::Worker;
 use crate::kernel;
 use crate::sampling::clock;
-use crate::sampling::process::{Identity, ns_of_ticks, parse_peak, parse_resident, parse_stat};
+use crate::sampling::process::{
+    boot_id, boot_word, ns_of_ticks, parse_peak, parse_resident, parse_stat, pid_namespace,
+};
 
 /// What is known about a worker.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -21,29 +23,43 @@ pub enum Life {
 /// Judges workers from where this process runs.
 #[derive(Clone, Copy, Debug)]
 pub struct Observer {
-    pid_namespace: u64,
-    boot: u64,
+    /// Pid namespace and boot, each 0 where the kernel tells none. None: they could not be read as yet.
+    here: Option<(u64, u64)>,
 }
 
 impl Observer {
     /// This process.
     pub fn here() -> Observer {
-        let identity = Identity::of_this_process();
-        Observer { pid_namespace: identity.pid_namespace, boot: identity.boot_word() }
+        let mut observer = Observer { here: None };
+        observer.look();
+        observer
     }
 
-    /// True when the worker's pid means the same here.
-    pub fn sees(&self, pid_namespace: u64, boot: u64) -> bool {
-        pid_namespace == self.pid_namespace && boot == self.boot && pid_namespace != 0 && boot != 0
-    }
-
-    /// Whether a worker lives. `abandoned` tells if the locks of all segments it wrote in are free.
-    pub fn judge(&self, worker: &Worker, abandoned: impl FnOnce() -> bool) -> Life {
-        if self.sees(worker.pid_namespace, worker.boot) {
-            return alive(worker.pid, worker.start_ticks);
+    /// Reads where this process runs if that could not be read before.
+    pub fn look(&mut self) {
+        if self.here.is_none()
+            && let (Ok(namespace), Ok(boot)) = (pid_namespace(), boot_id())
+        {
+            self.here = Some((namespace.unwrap_or(0), boot.map_or(0, |id| boot_word(&id))));
         }
-        // Also for an earlier boot: its locks went with it, while those of another host on a shared disk are held.
-        if abandoned() { Life::Dead } else { Life::Unknown }
+    }
+
+    /// Whether a worker's pid means the same here; None when that cannot be said just now.
+    pub fn sees(&self, pid_namespace: u64, boot: u64) -> Option<bool> {
+        if pid_namespace == 0 || boot == 0 {
+            return Some(false);
+        }
+        Some(self.here? == (pid_namespace, boot))
+    }
+
+    /// Whether a worker lives. `abandoned` tells if the locks of all its segments are free.
+    pub fn judge(&self, worker: &Worker, abandoned: impl FnOnce() -> bool) -> Life {
+        match self.sees(worker.pid_namespace, worker.boot) {
+            Some(true) => alive(worker.pid, worker.start_ticks),
+            // Also for an earlier boot: its locks went with it, while those of another host on a shared disk are held.
+            Some(false) if abandoned() => Life::Dead,
+            _ => Life::Unknown,
+        }
     }
 }
 
@@ -81,7 +97,7 @@ mod tests {
     use std::process::{Command, Stdio};
 
     use super::*;
-    use crate::sampling::process::start_ticks;
+    use crate::sampling::process::{Identity, start_ticks};
 
     #[test]
     fn a_child_lives_until_it_dies_and_is_dead_as_a_zombie() {
@@ -121,5 +137,28 @@ mod tests {
         assert_eq!(here.judge(&elsewhere, || false), Life::Unknown);
         assert_eq!(here.judge(&Worker { boot: 1, ..worker }, || true), Life::Dead);
         assert_eq!(here.judge(&Worker { boot: 0, ..worker }, || false), Life::Unknown);
+        assert_eq!(Observer { here: Some((0, 0)) }.judge(&worker, || true), Life::Dead, "the kernel tells no boot id");
+    }
+
+    #[test]
+    fn who_cannot_read_where_it_runs_judges_nobody_until_it_can() {
+        let own = Identity::of_this_process();
+        let (pid_namespace, boot) = (own.pid_namespace, own.boot_word());
+        let worker = Worker {
+            role: 1,
+            at: 0,
+            worker: 1,
+            pid: own.pid,
+            parent: 1,
+            start_ticks: own.start_ticks,
+            pid_namespace,
+            boot,
+            identity: 0,
+        };
+        let mut blind = Observer { here: None };
+        assert_eq!(blind.judge(&worker, || true), Life::Unknown);
+        assert_eq!(blind.judge(&Worker { start_ticks: own.start_ticks + 1, ..worker }, || true), Life::Unknown);
+        blind.look();
+        assert_eq!(blind.judge(&worker, || true), Life::Alive);
     }
 }

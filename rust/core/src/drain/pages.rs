@@ -79,6 +79,7 @@ impl Drainer {
     /// Worker id and heartbeat of every page, refreshed by what the kernel says. Who is dead shows as lost, or stopped if it said
     /// so, until twice the grace is over; then its page goes.
     pub fn heartbeats(&mut self, now: i64) -> Result<Vec<(String, Vec<u8>)>> {
+        self.observer.look();
         let mut beats = Vec::new();
         let pages = list(self.spool.path())?;
         self.pages.seen.retain(|worker, _| pages.binary_search_by_key(worker, |page| page.0).is_ok());
@@ -130,7 +131,7 @@ impl Drainer {
 
     /// Whether the process of a page lives; also when it has written nothing but the page.
     fn life_of(&self, heartbeat: &Heartbeat) -> Life {
-        if self.observer.sees(heartbeat.pid_namespace, heartbeat.boot) {
+        if self.observer.sees(heartbeat.pid_namespace, heartbeat.boot) == Some(true) {
             return liveness::alive(heartbeat.pid, heartbeat.start_ticks);
         }
         match self.life(heartbeat.worker) {

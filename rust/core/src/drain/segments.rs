@@ -7,13 +7,13 @@ use std::os::unix::fs::{DirBuilderExt, MetadataExt};
 use std::path::{Path, PathBuf};
 use std::time::SystemTime;
 
-use crate::journal::format::{HEADER_SIZE, RECORD_SIZE, SegmentId, Way};
+use crate::journal::format::{HEADER_SIZE, Header, RECORD_SIZE, SegmentId, Way, Worker};
 use crate::journal::own;
 use crate::journal::read::{Opened, SegmentReader};
 use crate::journal::repair;
 use crate::journal::spool::taken;
 use crate::kernel;
-use crate::sampling::process::boot_id;
+use crate::sampling::process::{boot_id, boot_word};
 
 /// Where files without a readable header go.
 const DAMAGED: &str = "damaged";
@@ -23,15 +23,14 @@ const DAMAGED: &str = "damaged";
 pub struct Segment {
     path: PathBuf,
     identity: (u64, u64),
-    way: Way,
-    created: i64,
+    header: Header,
     /// Slots seen by the last look.
     pub size: u64,
     /// Slots seen by the look before: what lies below was written, or in a map reserved, before the last look began.
     pub size_before: u64,
     /// There will be no more slots.
     pub is_last: bool,
-    /// Its writers ran before the machine was started last.
+    /// Its writers are known to have run before the machine was started last.
     pub is_of_another_boot: bool,
     /// Slots read.
     pub position: u64,
@@ -63,9 +62,16 @@ impl Segment {
         self.size.saturating_sub(self.position)
     }
 
-    /// True when this entry of the directory is the file that was taken up, and still ours.
-    fn is_file(&self, entry: &DirEntry) -> bool {
-        entry.metadata().is_ok_and(|about| (about.dev(), about.ino()) == self.identity && about.uid() == kernel::user())
+    /// True when this is the file that was taken up, and still ours.
+    fn is_file(&self, about: &Metadata) -> bool {
+        (about.dev(), about.ino()) == self.identity && about.uid() == kernel::user()
+    }
+
+    /// True when this worker wrote in it, or made it: its next record will be here, and until then its lock alone says that it lives.
+    pub fn is_of(&self, worker: &Worker) -> bool {
+        let made = (self.header.pid, self.header.start_ticks, self.header.pid_namespace, boot_word(&self.header.boot));
+        self.workers.contains(&worker.worker)
+            || made == (worker.pid, worker.start_ticks, worker.pid_namespace, worker.boot)
     }
 
     /// True when nothing behind an empty slot is read as yet.
@@ -91,7 +97,7 @@ impl Segment {
 
     /// True when what lies in this slot was there before the last look, the one of this number, began.
     pub fn is_older_than_look(&self, slot: u64, look: u64) -> bool {
-        match self.way {
+        match self.header.way {
             Way::Write => slot < self.size_before,
             // Reserved is not filled: only what was met is known to be there.
             Way::Map => self.met.is_some_and(|(met, before)| met == slot && before < look),
@@ -100,7 +106,7 @@ impl Segment {
 
     /// True when all that can be seen is counted, and was there before the last look began.
     pub fn is_whole(&self) -> bool {
-        let settled = self.way == Way::Write || self.position_before >= self.size;
+        let settled = self.header.way == Way::Write || self.position_before >= self.size;
         self.committed >= self.size && self.size == self.size_before && settled
     }
 
@@ -111,7 +117,7 @@ impl Segment {
         if self.is_last {
             return Ok(self.size <= self.committed);
         }
-        if self.way == Way::Map
+        if self.header.way == Way::Map
             && let Ok(reserved) = repair::seal(&self.path, &reader)
         {
             return Ok(reserved <= self.committed);
@@ -121,7 +127,7 @@ impl Segment {
 
     /// Gives back what a map of which all is counted has allocated and nobody will use. Leaves a failure to the next time.
     pub fn trim(&self) {
-        if self.way == Way::Map
+        if self.header.way == Way::Map
             && self.bytes > (HEADER_SIZE as u64 + self.size * RECORD_SIZE as u64).next_multiple_of(4096)
         {
             let _ = self.open().map(|reader| {
@@ -157,7 +163,8 @@ pub struct Look {
 #[derive(Debug)]
 pub struct Segments {
     spool: PathBuf,
-    boot: [u8; 16],
+    /// Of the kernel; None when it tells none, or as long as that cannot be read.
+    boot: Option<[u8; 16]>,
     known: BTreeMap<SegmentId, Segment>,
     /// Oldest first: a START usually lies in an older segment than its END.
     order: Vec<SegmentId>,
@@ -170,8 +177,7 @@ pub struct Segments {
 impl Segments {
     /// Nothing is known yet.
     pub fn new(spool: &Path) -> Segments {
-        let boot = boot_id().unwrap_or([0; 16]);
-        Segments { spool: spool.to_owned(), boot, known: BTreeMap::new(), order: Vec::new(), newer: 0, left: 0 }
+        Segments { spool: spool.to_owned(), boot: None, known: BTreeMap::new(), order: Vec::new(), newer: 0, left: 0 }
     }
 
     /// One by its id.
@@ -227,13 +233,15 @@ impl Segments {
         let mut look = Look::default();
         let mut present = HashSet::new();
         (self.newer, self.left) = (0, 0);
+        self.boot = self.boot.or_else(|| boot_id().ok().flatten());
         for entry in fs::read_dir(&self.spool)? {
             let entry = entry?;
             let name = entry.file_name();
             let Some(digits) = name.to_str().and_then(|name| name.strip_suffix(".seg")) else { continue };
             let id = u128::from_str_radix(digits, 16).ok().filter(|_| digits.len() == 32).map(u128::to_be_bytes);
+            let Some(about) = about(&entry)? else { continue };
             match id {
-                Some(id) if self.known.get(&id).is_some_and(|known| known.is_file(&entry)) => {
+                Some(id) if self.known.get(&id).is_some_and(|known| known.is_file(&about)) => {
                     present.insert(id);
                 }
                 id => {
@@ -249,10 +257,10 @@ impl Segments {
         let gone: Vec<SegmentId> = self.known.keys().filter(|id| !present.contains(*id)).copied().collect();
         look.gone = gone.iter().filter_map(|id| self.remove(id)).collect();
         for segment in self.known.values_mut() {
-            measure(segment, &self.boot)?;
+            measure(segment, self.boot)?;
         }
         self.order = self.known.keys().copied().collect();
-        self.order.sort_by_key(|id| (self.known.get(id).map(|segment| segment.created), *id));
+        self.order.sort_by_key(|id| (self.known.get(id).map(|segment| segment.header.created), *id));
         look.found.sort_by_key(|id| self.order.iter().position(|known| known == id));
         Ok(look)
     }
@@ -261,16 +269,15 @@ impl Segments {
     fn find(&mut self, path: &Path, id: Option<SegmentId>) -> io::Result<Option<SegmentId>> {
         match open(path)? {
             Some(Opened::Readable(reader)) if Some(reader.header().id) == id => {
-                let header = reader.header();
+                let header = *reader.header();
                 let segment = Segment {
                     path: path.to_owned(),
                     identity: reader.identity(),
-                    way: header.way,
-                    created: header.created,
+                    header,
                     size: 0,
                     size_before: 0,
                     is_last: false,
-                    is_of_another_boot: header.boot != self.boot,
+                    is_of_another_boot: false,
                     position: 0,
                     position_before: 0,
                     committed: 0,
@@ -319,6 +326,14 @@ impl Segments {
     }
 }
 
+/// What a name in a directory stands for; None when it has gone since that was listed.
+fn about(entry: &DirEntry) -> io::Result<Option<Metadata>> {
+    match entry.metadata() {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
+        about => about.map(Some),
+    }
+}
+
 /// Opens a file of the spool; None when there is none.
 fn open(path: &Path) -> io::Result<Option<Opened>> {
     match SegmentReader::open(path) {
@@ -337,7 +352,7 @@ pub fn put_aside(spool: &Path, path: &Path) -> bool {
 }
 
 /// Takes the size of a segment anew. A file that got shorter keeps its position: what was counted stays counted.
-fn measure(segment: &mut Segment, boot: &[u8; 16]) -> io::Result<()> {
+fn measure(segment: &mut Segment, boot: Option<[u8; 16]>) -> io::Result<()> {
     let (length, bytes) = match fs::symlink_metadata(&segment.path) {
         Err(error) if error.kind() == io::ErrorKind::NotFound => (0, 0),
         about => about.map(|about| (about.len(), taken(&about)))?,
@@ -345,14 +360,34 @@ fn measure(segment: &mut Segment, boot: &[u8; 16]) -> io::Result<()> {
     segment.size_before = segment.size;
     segment.position_before = segment.position;
     segment.bytes = bytes;
-    match segment.way {
+    segment.is_of_another_boot = is_another(&segment.header.boot, boot);
+    match segment.header.way {
         Way::Write => segment.size = length.saturating_sub(HEADER_SIZE as u64) / RECORD_SIZE as u64,
         Way::Map if segment.is_last => {}
         Way::Map => {
-            let extent = segment.open()?.map(|reader| reader.extent(boot)).transpose()?;
+            let extent = segment.open()?.map(|reader| reader.extent(&boot.unwrap_or_default())).transpose()?;
             segment.size = extent.map_or(0, |extent| extent.slots);
             segment.is_last = extent.is_some_and(|extent| extent.is_last);
         }
     }
     Ok(())
+}
+
+/// True when both boots are known and differ: what nobody knows is no reason to give up a slot that a process may be about to fill.
+fn is_another(of_segment: &[u8; 16], now: Option<[u8; 16]>) -> bool {
+    *of_segment != [0; 16] && now.is_some_and(|now| now != *of_segment)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_boot_that_is_not_known_is_no_other_one() {
+        let (one, other, unknown) = ([1; 16], [2; 16], [0; 16]);
+        assert!(is_another(&one, Some(other)));
+        assert!(!is_another(&one, Some(one)));
+        assert!(!is_another(&one, None));
+        assert!(!is_another(&unknown, Some(one)));
+    }
 }

@@ -53,7 +53,12 @@ impl Drainer {
     /// True when the lock of this segment says of an open execution that its worker lives: where nothing else can be seen of it, the
     /// worker would be taken for dead without.
     fn shows_life(&self, segment: &Segment) -> Result<bool> {
-        Ok(segment.workers.iter().any(|worker| self.is_needed(*worker)) && !segment.is_abandoned()?)
+        let needed: HashSet<u64> = self.executions.open.values().map(|execution| execution.worker).collect();
+        let shows = |worker: &u64| {
+            let known = self.workers.get(*worker);
+            segment.workers.contains(worker) || known.is_some_and(|known| segment.is_of(&known.record))
+        };
+        Ok(needed.iter().any(shows) && !segment.is_abandoned()?)
     }
 
     /// Notes a segment in the ledger and deletes it. False when it must stay, since it holds ENDs of other segments' STARTs and that

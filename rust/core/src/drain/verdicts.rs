@@ -6,7 +6,7 @@ use super::Drainer;
 use super::executions::Execution;
 use super::liveness::Life;
 use crate::error::Result;
-use crate::journal::format::End;
+use crate::journal::format::{End, Worker};
 
 impl Drainer {
     /// Appends a verdict for each execution of a worker dead for the grace, and for each provisional END older than it.
@@ -27,6 +27,7 @@ impl Drainer {
 
     /// Notes who is dead, and which executions are due.
     fn judge(&mut self, now: i64) {
+        self.observer.look();
         let mut lives: HashMap<u64, Life> = HashMap::new();
         for worker in self.executions.open.values().map(|execution| execution.worker) {
             lives.entry(worker).or_insert_with(|| self.life(worker));
@@ -73,12 +74,12 @@ impl Drainer {
     /// Whether a worker lives, by its WORKER record.
     pub(super) fn life(&self, worker: u64) -> Life {
         let Some(known) = self.workers.get(worker) else { return Life::Unknown };
-        self.observer.judge(&known.record, || self.locks_are_free(worker))
+        self.observer.judge(&known.record, || self.locks_are_free(&known.record))
     }
 
-    /// True when nobody holds the lock of a segment that this worker wrote in; false when no such segment is known.
-    fn locks_are_free(&self, worker: u64) -> bool {
-        let mut segments = self.segments.iter().filter(|(_, segment)| segment.workers.contains(&worker)).peekable();
+    /// True when nobody holds the lock of a segment of this worker; false when no such segment is known.
+    fn locks_are_free(&self, worker: &Worker) -> bool {
+        let mut segments = self.segments.iter().filter(|(_, segment)| segment.is_of(worker)).peekable();
         segments.peek().is_some() && segments.all(|(_, segment)| segment.is_abandoned().unwrap_or(false))
     }
 

@@ -74,6 +74,8 @@ mod tests {
 
     use super::*;
     use crate::heartbeat::tests::example;
+    use crate::heartbeat::{NO_TIME, NO_VALUE};
+    use crate::journal::vectors::{assert_vector, vector};
 
     fn page(heartbeat: &[u8]) -> [u8; PAGE_SIZE] {
         let mut page = [0; PAGE_SIZE];
@@ -108,6 +110,39 @@ mod tests {
         assert!(matches!(read_page(&page, 0), Err(Error::Newer { version: 2, .. })));
         page[8] = 0;
         assert!(matches!(read_page(&page, 0), Err(Error::Decode { at: 8, .. })));
+    }
+
+    #[test]
+    fn the_page_of_the_specification_is_read() {
+        const AT: i64 = 1_700_000_000_000_000;
+        let heartbeat = Heartbeat {
+            process_started: AT - 60_000_000,
+            written: AT,
+            job_started: AT - 2_000_000,
+            state_changed: AT - 2_500_000,
+            busy: 41_000_000,
+            idle: 18_500_000,
+            finished: 120,
+            failed: 7,
+            rss: 50 << 20,
+            rss_peak: 64 << 20,
+            cpu: 30_250_000,
+            boot: 0x1716_1514_1312_1110,
+            seen: NO_TIME,
+            cpu_spent: NO_VALUE,
+            cpu_over: NO_VALUE,
+            ..example(["höst-1", "celery", "broker", "default", "app.send", "job-1"].map(String::from))
+        };
+        assert_vector("HEARTBEAT", &heartbeat.encode());
+        let mut page = [0; PAGE_SIZE];
+        for (at, name) in [(0, "PAGE"), (HEARTBEAT_OFFSET, "HEARTBEAT"), (COUNTERS_OFFSET, "COUNTERS")] {
+            let part = vector(name);
+            page[at..at + part.len()].copy_from_slice(&part);
+        }
+        let mut counters = [0; COUNTERS];
+        (counters[0], counters[5], counters[HOOK_ERRORS]) = (3, 1, 2);
+        assert_vector("COUNTERS", &counters.map(u64::to_le_bytes).concat());
+        assert_eq!(read_page(&page, 6).unwrap(), Page { content: Content::Whole(Box::new(heartbeat)), counters });
     }
 
     proptest! {

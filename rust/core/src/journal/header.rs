@@ -158,3 +158,53 @@ impl Header {
         }))
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::journal::vectors::{assert_vector, vector};
+
+    fn header(way: Way) -> Header {
+        Header {
+            id: std::array::from_fn(|index| index as u8),
+            boot: std::array::from_fn(|index| 16 + index as u8),
+            created: 1_700_000_000_000_000,
+            created_monotonic: 0,
+            start_ticks: 987_654,
+            pid: 4242,
+            way,
+            capacity: 1023,
+            pid_namespace: 0,
+        }
+    }
+
+    #[test]
+    fn a_header_is_the_bytes_of_the_specification() {
+        let write = header(Way::Write);
+        let map = Header {
+            created_monotonic: 3_600_000_000_000,
+            capacity: 4,
+            pid_namespace: 4_026_531_836,
+            ..header(Way::Map)
+        };
+        assert_vector("HEADER", &write.encode()[..TAIL_OFFSET]);
+        assert_vector("MAP", &[&map.encode()[..TAIL_OFFSET], &(SEALED | 3).to_le_bytes()].concat());
+        for (name, header) in [("HEADER", write), ("MAP", map)] {
+            assert_eq!(Header::decode(&vector(name)).unwrap(), HeaderRead::Known(header));
+        }
+    }
+
+    #[test]
+    fn a_header_with_any_bit_flipped_is_refused_or_newer() {
+        let written = vector("HEADER");
+        for bit in 0..written.len() * 8 {
+            let mut page = written.clone();
+            page[bit / 8] ^= 1 << (bit % 8);
+            let read = Header::decode(&page);
+            assert!(
+                read.is_err() || (8..12).contains(&(bit / 8)) && matches!(read, Ok(HeaderRead::Newer(_))),
+                "bit {bit}"
+            );
+        }
+    }
+}

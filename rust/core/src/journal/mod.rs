@@ -19,6 +19,8 @@ pub mod repair;
 pub(crate) mod scratch;
 pub mod segment;
 pub mod spool;
+#[cfg(test)]
+pub(crate) mod vectors;
 pub mod way;
 pub mod writer;
 

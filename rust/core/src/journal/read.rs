@@ -226,6 +226,7 @@ mod tests {
 
     use super::*;
     use crate::journal::format::{Record, SegmentId, Stop, encode};
+    use crate::journal::vectors::vector;
 
     const SEGMENT: SegmentId = [7; 16];
 
@@ -301,6 +302,26 @@ mod tests {
         let slots = read(&content, 0, u64::MAX);
         assert_eq!(slots.len(), 3);
         assert_eq!(slots[1].1, Slot::Empty);
+    }
+
+    #[test]
+    fn the_map_of_the_specification_is_read_up_to_its_tail_and_known_to_be_sealed() {
+        let mut content = vector("MAP");
+        content.resize(HEADER_SIZE, 0);
+        content.extend(["START", "END", "HINT", "STOP"].map(vector).concat());
+        let file = Scratch::new(&content);
+        let Opened::Readable(reader) = SegmentReader::open(&file.0).unwrap() else { panic!("not readable") };
+        let extent = reader.extent(&reader.header().boot).unwrap();
+        assert_eq!((extent.slots, extent.is_last), (3, true));
+        let slots = read(&content, 0, u64::MAX);
+        assert!(matches!(
+            slots[..],
+            [
+                (0, Slot::Record(Record::Start(_))),
+                (1, Slot::Record(Record::End(_))),
+                (2, Slot::Record(Record::Hint(_)))
+            ]
+        ));
     }
 
     #[test]

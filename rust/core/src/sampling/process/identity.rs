@@ -1,6 +1,8 @@
 //! Who this process is, so that another one can tell later whether it still lives.
 
 use std::fs;
+use std::io;
+use std::path::Path;
 
 use super::stat::parse_stat;
 use super::ticks::ns_of_ticks;
@@ -31,18 +33,21 @@ impl Identity {
             pid: std::process::id(),
             parent: std::os::unix::process::parent_id(),
             start_ticks,
-            pid_namespace: pid_namespace().unwrap_or(0),
-            boot: boot_id().unwrap_or([0; 16]),
+            pid_namespace: pid_namespace().ok().flatten().unwrap_or(0),
+            boot: boot_id().ok().flatten().unwrap_or([0; 16]),
             started: started_us(start_ticks),
         }
     }
 
     /// The first 8 bytes of the boot id as a number.
     pub fn boot_word(&self) -> u64 {
-        let mut word = [0; 8];
-        word.copy_from_slice(&self.boot[..8]);
-        u64::from_le_bytes(word)
+        boot_word(&self.boot)
     }
+}
+
+/// The first 8 bytes of a boot id as a number.
+pub fn boot_word(boot: &[u8; 16]) -> u64 {
+    boot.first_chunk().map_or(0, |word| u64::from_le_bytes(*word))
 }
 
 /// Start time in clock ticks since boot of the process with this name under `/proc`: a pid or `self`. None: no such process.
@@ -50,14 +55,22 @@ pub fn start_ticks(process: &str) -> Option<u64> {
     Some(parse_stat(&fs::read(format!("/proc/{process}/stat")).ok()?)?.start_ticks)
 }
 
-/// Inode of the pid namespace of this process.
-pub fn pid_namespace() -> Option<u64> {
-    parse_namespace(fs::read_link("/proc/self/ns/pid").ok()?.to_str()?)
+/// Inode of the pid namespace of this process; None where the kernel tells none. An error is none of its answers: it may tell later.
+pub fn pid_namespace() -> io::Result<Option<u64>> {
+    let link = told(fs::read_link("/proc/self/ns/pid"))?;
+    Ok(link.as_deref().and_then(Path::to_str).and_then(parse_namespace))
 }
 
-/// Boot id of the kernel.
-pub fn boot_id() -> Option<[u8; 16]> {
-    parse_boot_id(&fs::read_to_string("/proc/sys/kernel/random/boot_id").ok()?)
+/// Boot id of the kernel; None and an error as above.
+pub fn boot_id() -> io::Result<Option<[u8; 16]>> {
+    Ok(told(fs::read_to_string("/proc/sys/kernel/random/boot_id"))?.as_deref().and_then(parse_boot_id))
+}
+
+fn told<T>(read: io::Result<T>) -> io::Result<Option<T>> {
+    match read {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
+        read => read.map(Some),
+    }
 }
 
 /// The wall clock at a start time in clock ticks since boot; now when it is not known.

@@ -18,7 +18,7 @@ mod usage;
 mod watch;
 
 pub use hot::{HotSample, HotSampler};
-pub use identity::{Identity, boot_id, pid_namespace, start_ticks, started_us};
+pub use identity::{Identity, boot_id, boot_word, pid_namespace, start_ticks, started_us};
 pub use peak::PeakMark;
 pub use sample::{Absent, ProcessSample, Wish, own, sample};
 pub use stat::{Name, Stat, parse_stat};
