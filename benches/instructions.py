@@ -13,12 +13,12 @@ from benches.rows import Row, at_most
 GOAL = 1.01
 CYCLES = 100
 LAYOUTS = 5
-"""A count is the median over so many ways in which objects lie in memory: the same cycle takes up to 750 instructions more in one than in
+"""A count is the median over so many ways in which objects lie in memory: the same cycle takes up to 1,500 instructions more in one than in
 another."""
 
 HUEY = (
-    ("Huey execution", "huey-execute", 1.02, "dequeue, execute, result"),
-    ("Huey enqueue", "huey-enqueue", 1.03, "enqueue"),
+    ("Huey execution", "huey-execute", 1.011, "dequeue, execute, result"),
+    ("Huey enqueue", "huey-enqueue", 1.02, "enqueue"),
 )
 """The sides of a cycle in one layout, and the ratio over which the gate fails: what was reached, and what two layouts differ by. The goal
 is the cycle's."""
@@ -41,7 +41,8 @@ def rows(broker: str | None) -> list[Row]:
     found = []
     off, on = count("huey", "off"), count("huey", "on")
     note = f"enqueue, dequeue, execute, result on SQLite; {on - off:,.0f} added"
-    found.append(at_most("Huey cycle with us, instructions", on, off, "instructions", GOAL, exact=True, bound=1.013, note=note))
+    # Reached are 1.0082 to 1.0097; the bound leaves room for what the medians of two runs differ by.
+    found.append(at_most("Huey cycle with us, instructions", on, off, "instructions", GOAL, exact=True, bound=1.011, note=note))
     for name, library, bound, what in HUEY:
         off, on = once(0, library, "off"), once(0, library, "on")
         note = f"{what} on SQLite; {on - off:,.0f} added"

@@ -279,9 +279,12 @@ class Messages:
     """
     Stamps behind messages, arrivals and executions of a library whose jobs are objects that become messages and objects again.
 
-    An object that came out of a message carries a note in an attribute: `[message, id]`, with None for a message that has no stamp;
-    once it was executed `[attempt, id]`. Objects that came out of none have no note, or None (best in their class: a missing attribute
-    costs an exception). A stamp says when the job could run, and its attempt.
+    An object that came out of a message carries a note in an attribute: the message, or only its stamp; once it was executed its
+    attempt. Objects that came out of none have no note, or None (best in their class: a missing attribute costs an exception). A stamp
+    says when the job could run, and its attempt.
+
+    Of an object that waits for its execution the note is the attempt already. It is kept alive until it is executed, stored or settled,
+    32 of them at most; a copy of it counts as executed.
     """
 
     def __new__(
@@ -312,6 +315,17 @@ class Messages:
 
         With a stamp behind it if it is `bytes`: the one that it came with, else now or `eta` (None: none), whichever is later.
         """
+
+    @property
+    def unpacked(self) -> Callable[[Any, Any, object], Any]:
+        """
+        `unpacked(message, object, id) -> note`, to be called when an object came out of a message; the note is for the caller to set.
+
+        With a stamp the object waits for its execution from now on; without one the note is the message itself.
+        """
+
+    def settle(self, object: object = None) -> None:
+        """Have an object, or all, wait no longer: its note becomes its stamp. To be called before a note is read."""
 
     def storing(self, inner: Callable[..., Any]) -> Method:
         """

@@ -30,6 +30,8 @@ class Library:
         self.messages = _core.Messages(self.recorder, self, "note", "retries", self.series, self.moment, self.arrived)
         self.store = self.storing(self._store)
 
+        unpacked = self.messages.unpacked
+
         class Job:
             note: object = None
 
@@ -38,7 +40,7 @@ class Library:
                 self.eta: object = None
                 self.retries: object = 0
                 if message is not None:
-                    self.note = [message, identity]
+                    self.note = unpacked(message, self, identity)
 
             def work(self, *args: object, **options: object) -> object:
                 return self.id, args, options
@@ -138,7 +140,7 @@ def test_a_job_that_only_moves_keeps_its_stamp_and_does_not_arrive(library: Libr
 def test_an_executed_job_arrives_again_with_the_next_attempt(library: Library) -> None:
     library.warm()
     job = library.job("a")
-    job.note = [41, "a"]
+    job.note = 41
     library.store(job)
     assert stamp_of(library.stored[0])[1] == 42
     assert library.arrivals() == [(job_hash("a"), 42)]
@@ -275,7 +277,7 @@ def test_an_execution_is_told_by_its_note(library: Library) -> None:
     library.store(library.job("a"))
     job = library.executed("a", library.stored[0])
     assert job.work(1, two=2) == ("a", (1,), {"two": 2})
-    assert job.note == [0, "a"]
+    assert job.note == 0
     (start,), (end,) = of_kind(library.spool, "START"), of_kind(library.spool, "END")
     assert (start.job, start.small, start.ready_at) == (job_hash("a"), 0, stamp_of(library.stored[0])[0])
     assert (end.key, end.small) == (start.key, _core.SUCCEEDED)
@@ -284,14 +286,105 @@ def test_an_execution_is_told_by_its_note(library: Library) -> None:
     assert library.asked == []
 
 
-@pytest.mark.parametrize(
-    "note", [None, [], [None, "a"], [b"no stamp", "a"], (b"x", "a"), [b"\0qm\x01" + bytes(7) + b"\x80" + bytes(8), "a"], 5]
-)
+@pytest.mark.parametrize("note", [None, [], b"", b"no stamp", (b"x", "a"), b"\0qm\x01" + bytes(7) + b"\x80" + bytes(8), "5"])
 def test_a_note_that_tells_nothing_is_left_to_the_probe(library: Library, note: object) -> None:
     job = library.executed("a")
     job.note = note
     assert job.work() == ("a", (), {})
     assert library.asked == [("probe", job)]
+
+
+def test_an_object_that_did_not_wait_is_left_to_the_probe_with_its_stamp(library: Library) -> None:
+    library.warm()
+    library.messages.handle(library.executed)
+    library.store(library.job("a"))
+    (message,) = library.stored
+    stamp = message[-_core.STAMP_SIZE :]
+    jobs = [library.executed("a", message) for _ in range(100)]
+    assert all(job.note in (0, stamp) for job in jobs)
+    assert 0 < sum(job.note == 0 for job in jobs) < 100, "the rest had to give its place away"
+    library.messages.settle(jobs[-1])
+    assert jobs[-1].note == stamp
+    library.messages.settle(object())
+    library.messages.settle()
+    assert [job.note for job in jobs] == [stamp] * 100
+    library.asked.clear()
+    assert jobs[0].work() == ("a", (), {})
+    assert library.asked == [("probe", jobs[0])]
+
+
+def test_each_of_many_objects_is_executed_once_by_whichever_thread(library: Library) -> None:
+    import threading
+
+    library.warm()
+    library.messages.handle(library.executed)
+    library.store(library.job("a"))
+    (message,) = library.stored
+    jobs = [library.executed(f"job-{number}", message) for number in range(100)]
+    waited = [job.id for job in jobs if job.note == 0]
+    thread = threading.Thread(target=lambda: [job.work() for job in jobs + jobs])
+    library.asked.clear()
+    thread.start()
+    thread.join()
+    assert sorted(start.job for start in of_kind(library.spool, "START")) == sorted(job_hash(job) for job in waited)
+    told = [job for word, job in library.asked if word == "probe"]
+    assert {id(job) for job in told} == {id(job) for job in jobs if job.id not in waited}
+
+
+def test_an_object_that_waits_does_not_pass_its_stamp_on_by_its_address(library: Library) -> None:
+    library.warm()
+    library.messages.handle(library.executed)
+    library.store(library.job("a"))
+    (message,) = library.stored
+    for number in range(200):
+        library.executed(f"gone-{number}", message)
+        job = library.executed("other")
+        job.work()
+        del job
+    assert of_kind(library.spool, "START") == []
+
+
+def test_an_object_is_let_go_of_when_it_is_executed_or_settled(library: Library) -> None:
+    library.warm()
+    library.messages.handle(library.executed)
+    library.store(library.job("a"))
+    (message,) = library.stored
+    job = library.executed("a", message)
+    job.work()
+    gone = weakref.ref(job)
+    del job
+    assert gone() is None
+    gone = weakref.ref(library.executed("b", message))
+    assert gone() is not None, "it waits for its execution"
+    library.messages.settle()
+    assert gone() is None
+    gone = weakref.ref(library.executed("c", message))
+    library.messages.stop()
+    assert gone() is None
+
+
+def test_an_object_whose_task_is_not_known_yet_is_left_to_the_probe(library: Library) -> None:
+    library.warm()
+    library.store(library.job("a"))
+    job = library.executed("a", library.stored[0])
+    library.messages.forget()
+    library.asked.clear()
+    job.work()
+    assert library.asked == [("probe", job)]
+    assert job.note == library.stored[0][-_core.STAMP_SIZE :]
+
+
+def test_a_note_that_cannot_be_written_is_counted(library: Library) -> None:
+    library.warm()
+    library.store(library.job("a"))
+
+    class Closed:
+        __slots__ = ("id",)
+
+    closed = Closed()
+    assert library.messages.unpacked(library.stored[0], closed, "a") == 0
+    library.messages.settle(closed)
+    assert library.recorder.status()["hook_errors"] == 1
 
 
 @pytest.mark.parametrize(("retries", "outcome"), [(1, _core.RETRIED), (0, _core.FAILED), (None, _core.FAILED), ("x", _core.FAILED)])

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import logging
 import pickle
+import weakref
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -67,6 +69,42 @@ def test_a_message_without_a_stamp_is_executed_and_its_wait_unknown(huey: Memory
     huey.execute(huey.dequeue())
     (start,) = Journal(tmp_path / "spool").of("START", result.id)
     assert start.ready_at == NO_TIME
+
+
+def test_a_task_that_is_not_executed_lives_no_longer_than_its_users_want(
+    huey: MemoryHuey, hook: HueyHook, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(logging.getLogger("huey"), "disabled", True)  # a warning that pytest captures would keep its task
+    result = huey.work()
+    huey.work.schedule(delay=60)
+    gone = [weakref.ref(task) for task in (*huey.pending(), *huey.scheduled())]
+    assert [reference() for reference in gone] == [None, None]
+    result.revoke()
+    task = huey.dequeue()
+    assert huey.execute(task) is None
+    gone = [weakref.ref(task)]
+    del task
+    assert gone[0]() is None
+    (discard,) = Journal(tmp_path / "spool").of("DISCARD", result.id)
+    assert discard.small == _core.REVOKED
+
+
+def test_tasks_out_of_messages_are_told_apart_whatever_happens_to_them_first(huey: MemoryHuey, hook: HueyHook, tmp_path: Path) -> None:
+    results = [huey.work() for _ in range(100)]
+    stamps = [ready_at(data[-_core.STAMP_SIZE :]) for data in huey.storage.enqueued_items()]
+    tasks = [huey.dequeue() for _ in results]
+    for task in tasks[::3]:
+        huey.enqueue(task)  # it moves, and waits as long as it did
+    moved = huey.storage.enqueued_items()
+    assert [ready_at(data[-_core.STAMP_SIZE :]) for data in moved] == stamps[::3]
+    for task in tasks:
+        huey.execute(task)
+        huey.execute(task)  # by hand: part of the first
+    journal = Journal(tmp_path / "spool")
+    starts = [journal.of("START", result.id) for result in results]
+    assert [len(those) for those in starts] == [1] * 100
+    assert [those[0].ready_at for those in starts] == [round((stamp or 0) * 1_000_000) for stamp in stamps]
+    assert len(journal.of("ARRIVE")) == 100
 
 
 @pytest.mark.parametrize("tail", [b"", b"\0", b"\x00qm\x01", b"x" * _core.STAMP_SIZE, b"\x00qm\x02" + bytes(16)])

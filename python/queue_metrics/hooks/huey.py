@@ -31,8 +31,9 @@ _Method: TypeAlias = Callable[..., Any]
 
 _NOTE = "_queue_metrics"
 """
-Attribute of a task that came out of a message: [message or None where that has no stamp, id], once executed [attempt, id]. None, in
-the class, of every other task.
+Attribute of a task that came out of a message: that message or its stamp, b"" where messages are not stamped; once executed its
+attempt. None, in the class, of every other task. While `Messages` has the task wait for its execution it is the attempt already: ask
+`HueyHook._note`.
 """
 
 RULES: Sequence[Any] = (
@@ -85,7 +86,9 @@ class HueyHook(Hook):
         self._put_method("add_schedule", lambda inner: self._add_schedule(messages, inner))
         if self._stamps:
             self._put_method("serialize_task", lambda inner: self._serialize(messages, inner))
-        self._put_method("deserialize_task", self._deserialize)
+        self._put_method("deserialize_task", lambda inner: self._deserialize(messages, inner))
+        for listing in ("pending", "scheduled"):
+            self._put_method(listing, lambda inner: self._list(messages, inner))
         huey._signal.connect(self._receiver, *_DISCARDS, signals.SIGNAL_INTERRUPTED)
         huey._startup[_NOTE] = guarded(self._recorder, self._on_worker_startup)
         huey._shutdown[_NOTE] = guarded(self._recorder, self._on_worker_shutdown)
@@ -153,20 +156,26 @@ class HueyHook(Hook):
 
         The second call for the same object is `super().execute()` or the user's own: part of the first.
         """
-        note = getattr(task, _NOTE, None)
+        note = self._note(task)
         if note is None:
             if not self._consumer_pid or self._huey._immediate:
                 return None
-            note = task._queue_metrics = [None, task.id]
-        if isinstance(note[0], int):
+            note = b""
+        if isinstance(note, int):
             return None
-        ready_at, attempt = (None if note[0] is None else _core.read_stamp(bytes(note[0][-_core.STAMP_SIZE :]))) or (_core.NO_TIME, 0)
+        ready_at, attempt = _core.read_stamp(bytes(note[-_core.STAMP_SIZE :])) or (_core.NO_TIME, 0)
         if task.eta is not None and ready_at == _core.NO_TIME:
             ready_at = self._eta_us(task.eta)
         retries = task.retries
         job = self._handle(type(task)), task.id, attempt, ready_at, bool(retries) and retries > 0
-        note[0] = attempt
+        task._queue_metrics = attempt
         return job
+
+    def _note(self, task: Any) -> Any:
+        """The note of a task as it is: of one that waited for its execution, which it does not any longer, not the attempt."""
+        if self._messages is not None:
+            self._messages.settle(task)
+        return getattr(task, _NOTE, None)
 
     def _handle(self, task_class: type) -> int:
         messages = self._messages
@@ -196,19 +205,30 @@ class HueyHook(Hook):
 
         return serialize_task
 
-    def _deserialize(self, inner: _Method) -> _Method:
-        huey, recorder, stamps = self._huey, self._recorder, self._stamps
+    def _deserialize(self, messages: _core.Messages, inner: _Method) -> _Method:
+        huey, recorder, unpacked = self._huey, self._recorder, messages.unpacked if self._stamps else _unstamped
 
         def deserialize_task(self: Any, data: Any) -> Any:
             task = inner(self, data)
             if self is huey:
                 try:
-                    task._queue_metrics = [data if stamps else None, task.id]
+                    task._queue_metrics = unpacked(data, task, task.id)
                 except Exception:
                     recorder.hook_error()
             return task
 
         return deserialize_task
+
+    def _list(self, messages: _core.Messages, inner: _Method) -> _Method:
+        """Tasks that are looked at come out of messages too, and wait for nothing: they live as long as who looks at them wants."""
+
+        def listing(self: Any, *args: Any, **options: Any) -> Any:
+            try:
+                return inner(self, *args, **options)
+            finally:
+                messages.settle()
+
+        return listing
 
     def _add_schedule(self, messages: _core.Messages, inner: _Method) -> _Method:
         """In immediate mode `enqueue` comes here too, with what is due later."""
@@ -232,14 +252,14 @@ class HueyHook(Hook):
         """
         if not self._installed or self._huey._immediate or not isinstance(task, Task):
             return
-        note = getattr(task, _NOTE, None)
-        if note is not None and not isinstance(note[0], int):
+        note = self._note(task)
+        if note is not None and not isinstance(note, int):
             return  # a scheduled one that moves on
         self._know_process()
         at = _core.clock_us()
         if task.eta is not None:
             at = max(at, self._eta_us(task.eta))
-        self._recorder.arrived(self._handle(type(task)), task.id, 0 if note is None else note[0] + 1, at)
+        self._recorder.arrived(self._handle(type(task)), task.id, 0 if note is None else note + 1, at)
 
     def _put_method(self, name: str, make: Callable[[_Method], Any]) -> None:
         """Put what `make` makes of a method over the method of the class; over that of the instance only where it has one of its own."""
@@ -293,7 +313,7 @@ class HueyHook(Hook):
     def _on_signal(self, signal: str, task: Any, *_: Any) -> None:
         if signal == signals.SIGNAL_INTERRUPTED:
             self._recorder.hinted(task.id, _core.CANCELLED, None)
-        elif not isinstance((getattr(task, _NOTE, None) or (None,))[0], int):
+        elif not isinstance(self._note(task), int):
             self._recorder.discarded(self._handle(type(task)), task.id, _DISCARDS[signal])
 
 
@@ -301,6 +321,11 @@ def ready_at(tail: bytes) -> float | None:
     """Seconds since 1970 when the job of a message could run, by its last bytes, or None when they are no stamp of ours."""
     stamp = _core.read_stamp(tail)
     return None if stamp is None or stamp[0] == _core.NO_TIME else stamp[0] / 1_000_000
+
+
+def _unstamped(*_: object) -> bytes:
+    """The note of a task whose message cannot have a stamp."""
+    return b""
 
 
 def _bind_each_time(execute: Any, task_class: type) -> Callable[..., Any]:

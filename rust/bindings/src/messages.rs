@@ -1,8 +1,8 @@
 //! Stamps behind messages and arrivals, for a library whose jobs are objects that become messages and objects again.
 //!
-//! Such an object carries a *note* in an attribute: a list of the message that it came out of, or once it was executed its attempt, and
-//! of its id. The message is let go of at the start of the execution. The stamp is read no sooner than that, since most of what comes
-//! out of a queue is executed once, and a list is what Python code makes for the least.
+//! Such an object carries a *note* in an attribute: its attempt, as if it was executed already, which most of what comes out of a queue
+//! soon is. Until then it waits here with its stamp, found by its address; the execution has nothing to write. Only where something else
+//! happens to it the note becomes what is true: a message or stamp of what was not executed yet.
 
 use std::cell::Cell;
 use std::ffi::CStr;
@@ -12,7 +12,7 @@ use pyo3::Borrowed;
 use pyo3::exceptions::{PyException, PyTypeError};
 use pyo3::gc::{PyTraverseError, PyVisit};
 use pyo3::prelude::*;
-use pyo3::types::{PyBytes, PyDict, PyInt, PyList, PyString, PyType};
+use pyo3::types::{PyBytes, PyDict, PyInt, PyString, PyType};
 use queue_metrics_core::journal::format::NO_TIME;
 use queue_metrics_core::names::job_hash;
 use queue_metrics_core::recorder::fork;
@@ -20,7 +20,8 @@ use queue_metrics_core::sampling::clock;
 use queue_metrics_core::stamp::Stamp;
 
 use crate::guard::guarded;
-use crate::native::values::{integer, joined};
+use crate::native::values::{integer, joined, number};
+use crate::native::waiting::Waiting;
 use crate::native::{Answer, Arguments, Function, function, method, raising};
 use crate::recorder::Recorder;
 use crate::text::{attempt, text};
@@ -45,6 +46,12 @@ thread_local! {
     static LEAVING: Cell<Leaving> = const { Cell::new(NOTHING) };
 }
 
+/// What is said of an object that came out of a message and was not executed yet.
+struct Came {
+    id: Py<PyString>,
+    stamp: Stamp,
+}
+
 /// Stamps messages and records what is stored and executed, without asking Python in the usual case.
 #[pyclass(frozen, module = "queue_metrics._core")]
 pub struct Messages {
@@ -56,6 +63,7 @@ pub struct Messages {
     moment: Py<PyAny>,
     arrived: Py<PyAny>,
     handles: Py<PyDict>,
+    waiting: Waiting<Came>,
     /// The type asked for last, which `handles` keeps alive, and its handle; both change under the interpreter's lock only.
     last_type: AtomicUsize,
     last_handle: AtomicI64,
@@ -96,6 +104,7 @@ impl Messages {
             moment,
             arrived,
             handles: PyDict::new(py).unbind(),
+            waiting: Waiting::new(),
             last_type: AtomicUsize::new(0),
             last_handle: AtomicI64::new(0),
             known: AtomicU64::new(0),
@@ -106,6 +115,23 @@ impl Messages {
     #[getter]
     fn stamped<'py>(slf: &Bound<'py, Self>) -> PyResult<Bound<'py, PyAny>> {
         function(&Bound::new(slf.py(), Stamped(slf.clone().unbind()))?)
+    }
+
+    #[getter]
+    fn unpacked<'py>(slf: &Bound<'py, Self>) -> PyResult<Bound<'py, PyAny>> {
+        function(&Bound::new(slf.py(), Unpacked(slf.clone().unbind()))?)
+    }
+
+    #[pyo3(signature = (object = None))]
+    fn settle(&self, py: Python<'_>, object: Option<&Bound<'_, PyAny>>) {
+        match object {
+            Some(object) => self.settled(object),
+            None => {
+                while let Some((object, came)) = self.waiting.take_any(py) {
+                    self.note_down(&object, &came);
+                }
+            }
+        }
     }
 
     fn storing<'py>(slf: &Bound<'py, Self>, inner: Py<PyAny>) -> PyResult<Bound<'py, PyAny>> {
@@ -133,8 +159,9 @@ impl Messages {
         leave(None);
     }
 
-    fn stop(&self) {
+    fn stop(&self, py: Python<'_>) {
         self.active.store(false, Ordering::Relaxed);
+        self.settle(py, None);
     }
 
     fn __traverse__(&self, visit: PyVisit<'_>) -> Result<(), PyTraverseError> {
@@ -143,30 +170,28 @@ impl Messages {
         visit.call(&self.series)?;
         visit.call(&self.moment)?;
         visit.call(&self.arrived)?;
-        visit.call(&self.handles)
+        visit.call(&self.handles)?;
+        self.waiting.traverse(&visit)
     }
 }
 
 impl Messages {
-    /// What the note of an object says about a call that is about to execute it; notes that it does. Asks no Python.
+    /// What is known of a call that is about to execute an object. Asks no Python.
     #[inline]
     pub fn noted<'py>(&self, object: Borrowed<'_, 'py, PyAny>) -> Noted<'py> {
         if !self.active.load(Ordering::Relaxed) {
             return Noted::Nothing;
         }
-        let Some(note) = self.note_of(&object) else { return Noted::Unknown };
-        let (Ok(source), Ok(id)) = (note.get_item(0), note.get_item(1)) else { return Noted::Unknown };
-        let Ok(message) = source.cast_exact::<PyBytes>() else {
-            return if source.is_instance_of::<PyInt>() { Noted::Nothing } else { Noted::Unknown };
-        };
-        let stamp = Stamp::read(message.as_bytes()).filter(|stamp| stamp.ready_at != NO_TIME);
-        let (Some(stamp), Ok(id), Some(handle)) = (stamp, id.cast_into_exact(), self.handle_met(&object.get_type()))
-        else {
-            return Noted::Unknown;
-        };
-        match note.set_item(0, stamp.attempt) {
-            Ok(()) => Noted::Execution { handle, id, stamp },
-            Err(_) => Noted::Unknown,
+        match self.waiting.take(&object) {
+            Some(came) => match self.handle_met(&object.get_type()) {
+                Some(handle) => Noted::Execution { handle, id: came.id.into_bound(object.py()), stamp: came.stamp },
+                None => {
+                    self.note_down(&object, &came);
+                    Noted::Unknown
+                }
+            },
+            None if self.note_of(&object).is_some_and(|note| note.is_instance_of::<PyInt>()) => Noted::Nothing,
+            None => Noted::Unknown,
         }
     }
 
@@ -176,14 +201,40 @@ impl Messages {
         retries.is_ok_and(|retries| integer(&retries).is_some_and(|retries| retries > 0))
     }
 
-    fn note_of<'py>(&self, object: &Bound<'py, PyAny>) -> Option<Bound<'py, PyList>> {
+    #[inline]
+    fn note_of<'py>(&self, object: &Bound<'py, PyAny>) -> Option<Bound<'py, PyAny>> {
         match object.getattr(self.note.bind(object.py())) {
-            Ok(note) => note.cast_into_exact().ok(),
+            Ok(note) => Some(note),
             Err(error) => {
                 Python::attach(|_| drop(error));
                 None
             }
         }
+    }
+
+    /// An object that waited does not any longer: its note says what is true.
+    #[inline]
+    fn settled(&self, object: &Bound<'_, PyAny>) {
+        if let Some(came) = self.waiting.take(object) {
+            self.note_down(object, &came);
+        }
+    }
+
+    #[cold]
+    fn note_down(&self, object: &Bound<'_, PyAny>, came: &Came) {
+        Python::attach(|py| {
+            let stamp = PyBytes::new(py, &came.stamp.bytes());
+            if object.setattr(self.note.bind(py), stamp).is_err() {
+                self.recorder.get().0.hook_error();
+            }
+        });
+    }
+
+    /// Another object takes the place of one that waited.
+    #[cold]
+    fn sent_away(&self, object: Bound<'_, PyAny>, came: Came) {
+        self.note_down(&object, &came);
+        Python::attach(|_| drop((object, came)));
     }
 
     /// The handle of a task that was asked for before.
@@ -207,13 +258,13 @@ impl Messages {
         id: Borrowed<'_, '_, PyAny>,
         eta: Borrowed<'_, '_, PyAny>,
     ) -> PyResult<Stamp> {
-        let source = self.note_of(&object).and_then(|note| note.get_item(0).ok());
-        let (attempt, moved) = match &source {
+        self.settled(&object);
+        let note = self.note_of(&object).filter(|note| !note.is_none());
+        let (attempt, moved) = match &note {
             None => (0, None),
-            Some(source) => match source.cast_exact::<PyBytes>() {
+            Some(note) => match note.cast_exact::<PyBytes>() {
                 Ok(message) => (0, Some(Stamp::read(message.as_bytes()).unwrap_or(Stamp::NONE))),
-                Err(_) if source.is_none() => (0, Some(Stamp::NONE)),
-                Err(_) => (u32::from(attempt(source)).saturating_add(1), None),
+                Err(_) => (u32::from(attempt(note)).saturating_add(1), None),
             },
         };
         let stamp = match moved {
@@ -317,6 +368,39 @@ impl Function for Stamped {
         };
         let Ok(message) = message.cast_exact::<PyBytes>() else { return Some(message.to_owned()) };
         joined(&message, &stamp)
+    }
+}
+
+/// Answers the note of an object that came out of a message: `(message, object, id) -> note`.
+#[pyclass(frozen)]
+struct Unpacked(Py<Messages>);
+
+#[pymethods]
+impl Unpacked {
+    fn __traverse__(&self, visit: PyVisit<'_>) -> Result<(), PyTraverseError> {
+        visit.call(&self.0)
+    }
+}
+
+impl Function for Unpacked {
+    const NAME: &'static CStr = c"unpacked";
+
+    #[inline]
+    fn call<'py>(&self, py: Python<'py>, arguments: Arguments<'_, 'py>) -> Answer<'py> {
+        let Some([message, object, id]) = arguments.exactly() else {
+            return raising(py, || Err(PyTypeError::new_err("unpacked() takes (message, object, id)")));
+        };
+        let messages = self.0.get();
+        let stamp = message.cast_exact::<PyBytes>().ok().and_then(|message| Stamp::read(message.as_bytes()));
+        let known = stamp.filter(|stamp| stamp.ready_at != NO_TIME && messages.active.load(Ordering::Relaxed));
+        let (Some(stamp), Ok(id)) = (known, id.cast_exact::<PyString>()) else {
+            return Some(message.to_owned());
+        };
+        let came = Came { id: id.to_owned().unbind(), stamp };
+        if let Some((before, came)) = messages.waiting.put(object.to_owned(), came) {
+            messages.sent_away(before, came);
+        }
+        number(py, stamp.attempt.into())
     }
 }
 

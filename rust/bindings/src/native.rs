@@ -9,6 +9,7 @@
 
 pub mod methods;
 pub mod values;
+pub mod waiting;
 
 use std::ffi::{CStr, c_int, c_ulong, c_void};
 use std::mem::offset_of;

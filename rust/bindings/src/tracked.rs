@@ -216,6 +216,7 @@ impl Tracked {
         self.finish(slot, ending.outcome, ending.exception.as_deref(), ending.flags);
     }
 
+    #[inline]
     fn finish(&self, slot: i64, outcome: Outcome, exception: Option<&str>, flags: u8) {
         guarded(self.recorder(), (), || self.recorder().finished(slot, outcome, exception, flags));
     }
