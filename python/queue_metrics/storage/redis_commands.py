@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from importlib.resources import files
 from typing import Any
 
+from queue_metrics.storage.forks import loading
 from queue_metrics.storage.general import HASH, KEY, SET, SORTED_SET, TYPES, Call, literal_start, pattern_of
 
 Word = str | bytes | int
@@ -170,11 +171,19 @@ def whole(commands: Sequence[Command]) -> Command:
 _loaded: list[str] = []
 
 
-def source() -> str:
-    """The script, sent whole: in a pipeline nobody can send it again when the server does not know its digest."""
+def load() -> str:
+    """Read the script, once. The first time imports: to be called where `loading` is held."""
     if not _loaded:
         _loaded.append(files(__package__).joinpath("redis_commands.lua").read_text(encoding="utf-8"))
     return _loaded[0]
+
+
+def source() -> str:
+    """The script, sent whole: in a pipeline nobody can send it again when the server does not know its digest."""
+    if _loaded:
+        return _loaded[0]
+    with loading:
+        return load()
 
 
 def _expiry(place: str, ttl: float | None) -> list[Command]:

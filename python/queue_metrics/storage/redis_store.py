@@ -11,6 +11,7 @@ from typing import Any
 from queue_metrics.errors import StoreRefused, StoreUnavailable
 from queue_metrics.storage import redis_commands, redis_errors, urls
 from queue_metrics.storage.base import wrong_schema
+from queue_metrics.storage.forks import loading
 from queue_metrics.storage.redis_connection import Command, Connection, Connections
 from queue_metrics.storage.redis_keys import Keys, is_splitting, schema_record, shards_in
 
@@ -38,7 +39,7 @@ class RedisStore:
         self.keys = Keys(prefix)
         self.shards = shards
         self.requests = 0
-        self.connections = Connections(url, lambda: (source(), redis_commands.source()))
+        self.connections = Connections(url, lambda: (load(), redis_commands.load()))
         self._agreed = False  # on the number of shards; with one shard each request finds out by itself
 
     def agree(self, *, writing: bool = False) -> None:
@@ -160,14 +161,25 @@ class RedisStore:
 _loaded: list[tuple[str, str]] = []
 
 
-def source() -> str:
-    """The script that writes."""
+def load() -> tuple[str, str]:
+    """Read the script and make its digest, once. The first time imports: to be called where `loading` is held."""
     if not _loaded:
         text = "".join(files(__package__).joinpath(name).read_text(encoding="utf-8") for name in ("redis_values.lua", "redis.lua"))
         _loaded.append((text, hashlib.sha1(text.encode(), usedforsecurity=False).hexdigest()))
-    return _loaded[0][0]
+    return _loaded[0]
+
+
+def source() -> str:
+    """The script that writes."""
+    return _script()[0]
 
 
 def _digest() -> str:
-    source()
-    return _loaded[0][1]
+    return _script()[1]
+
+
+def _script() -> tuple[str, str]:
+    if _loaded:
+        return _loaded[0]
+    with loading:
+        return load()

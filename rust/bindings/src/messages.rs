@@ -4,12 +4,13 @@
 //! soon is. Until then it waits here with its stamp, found by its address; the execution has nothing to write. Only where something else
 //! happens to it the note becomes what is true: a message or stamp of what was not executed yet.
 
+mod callables;
+
 use std::cell::Cell;
-use std::ffi::CStr;
 use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU64, AtomicUsize, Ordering};
 
 use pyo3::Borrowed;
-use pyo3::exceptions::{PyException, PyTypeError};
+use pyo3::exceptions::PyException;
 use pyo3::gc::{PyTraverseError, PyVisit};
 use pyo3::prelude::*;
 use pyo3::types::{PyBytes, PyDict, PyInt, PyString, PyType};
@@ -19,10 +20,11 @@ use queue_metrics_core::recorder::fork;
 use queue_metrics_core::sampling::clock;
 use queue_metrics_core::stamp::Stamp;
 
+use self::callables::{Stamped, Storing, Unpacked};
 use crate::guard::guarded;
-use crate::native::values::{integer, joined, number};
+use crate::native::values::integer;
 use crate::native::waiting::Waiting;
-use crate::native::{Answer, Arguments, Function, function, method, raising};
+use crate::native::{function, method};
 use crate::recorder::Recorder;
 use crate::text::{attempt, text};
 
@@ -337,105 +339,6 @@ impl Messages {
 
 fn leave(leaving: Option<Leaving>) {
     LEAVING.set(leaving.unwrap_or(NOTHING));
-}
-
-/// Puts a stamp behind the message of an object: `(message, owner, object, id, eta) -> message`.
-#[pyclass(frozen)]
-struct Stamped(Py<Messages>);
-
-#[pymethods]
-impl Stamped {
-    fn __traverse__(&self, visit: PyVisit<'_>) -> Result<(), PyTraverseError> {
-        visit.call(&self.0)
-    }
-}
-
-impl Function for Stamped {
-    const NAME: &'static CStr = c"stamped";
-
-    #[inline]
-    fn call<'py>(&self, py: Python<'py>, arguments: Arguments<'_, 'py>) -> Answer<'py> {
-        let Some([message, owner, object, id, eta]) = arguments.exactly() else {
-            return raising(py, || Err(PyTypeError::new_err("stamped() takes (message, owner, object, id, eta)")));
-        };
-        let messages = self.0.get();
-        if !owner.is(&messages.owner) || !messages.active.load(Ordering::Relaxed) {
-            return Some(message.to_owned());
-        }
-        let stamp = match messages.leaving(object, id, eta) {
-            Ok(stamp) => stamp.bytes(),
-            Err(error) => return raising(py, || Err(error)),
-        };
-        let Ok(message) = message.cast_exact::<PyBytes>() else { return Some(message.to_owned()) };
-        joined(&message, &stamp)
-    }
-}
-
-/// Answers the note of an object that came out of a message: `(message, object, id) -> note`.
-#[pyclass(frozen)]
-struct Unpacked(Py<Messages>);
-
-#[pymethods]
-impl Unpacked {
-    fn __traverse__(&self, visit: PyVisit<'_>) -> Result<(), PyTraverseError> {
-        visit.call(&self.0)
-    }
-}
-
-impl Function for Unpacked {
-    const NAME: &'static CStr = c"unpacked";
-
-    #[inline]
-    fn call<'py>(&self, py: Python<'py>, arguments: Arguments<'_, 'py>) -> Answer<'py> {
-        let Some([message, object, id]) = arguments.exactly() else {
-            return raising(py, || Err(PyTypeError::new_err("unpacked() takes (message, object, id)")));
-        };
-        let messages = self.0.get();
-        let stamp = message.cast_exact::<PyBytes>().ok().and_then(|message| Stamp::read(message.as_bytes()));
-        let known = stamp.filter(|stamp| stamp.ready_at != NO_TIME && messages.active.load(Ordering::Relaxed));
-        let (Some(stamp), Ok(id)) = (known, id.cast_exact::<PyString>()) else {
-            return Some(message.to_owned());
-        };
-        let came = Came { id: id.to_owned().unbind(), stamp };
-        if let Some((before, came)) = messages.waiting.put(object.to_owned(), came) {
-            messages.sent_away(before, came);
-        }
-        number(py, stamp.attempt.into())
-    }
-}
-
-/// Around a method of the owner that stores an object.
-#[pyclass(frozen)]
-struct Storing {
-    messages: Py<Messages>,
-    inner: Py<PyAny>,
-}
-
-#[pymethods]
-impl Storing {
-    fn __traverse__(&self, visit: PyVisit<'_>) -> Result<(), PyTraverseError> {
-        visit.call(&self.messages)?;
-        visit.call(&self.inner)
-    }
-}
-
-impl Function for Storing {
-    const NAME: &'static CStr = c"store";
-
-    #[inline]
-    fn call<'py>(&self, py: Python<'py>, arguments: Arguments<'_, 'py>) -> Answer<'py> {
-        let messages = self.messages.get();
-        leave(None);
-        let answer = arguments.forward(self.inner.bind(py))?;
-        if let Some([owner, object]) = arguments.exactly()
-            && owner.is(&messages.owner)
-            && messages.active.load(Ordering::Relaxed)
-            && let Err(error) = messages.stored(object)
-        {
-            return raising(py, || Err(error));
-        }
-        Some(answer)
-    }
 }
 
 /// The moment and the attempt in the last bytes of a message, or None.
