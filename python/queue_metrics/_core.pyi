@@ -208,8 +208,9 @@ class Recorder:
     def status(self) -> dict[str, Any]:
         """
         What `doctor` shows of this process: `spool`, `segment` (id or None), `way` (`write`, `map` or None without a segment) and
-        `way_reason`, `records` written, `running`, `drops` (reason -> count, only those above 0), `hook_errors`, `last_error` (text or
-        None), `pid`, `exact_peak` (whether it is measured, or why not though asked for).
+        `way_reason`, `page` (whether a drainer sees this process and its drops by one), `records` written, `running`, `drops`
+        (reason -> count, only those above 0), `hook_errors`, `last_error` (text or None), `pid`, `exact_peak` (whether it is
+        measured, or why not though asked for).
         """
 
     def refuse_exact_peak(self, reason: str) -> None:

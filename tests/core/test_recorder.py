@@ -35,6 +35,7 @@ def test_nothing_is_on_disk_before_the_first_record(spool: Path, recorder: _core
     assert recorder.status() == {
         "spool": str(spool),
         "segment": None,
+        "page": False,
         "way": None,
         "way_reason": None,
         "records": 0,

@@ -68,7 +68,7 @@ def test_drops_of_before_there_was_a_page_are_told_once_and_said_in_the_log(
     lost = sum(runtime.recorder.status()["drops"].values())
     assert lost >= 10
     eventually(lambda: told() == lost, "the store is told")
-    assert "records are dropped" in warned.text
+    eventually(lambda: "records are dropped" in warned.text, "the log says so")
     (tmp_path / "state").unlink()
 
     def written() -> bool:

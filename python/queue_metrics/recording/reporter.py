@@ -302,7 +302,7 @@ class Reporter:
     def _own_beats(self, *, also_without_drops: bool) -> dict[str, bytes]:
         """The heartbeat and drops of a process without a page; of one that has a page the drainer tells."""
         status = self._recorder.status()
-        if status["segment"] is not None or not (status["drops"] or also_without_drops):
+        if status["page"] or not (status["drops"] or also_without_drops):
             return {}
         return {self._recorder.worker_id: self._recorder.heartbeat()}
 
@@ -313,7 +313,7 @@ class Reporter:
         The first page takes the count over, and then the store is told that none is left here, or it would be counted twice.
         """
         status = self._recorder.status()
-        dropping = status["segment"] is None and bool(status["drops"])
+        dropping = not status["page"] and bool(status["drops"])
         if not dropping and not self._told_drops:
             return {}
         self._told_drops = dropping

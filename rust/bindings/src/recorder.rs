@@ -205,6 +205,7 @@ impl Recorder {
         answer.set_item("segment", segment.map(|segment| &segment.id))?;
         answer.set_item("way", segment.map(|segment| segment.way.name()))?;
         answer.set_item("way_reason", segment.map(|segment| &segment.why))?;
+        answer.set_item("page", status.page)?;
         answer.set_item("records", status.records)?;
         answer.set_item("running", status.running)?;
         answer.set_item("drops", drops)?;

@@ -65,6 +65,8 @@ pub struct Started<'a> {
 pub struct Status {
     /// The current segment.
     pub segment: Option<SegmentStatus>,
+    /// Whether there is a page, by which a drainer sees this process and what it dropped.
+    pub page: bool,
     /// Records written by this process, without definitions.
     pub records: u64,
     /// Executions that run.
@@ -105,6 +107,7 @@ impl Recorder {
         };
         Status {
             segment: local.journal.segment(),
+            page: local.page().is_some(),
             records: local.records(),
             running: local.times.counts().running,
             drops: std::array::from_fn(count),
