@@ -129,6 +129,6 @@ class DepthWatch:
             return self._store.lease(f"depth:{self.probe.connection}", self._recorder.worker_id, seconds)
         except QueueMetricsError:  # the reporter has the same store, and warns of it
             return None
-        except Exception:
+        except Exception:  # a fault of ours may not end the thread, which asks for other connections too; doctor counts it
             self._recorder.hook_error()
             return None

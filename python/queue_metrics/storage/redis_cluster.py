@@ -74,7 +74,7 @@ class ClusterMap:
             pool = self._pool(node)
             try:
                 connection = pool.get_connection()
-            except Exception as error:
+            except Exception as error:  # whatever it is, another node may know; the last one is raised
                 failure = error
                 continue
             try:

@@ -151,7 +151,7 @@ class PostgreSQLSession(ServerSession):
             raise psycopg.OperationalError("the transaction was rolled back")
 
     def abandon(self) -> None:
-        with contextlib.suppress(Exception):
+        with contextlib.suppress(Exception):  # the connection was given up before; what it still says helps nobody
             self._leave()
 
     def undo(self) -> bool:
