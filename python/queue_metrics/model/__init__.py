@@ -1,0 +1,33 @@
+"""The answers: frozen, typed, with units; know neither the store nor any surface."""
+
+from queue_metrics.model.health import Health, Reason
+from queue_metrics.model.history import History, QueueHistory, TaskHistory
+from queue_metrics.model.measures import Counts, Distribution, Histogram, Lifetime, Share, Window
+from queue_metrics.model.outcomes import Discard, Outcome, Status
+from queue_metrics.model.overview import Overview, Snapshot
+from queue_metrics.model.queues import QueueAnswer
+from queue_metrics.model.tasks import TaskAnswer
+from queue_metrics.model.workers import WorkerAnswer, WorkerCounts
+
+__all__ = [
+    "Counts",
+    "Discard",
+    "Distribution",
+    "Health",
+    "Histogram",
+    "History",
+    "Lifetime",
+    "Outcome",
+    "Overview",
+    "QueueAnswer",
+    "QueueHistory",
+    "Reason",
+    "Share",
+    "Snapshot",
+    "Status",
+    "TaskAnswer",
+    "TaskHistory",
+    "Window",
+    "WorkerAnswer",
+    "WorkerCounts",
+]
