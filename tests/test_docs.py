@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 import re
 import shlex
@@ -20,8 +19,8 @@ from prometheus_client.parser import text_string_to_metric_families
 
 import queue_metrics as qm
 from benches.registry import BENCHES
-from queue_metrics import config
 from queue_metrics.cli import EXAMPLES, _parser
+from queue_metrics.config import reference
 from queue_metrics.errors import StoreRefused
 from queue_metrics.http.parameters import LONGEST_QUERY
 from queue_metrics.http.routes import ROUTES
@@ -191,17 +190,8 @@ def test_the_error_of_the_configuration_page_is_what_is_said(monkeypatch: pytest
 # Tables of the configuration
 
 
-def test_the_table_of_settings_is_that_of_the_code(tmp_path: Path) -> None:
-    kinds = {"_text": "text", "_path": "path", "_switch": "switch", "_seconds": "seconds", "_port": "port"}
-    kinds |= {"_names": "names", "_connections": "tables", "_source": "source", "_journal": "journal"}
-    settings, expected = qm.load_settings(), []
-    for name, kind in config._KINDS.items():
-        value = getattr(settings, name)
-        shown = "none" if value is None else f"`{json.dumps(value if not isinstance(value, tuple) else list(value), default=str)}`"
-        default = "computed" if name in ("store", "namespace", "state_dir") else shown
-        variable = "" if name == "connections" else f"`{config.ENVIRONMENT_PREFIX}{name.upper()}`"
-        expected.append([f"`{name}`", kinds[kind.__name__], default, variable])
-    assert [row[:4] for row in table(page("docs/configuration.md"), "setting")] == expected
+def test_the_tables_of_the_configuration_are_those_of_the_code() -> None:
+    assert page("docs/configuration.md") == reference.with_tables(page("docs/configuration.md"))
 
 
 def test_the_default_store_and_the_spool_lie_where_the_page_says(tmp_path: Path) -> None:

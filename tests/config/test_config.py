@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import json
 import os
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from queue_metrics.config import ConnectionSettings, Settings, load_settings
+from queue_metrics.config import ConnectionSettings, Limits, Settings, TimeToLive, load_settings
+from queue_metrics.config.original import WITHOUT
+from queue_metrics.config.settings import DECLARATIONS
 from queue_metrics.errors import ConfigurationError
 
 
@@ -81,8 +84,8 @@ def test_a_pyproject_of_others_is_not_even_parsed(project: Path) -> None:
         ("[connections.a]\nlibrary = 'celery'", "either `app` or `broker` for connection 'a'"),
         ("[connections.a]\nlibrary = 'celery'\napp = 'm:a'\nbroker = 'redis://'", "either `app` or `broker`"),
         ("[connections.a]\nlibary = 'celery'", "did you mean 'library'"),
-        ("sampling_source = 'psutil'", 'sampling_source in queue-metrics.toml must be "auto", "proc" or "sysinfo", not'),
-        ("lost_seconds = 1", "lost_seconds must not be less than stale_seconds"),
+        ("sampling_source = 'psutil'", "sampling_source in queue-metrics.toml must be auto, proc or sysinfo, not"),
+        ("lost_seconds = 1", r"lost_seconds \(1.0\) must not be less than stale_seconds \(60.0\)"),
     ],
 )
 def test_a_wrong_file_is_answered_with_the_value_and_what_is_expected(project: Path, text: str, message: str) -> None:
@@ -222,3 +225,103 @@ def test_a_home_less_directory_that_is_a_link_is_refused(tmp_path: Path, monkeyp
     (tmp_path / f"queue-metrics-{os.getuid()}").symlink_to(tmp_path / "elsewhere")
     with pytest.raises(ConfigurationError, match="belongs to somebody else"):
         load_settings(environ={})
+
+
+def test_tables_may_be_given_in_part_from_every_source_and_as_the_object(project: Path) -> None:
+    (project / "queue-metrics.toml").write_text("[ttl]\nraw = 7200\nhours = 172800\n[limits]\ntasks = 5\n")
+    found = settings({"QUEUE_METRICS_TTL_RAW": "3600"}, limits={"exceptions": 3})
+    assert found.ttl == TimeToLive(raw=3600, hours=172800)
+    assert found.limits == Limits(tasks=5, exceptions=3)
+    assert settings(ttl=TimeToLive(raw=10_000)).ttl == TimeToLive(raw=10_000), "an object is whole"
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("ttl = 1", "ttl must be a table of raw, aggregated, hours, days, not 1"),
+        ("[ttl]\nrwa = 7200", "unknown setting 'ttl.rwa' in queue-metrics.toml; did you mean 'ttl.raw'?"),
+        ("[ttl]\nraw = 3599", "ttl.raw in queue-metrics.toml must be a whole number between 3600 and 34560000, not 3599"),
+        ("[ttl]\nraw = 3600.0", "a whole number between"),
+        ("[ttl]\nraw = 172800\nhours = 86400", r"ttl.hours \(86400\) must not be less than ttl.raw \(172800\)"),
+        ("[ttl]\ndays = 86400", r"ttl.days \(86400\) must not be less than ttl.hours \(1209600\)"),
+        ("[limits]\ntasks = 0", "a whole number between 1 and 100000, not 0"),
+        ("prefix = 'My Prefix'", "prefix in queue-metrics.toml must be 1 to 32 of the characters a-z, 0-9 and _, not 'My Prefix'"),
+        ("stale_seconds = 0.5", "stale_seconds in queue-metrics.toml must be a number of seconds between 1 and 86400, not 0.5"),
+    ],
+)
+def test_bounds_are_enforced_and_the_error_names_key_and_value(project: Path, text: str, message: str) -> None:
+    (project / "queue-metrics.toml").write_text(text)
+    with pytest.raises(ConfigurationError, match=message):
+        settings()
+
+
+def test_a_secret_may_stand_in_a_file(tmp_path: Path, project: Path) -> None:
+    (tmp_path / "token").write_text("hunter2\n")
+    (project / "queue-metrics.toml").write_text("token = 'file'\n")
+    assert settings({"QUEUE_METRICS_TOKEN_FILE": str(tmp_path / "token")}).token == "hunter2", "above the TOML file"
+    assert settings({"QUEUE_METRICS_TOKEN_FILE": str(tmp_path / "token")}, token="argument").token == "argument"
+    assert settings({"QUEUE_METRICS_TOKEN_FILE": "", "QUEUE_METRICS_TOKEN": "plain"}).token == "plain"
+    (tmp_path / "store").write_text("redis://me:hunter2@h/0")
+    assert settings({"QUEUE_METRICS_STORE_FILE": str(tmp_path / "store")}).store == "redis://me:hunter2@h/0"
+
+
+def test_a_secret_file_that_is_of_no_use_is_said_so_without_the_secret(tmp_path: Path) -> None:
+    wrong = {"empty": b"\n", "binary": b"\xff\xfehunter2", "long": b"hunter2" * 10_000}
+    for name, data in wrong.items():
+        (tmp_path / name).write_bytes(data)
+    for name, told in {"empty": "text that is not empty", "binary": "no text", "long": "longer", "missing": "No such file"}.items():
+        with pytest.raises(ConfigurationError, match=told) as raised:
+            settings({"QUEUE_METRICS_TOKEN_FILE": str(tmp_path / name)})
+        assert "QUEUE_METRICS_TOKEN_FILE" in str(raised.value)
+        assert "hunter2" not in str(raised.value)
+    with pytest.raises(ConfigurationError, match="are both set"):
+        settings({"QUEUE_METRICS_TOKEN_FILE": str(tmp_path / "empty"), "QUEUE_METRICS_TOKEN": "x"})
+    with pytest.raises(ConfigurationError, match="unknown environment variable QUEUE_METRICS_PORT_FILE"):
+        settings({"QUEUE_METRICS_PORT_FILE": "x"})
+
+
+def test_every_key_of_the_original_is_answered_once() -> None:
+    """The keys of rows 142-151 of the original's configuration, written down by hand."""
+    answered = [key for each in DECLARATIONS.values() for key in each.original]
+    answered += [key for keys in WITHOUT for key in keys.split(", ")]
+    known = """
+        enabled persistence.enabled storage.driver storage.connection storage.prefix storage.ttl.raw storage.ttl.aggregated
+        storage.ttl.baseline storage.max_samples_per_key storage.cleanup_chunk_size windows.short windows.medium windows.long
+        performance.batch_size performance.percentile_samples performance.baseline_samples middleware allowed_ips prometheus.enabled
+        prometheus.namespace prometheus.cache_ttl prometheus.middleware worker_heartbeat.stale_threshold baseline.sliding_window_days
+        baseline.decay_factor baseline.target_sample_size baseline.intervals baseline.deviation scheduling.enabled scheduling.tasks.*
+    """
+    assert sorted(answered) == sorted(known.split())
+
+
+def test_every_setting_can_be_set_from_every_source(project: Path) -> None:
+    """With a value beside its default, so that one which a source forgets keeps its default and shows."""
+    others: dict[str, object] = {
+        "store": "memory://a",
+        "namespace": "n",
+        "state_dir": "/srv/a",
+        "enabled": False,
+        "prefix": "p",
+        "journal": "map",
+        "exact_peak": True,
+        "stale_seconds": 61.0,
+        "lost_seconds": 301.0,
+        "host": "h",
+        "token": "t",
+        "allowed_hosts": ["x"],
+        "sampling_source": "proc",
+    }
+    for name, declaration in DECLARATIONS.items():
+        if declaration.variable is None:
+            continue
+        value = others.get(name, (declaration.default or 0) + 1 if isinstance(declaration.default, (int, float)) else None)
+        assert value is not None, f"a value for {name}"
+        text = ",".join(value) if isinstance(value, list) else str(value)
+        table, _, key = name.rpartition(".")
+        shown = f"[{table}]\n" * bool(table) + f"{key} = {json.dumps(value)}\n"
+        (project / "queue-metrics.toml").write_text(shown)
+        by_file = settings()
+        (project / "queue-metrics.toml").unlink()
+        by_variable = settings({declaration.variable: text})
+        by_argument = settings(**({table: {key: value}} if table else {key: value}))
+        assert by_file == by_variable == by_argument != settings(), name

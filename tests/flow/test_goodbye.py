@@ -15,7 +15,7 @@ from tests.flow.shown import Place
 from tests.recording.tools import environment, eventually
 from tests.support.servers import RedisServer
 
-SOON = {"QUEUE_METRICS_STALE_SECONDS": "0.5", "QUEUE_METRICS_LOST_SECONDS": "1"}
+SOON = {"QUEUE_METRICS_STALE_SECONDS": "1", "QUEUE_METRICS_LOST_SECONDS": "1"}
 """So that heartbeats expire within two seconds."""
 
 SCRIPT = """

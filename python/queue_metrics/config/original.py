@@ -1,0 +1,31 @@
+"""The keys of the original system that have no setting here, and why; those that have one stand at the setting."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from types import MappingProxyType
+
+WITHOUT: Mapping[str, str] = MappingProxyType(
+    {
+        "persistence.enabled": "a job pays the same whether its numbers are stored or not; `enabled` turns all off",
+        "storage.max_samples_per_key": "no samples are kept: every execution counts in the sketch of its minute",
+        "storage.cleanup_chunk_size": "a sweep removes at most 200 rows in one transaction, on every database",
+        "storage.ttl.baseline": "baselines are kept for 30 days",
+        "windows.short, windows.medium, windows.long": "a window is a parameter of each question, `minutes`",
+        "performance.batch_size": "a batch holds at most 50 series: what one script or transaction should take",
+        "performance.percentile_samples": "percentiles come from all executions, with a stated error of 1.1 %",
+        "performance.baseline_samples": "the same",
+        "allowed_ips": "the server of HTTP listens to this machine unless told otherwise, and then asks for a token",
+        "prometheus.enabled": "`/metrics` is always there, behind the token when there is one",
+        "prometheus.namespace": "names of `/metrics` are fixed, so that boards and rules work everywhere",
+        "prometheus.cache_ttl": "answers are shared for a second by all who ask",
+        "prometheus.middleware": "as `middleware`",
+        "baseline.sliding_window_days": "7 days, as there",
+        "baseline.decay_factor": "0.1 a day, as there",
+        "baseline.target_sample_size": "200, as there",
+        "baseline.intervals": "1, 5, 10, 30 and 60 minutes, as there",
+        "baseline.deviation": "on, from 2 spreads, with at least 5 samples, as there",
+        "scheduling.enabled, scheduling.tasks.*": "nothing is to be scheduled: one process of all does the work, by a lease in the store",
+    }
+)
+"""Our answer to each key."""

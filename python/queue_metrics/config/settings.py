@@ -1,0 +1,155 @@
+"""
+The settings: one frozen object, and one declaration for each, from which checks, errors and `docs/configuration.md` come.
+
+Knows no job library, no database, and nothing of where values are read from.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from queue_metrics.config.connections import CONNECTIONS, ConnectionSettings
+from queue_metrics.config.declared import Declaration, declarations, setting
+from queue_metrics.config.places import spool_suffix, spools_dir, unique_file_name
+from queue_metrics.config.values import NAMES, PATH, PREFIXES, SWITCH, TEXT, choice, seconds, whole
+
+HOUR, DAY = 3600, 86400
+
+
+@dataclass(frozen=True, slots=True)
+class TimeToLive:
+    """
+    How long points are kept, whole seconds behind the end of their step; totals are kept for ever.
+
+    `raw`, `aggregated` and the order of the three steps follow the original. An hour at least: a store that goes back is counted anew
+    from the records of the last hour, and must not find its points expired.
+    """
+
+    raw: int = field(
+        default=6 * HOUR,
+        metadata=setting(whole("whole seconds", HOUR, 400 * DAY), "minutes of tasks", original=("storage.ttl.raw",)),
+    )
+    aggregated: int = field(
+        default=8 * DAY,
+        metadata=setting(whole("whole seconds", HOUR, 400 * DAY), "minutes of queues", original=("storage.ttl.aggregated",)),
+    )
+    hours: int = field(
+        default=14 * DAY,
+        metadata=setting(whole("whole seconds", DAY, 4000 * DAY), "hours of all; not less than `ttl.raw`"),
+    )
+    days: int = field(
+        default=400 * DAY,
+        metadata=setting(whole("whole seconds", DAY, 4000 * DAY), "days of all, the longest window; not less than `ttl.hours`"),
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """The most names that have series of their own; what is beyond is counted as `__other__`."""
+
+    tasks: int = field(
+        default=1000,
+        metadata=setting(whole("number", 1, 100_000), "tasks, and as many queues, in a store"),
+    )
+    tasks_of_queue: int = field(default=200, metadata=setting(whole("number", 1, 100_000), "tasks of one queue"))
+    exceptions: int = field(default=100, metadata=setting(whole("number", 1, 100_000), "types of exceptions in a store"))
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """
+    Everything that can be chosen, complete and checked; made by `load_settings`. What each field means stands in its declaration.
+
+    The store's URL, the token and brokers may hold secrets and are left out of `repr`.
+    """
+
+    store: str = field(
+        repr=False,
+        metadata=setting(
+            TEXT,
+            "URL of the store, see [stores.md](stores.md); by default a SQLite file, see below",
+            computed=True,
+            secret=True,
+            original=("storage.driver", "storage.connection"),
+        ),
+    )
+    namespace: str = field(
+        metadata=setting(TEXT, "which workers belong together: the name of the app, else of the current directory", computed=True)
+    )
+    state_dir: Path = field(metadata=setting(PATH, "where spools and the default store are, see below", computed=True))
+    enabled: bool = field(default=True, metadata=setting(SWITCH, "false: nothing is wrapped and nothing recorded", original=("enabled",)))
+    prefix: str = field(
+        default="queue_metrics",
+        metadata=setting(PREFIXES, "in front of every key or table in the store", original=("storage.prefix",)),
+    )
+    journal: str = field(
+        default="auto", metadata=setting(choice("journal", "auto", "write", "map"), "how workers append records, see below")
+    )
+    exact_peak: bool = field(
+        default=False,
+        metadata=setting(SWITCH, "the true peak of memory of each execution, see [measured.md](measured.md#peak-memory)"),
+    )
+    flush_seconds: float = field(default=1.0, metadata=setting(seconds(0.01), "between two batches to the store"))
+    heartbeat_seconds: float = field(default=10.0, metadata=setting(seconds(0.01), "between two heartbeats of a worker"))
+    depth_seconds: float = field(default=10.0, metadata=setting(seconds(0.01), "between two questions for the depth of a queue"))
+    stale_seconds: float = field(
+        default=60.0,
+        metadata=setting(
+            seconds(1), "a worker, or a depth, not heard of for so long is stale", original=("worker_heartbeat.stale_threshold",)
+        ),
+    )
+    lost_seconds: float = field(
+        default=300.0,
+        metadata=setting(seconds(1), "a worker not heard of for so long is lost; not less than `stale_seconds`"),
+    )
+    host: str = field(default="127.0.0.1", metadata=setting(TEXT, "address of `serve`; another than loopback needs a token"))
+    port: int = field(
+        default=8787,
+        metadata=setting(whole("port", 0, 65535, "a port number"), "port of `serve`, 0: any free one; the default takes the next free one"),
+    )
+    token: str | None = field(
+        default=None,
+        repr=False,
+        metadata=setting(TEXT, "what `serve` asks for; 16 characters at least", secret=True, original=("middleware",)),
+    )
+    allowed_hosts: tuple[str, ...] = field(
+        default=(),
+        metadata=setting(NAMES, "further names, addresses or networks under which `serve` answers, as `--allow-host`"),
+    )
+    sampling_source: str = field(
+        default="auto",
+        metadata=setting(
+            choice("source", "auto", "proc", "sysinfo"),
+            "who tells of the host, see [measured.md](measured.md#where-there-is-no-proc); `auto`: `/proc` where it can be read",
+        ),
+    )
+    ttl: TimeToLive = TimeToLive()
+    limits: Limits = Limits()
+    connections: Mapping[str, ConnectionSettings] = field(
+        default_factory=dict,
+        metadata=setting(CONNECTIONS, "brokers that `agent` and `serve` ask, see below; in TOML only", secret=True),
+    )
+
+    @property
+    def spool(self) -> Path:
+        """Directory of the journal of this namespace for this store; two apps with two stores never share one."""
+        return self.spools_dir / (unique_file_name(self.namespace) + self.spool_suffix)
+
+    @property
+    def spools_dir(self) -> Path:
+        """Where all spools are."""
+        return spools_dir(self.state_dir)
+
+    @property
+    def spool_suffix(self) -> str:
+        """How the names of all spools of this store end."""
+        return spool_suffix(self.store, self.prefix)
+
+
+DECLARATIONS: dict[str, Declaration] = {each.name: each for each in declarations(Settings)}
+"""Every setting by its name, in the order of the reference page."""
+
+TABLES: dict[str, type] = {"ttl": TimeToLive, "limits": Limits}
+"""The settings that are tables of settings."""
