@@ -19,6 +19,7 @@ from queue_metrics import _core
 from queue_metrics.storage.base import Applied, Beat, Commit, Mark, Series, StorageDriver
 from queue_metrics.storage.general import Call
 from queue_metrics.storage.memory import MemoryStorageDriver
+from queue_metrics.storage.view import Range, View, view_in_parts
 
 __all__ = ["Clock", "FailingDriver", "HostFiles", "MemoryStorageDriver"]
 
@@ -120,6 +121,12 @@ class FailingDriver(StorageDriver):
 
     def read_heartbeats(self) -> list[Beat]:
         return self._call("read_heartbeats", self.driver.read_heartbeats)
+
+    def read_view(
+        self, ranges: Sequence[Range] = (), *, totals: Sequence[int] = (), heartbeats: bool = True, calls: Sequence[Call] = ()
+    ) -> View:
+        """Made of the operations above, each of which may fail, too: a look that breaks off in the middle."""
+        return self._call("read_view", lambda: view_in_parts(self, ranges, totals, heartbeats, calls))
 
     def lease(self, name: str, owner: str, seconds: float) -> bool:
         return self._call("lease", lambda: self.driver.lease(name, owner, seconds))

@@ -10,9 +10,10 @@ from typing import Any
 
 from queue_metrics.http import asgi_app
 from queue_metrics.http.app import Application
-from queue_metrics.storage.base import Series, StorageDriver
+from queue_metrics.storage.base import StorageDriver
 from queue_metrics.storage.memory import MemoryStorageDriver
 from queue_metrics.storage.spools import spool_beat
+from queue_metrics.storage.view import View
 from tests.support.fleet import HOSTILE, NOW, Fleet, minute
 
 HOST = (b"host", b"localhost:8787")
@@ -102,11 +103,11 @@ class Flaky(MemoryStorageDriver):
     error: Exception | None = None
     reads = 0
 
-    def known_series(self) -> list[Series]:
+    def read_view(self, *ranges: Any, **more: Any) -> View:
         self.reads += 1
         if self.error is not None:
             raise self.error
-        return super().known_series()
+        return super().read_view(*ranges, **more)
 
 
 def small_fleet() -> Fleet:

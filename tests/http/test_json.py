@@ -6,6 +6,7 @@ import asyncio
 import json
 import logging
 import threading
+from typing import Any
 
 import pytest
 
@@ -13,8 +14,8 @@ from queue_metrics.errors import SchemaMismatch, StoreRefused, StoreUnavailable
 from queue_metrics.http.routes import ROUTES
 from queue_metrics.insights import connect
 from queue_metrics.recording import trouble
-from queue_metrics.storage.base import Series
 from queue_metrics.storage.memory import MemoryStorageDriver
+from queue_metrics.storage.view import View
 from tests.http.asking import HOST, HTML, Flaky, app_of, ask, ask_async, small_fleet
 from tests.support.fleet import NOW, Fleet, minute
 
@@ -89,10 +90,10 @@ def test_all_who_ask_together_share_one_reading() -> None:
     release, entered = threading.Event(), threading.Event()
 
     class Slow(Flaky):
-        def known_series(self) -> list[Series]:
+        def read_view(self, *ranges: Any, **more: Any) -> View:
             entered.set()
             release.wait(10)
-            return super().known_series()
+            return super().read_view(*ranges, **more)
 
     driver = Slow()
     app = app_of(small_fleet(), driver)
@@ -171,8 +172,8 @@ def test_a_store_that_hangs_is_given_up_on_and_asked_by_one_thread_only(monkeypa
     release = threading.Event()
 
     class Mute(Flaky):
-        def known_series(self) -> list[Series]:
-            found = super().known_series()
+        def read_view(self, *ranges: Any, **more: Any) -> View:
+            found = super().read_view(*ranges, **more)
             release.wait(30)
             return found
 

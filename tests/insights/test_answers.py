@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from typing import Any
 
 import pytest
 
 from queue_metrics.errors import QueueMetricsError, StoreUnavailable
 from queue_metrics.insights import Metrics, UnknownName, connect
 from queue_metrics.model import Discard, Outcome, Status
-from queue_metrics.storage.base import Beat, Series, StorageDriver
+from queue_metrics.storage.base import StorageDriver
 from queue_metrics.storage.memory import MemoryStorageDriver
 from queue_metrics.storage.spools import spool_beat
+from queue_metrics.storage.view import View
 from tests.support.fleet import HOSTILE, NOW, Fleet, minute
 
 SEND = ("broker", "mail", "app.send")
@@ -194,43 +195,9 @@ def test_any_name_is_found_again(driver: StorageDriver, name: str) -> None:
     assert metrics.queue(name).queue == name
 
 
-class Counting(MemoryStorageDriver):
-    """Counts how often it is read."""
-
-    reads = 0
-
-    def known_series(self) -> list[Series]:
-        self.reads += 1
-        return super().known_series()
-
-    def read_series(self, series: Sequence[int], step: int, start: int, end: int) -> dict[int, list[tuple[int, bytes]]]:
-        self.reads += 1
-        return super().read_series(series, step, start, end)
-
-    def read_totals(self, series: Sequence[int]) -> dict[int, bytes]:
-        self.reads += 1
-        return super().read_totals(series)
-
-    def read_heartbeats(self) -> list[Beat]:
-        self.reads += 1
-        return super().read_heartbeats()
-
-
-@pytest.mark.parametrize("tasks", [1, 300])
-def test_an_overview_takes_three_requests_whatever_the_fleet(tasks: int) -> None:
-    fleet = Fleet()
-    for number in range(tasks):
-        fleet.task(("broker", "default", f"task {number}"), minute(1), counts={"started": 1})
-        fleet.worker(pid=number)
-    driver = Counting()
-    metrics = reading(driver, fleet)
-    assert metrics.overview().tasks == tasks
-    assert driver.reads == 3
-
-
 def test_errors_of_the_store_pass_as_they_are() -> None:
     class Away(MemoryStorageDriver):
-        def known_series(self) -> list[Series]:
+        def read_view(self, *ranges: Any, **more: Any) -> View:
             raise StoreUnavailable("gone")
 
     with pytest.raises(StoreUnavailable, match="gone"):

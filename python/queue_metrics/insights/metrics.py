@@ -28,7 +28,7 @@ class UnknownName(QueueMetricsError, KeyError):
 
 class Metrics:
     """
-    Answers from a store. Reading changes nothing; every call reads anew.
+    Answers from a store. Reading changes nothing; every call reads anew, in one look (`StorageDriver.read_view`).
 
     Every method takes `minutes`, the length of its window: by minute up to 6 h, by hour up to 14 days, by day up to 400.
     Raises StoreError when the store cannot be read, ValueError for a window outside these bounds.
@@ -68,16 +68,16 @@ class Metrics:
         return self._driver.url
 
     def snapshot(self, *, minutes: int = MINUTES_DEFAULT) -> Snapshot:
-        """Overview, tasks, queues and workers of one moment; four requests to the store."""
+        """Overview, tasks, queues and workers of one moment."""
         return overviews.snapshot(self._read(minutes), stale_seconds=self._stale_seconds, lost_seconds=self._lost_seconds)
 
     def overview(self, *, minutes: int = MINUTES_DEFAULT) -> Overview:
-        """Everything at one glance; three requests to the store."""
+        """Everything at one glance."""
         reading = self._read(minutes, totals=False)
         return overviews.overview(reading, stale_seconds=self._stale_seconds, lost_seconds=self._lost_seconds)
 
     def tasks(self, *, minutes: int = MINUTES_DEFAULT) -> tuple[TaskAnswer, ...]:
-        """Every known task, each queue apart; most run time first. Three requests."""
+        """Every known task, each queue apart; most run time first."""
         return task_answers.tasks(self._read(minutes, heartbeats=False))
 
     def task(self, name: str, *, queue: str | None = None, connection: str | None = None, minutes: int = MINUTES_DEFAULT) -> TaskAnswer:
@@ -101,7 +101,7 @@ class Metrics:
         return task_answers.task(reading, found)
 
     def queues(self, *, minutes: int = MINUTES_DEFAULT) -> tuple[QueueAnswer, ...]:
-        """Every known queue, worst first. Four requests."""
+        """Every known queue, worst first."""
         reading = self._read(minutes)
         return queue_answers.queues(reading, self._workers(reading), stale_seconds=self._stale_seconds)
 
@@ -122,7 +122,7 @@ class Metrics:
         return found[0]
 
     def workers(self) -> tuple[WorkerAnswer, ...]:
-        """Every process that has a heartbeat, those that need a look first. One request or two."""
+        """Every process that has a heartbeat, those that need a look first."""
         return self._workers(self._read(1, kinds=(), totals=False))
 
     def close(self) -> None:

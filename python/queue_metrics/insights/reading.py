@@ -1,80 +1,167 @@
-"""What is read of a store for one answer: four requests at most, whatever the size of the fleet. Makes no sense of it."""
+"""What is read of a store for one answer: one look, whatever the size of the fleet. Makes no sense of it."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from functools import cached_property
+from typing import Any
 
 from queue_metrics._core import Value
 from queue_metrics.insights.measures import merged
 from queue_metrics.insights.window import Span
-from queue_metrics.storage.base import QUEUE, TASK, Beat, Series, StorageDriver
+from queue_metrics.storage.base import EXCEPTION, QUEUE, TASK, Beat, Series, StorageDriver
+from queue_metrics.storage.general import Call
 from queue_metrics.storage.spools import SpoolReport, goodbye_age, spool_reports, worker_beats
+from queue_metrics.storage.view import Range
 
 
 @dataclass(frozen=True, slots=True)
 class SeriesReading:
-    """One series in one window."""
+    """One series in the window of a reading, and in whatever further spans were read."""
 
     labels: tuple[str, ...]
     points: Mapping[int, Value]
-    """By bucket, seconds since 1970; only those that exist."""
+    """In the window, by bucket, seconds since 1970; only those that exist."""
     total: Value
     """Ever; empty when totals were not asked for."""
+    by_step: Mapping[int, Mapping[int, Value]]
+    """All points that were read, by step and bucket."""
 
     @property
     def window(self) -> Value:
-        """All points together."""
+        """All points of the window together."""
         return merged(self.points.values())
 
+    def over(self, span: Span) -> Mapping[int, Value]:
+        """The points of a span, which must have been read."""
+        points = self.by_step.get(span.step, {})
+        return {bucket: value for bucket, value in points.items() if span.start <= bucket < span.end}
 
-@dataclass(frozen=True, slots=True)
+
+@dataclass(frozen=True)
 class Reading:
     """The store at one moment."""
 
     span: Span
-    tasks: tuple[SeriesReading, ...]
-    queues: tuple[SeriesReading, ...]
+    """The window of the question."""
+    series: Mapping[int, tuple[SeriesReading, ...]]
+    """By kind."""
     beats: tuple[Beat, ...]
+    """Of workers."""
     spools: tuple[SpoolReport, ...]
     goodbye_age: float | None
     """Seconds since the last process left in good order; None when somebody came afterwards."""
+    every_beat: tuple[Beat, ...]
+    """Whatever travels as a heartbeat."""
+    answers: Mapping[Call, Any]
+    """To general calls."""
+
+    def of(self, kind: int) -> tuple[SeriesReading, ...]:
+        """The series of a kind; none where the kind was not read."""
+        return self.series.get(kind, ())
 
     @property
+    def tasks(self) -> tuple[SeriesReading, ...]:
+        return self.of(TASK)
+
+    @property
+    def queues(self) -> tuple[SeriesReading, ...]:
+        return self.of(QUEUE)
+
+    @property
+    def exceptions(self) -> tuple[SeriesReading, ...]:
+        return self.of(EXCEPTION)
+
+    @cached_property
     def observed_from(self) -> int | None:
         """
-        The first step in which anything was recorded, of any series.
+        The first step of the window in which anything was recorded, of any series.
 
         A store that was made five minutes ago must not divide by an hour. Queues are asked every ten seconds while
         anybody records, so a quiet hour is seen as quiet, not as missing.
         """
-        firsts = [min(series.points) for series in (*self.tasks, *self.queues) if series.points]
-        return min(firsts, default=None)
+        return self.observed_in(self.span)
+
+    def observed_in(self, span: Span) -> int | None:
+        """The same of any span that was read."""
+        of_window = span == self.span
+        every = (series.points if of_window else series.over(span) for series in (*self.tasks, *self.queues))
+        return min((min(points) for points in every if points), default=None)
+
+
+@dataclass(frozen=True, slots=True)
+class Part:
+    """More that is to be read in the same look."""
+
+    span: Span
+    kinds: tuple[int, ...] = (TASK, QUEUE)
+    where: Callable[[Series], bool] | None = None
+    """Which of the series; None: all of them."""
+
+    def within(self, other: Part) -> bool:
+        """Whether whoever reads the other has read this."""
+        inside = other.span.start <= self.span.start and self.span.end <= other.span.end
+        return inside and self.span.step == other.span.step and set(self.kinds) <= set(other.kinds) and other.where in (None, self.where)
 
 
 def read(
-    driver: StorageDriver, span: Span, *, kinds: Iterable[int] = (TASK, QUEUE), totals: bool = True, heartbeats: bool = True
+    driver: StorageDriver,
+    span: Span,
+    *,
+    kinds: Iterable[int] = (TASK, QUEUE),
+    further: Iterable[Part] = (),
+    totals: bool | Sequence[int] = True,
+    heartbeats: bool = True,
+    calls: Sequence[Call] = (),
 ) -> Reading:
     """
-    Read all series of some kinds over a span, their totals, and the heartbeats.
+    Read all series of some kinds over a span, and what else an answer needs, in one look.
+
+    Args:
+        driver: an open store.
+        span: the window of the question.
+        kinds: of the series that are read over the window.
+        further: other spans, or other kinds.
+        totals: whether the totals of `kinds` are read; or the kinds whose totals are.
+        heartbeats: whether they are read.
+        calls: general operations whose answers are wanted.
 
     Raises:
         StoreError: as the driver says.
         DecodeError: a stored value is damaged or newer than this package.
     """
-    kinds = tuple(kinds)
-    known = [series for series in driver.known_series() if series.kind in kinds]
-    ids = [series.id for series in known]
-    points = driver.read_series(ids, span.step, span.start, span.end) if ids else {}
-    sums = driver.read_totals(ids) if ids and totals else {}
-    beats = driver.read_heartbeats() if heartbeats else []
+    window = Part(span, tuple(kinds))
+    parts = [window] if window.kinds else []
+    for part in further:
+        if not any(part.within(other) for other in parts):
+            parts.append(part)
+    summed = (window.kinds if totals else ()) if isinstance(totals, bool) else tuple(totals)
+    ranges = [Range(part.kinds, part.span.step, part.span.start, part.span.end, part.where) for part in parts]
+    calls = tuple(dict.fromkeys(calls))
+    view = driver.read_view(ranges, totals=summed, heartbeats=heartbeats, calls=calls)
 
-    def readings(kind: int) -> tuple[SeriesReading, ...]:
-        return tuple(_reading(series, points.get(series.id, []), sums.get(series.id)) for series in known if series.kind == kind)
+    decoded: dict[int, dict[int, dict[int, Value]]] = {}
+    for asked, found in zip(ranges, view.points, strict=True):
+        for series_id, points in found.items():
+            of_step = decoded.setdefault(series_id, {}).setdefault(asked.step, {})
+            for bucket, value in points:
+                if bucket not in of_step:
+                    of_step[bucket] = Value.decode(value)
+    series: dict[int, list[SeriesReading]] = {}
+    for each in view.series:
+        one = SeriesReading(each.labels, {}, _value(view.totals.get(each.id)), decoded.get(each.id, {}))
+        series.setdefault(each.kind, []).append(replace(one, points=one.over(span)) if each.kind in window.kinds else one)
+    return Reading(
+        span=span,
+        series={kind: tuple(those) for kind, those in series.items()},
+        beats=tuple(worker_beats(view.beats)),
+        spools=tuple(spool_reports(view.beats)),
+        goodbye_age=goodbye_age(view.beats),
+        every_beat=tuple(view.beats),
+        answers=dict(zip(calls, view.answers, strict=True)),
+    )
 
-    return Reading(span, readings(TASK), readings(QUEUE), tuple(worker_beats(beats)), tuple(spool_reports(beats)), goodbye_age(beats))
 
-
-def _reading(series: Series, points: list[tuple[int, bytes]], total: bytes | None) -> SeriesReading:
-    decoded = {bucket: Value.decode(value) for bucket, value in points}
-    return SeriesReading(series.labels, decoded, Value() if total is None else Value.decode(total))
+def _value(packed: bytes | None) -> Value:
+    return Value() if packed is None else Value.decode(packed)

@@ -1,12 +1,14 @@
-"""Which points answer a question about the last N minutes."""
+"""Which points answer a question about a stretch of time: the last N minutes, or from one moment to another."""
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 
 from queue_metrics.model import Window
 from queue_metrics.storage.base import DAY, HOUR, MINUTE, RETENTION, TASK
 
+STEPS = (MINUTE, HOUR, DAY)
 MINUTES_MAX = RETENTION[TASK, DAY] // 60
 """The longest window, minutes: what days are kept."""
 MINUTES_DEFAULT = 60
@@ -14,7 +16,7 @@ MINUTES_DEFAULT = 60
 
 @dataclass(frozen=True, slots=True)
 class Span:
-    """The steps of a window: buckets from `start` up to `end`, excluded; the last one is open."""
+    """The steps of a window: buckets from `start` up to `end`, excluded; one that reaches to `now` ends with the open step."""
 
     start: int
     end: int
@@ -28,7 +30,29 @@ class Span:
 
     def window(self, observed_from: int | None) -> Window:
         """As it stands in answers."""
-        return Window(float(self.start), self.now, self.step, None if observed_from is None else float(observed_from))
+        return Window(float(self.start), min(self.now, float(self.end)), self.step, None if observed_from is None else float(observed_from))
+
+
+def span_of(now: float, minutes: int | None = None, start: float | None = None, end: float | None = None) -> Span:
+    """
+    The window of a question: the last `minutes`, or from `start` to `end`; the last hour where nothing is said.
+
+    Args:
+        now: the moment of the question, seconds since 1970.
+        minutes: length of a window that ends now.
+        start: first moment of a range, seconds since 1970; it begins with the whole step that holds it.
+        end: last moment of a range; now when it is not given.
+
+    Raises:
+        ValueError: both are given, or what is given lies out of the bounds, which it names.
+    """
+    if start is None and end is None:
+        return last_minutes(MINUTES_DEFAULT if minutes is None else minutes, now)
+    if minutes is not None:
+        raise ValueError("a window is given by minutes, or by start and end, not by both")
+    if start is None:
+        raise ValueError("a range needs its start, in seconds since 1970; end alone says nothing")
+    return between(start, now if end is None else end, now)
 
 
 def last_minutes(minutes: int, now: float) -> Span:
@@ -41,6 +65,52 @@ def last_minutes(minutes: int, now: float) -> Span:
     if not 1 <= minutes <= MINUTES_MAX:
         raise ValueError(f"minutes must be between 1 and {MINUTES_MAX}, not {minutes}")
     seconds = minutes * 60
-    step = next(step for step in (MINUTE, HOUR, DAY) if seconds <= RETENTION[TASK, step])
+    step = finest_step(seconds)
     end = (int(now) // step + 1) * step
     return Span(end - -(-seconds // step) * step, end, step, now)
+
+
+def between(start: float, end: float, now: float, *, step: int | None = None, kind: int = TASK) -> Span:
+    """
+    The steps that hold the time from `start` to `end`: whole ones, so it may begin earlier and end later by less than a step.
+
+    Args:
+        start: seconds since 1970.
+        end: the same; what lies behind `now` has not happened, and is left out.
+        now: the moment of the question.
+        step: length of the steps, seconds; the finest that are still kept from `start` on by default.
+        kind: of the series that must have them.
+
+    Raises:
+        ValueError: the range is empty, or not all of it is kept or past; says which is.
+    """
+    oldest = now - MINUTES_MAX * 60
+    if not (math.isfinite(start) and math.isfinite(end) and oldest <= start < end and start <= now):
+        raise ValueError(
+            f"start and end must be seconds since 1970, {oldest:.0f} <= start < end and start <= {now:.0f}, not {start!r} and {end!r}"
+        )
+    if step is None:
+        step = finest_step(now - start, kind)
+    first = int(start // step) * step
+    last = -int(-min(end, now) // step) * step
+    return Span(first, max(last, first + step), step, now)
+
+
+def at_least(seconds: int, now: float, step: int) -> Span:
+    """The steps that hold the last `seconds`: as long as that and less than a step more, ending now."""
+    end = (int(now) // step + 1) * step
+    return Span(int(now - seconds) // step * step, end, step, now)
+
+
+def finest_step(age: float, kind: int = TASK) -> int:
+    """
+    The finest step of which all points of an age are still kept, seconds.
+
+    Raises:
+        ValueError: none is; says how old they may be.
+    """
+    steps = [step for step in STEPS if (kind, step) in RETENTION]
+    for step in steps:
+        if age <= RETENTION[kind, step]:
+            return step
+    raise ValueError(f"points are kept for {RETENTION[kind, steps[-1]]} s, not for {age:.0f} s")

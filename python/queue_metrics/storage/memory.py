@@ -27,6 +27,7 @@ from queue_metrics.storage.base import (
 from queue_metrics.storage.forks import ForkGate, guard
 from queue_metrics.storage.general import Call
 from queue_metrics.storage.keyspace import Keyspace
+from queue_metrics.storage.view import Points, Range, View, check_calls, kinds_of, with_total
 
 
 class MemoryStorageDriver(StorageDriver):
@@ -113,23 +114,27 @@ class MemoryStorageDriver(StorageDriver):
 
     def known_series(self) -> list[Series]:
         with self._gate, self._lock:
-            return [known_series(series, labels) for series, labels in self._labels.items()]
+            return self._known_series()
 
-    def read_series(self, series: Sequence[int], step: int, start: int, end: int) -> dict[int, list[tuple[int, bytes]]]:
-        now = time.time()
+    def read_series(self, series: Sequence[int], step: int, start: int, end: int) -> Points:
         with self._gate, self._lock:
-            return {
-                one: sorted(
-                    (bucket, value)
-                    for bucket, (value, expiry) in self._points.get((one, step), {}).items()
-                    if start <= bucket < end and expiry > now
-                )
-                for one in series
-            }
+            return self._read_series(series, step, start, end)
 
     def read_totals(self, series: Sequence[int]) -> dict[int, bytes]:
         with self._gate, self._lock:
-            return {one: total for one in series if (total := self._totals.get(one, EMPTY)) != EMPTY}
+            return self._read_totals(series)
+
+    def read_view(
+        self, ranges: Sequence[Range] = (), *, totals: Sequence[int] = (), heartbeats: bool = True, calls: Sequence[Call] = ()
+    ) -> View:
+        check_calls(calls)
+        kinds = kinds_of(ranges, totals)
+        with self._gate, self._lock:
+            known = [one for one in self._known_series() if one.kind in kinds]
+            points = tuple(self._read_series(one.wanted(known), one.step, one.start, one.end) for one in ranges)
+            summed = self._read_totals(with_total(known, totals))
+            beats = self._read_heartbeats() if heartbeats else []
+            return View(known, points, summed, beats, self._keyspace.execute(calls))
 
     def heartbeat_many(self, beats: Iterable[tuple[str, bytes]], ttl: float) -> None:
         now = time.time()
@@ -137,10 +142,8 @@ class MemoryStorageDriver(StorageDriver):
             self._beats.update({worker: (payload, now, now + ttl) for worker, payload in beats})
 
     def read_heartbeats(self) -> list[Beat]:
-        now = time.time()
         with self._gate, self._lock:
-            living = [(worker, payload, seen) for worker, (payload, seen, expiry) in sorted(self._beats.items()) if expiry > now]
-        return [Beat(worker, payload, max(0.0, now - seen)) for worker, payload, seen in living]
+            return self._read_heartbeats()
 
     def lease(self, name: str, owner: str, seconds: float) -> bool:
         now = time.time()
@@ -173,6 +176,30 @@ class MemoryStorageDriver(StorageDriver):
             kept = [value for points in self._points.values() for value, _ in points.values()]
             kept += [*self._labels.values(), *self._totals.values(), *(payload for payload, _, _ in self._beats.values())]
             return sum(map(len, kept)) + self._keyspace.size()
+
+    # The same for who holds the lock
+
+    def _known_series(self) -> list[Series]:
+        return [known_series(series, labels) for series, labels in self._labels.items()]
+
+    def _read_series(self, series: Sequence[int], step: int, start: int, end: int) -> Points:
+        now = time.time()
+        return {
+            one: sorted(
+                (bucket, value)
+                for bucket, (value, expiry) in self._points.get((one, step), {}).items()
+                if start <= bucket < end and expiry > now
+            )
+            for one in series
+        }
+
+    def _read_totals(self, series: Sequence[int]) -> dict[int, bytes]:
+        return {one: total for one in series if (total := self._totals.get(one, EMPTY)) != EMPTY}
+
+    def _read_heartbeats(self) -> list[Beat]:
+        now = time.time()
+        living = [(worker, payload, seen) for worker, (payload, seen, expiry) in sorted(self._beats.items()) if expiry > now]
+        return [Beat(worker, payload, max(0.0, now - seen)) for worker, payload, seen in living]
 
     def close(self) -> None:
         """Nothing to let go of; the numbers stay."""

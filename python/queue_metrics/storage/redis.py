@@ -9,9 +9,9 @@ from typing import Any
 
 from queue_metrics import _core
 from queue_metrics.errors import MissingDependency, StoreRefused, StoreUnavailable
+from queue_metrics.storage import redis_reading as asking
 from queue_metrics.storage import urls
 from queue_metrics.storage.base import (
-    RETENTION,
     Applied,
     Beat,
     Commit,
@@ -26,16 +26,14 @@ from queue_metrics.storage.base import (
 from queue_metrics.storage.forks import guard
 from queue_metrics.storage.general import Call
 from queue_metrics.storage.redis_batch import BatchWords
-from queue_metrics.storage.redis_connection import Command
 from queue_metrics.storage.redis_general import RedisGeneral
-from queue_metrics.storage.redis_keys import BLOCKS, hex_of
+from queue_metrics.storage.redis_keys import hex_of
+from queue_metrics.storage.redis_reading import Asked
 from queue_metrics.storage.redis_store import OtherShards, RedisStore
+from queue_metrics.storage.view import Points, Range, View, check_calls, kinds_of, with_total
 
 CLUSTER_SHARDS = 64
 """With 64, no node of twelve has a third more than its share; with 16 one has twice as much."""
-
-_LONGEST = {step: max(kept for (_, of), kept in RETENTION.items() if of == step) for step in BLOCKS}
-_MOST_BLOCKS = 1000  # of one series in one reading; a longer range is first cut to what the store can still have
 
 
 class RedisStorageDriver(StorageDriver):
@@ -143,77 +141,74 @@ class RedisStorageDriver(StorageDriver):
         ]
 
     def known_series(self) -> list[Series]:
-        answers = self._store.read(lambda: [(shard, ("HGETALL", self._keys.of(shard, "labels"))) for shard in range(self._store.shards)])
-        found = {series: known_series(int(series, 16), labels) for one in answers for series, labels in _pairs(one).items()}
-        self._kinds.update((one.id, one.kind) for one in found.values())
-        return list(found.values())
+        return self._learned(asking.series(self._store.read(lambda: asking.labels(self._keys, self._store.shards))))
 
-    def read_series(self, series: Sequence[int], step: int, start: int, end: int) -> dict[int, list[tuple[int, bytes]]]:
-        points: dict[int, list[tuple[int, bytes]]] = {one: [] for one in series}
-        if not points or step not in BLOCKS or start >= end:
-            return points
-        letter, span = BLOCKS[step]
-        if (end - start) // span > _MOST_BLOCKS:
-            now = _seconds(self._store.read(lambda: [(0, ("TIME",))])[0])
-            start = max(start, int(now) - _LONGEST[step] - span)
-            end = min(end, int(now) + _LONGEST[step])
-        blocks = range(start - start % span, end, span)
-        unknown = [one for one in points if one not in self._kinds]
+    def read_series(self, series: Sequence[int], step: int, start: int, end: int) -> Points:
+        asked = asking.stretch(series, step, start, end)
+        if not asked.series:
+            return {one: [] for one in series}
+        if asked.endless:
+            asked = asked.cut(asking.seconds(self._store.read(lambda: [(0, ("TIME",))])[0]))
+        unknown = [one for one in asked.series if one not in self._kinds]
 
-        def commands() -> list[tuple[int, Command]]:
-            of = {one: shard_of(one, self._store.shards) for one in points}
-            asked: list[tuple[int, Command]] = [(next(iter(of.values())), ("TIME",))]
-            asked += [(of[one], ("HGET", self._keys.of(of[one], "labels"), hex_of(one))) for one in unknown]
-            for one in points:
-                key = self._keys.of(of[one], letter, hex_of(one), "")
-                asked += [(of[one], _fields(f"{key}{block}", step, max(block, start), min(block + span, end), span)) for block in blocks]
-            return asked
+        def commands() -> Asked:
+            shards = self._store.shards
+            found: Asked = [(shard_of(asked.series[0], shards), ("TIME",))]
+            for one in unknown:
+                shard = shard_of(one, shards)
+                found.append((shard, ("HGET", self._keys.of(shard, "labels"), hex_of(one))))
+            return found + asking.points(self._keys, shards, asked)
 
         answers = iter(self._store.read(commands))
-        now = _seconds(next(answers))
-        for one in unknown:
-            if (labels := next(answers)) is not None:
-                self._kinds[one] = known_series(one, labels).kind
-        for one, found in points.items():
-            kept = RETENTION.get((self._kinds.get(one, 0), step))
-            oldest = end if kept is None else now - step - kept  # without labels or of another kind: no points
-            for block in blocks:
-                answer = next(answers)
-                wanted = _wanted(step, max(block, start), min(block + span, end), span)
-                if wanted is not None:
-                    pairs = [(bucket, value) for bucket, value in zip(wanted, answer, strict=True) if value is not None]
-                else:
-                    pairs = sorted((_number(bucket), value) for bucket, value in _pairs(answer).items())
-                found += [pair for pair in pairs if start <= pair[0] < end and pair[0] > oldest]
-        return points
+        now = asking.seconds(next(answers))
+        self._learned([known_series(one, labels) for one in unknown if (labels := next(answers)) is not None])
+        return asking.found_points(asked, answers, self._kinds, now)
 
     def read_totals(self, series: Sequence[int]) -> dict[int, bytes]:
         wanted = list(dict.fromkeys(series))
-
-        def commands() -> list[tuple[int, Command]]:
-            of = [shard_of(one, self._store.shards) for one in wanted]
-            return [(shard, ("HGETALL", self._keys.of(shard, "t", hex_of(one)))) for one, shard in zip(wanted, of, strict=True)]
-
-        return {
-            one: _core.Value.from_fields({name.decode(errors="replace"): _number(text) for name, text in _pairs(fields).items()}).encode()
-            for one, fields in zip(wanted, self._store.read(commands), strict=True)
-            if fields
-        }
+        return asking.found_totals(wanted, self._store.read(lambda: asking.totals(self._keys, self._store.shards, wanted)))
 
     def read_heartbeats(self) -> list[Beat]:
-        commands: list[tuple[int, Command]] = [
-            (0, ("TIME",)),
-            (0, ("ZRANGE", self._keys.of(0, "workers"), 0, -1, "WITHSCORES")),
-            (0, ("HGETALL", self._keys.of(0, "beats"))),
-        ]
-        clock, expiries, answer = self._store.read(lambda: commands)
-        payloads = _pairs(answer)
-        now, beats = _seconds(clock), []
-        for worker, expiry in zip(expiries[::2], expiries[1::2], strict=True):
-            seen, _, payload = payloads.get(worker, b"").partition(b":")
-            if seen and float(expiry) > now * 1000:
-                beats.append(Beat(worker.decode(), payload, max(0.0, now - _number(seen) / 1000)))
-        return sorted(beats, key=lambda beat: beat.worker_id)
+        clock, expiries, payloads = self._store.read(lambda: [(0, ("TIME",)), *asking.beats(self._keys)])
+        return asking.found_beats(expiries, payloads, asking.seconds(clock))
+
+    def read_view(
+        self, ranges: Sequence[Range] = (), *, totals: Sequence[int] = (), heartbeats: bool = True, calls: Sequence[Call] = ()
+    ) -> View:
+        """Names, heartbeats and general calls are one request, points and totals a second one, which needs the names."""
+        check_calls(calls)
+        kinds = kinds_of(ranges, totals)
+
+        def first() -> Asked:
+            found: Asked = [(0, ("TIME",)), *self._general.commands(calls)]
+            found += asking.beats(self._keys) if heartbeats else []
+            return found + (asking.labels(self._keys, self._store.shards) if kinds else [])
+
+        clock, *rest = self._store.read(first)
+        now, answers = asking.seconds(clock), iter(rest)
+        answered = self._general.meanings(calls, answers)
+        beats = asking.found_beats(next(answers), next(answers), now) if heartbeats else []
+        known = [one for one in self._learned(asking.series(answers)) if one.kind in kinds]
+
+        wanted = [one.wanted(known) for one in ranges]
+        stretches = [asking.stretch(ids, one.step, one.start, one.end).cut(now) for ids, one in zip(wanted, ranges, strict=True)]
+        summed = with_total(known, totals)
+
+        def second() -> Asked:
+            shards = self._store.shards
+            found = [command for one in stretches for command in asking.points(self._keys, shards, one)]
+            return found + asking.totals(self._keys, shards, summed)
+
+        found = iter(self._store.read(second))
+        points: tuple[Points, ...] = tuple(
+            {one: [] for one in ids} if not asked.series else asking.found_points(asked, found, self._kinds, now)
+            for ids, asked in zip(wanted, stretches, strict=True)
+        )
+        return View(known, points, asking.found_totals(summed, found), beats, answered)
+
+    def _learned(self, known: list[Series]) -> list[Series]:
+        self._kinds.update((one.id, one.kind) for one in known)
+        return known
 
     def capabilities(self) -> dict[str, object]:
         with self._store.translated():
@@ -255,10 +250,6 @@ class RedisStorageDriver(StorageDriver):
         self._store.connections.after_fork_child()
 
 
-def _pairs(answer: list[bytes]) -> dict[bytes, bytes]:
-    return dict(zip(answer[::2], answer[1::2], strict=True))
-
-
 def _info(text: bytes) -> dict[str, str]:
     lines = (line.partition(":") for line in text.decode(errors="replace").splitlines() if not line.startswith("#"))
     return {name: value for name, colon, value in lines if colon}
@@ -270,30 +261,8 @@ def _evicts(info: dict[str, str]) -> bool:
 
 def _mark(raw: bytes | None) -> Mark:
     sequence, _, positions = (raw or b"0:").partition(b":")
-    return Mark(_number(sequence), positions)
+    return Mark(asking.number(sequence), positions)
 
 
 def _milliseconds(seconds: float) -> str:
     return str(max(1, round(seconds * 1000)))
-
-
-def _seconds(clock: Sequence[bytes]) -> float:
-    return int(clock[0]) + int(clock[1]) / 1e6
-
-
-def _number(text: bytes) -> int:
-    try:
-        return int(text)
-    except ValueError:
-        raise StoreRefused(f"a number is stored as {text[:40]!r}") from None
-
-
-def _wanted(step: int, start: int, end: int, span: int) -> range | None:
-    """The buckets to ask for by name, or None when more than a quarter of a hash is wanted, and so all of it."""
-    buckets = range(-(-start // step) * step, end, step)
-    return buckets if 0 < len(buckets) * 4 <= span // step else None
-
-
-def _fields(key: str, step: int, start: int, end: int, span: int) -> Command:
-    buckets = _wanted(step, start, end, span)
-    return ("HGETALL", key) if buckets is None else ("HMGET", key, *buckets)

@@ -34,6 +34,15 @@ class RedisGeneral:
                 waiting.append(call)
         return answers + self._in_one_request(waiting)
 
+    def commands(self, calls: Sequence[Call]) -> list[tuple[int, Command]]:
+        """For calls that only read, beside whatever else is asked: commands, each with its shard."""
+        return [(0, command) for call in calls for command in self._planner.plan(call).commands]
+
+    def meanings(self, calls: Sequence[Call], answers: Iterator[Any]) -> list[Any]:
+        """What the answers to `commands` mean, of which as many are taken."""
+        plans = [self._planner.plan(call) for call in calls]
+        return [plan.read([next(answers) for _ in plan.commands]) for plan in plans]
+
     def _in_one_request(self, calls: Sequence[Call]) -> list[Any]:
         plans = [self._planner.plan(call) for call in calls]
         commands: list[Command] = []

@@ -19,15 +19,16 @@ from queue_metrics.storage.base import (
     Series,
     collision,
     expires_at,
-    known_series,
     unmergeable,
 )
 from queue_metrics.storage.general import Call
-from queue_metrics.storage.sql.dialect import Dialect, OnceMoreError, Place, Session
-from queue_metrics.storage.sql.names import LEASE, WORKER, digest, header_id, signed, text, unsigned
+from queue_metrics.storage.sql import viewing
+from queue_metrics.storage.sql.dialect import Dialect, OnceMoreError, Parameters, Place, Session
+from queue_metrics.storage.sql.names import LEASE, WORKER, digest, header_id, signed, unsigned
 from queue_metrics.storage.sql.reading import answer, read
 from queue_metrics.storage.sql.transactions import TransactionalDriver
 from queue_metrics.storage.sql.writing import Headers, Watched
+from queue_metrics.storage.view import Points, Range, View, check_calls
 
 SWEEP_BITE = 200
 """Rows deleted in one transaction: a sweep must not keep writers waiting."""
@@ -176,25 +177,23 @@ class DatabaseStorageDriver(TransactionalDriver):
         return Mark(*rows[0]) if rows else NO_MARK
 
     def known_series(self) -> list[Series]:
-        return [known_series(unsigned(series), labels) for series, labels in self._select("all_labels", {})]
+        return viewing.series(self._select(*viewing.ALL_LABELS))
 
-    def read_series(self, series: Sequence[int], step: int, start: int, end: int) -> dict[int, list[tuple[int, bytes]]]:
-        points: dict[int, list[tuple[int, bytes]]] = {one: [] for one in series}
-        if points:
-            place = {"series": [signed(one) for one in points], "step": step, "start": start, "end": end}
-            for one, bucket, value in self._select("get_points", place):
-                points[unsigned(one)].append((bucket, value))
-        return points
+    def read_series(self, series: Sequence[int], step: int, start: int, end: int) -> Points:
+        return viewing.points(series, self._select(*viewing.points_of(series, step, start, end)) if series else [])
 
     def read_totals(self, series: Sequence[int]) -> dict[int, bytes]:
-        if not series:
-            return {}
-        found = self._select("get_totals", {"series": [signed(one) for one in series]})
-        return {unsigned(one): value for one, value in found if value != EMPTY}
+        return viewing.totals(self._select(*viewing.totals_of(series))) if series else {}
 
     def read_heartbeats(self) -> list[Beat]:
-        beats = [Beat(text(worker), payload, max(0.0, float(age))) for worker, payload, age in self._select("get_beats", {})]
-        return sorted(beats, key=lambda beat: beat.worker_id)
+        return viewing.beats(self._select(*viewing.BEATS))
+
+    def read_view(
+        self, ranges: Sequence[Range] = (), *, totals: Sequence[int] = (), heartbeats: bool = True, calls: Sequence[Call] = ()
+    ) -> View:
+        check_calls(calls)
+        nothing = View([], tuple({} for _ in ranges), {}, [], [answer(call, []) for call in calls])
+        return self._read(lambda session: viewing.view(session, ranges, totals, heartbeats, calls), nothing)
 
     def capabilities(self) -> dict[str, object]:
         return self._dialect.capabilities(self._setting)
@@ -212,7 +211,7 @@ class DatabaseStorageDriver(TransactionalDriver):
 
         return self._attempt(work, write=False)
 
-    def _select(self, name: str, parameters: dict[str, object]) -> list[tuple[Any, ...]]:
+    def _select(self, name: str, parameters: Parameters) -> list[tuple[Any, ...]]:
         return self._read(lambda session: session.ask((name, parameters))[0], [])
 
 

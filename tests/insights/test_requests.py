@@ -1,0 +1,112 @@
+"""How often a store is asked for one answer: counted where redis-py writes and reads, and where SQLite is told to begin."""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+import redis
+
+from queue_metrics.insights import Metrics, connect
+from queue_metrics.storage.manager import StorageManager
+from tests.support.fleet import NOW, Fleet, minute
+from tests.support.servers import RedisServer
+
+QUEUES, TASKS, WORKERS = 200, 500, 1000
+
+
+@pytest.fixture(scope="module")
+def large() -> Fleet:
+    """200 queues, 500 tasks, 1,000 workers; two minutes of each."""
+    fleet = Fleet()
+    for number in range(TASKS):
+        for back in (1, 40):
+            counts = {"started": 3, "succeeded": 2, "failed": 1}
+            fleet.task(("broker", f"queue {number % QUEUES}", f"task {number}"), minute(back), counts=counts, measures={0: [1_000, 50_000]})
+    for number in range(QUEUES):
+        fleet.queue(("broker", f"queue {number}"), minute(1), counts={"arrivals": 3, "started": 3}, gauges={0: [(int(NOW * 1e6), 7)]})
+    for number in range(WORKERS):
+        fleet.worker(pid=number, connection="broker", queue=f"queue {number % QUEUES}")
+    return fleet
+
+
+class Turns:
+    """Counts how often somebody writes after having read: a pipeline is one turn."""
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        self.number = 0
+        self._writing = False
+        kind: Any = redis.Connection
+        write, read = kind.send_packed_command, kind.read_response
+
+        def written(connection: Any, *arguments: Any, **more: Any) -> Any:
+            self.number += not self._writing
+            self._writing = True
+            return write(connection, *arguments, **more)
+
+        def answered(connection: Any, *arguments: Any, **more: Any) -> Any:
+            self._writing = False
+            return read(connection, *arguments, **more)
+
+        monkeypatch.setattr(kind, "send_packed_command", written)
+        monkeypatch.setattr(kind, "read_response", answered)
+
+
+@pytest.fixture(scope="module")
+def on_redis(large: Fleet, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Metrics]:
+    with RedisServer(tmp_path_factory.mktemp("redis")) as server:
+        driver = StorageManager().open(server.url)
+        large.store(driver)
+        yield connect(driver, now=lambda: NOW)
+        driver.close()
+
+
+ANSWERS: list[tuple[str, Callable[[Metrics], object], int]] = [
+    ("snapshot", lambda metrics: metrics.snapshot(), 2),
+    ("overview", lambda metrics: metrics.overview(), 2),
+    ("tasks", lambda metrics: metrics.tasks(), 2),
+    ("task", lambda metrics: metrics.task("task 7"), 2),
+    ("queues", lambda metrics: metrics.queues(), 2),
+    ("workers", lambda metrics: metrics.workers(), 1),
+]
+
+
+@pytest.mark.parametrize(("name", "ask", "most"), ANSWERS, ids=[name for name, _, _ in ANSWERS])
+def test_an_answer_about_a_large_fleet_takes_two_pipelines_at_most(
+    on_redis: Metrics, monkeypatch: pytest.MonkeyPatch, name: str, ask: Callable[[Metrics], object], most: int
+) -> None:
+    turns = Turns(monkeypatch)
+    ask(on_redis)
+    assert turns.number == most
+
+
+def test_what_two_pipelines_bring_is_the_whole_fleet(on_redis: Metrics) -> None:
+    snapshot = on_redis.snapshot()
+    assert (len(snapshot.tasks), len(snapshot.queues), len(snapshot.workers)) == (TASKS, QUEUES, WORKERS)
+    assert (snapshot.overview.counts.started, snapshot.overview.ready, snapshot.overview.workers.idle) == (3000, 1400, WORKERS)
+    assert all(task.lifetime.counts.started == 6 for task in snapshot.tasks)
+
+
+def test_a_snapshot_of_sqlite_is_one_transaction(large: Fleet, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    begun: list[str] = []
+    opened = sqlite3.connect
+
+    def traced(*arguments: Any, **more: Any) -> sqlite3.Connection:
+        connection: sqlite3.Connection = opened(*arguments, **more)
+        connection.set_trace_callback(lambda statement: begun.append(statement) if statement.upper().startswith("BEGIN") else None)
+        return connection
+
+    url = f"sqlite:///{tmp_path}/metrics.db"
+    driver = StorageManager().open(url)
+    large.store(driver)
+    driver.close()
+    monkeypatch.setattr(sqlite3, "connect", traced)
+    metrics = connect(url, now=lambda: NOW)
+    assert len(metrics.snapshot().workers) == WORKERS
+    assert len(begun) == 1
+    metrics.snapshot()
+    assert len(begun) == 2
+    metrics.close()
