@@ -10,6 +10,7 @@ from typing import Any
 
 from queue_metrics.http import asgi_app
 from queue_metrics.http.app import Application
+from queue_metrics.http.table import routes
 from queue_metrics.storage.base import StorageDriver
 from queue_metrics.storage.memory import MemoryStorageDriver
 from queue_metrics.storage.spools import spool_beat
@@ -19,6 +20,7 @@ from tests.support.fleet import HOSTILE, NOW, Fleet, minute
 HOST = (b"host", b"localhost:8787")
 HTML = (b"accept", b"text/html,application/xhtml+xml,*/*;q=0.8")
 TOKEN = "correct-horse-battery-staple"
+ROUTES = routes(scrape_minutes=3).routes
 
 
 @dataclass

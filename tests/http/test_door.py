@@ -12,8 +12,8 @@ from queue_metrics.errors import ConfigurationError
 from queue_metrics.http.app import Application
 from queue_metrics.http.guard import is_loopback
 from queue_metrics.http.parameters import LONGEST_QUERY
-from queue_metrics.http.routes import ROUTES
-from tests.http.asking import HTML, TOKEN, app_of, ask, small_fleet
+from queue_metrics.http.routes import Access
+from tests.http.asking import HTML, ROUTES, TOKEN, app_of, ask, small_fleet
 
 EVERYWHERE = [*ROUTES, "/nothing", "/v1/nothing"]
 ORIGINALS = ["/server", "/server/health", "/trends/throughput/a/b", "/trends/queue-depth/a/b", "/trends/worker-efficiency", "/prometheus"]
@@ -81,7 +81,7 @@ def test_names_addresses_and_networks_can_be_allowed() -> None:
     assert {host: ask(app, "/ready", host=[(b"host", host.encode())]).status for host in refused} == dict.fromkeys(refused, 421)
 
 
-@pytest.mark.parametrize("path", [path for path in EVERYWHERE if path not in ("/ready", "/health", "/style.css", "/icon.svg")])
+@pytest.mark.parametrize("path", [path for path in EVERYWHERE if path not in ROUTES or ROUTES[path].access is Access.TOKEN])
 @pytest.mark.parametrize(
     "header",
     [

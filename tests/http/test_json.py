@@ -11,12 +11,11 @@ from typing import Any
 import pytest
 
 from queue_metrics.errors import SchemaMismatch, StoreRefused, StoreUnavailable
-from queue_metrics.http.routes import ROUTES
 from queue_metrics.insights import connect
 from queue_metrics.recording import trouble
 from queue_metrics.storage.memory import MemoryStorageDriver
 from queue_metrics.storage.view import View
-from tests.http.asking import HOST, HTML, Flaky, app_of, ask, ask_async, small_fleet
+from tests.http.asking import HOST, HTML, ROUTES, Flaky, app_of, ask, ask_async, small_fleet
 from tests.support.fleet import NOW, Fleet, minute
 
 SECRET = "redis://user:pass@db.internal:6379 /srv/app/secret.py"
@@ -28,7 +27,9 @@ def test_the_index_lists_every_route_with_its_parameters_and_needs_no_store() ->
     answer = ask(app_of(driver=driver), "/", (b"accept", b"*/*"))
     assert answer.status == 200
     assert set(answer.json()["routes"]) == set(ROUTES) - {"/style.css", "/icon.svg"}
+    assert answer.json()["routes"]["/v1/tasks"]["method"] == "GET"
     assert answer.json()["routes"]["/v1/tasks"]["parameters"]["minutes"] == {
+        "type": "integer",
         "minimum": 1,
         "maximum": 576000,
         "default": 60,

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import json
 from collections.abc import Sequence
 
 from queue_metrics.cli.terminal import Screen, shown
@@ -38,7 +37,7 @@ def run(args: argparse.Namespace) -> int:
     finally:
         metrics.close()
     if args.json:
-        print(json.dumps(_json(snapshot, metrics.store)))
+        print(_json(snapshot, metrics.store))
     else:
         _show(Screen(), snapshot, metrics.store)
     return 1 if snapshot.overview.health.status is Status.CRITICAL else 0
@@ -50,17 +49,18 @@ def _minutes(text: str) -> int:
     return int(text)
 
 
-def _json(snapshot: Snapshot, store: str) -> dict[str, object]:
+def _json(snapshot: Snapshot, store: str) -> str:
     from queue_metrics.http import encode
 
-    return {
+    told = {
         "store": store,
         "window": encode.window(snapshot.overview.window),
         "overview": encode.overview(snapshot.overview),
         "tasks": [encode.task(each) for each in snapshot.tasks],
         "queues": [encode.queue(each) for each in snapshot.queues],
-        "workers": [encode.worker(each) for each in snapshot.workers],
+        "workers": snapshot.workers,
     }
+    return encode.dumps(told)
 
 
 def _show(screen: Screen, snapshot: Snapshot, store: str) -> None:

@@ -12,14 +12,14 @@ from starlette.types import Receive, Scope, Send
 
 from queue_metrics import _core
 from queue_metrics.http import answers
-from queue_metrics.http.answers import Call
 from queue_metrics.http.guard import CHALLENGES, SECURITY_HEADERS, Guard, is_loopback
 from queue_metrics.http.page import render_unavailable
 from queue_metrics.http.parameters import BadParameter, parse
 from queue_metrics.http.problem import problem
-from queue_metrics.http.routes import ROUTES, Access, Route, index
+from queue_metrics.http.routes import Access, Call, Route
 from queue_metrics.http.shared import NothingToShow, SharedReading
-from queue_metrics.insights.window import MINUTES_DEFAULT
+from queue_metrics.http.table import index, routes
+from queue_metrics.insights import UnknownName
 
 log = logging.getLogger(__name__)
 
@@ -44,7 +44,7 @@ class Application:
         """
         self._reading = reading
         self._guard = guard
-        self._scrape_minutes = scrape_minutes
+        self._table = routes(scrape_minutes=scrape_minutes)
 
     @property
     def store(self) -> str:
@@ -82,34 +82,39 @@ class Application:
                 "this server does not answer to that Host; if it is yours, add `--allow-host NAME` or the setting `allowed_hosts`",
             )
         root, path = _paths(scope)
-        route = ROUTES.get(path)
+        found = self._table.find(path)
+        route, names = (None, {}) if found is None else found
         authorised = self._guard.authorised(headers)
         if not authorised and (route is None or route.access is Access.TOKEN):
             return _unauthorised()
         if route is None:
             return problem(HTTPStatus.NOT_FOUND, "there is nothing here; / lists what there is")
-        if scope["method"] not in ("GET", "HEAD"):
-            return problem(HTTPStatus.METHOD_NOT_ALLOWED, "everything here is only read", headers={"Allow": "GET, HEAD"})
+        if scope["method"] not in route.methods:
+            detail = "this is only read" if route.method == "GET" else "this is a duty to be done, not something to read"
+            return problem(HTTPStatus.METHOD_NOT_ALLOWED, detail, headers={"Allow": ", ".join(route.methods)})
+        if route.method != "GET" and not self._guard.meant(headers):
+            return problem(HTTPStatus.FORBIDDEN, "the page of another site may not change anything here; send the token as a bearer token")
         try:
             parameters = parse(scope["query_string"], route.parameters)
         except BadParameter as error:
             return problem(HTTPStatus.UNPROCESSABLE_ENTITY, str(error), **error.members)
         trusted = authorised if self._guard.asks else _from_here(scope)
-        return await self._routed(scope, path, route, Call(root, parameters, trusted, self._reading.store))
+        return await self._routed(scope, route, Call(root, parameters, names, trusted, self._reading.store))
 
-    async def _routed(self, scope: Scope, path: str, route: Route, call: Call) -> Response:
-        html = path == "/" and _wants_html(scope)
-        if path == "/" and not html:
-            return answers.as_json({"name": "queue-metrics", "version": _core.__version__, "routes": index()})
-        if route.plain is not None:
-            return await run_in_threadpool(route.plain, call)
-        assert route.reading is not None
-        minutes = self._scrape_minutes if path == "/metrics" else call.parameters.get("minutes", MINUTES_DEFAULT)
+    async def _routed(self, scope: Scope, route: Route, call: Call) -> Response:
+        html = route.path == "/" and _wants_html(scope)
+        if route.path == "/" and not html:
+            return answers.as_json({"name": "queue-metrics", "version": _core.__version__, "routes": index(self._table)})
         try:
-            held = await self._reading.get(minutes)
+            if route.question is None:
+                return await run_in_threadpool(route.answer, call)
+            held = await self._reading.get(route.question(call))
+            return await run_in_threadpool(route.answer, call, held)
         except NothingToShow as error:
-            return _unavailable(path, html, call, str(error))
-        return await run_in_threadpool(route.reading, call, held)
+            return _unavailable(route.path, html, call, str(error))
+        except UnknownName:
+            # Whether something of nearly this name exists is for the front door to tell, not for the network.
+            return problem(HTTPStatus.NOT_FOUND, "nothing of this name was ever recorded here")
 
     async def _lifespan(self, receive: Receive, send: Send) -> None:
         while True:

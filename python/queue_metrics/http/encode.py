@@ -2,28 +2,40 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict
+import json
+from dataclasses import asdict, is_dataclass
 from typing import Any
 
+from queue_metrics.http.shapes import (
+    CountsObject,
+    HealthObject,
+    LatencyQueue,
+    LifetimeObject,
+    OverviewObject,
+    QueueHistoryObject,
+    QueueObject,
+    ReasonObject,
+    TaskHistoryObject,
+    TaskObject,
+    WindowObject,
+    WorkerCountsObject,
+)
 from queue_metrics.model import (
     Counts,
-    Distribution,
     Health,
     Lifetime,
+    Outcome,
     Overview,
     QueueAnswer,
     QueueHistory,
-    Share,
     TaskAnswer,
     TaskHistory,
     Window,
-    WorkerAnswer,
+    WorkerCounts,
 )
 
-Object = dict[str, Any]
 
-
-def overview(answer: Overview) -> Object:
+def overview(answer: Overview) -> OverviewObject:
     """`/v1/overview`."""
     return {
         "n": answer.n,
@@ -31,24 +43,24 @@ def overview(answer: Overview) -> Object:
         "health": health(answer.health),
         "counts": _counts(answer.counts),
         "throughput_per_second": answer.throughput_per_second,
-        "failure": _share(answer.failure),
-        "runtime_seconds": _distribution(answer.runtime),
-        "wait_seconds": _distribution(answer.wait),
+        "failure": answer.failure,
+        "runtime_seconds": answer.runtime,
+        "wait_seconds": answer.wait,
         "ready": answer.ready,
         "latency_seconds": answer.latency_seconds,
-        "latency_queue": None if answer.latency_queue is None else dict(zip(("connection", "queue"), answer.latency_queue, strict=True)),
+        "latency_queue": _latency_queue(answer.latency_queue),
         "queues_unknown": answer.queues_unknown,
-        "workers": {**asdict(answer.workers), "live": answer.workers.live},
+        "workers": _workers(answer.workers),
         "tasks": answer.tasks,
         "queues": answer.queues,
         "drainer_age_seconds": answer.drainer_age_seconds,
         "waiting_records": answer.waiting_records,
-        "dropped": None if answer.dropped is None else dict(answer.dropped),
+        "dropped": answer.dropped,
         "history": _task_history(answer.history),
     }
 
 
-def task(answer: TaskAnswer) -> Object:
+def task(answer: TaskAnswer) -> TaskObject:
     """An entry of `/v1/tasks`."""
     return {
         "connection": answer.connection,
@@ -58,12 +70,12 @@ def task(answer: TaskAnswer) -> Object:
         "error_ratio": answer.error_ratio,
         "counts": _counts(answer.counts),
         "throughput_per_second": answer.throughput_per_second,
-        "failure": _share(answer.failure),
-        "runtime_seconds": _distribution(answer.runtime),
-        "wait_seconds": _distribution(answer.wait),
-        "cpu_seconds": _distribution(answer.cpu),
-        "memory_peak_bytes": _distribution(answer.memory_peak),
-        "memory_change_bytes": _distribution(answer.memory_change),
+        "failure": answer.failure,
+        "runtime_seconds": answer.runtime,
+        "wait_seconds": answer.wait,
+        "cpu_seconds": answer.cpu,
+        "memory_peak_bytes": answer.memory_peak,
+        "memory_change_bytes": answer.memory_change,
         "busy_workers": answer.busy_workers,
         "capacity_ratio": answer.capacity_ratio,
         "history": _task_history(answer.history),
@@ -71,7 +83,7 @@ def task(answer: TaskAnswer) -> Object:
     }
 
 
-def queue(answer: QueueAnswer) -> Object:
+def queue(answer: QueueAnswer) -> QueueObject:
     """An entry of `/v1/queues`."""
     return {
         "connection": answer.connection,
@@ -90,21 +102,16 @@ def queue(answer: QueueAnswer) -> Object:
         "arrivals_per_second": answer.arrivals_per_second,
         "starts_per_second": answer.starts_per_second,
         "ends_per_second": answer.ends_per_second,
-        "failure": _share(answer.failure),
-        "wait_seconds": _distribution(answer.wait),
-        "runtime_seconds": _distribution(answer.runtime),
+        "failure": answer.failure,
+        "wait_seconds": answer.wait,
+        "runtime_seconds": answer.runtime,
         "workers": answer.workers,
         "history": _queue_history(answer.history),
         "lifetime": _lifetime(answer.lifetime),
     }
 
 
-def worker(answer: WorkerAnswer) -> Object:
-    """An entry of `/v1/workers`."""
-    return asdict(answer)
-
-
-def window(answer: Window) -> Object:
+def window(answer: Window) -> WindowObject:
     """The window of all that stands beside it."""
     return {
         "start": answer.start,
@@ -115,47 +122,76 @@ def window(answer: Window) -> Object:
     }
 
 
-def health(answer: Health) -> Object:
+def health(answer: Health) -> HealthObject:
     """A health with its reasons."""
-    reasons = [
+    reasons: list[ReasonObject] = [
         {"severity": reason.severity.value, "code": reason.code, "text": reason.text, "points": reason.points} for reason in answer.reasons
     ]
     return {"status": answer.status.value, "score": answer.score, "reasons": reasons}
 
 
-def _counts(counts: Counts) -> Object:
+def dumps(body: object) -> str:
+    """
+    An answer as text; dataclasses are objects of their fields.
+
+    Raises:
+        ValueError: it holds NaN or infinity, which are no JSON. None can be in an answer, and if so it must be seen.
+    """
+    return json.dumps(body, ensure_ascii=True, allow_nan=False, separators=(",", ":"), default=_fields)
+
+
+def _fields(answer: Any) -> Any:
+    if is_dataclass(answer) and not isinstance(answer, type):
+        return asdict(answer)
+    raise TypeError(f"no JSON for {answer!r}")
+
+
+def _workers(counts: WorkerCounts) -> WorkerCountsObject:
+    return {
+        "starting": counts.starting,
+        "idle": counts.idle,
+        "busy": counts.busy,
+        "stopped": counts.stopped,
+        "stale": counts.stale,
+        "lost": counts.lost,
+        "live": counts.live,
+    }
+
+
+def _latency_queue(names: tuple[str, str] | None) -> LatencyQueue | None:
+    return None if names is None else {"connection": names[0], "queue": names[1]}
+
+
+def _counts(counts: Counts) -> CountsObject:
     return {
         "started": counts.started,
         "ended": counts.ended,
-        **{outcome.value: number for outcome, number in counts.outcomes.items()},
+        "succeeded": counts.outcomes[Outcome.SUCCEEDED],
+        "failed": counts.outcomes[Outcome.FAILED],
+        "retried": counts.outcomes[Outcome.RETRIED],
+        "timed_out": counts.outcomes[Outcome.TIMED_OUT],
+        "cancelled": counts.outcomes[Outcome.CANCELLED],
+        "lost": counts.outcomes[Outcome.LOST],
         "arrivals": counts.arrivals,
         "retries_following": counts.retries_following,
-        "discarded": {reason.value: number for reason, number in counts.discarded.items()},
+        "discarded": counts.discarded,
         "result_errors": counts.result_errors,
         "clock_skews": counts.clock_skews,
     }
 
 
-def _distribution(distribution: Distribution) -> Object:
-    return asdict(distribution)
-
-
-def _share(share: Share) -> Object:
-    return asdict(share)
-
-
-def _lifetime(lifetime: Lifetime) -> Object:
-    totals = {
-        "runtime_seconds": (lifetime.runtime.n, lifetime.runtime.sum_seconds),
-        "wait_seconds": (lifetime.wait.n, lifetime.wait.sum_seconds),
-        "cpu_seconds": (lifetime.cpu.n, lifetime.cpu.sum),
-        "memory_peak_bytes": (lifetime.memory_peak.n, lifetime.memory_peak.sum),
-        "memory_change_bytes": (lifetime.memory_change.n, lifetime.memory_change.sum),
+def _lifetime(lifetime: Lifetime) -> LifetimeObject:
+    return {
+        **_counts(lifetime.counts),
+        "runtime_seconds": {"n": lifetime.runtime.n, "sum": lifetime.runtime.sum_seconds},
+        "wait_seconds": {"n": lifetime.wait.n, "sum": lifetime.wait.sum_seconds},
+        "cpu_seconds": {"n": lifetime.cpu.n, "sum": lifetime.cpu.sum},
+        "memory_peak_bytes": {"n": lifetime.memory_peak.n, "sum": lifetime.memory_peak.sum},
+        "memory_change_bytes": {"n": lifetime.memory_change.n, "sum": lifetime.memory_change.sum},
     }
-    return {**_counts(lifetime.counts), **{name: {"n": n, "sum": total} for name, (n, total) in totals.items()}}
 
 
-def _task_history(history: TaskHistory) -> Object:
+def _task_history(history: TaskHistory) -> TaskHistoryObject:
     return {
         "start": history.start,
         "step_seconds": history.step_seconds,
@@ -165,7 +201,7 @@ def _task_history(history: TaskHistory) -> Object:
     }
 
 
-def _queue_history(history: QueueHistory) -> Object:
+def _queue_history(history: QueueHistory) -> QueueHistoryObject:
     return {
         "start": history.start,
         "step_seconds": history.step_seconds,

@@ -36,7 +36,7 @@ SECURITY_HEADERS: Mapping[str, str] = MappingProxyType(
 )
 
 CHALLENGES = ('Bearer realm="queue-metrics"', 'Basic realm="queue-metrics", charset="UTF-8"')
-"""Basic so that a browser can ask: any user, the token as the password. Only GET exists, so nothing can be forged with it."""
+"""Basic so that a browser can ask: any user, the token as the password. Only for reading, so nothing can be forged with it."""
 
 
 class Guard:
@@ -96,6 +96,20 @@ class Guard:
         secret = _secret(given[0])
         # Digests of equal length are compared, so that the time says nothing about the token.
         return secret is not None and hmac.compare_digest(_digest(secret), self._digest)
+
+    @staticmethod
+    def meant(headers: Headers) -> bool:
+        """
+        Whether whoever sends a request that changes something means it: no page of another site made a browser send it.
+
+        A browser adds a password that it knows to whatever any page sends, but never a bearer token; and it says where the page is from.
+        """
+        given = dict(headers)
+        if given.get(b"authorization", b"").lower().startswith(b"basic"):
+            return False
+        site, origin = given.get(b"sec-fetch-site", b"none"), given.get(b"origin")
+        own = origin is None or origin.partition(b"://")[2] == given.get(b"host")
+        return own and site in (b"none", b"same-origin")
 
 
 def is_loopback(host: str) -> bool:

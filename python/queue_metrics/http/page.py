@@ -6,9 +6,9 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 from queue_metrics import _core
+from queue_metrics.http.frame import brand, document
 from queue_metrics.http.html import Html, icon, join, named, tag
 from queue_metrics.http.spark import bars, line, meter, recorded
-from queue_metrics.http.symbols import SYMBOLS
 from queue_metrics.http.tables import STATUS_ICONS, queue_table, task_table, worker_table
 from queue_metrics.insights.wording import ago, count, duration, moment, per_minute, ratio, stretch
 from queue_metrics.model import Overview, Snapshot, Status
@@ -53,33 +53,14 @@ def render(view: PageView) -> Html:
         _content(view) if overview.tasks or overview.queues else _empty(view),
     )
     title = f"{_HEADLINES[status]} · queue-metrics"
-    return _document(title, view.root, view.refresh, join(_header(view), tag("main", *content, id="main"), _footer(view)))
+    return document(title, view.root, view.refresh, join(_header(view), tag("main", *content, id="main"), _footer(view)))
 
 
 def render_unavailable(root: str, why: str, *, refresh: int) -> Html:
     """The page while the store cannot be read and never could; it tries again by itself."""
     banner = _banner(Status.CRITICAL, "The store cannot be read", f"{why[0].upper()}{why[1:]}.")
-    body = join(tag("header", _brand(root)), tag("main", banner, id="main"))
-    return _document("No store · queue-metrics", root, refresh, body)
-
-
-def _document(title: str, root: str, refresh: int, body: Html) -> Html:
-    head = tag(
-        "head",
-        tag("meta", charset="utf-8"),
-        tag("title", title),
-        tag("meta", name="viewport", content="width=device-width, initial-scale=1"),
-        tag("meta", name="color-scheme", content="light dark"),
-        tag("meta", http_equiv="refresh", content=refresh) if refresh else None,
-        tag("link", rel="icon", type="image/svg+xml", href=f"{root}/icon.svg"),
-        tag("link", rel="stylesheet", href=f"{root}/style.css"),
-    )
-    skip = tag("a", "To the numbers", href="#main", class_="skip")
-    return join(Html("<!doctype html>"), tag("html", head, tag("body", skip, SYMBOLS, body), lang="en"))
-
-
-def _brand(root: str) -> Html:
-    return tag("a", icon("brand"), tag("span", "queue", tag("b", "metrics")), href=f"{root}/", class_="brand", aria_label="queue-metrics")
+    body = join(tag("header", brand(root)), tag("main", banner, id="main"))
+    return document("No store · queue-metrics", root, refresh, body)
 
 
 def _header(view: PageView) -> Html:
@@ -91,7 +72,7 @@ def _header(view: PageView) -> Html:
         live = tag("a", icon("pause"), "Pause", href=view.link(refresh=0), class_="live", title=f"loads anew every {view.refresh} s")
     else:
         live = tag("a", icon("play"), "Go live", href=view.link(refresh=5), class_="live paused")
-    return tag("header", _brand(view.root), tag("nav", *windows, aria_label="Window"), live)
+    return tag("header", brand(view.root), tag("nav", *windows, aria_label="Window"), live)
 
 
 def _content(view: PageView) -> Html:

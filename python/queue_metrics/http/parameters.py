@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 from urllib.parse import parse_qsl
@@ -13,7 +13,7 @@ LONGEST_QUERY = 2048
 
 
 @dataclass(frozen=True, slots=True)
-class Parameter:
+class Number:
     """A whole number that may be given."""
 
     name: str
@@ -22,11 +22,80 @@ class Parameter:
     default: int
     meaning: str
 
+    def read(self, text: str) -> int:
+        """
+        The number in a query.
 
-MINUTES = Parameter("minutes", 1, MINUTES_MAX, MINUTES_DEFAULT, "length of the window")
-LIMIT = Parameter("limit", 1, 10_000, 500, "at most so many entries")
-ROWS = Parameter("limit", 1, 1_000, 50, "at most so many rows of a table")
-REFRESH = Parameter("refresh", 0, 3_600, 5, "seconds until the page loads itself anew; 0: never")
+        Raises:
+            BadParameter: with the bounds.
+        """
+        # isdigit alone also takes digits of other scripts; nine of them cannot overflow anything.
+        if text.isascii() and text.isdigit() and len(text) <= 9 and self.low <= int(text) <= self.high:
+            return int(text)
+        raise BadParameter(
+            f"{self.name} must be a whole number from {self.low} to {self.high}", parameter=self.name, minimum=self.low, maximum=self.high
+        )
+
+    def schema(self) -> Mapping[str, object]:
+        """As JSON Schema."""
+        return {"type": "integer", "minimum": self.low, "maximum": self.high, "default": self.default}
+
+
+@dataclass(frozen=True, slots=True)
+class Name:
+    """The name of something that may be given; all are meant when it is not."""
+
+    name: str
+    meaning: str
+    default: None = None
+
+    def read(self, text: str) -> str:
+        """
+        The name in a query.
+
+        Raises:
+            BadParameter: it is empty.
+        """
+        if not text:
+            raise BadParameter(f"{self.name} must not be empty; leave it out for all", parameter=self.name)
+        return text
+
+    def schema(self) -> Mapping[str, object]:
+        """As JSON Schema."""
+        return {"type": "string", "minLength": 1}
+
+
+@dataclass(frozen=True, slots=True)
+class Choice:
+    """One of some words."""
+
+    name: str
+    words: tuple[str, ...]
+    default: str
+    meaning: str
+
+    def read(self, text: str) -> str:
+        """
+        The word in a query.
+
+        Raises:
+            BadParameter: with the words.
+        """
+        if text not in self.words:
+            raise BadParameter(f"{self.name} must be one of {', '.join(self.words)}", parameter=self.name, known=list(self.words))
+        return text
+
+    def schema(self) -> Mapping[str, object]:
+        """As JSON Schema."""
+        return {"type": "string", "enum": list(self.words), "default": self.default}
+
+
+Parameter = Number | Name | Choice
+
+MINUTES = Number("minutes", 1, MINUTES_MAX, MINUTES_DEFAULT, "length of the window")
+LIMIT = Number("limit", 1, 10_000, 500, "at most so many entries")
+ROWS = Number("limit", 1, 1_000, 50, "at most so many rows of a table")
+REFRESH = Number("refresh", 0, 3_600, 5, "seconds until the page loads itself anew; 0: never")
 
 
 class BadParameter(Exception):
@@ -37,7 +106,7 @@ class BadParameter(Exception):
         self.members = members
 
 
-def parse(query: bytes, known: Sequence[Parameter]) -> dict[str, int]:
+def parse(query: bytes, known: Sequence[Parameter]) -> dict[str, Any]:
     """
     The value of every known parameter.
 
@@ -47,22 +116,21 @@ def parse(query: bytes, known: Sequence[Parameter]) -> dict[str, int]:
     if len(query) > LONGEST_QUERY:
         raise BadParameter(f"the query is longer than {LONGEST_QUERY} bytes")
     by_name = {parameter.name: parameter for parameter in known}
-    values = {parameter.name: parameter.default for parameter in known}
+    values: dict[str, Any] = {parameter.name: parameter.default for parameter in known}
     seen: set[str] = set()
-    for name, text in parse_qsl(query.decode("latin-1"), keep_blank_values=True):
+    for name, text in _pairs(query):
         parameter = by_name.get(name)
         if parameter is None:
             raise BadParameter("a parameter is not known here", known=sorted(by_name))
         if name in seen:
             raise BadParameter(f"{name} may be given once", parameter=name)
         seen.add(name)
-        # isdigit alone also takes digits of other scripts; nine of them cannot overflow anything.
-        if not (text.isascii() and text.isdigit() and len(text) <= 9 and parameter.low <= int(text) <= parameter.high):
-            raise BadParameter(
-                f"{name} must be a whole number from {parameter.low} to {parameter.high}",
-                parameter=name,
-                minimum=parameter.low,
-                maximum=parameter.high,
-            )
-        values[name] = int(text)
+        values[name] = parameter.read(text)
     return values
+
+
+def _pairs(query: bytes) -> list[tuple[str, str]]:
+    try:
+        return parse_qsl(query.decode("ascii"), keep_blank_values=True, errors="strict")
+    except UnicodeDecodeError:
+        raise BadParameter("the query must be UTF-8, percent-encoded") from None

@@ -1,52 +1,64 @@
-"""One reading of the store for everybody who asks in the same second, and the last one for when the store is away."""
+"""One answer of the store for everybody who asks the same in one second, and the last one for when the store is away."""
 
 from __future__ import annotations
 
 import asyncio
 import time
 from collections import OrderedDict
-from dataclasses import dataclass
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any, Generic, TypeVar
 
 from starlette.concurrency import run_in_threadpool
 
 from queue_metrics.errors import QueueMetricsError, StoreError, StoreUnavailable
-from queue_metrics.insights import Metrics
-from queue_metrics.model import Snapshot
+from queue_metrics.insights import Metrics, UnknownName
 from queue_metrics.recording.trouble import shown, warner
+
+T = TypeVar("T")
 
 FRESH_SECONDS = 1.0
 PATIENCE_SECONDS = 5.0
 """How long a request waits for the store; a reading that takes longer goes on and serves the next one."""
-KEPT_WINDOWS = 8
-"""Windows of different length whose last reading is kept: those of the page, and some; each may be large."""
+KEPT_ANSWERS = 16
+"""Different questions whose last answer is kept: those of the page, the scrapes and some; each may be large."""
 
 
 @dataclass(frozen=True, slots=True)
-class Held:
-    """A reading, and how old it is if the store could not be read anew."""
+class Question(Generic[T]):
+    """What is asked of the store; questions of one name and arguments share an answer."""
 
-    snapshot: Snapshot
+    name: str
+    arguments: tuple[object, ...]
+    ask: Callable[[Metrics], T] = field(compare=False, repr=False)
+
+
+@dataclass(frozen=True, slots=True)
+class Held(Generic[T]):
+    """An answer, and how old it is if the store could not be read anew."""
+
+    answer: T
     stale_seconds: float | None = None
     """None: as fresh as it gets."""
 
 
 class NothingToShow(Exception):
-    """The store cannot be read, and there is no earlier reading; the text may be shown to anybody."""
+    """The store cannot be read, and there is no earlier answer; the text may be shown to anybody."""
 
 
 @dataclass(frozen=True, slots=True)
 class _Kept:
-    snapshot: Snapshot
+    answer: Any
     at: float
 
 
 class SharedReading:
-    """Reads in threads, once for all who ask together. For one event loop."""
+    """Asks in threads, once for all who ask the same together. For one event loop."""
 
     def __init__(self, metrics: Metrics) -> None:
         self._metrics = metrics
-        self._kept: OrderedDict[int, _Kept] = OrderedDict()
-        self._running: dict[int, asyncio.Task[Snapshot]] = {}
+        self._kept: OrderedDict[Question[Any], _Kept] = OrderedDict()
+        self._running: dict[Question[Any], asyncio.Task[Any]] = {}
         self._trouble = f"reading {self.store}"
 
     @property
@@ -54,47 +66,50 @@ class SharedReading:
         """Where the numbers come from, without a password."""
         return self._metrics.store
 
-    async def get(self, minutes: int) -> Held:
+    async def get(self, question: Question[T]) -> Held[T]:
         """
-        A snapshot of the last minutes, at most a second old; an older one, marked, when the store cannot be read.
+        The answer, at most a second old; an older one, marked, when the store cannot be read.
 
         Raises:
             NothingToShow: it cannot be read, and never could.
+            UnknownName: nothing of the name that is asked for was ever recorded.
         """
-        kept = self._kept.get(minutes)
+        kept = self._kept.get(question)
         if kept is not None and time.monotonic() - kept.at < FRESH_SECONDS:
-            return Held(kept.snapshot)
+            return Held(kept.answer)
         try:
             # Shielded, since others wait for the same reading.
-            held = Held(await asyncio.wait_for(asyncio.shield(self._read(minutes)), PATIENCE_SECONDS))
+            answer = await asyncio.wait_for(asyncio.shield(self._read(question)), PATIENCE_SECONDS)
             warner.over(self._trouble, f"the store {self.store} can be read again")
-            return held
+            return Held(answer)
+        except UnknownName:
+            raise
         except (QueueMetricsError, TimeoutError) as error:
             why = f"no answer in {PATIENCE_SECONDS:g} s" if isinstance(error, TimeoutError) else shown(error, self.store)
             warner.warn(self._trouble, f"the store {self.store} cannot be read ({why}); `queue-metrics doctor` says what to do")
-            kept = self._kept.get(minutes)
+            kept = self._kept.get(question)
             if kept is None:
                 raise NothingToShow(_said(error)) from error
-            return Held(kept.snapshot, time.monotonic() - kept.at)
+            return Held(kept.answer, time.monotonic() - kept.at)
 
-    def _read(self, minutes: int) -> asyncio.Task[Snapshot]:
-        running = self._running.get(minutes)
+    def _read(self, question: Question[T]) -> asyncio.Task[T]:
+        running = self._running.get(question)
         if running is None:
-            running = asyncio.create_task(self._keep(minutes))
-            self._running[minutes] = running
-            running.add_done_callback(lambda task: self._finished(minutes, task))
+            running = asyncio.create_task(self._keep(question))
+            self._running[question] = running
+            running.add_done_callback(lambda task: self._finished(question, task))
         return running
 
-    async def _keep(self, minutes: int) -> Snapshot:
-        snapshot = await run_in_threadpool(self._metrics.snapshot, minutes=minutes)
-        self._kept[minutes] = _Kept(snapshot, time.monotonic())
-        self._kept.move_to_end(minutes)
-        while len(self._kept) > KEPT_WINDOWS:
+    async def _keep(self, question: Question[T]) -> T:
+        answer = await run_in_threadpool(question.ask, self._metrics)
+        self._kept[question] = _Kept(answer, time.monotonic())
+        self._kept.move_to_end(question)
+        while len(self._kept) > KEPT_ANSWERS:
             self._kept.popitem(last=False)
-        return snapshot
+        return answer
 
-    def _finished(self, minutes: int, task: asyncio.Task[Snapshot]) -> None:
-        del self._running[minutes]
+    def _finished(self, question: Question[Any], task: asyncio.Task[Any]) -> None:
+        del self._running[question]
         if not task.cancelled():
             task.exception()  # looked at: nobody may be waiting any more, and asyncio would complain
 

@@ -1,0 +1,96 @@
+"""The one table of routes: from it come the answers, the index, `/openapi.json` and what the documents are checked against."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping
+
+from queue_metrics.http import answers, shapes
+from queue_metrics.http.parameters import LIMIT, MINUTES, REFRESH, ROWS
+from queue_metrics.http.routes import Access, Call, Route, Table, Text
+from queue_metrics.http.shared import Question
+from queue_metrics.insights.window import MINUTES_DEFAULT
+from queue_metrics.model import Snapshot
+
+PROMETHEUS_TEXT = Text("text/plain; version=0.0.4; charset=utf-8")
+
+
+def routes(*, scrape_minutes: int) -> Table:
+    """
+    Every route.
+
+    Args:
+        scrape_minutes: window of `/metrics`, which shows totals and what is now.
+    """
+    table = Table([*_general(scrape_minutes), *_own(), *_documents(lambda: table)])
+    return table
+
+
+def _general(scrape_minutes: int) -> Iterable[Route]:
+    yield Route(
+        "/",
+        "the page, or the index of what there is",
+        shapes.IndexReply,
+        answers.page,
+        _snapshot,
+        parameters=(MINUTES, ROWS, REFRESH),
+    )
+    yield Route("/ready", "the server lives; asks no store", shapes.ReadyReply, answers.ready, access=Access.OPEN)
+    yield Route(
+        "/health",
+        "503 when something is critical; reasons for those who may read",
+        shapes.HealthReply | shapes.BriefHealthReply,
+        answers.health,
+        _snapshot,
+        Access.BRIEF,
+    )
+    yield Route("/metrics", "everything for Prometheus", PROMETHEUS_TEXT, answers.metrics, lambda _: snapshot_of(scrape_minutes))
+    yield Route("/style.css", "how the page looks", Text("text/css"), answers.style, access=Access.OPEN, listed=False)
+    yield Route("/icon.svg", "its icon", Text("image/svg+xml"), answers.icon, access=Access.OPEN, listed=False)
+
+
+def _own() -> Iterable[Route]:
+    yield Route("/v1/overview", "everything at one glance", shapes.OverviewReply, answers.overview, _snapshot, parameters=(MINUTES,))
+    yield Route("/v1/tasks", "what every task costs", shapes.TasksReply, answers.tasks, _snapshot, parameters=(MINUTES, LIMIT))
+    yield Route(
+        "/v1/queues", "depth, age, flow and wait of every queue", shapes.QueuesReply, answers.queues, _snapshot, parameters=(MINUTES, LIMIT)
+    )
+    yield Route("/v1/workers", "every process with a heartbeat", shapes.WorkersReply, answers.workers, _snapshot, parameters=(LIMIT,))
+
+
+def _documents(table: Callable[[], Table]) -> Iterable[Route]:
+    yield Route(
+        "/openapi.json",
+        "this interface, as OpenAPI 3.1",
+        Text("application/json"),
+        lambda _: answers.interface(table().routes.values()),
+        access=Access.OPEN,
+    )
+    yield Route(
+        "/docs",
+        "this interface, to read",
+        Text("text/html"),
+        lambda call: answers.interface_page(table().routes.values(), call),
+        access=Access.OPEN,
+    )
+
+
+def snapshot_of(minutes: int) -> Question[Snapshot]:
+    """Overview, tasks, queues and workers of one moment."""
+    return Question("snapshot", (minutes,), lambda metrics: metrics.snapshot(minutes=minutes))
+
+
+def _snapshot(call: Call) -> Question[Snapshot]:
+    return snapshot_of(call.parameters.get("minutes", MINUTES_DEFAULT))
+
+
+def index(table: Table) -> Mapping[str, object]:
+    """The table for programs."""
+    return {
+        route.path: {
+            "summary": route.summary,
+            "method": route.method,
+            "parameters": {each.name: {**each.schema(), "meaning": each.meaning} for each in route.parameters},
+        }
+        for route in table.routes.values()
+        if route.listed
+    }
