@@ -110,7 +110,7 @@ def test_an_unknown_name_is_a_key_error_that_says_which_are_near(driver: Storage
     with pytest.raises(UnknownName, match="was recorded in broker/mail only"):
         metrics.task("app.send", queue="other")
     with pytest.raises(UnknownName, match="no queue was recorded yet"):
-        metrics.queue("mail")
+        metrics.queue("broker", "mail")
 
 
 def test_a_queue_shows_four_depths_age_and_flow(driver: StorageDriver) -> None:
@@ -121,7 +121,7 @@ def test_a_queue_shows_four_depths_age_and_flow(driver: StorageDriver) -> None:
     fleet.queue(("broker", "mail"), minute(0), gauges=gauges, measures={1: [250_000]})
     fleet.worker(pid=1, state="busy", connection="broker", queue="default,mail")
     fleet.worker(pid=2, state="idle", connection="other", queue="mail")
-    answer = reading(driver, fleet).queue("mail")
+    answer = reading(driver, fleet).queue("broker", "mail")
     assert (answer.ready, answer.reserved, answer.scheduled, answer.running) == (4, 1, 12, 2)
     assert (answer.latency_seconds, answer.depth_reason) == (90.5, None)
     assert answer.depth_age_seconds == pytest.approx(7.0)
@@ -138,7 +138,7 @@ def test_quantiles_of_a_queue_are_those_of_its_tasks_which_alone_keep_sketches(d
     fleet.task(("broker", "mail", "two"), minute(1), counts={"started": 1}, measures={1: [90_000]})
     fleet.task(("broker", "other", "two"), minute(1), counts={"started": 1}, measures={1: [7_000_000]})
     fleet.queue(("broker", "mail"), minute(1), counts={"started": 2})
-    answer = reading(driver, fleet).queue("mail")
+    answer = reading(driver, fleet).queue("broker", "mail")
     assert (answer.wait.n, answer.wait.max, answer.runtime.n) == (10, 0.09, 1)
     assert answer.wait.p50 == pytest.approx(0.01, rel=0.011)
     assert answer.wait.p95 == pytest.approx(0.09, rel=0.011)
@@ -192,7 +192,7 @@ def test_any_name_is_found_again(driver: StorageDriver, name: str) -> None:
     fleet.queue((name, name), minute(1), counts={"started": 1})
     metrics = reading(driver, fleet)
     assert metrics.task(name, queue=name, connection=name).counts.started == 1
-    assert metrics.queue(name).queue == name
+    assert metrics.queue(name, name).queue == name
 
 
 def test_errors_of_the_store_pass_as_they_are() -> None:

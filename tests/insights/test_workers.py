@@ -138,4 +138,4 @@ def test_a_worker_serves_the_queues_that_it_names_or_all_of_its_connection() -> 
         Beat("3", heartbeat(connection="b", queue="x"), 0.0),
         Beat("4", heartbeat(connection="a", queue="x", state="stopped"), 0.0),
     )
-    assert [serving(answers, "a", queue) for queue in ("x", "y", "z")] == [2, 2, 1]
+    assert [[each.id for each in serving(answers, "a", queue)] for queue in ("x", "y", "z")] == [["1", "2"], ["1", "2"], ["2"]]

@@ -8,12 +8,14 @@ from queue_metrics._core import Value
 from queue_metrics.insights import layout
 from queue_metrics.insights.health import queue_health
 from queue_metrics.insights.measures import counts, distribution, failure_share, lifetime, merged, rate
-from queue_metrics.insights.reading import Reading, SeriesReading
-from queue_metrics.insights.window import Span
+from queue_metrics.insights.names import UnknownName, unknown
+from queue_metrics.insights.reading import Part, Reading, SeriesReading
+from queue_metrics.insights.recency import last_in, statistics
+from queue_metrics.insights.window import Span, at_least
 from queue_metrics.insights.wording import duration
 from queue_metrics.insights.workers import serving
-from queue_metrics.model import Health, QueueAnswer, QueueHistory, Status, WorkerAnswer
-from queue_metrics.storage.base import MINUTE
+from queue_metrics.model import Health, Outcome, QueueAnswer, QueueHistory, Status, WorkerAnswer
+from queue_metrics.storage.base import MINUTE, QUEUE
 
 _URGENCY = (Status.CRITICAL, Status.WARNING, Status.HEALTHY, Status.UNKNOWN)
 _LATELY = 2 * MINUTE
@@ -32,6 +34,27 @@ def queues(reading: Reading, workers: Sequence[WorkerAnswer], *, stale_seconds: 
     answers = [_queue(reading, series, measured.get(series.labels), workers, stale_seconds) for series in reading.queues]
     answers.sort(key=lambda each: (*_order(each.health), -(each.ready or 0), -each.counts.ended, each.connection, each.queue))
     return tuple(answers)
+
+
+def parts(now: float) -> list[Part]:
+    """What is read of queues besides their window: the last minute."""
+    return [Part(at_least(MINUTE, now, MINUTE), (QUEUE,))]
+
+
+def named(answers: Sequence[QueueAnswer], connection: str, name: str) -> QueueAnswer:
+    """
+    One of them.
+
+    Raises:
+        UnknownName: there is none; says which are near, and which connections have a queue of this name.
+    """
+    for answer in answers:
+        if (answer.connection, answer.queue) == (connection, name):
+            return answer
+    elsewhere = sorted(repr(answer.connection) for answer in answers if answer.queue == name)
+    if elsewhere:
+        raise UnknownName(f"connection {connection!r} has no queue {name!r}; it was recorded on {', '.join(elsewhere)}")
+    raise UnknownName(unknown("queue", name, (answer.queue for answer in answers)))
 
 
 def _order(health: Health) -> tuple[int, int]:
@@ -60,7 +83,9 @@ def _queue(
     fresh = asked is not None and asked <= stale_seconds
     ready, reserved, scheduled, running, age = (_last(value, gauge) if fresh else None for gauge in range(5))
     latency = None if age is None else age / layout.MICROSECONDS
-    serves = serving(workers, *series.labels)
+    runtime = distribution(value if measured is None else measured, layout.RUNTIME)
+    those = serving(workers, *series.labels)
+    serves, busy = len(those), sum(worker.state == "busy" for worker in those)
     return QueueAnswer(
         connection=series.labels[0],
         queue=series.labels[1],
@@ -78,14 +103,22 @@ def _queue(
         ends_per_second=rate(counted.ended, seconds),
         failure=failure,
         wait=distribution(value if measured is None else measured, layout.WAIT),
-        runtime=distribution(value if measured is None else measured, layout.RUNTIME),
+        runtime=runtime,
         workers=serves,
+        busy_ratio=busy / serves if serves else None,
+        utilisation_ratio=runtime.sum / (seconds * serves) if seconds is not None and serves else None,
+        minute=statistics(reading, [series], MINUTE),
+        last_processed=last_in(reading.span, series.points, _succeeded),
         health=queue_health(
             ready, latency, failure, serves, _starting(reading.span, series.points), 0 if counted.started else counted.arrivals
         ),
         history=_history(reading.span, reading.observed_from, series.points),
         lifetime=lifetime(series.total),
     )
+
+
+def _succeeded(value: Value) -> int:
+    return value.counter(layout.OUTCOMES[Outcome.SUCCEEDED])
 
 
 def _asked(value: Value, now: float) -> float | None:

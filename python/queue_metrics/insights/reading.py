@@ -99,10 +99,18 @@ class Part:
     where: Callable[[Series], bool] | None = None
     """Which of the series; None: all of them."""
 
-    def within(self, other: Part) -> bool:
-        """Whether whoever reads the other has read this."""
-        inside = other.span.start <= self.span.start and self.span.end <= other.span.end
-        return inside and self.span.step == other.span.step and set(self.kinds) <= set(other.kinds) and other.where in (None, self.where)
+    def joined(self, other: Part) -> Part | None:
+        """One part that has both, if it has nothing else; the same points are not read twice."""
+        first, second = sorted((self.span, other.span), key=lambda span: span.start)
+        if first.step != second.step or second.start > first.end:
+            return None
+        both = replace(first, end=max(first.end, second.end))
+        if (self.kinds, self.where) == (other.kinds, other.where):
+            return replace(self, span=both)
+        for wide, narrow in ((self, other), (other, self)):
+            if wide.span == both and set(narrow.kinds) <= set(wide.kinds) and wide.where in (None, narrow.where):
+                return wide
+        return None
 
 
 def read(
@@ -132,10 +140,7 @@ def read(
         DecodeError: a stored value is damaged or newer than this package.
     """
     window = Part(span, tuple(kinds))
-    parts = [window] if window.kinds else []
-    for part in further:
-        if not any(part.within(other) for other in parts):
-            parts.append(part)
+    parts = _joined([window, *further] if window.kinds else further)
     summed = (window.kinds if totals else ()) if isinstance(totals, bool) else tuple(totals)
     ranges = [Range(part.kinds, part.span.step, part.span.start, part.span.end, part.where) for part in parts]
     calls = tuple(dict.fromkeys(calls))
@@ -161,6 +166,22 @@ def read(
         every_beat=tuple(view.beats),
         answers=dict(zip(calls, view.answers, strict=True)),
     )
+
+
+def _joined(parts: Iterable[Part]) -> list[Part]:
+    """The same with less: what can be one part is one."""
+    few: list[Part] = []
+    for part in parts:
+        whole, others = part, few
+        few = []
+        for other in others:
+            both = whole.joined(other)
+            if both is None:
+                few.append(other)
+            else:
+                whole = both
+        few.append(whole)
+    return few
 
 
 def _value(packed: bytes | None) -> Value:

@@ -7,6 +7,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from queue_metrics._core import Value
 from queue_metrics.insights import layout
 from queue_metrics.insights.measures import counts, distribution, failure_share, lifetime, merged, rate
+from queue_metrics.insights.names import UnknownName, unknown
 from queue_metrics.insights.reading import Reading, SeriesReading
 from queue_metrics.insights.window import Span
 from queue_metrics.model import TaskAnswer, TaskHistory
@@ -19,6 +20,23 @@ def tasks(reading: Reading) -> tuple[TaskAnswer, ...]:
     answers = [_task(reading, [series], value, series.labels, busy) for series, value in windows]
     answers.sort(key=lambda each: (-each.runtime.sum, -each.counts.ended, -each.lifetime.counts.started, each.task))
     return tuple(answers)
+
+
+def named(reading: Reading, name: str, queue: str | None, connection: str | None) -> list[SeriesReading]:
+    """
+    The series of a task, over all queues and connections unless one is given.
+
+    Raises:
+        UnknownName: there is none; says which are near, or where it was recorded.
+    """
+    of_name = [series for series in reading.tasks if series.labels[2] == name]
+    found = [series for series in of_name if queue in (None, series.labels[1]) and connection in (None, series.labels[0])]
+    if found:
+        return found
+    elsewhere = sorted({f"{series.labels[0]}/{series.labels[1]}" for series in of_name})
+    if elsewhere:
+        raise UnknownName(f"task {name!r} was recorded in {', '.join(elsewhere)} only")
+    raise UnknownName(unknown("task", name, (series.labels[2] for series in reading.tasks)))
 
 
 def task(reading: Reading, series: Sequence[SeriesReading]) -> TaskAnswer:

@@ -91,6 +91,9 @@ def between(start: float, end: float, now: float, *, step: int | None = None, ki
         )
     if step is None:
         step = finest_step(now - start, kind)
+    elif now - start > RETENTION.get((kind, step), 0):
+        kept = ", ".join(f"{each} s for {RETENTION[kind, each]} s" for each in STEPS if (kind, each) in RETENTION)
+        raise ValueError(f"steps of {step} s are not kept from {start:.0f} on; kept are {kept}")
     first = int(start // step) * step
     last = -int(-min(end, now) // step) * step
     return Span(first, max(last, first + step), step, now)

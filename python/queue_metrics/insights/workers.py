@@ -111,12 +111,13 @@ def by_state(answers: Iterable[WorkerAnswer]) -> WorkerCounts:
     return WorkerCounts(**{state: states[state] for state in ("starting", "idle", "busy", "stopped", "stale", "lost")})
 
 
-def serving(answers: Sequence[WorkerAnswer], connection: str, queue: str) -> int:
+def serving(answers: Sequence[WorkerAnswer], connection: str, queue: str) -> tuple[WorkerAnswer, ...]:
     """Live workers of a queue, as far as they say what they serve."""
-    return sum(
-        each.role == "worker"
+    return tuple(
+        each
+        for each in answers
+        if each.role == "worker"
         and each.state in _ALIVE
         and each.connection == connection
         and (not each.queue or each.queue == queue or queue in each.queue.split(","))
-        for each in answers
     )

@@ -6,6 +6,8 @@ from queue_metrics.model.measures import Counts, Distribution, Histogram, Lifeti
 from queue_metrics.model.outcomes import Discard, Outcome, Status
 from queue_metrics.model.overview import Overview, Snapshot
 from queue_metrics.model.queues import QueueAnswer
+from queue_metrics.model.recency import Moment, WindowStatistics
+from queue_metrics.model.series import Gauge, SeriesAnswer, SeriesPoint
 from queue_metrics.model.tasks import TaskAnswer
 from queue_metrics.model.workers import WorkerAnswer, WorkerCounts
 
@@ -13,21 +15,26 @@ __all__ = [
     "Counts",
     "Discard",
     "Distribution",
+    "Gauge",
     "Health",
     "Histogram",
     "History",
     "Lifetime",
+    "Moment",
     "Outcome",
     "Overview",
     "QueueAnswer",
     "QueueHistory",
     "Reason",
+    "SeriesAnswer",
+    "SeriesPoint",
     "Share",
     "Snapshot",
     "Status",
     "TaskAnswer",
     "TaskHistory",
     "Window",
+    "WindowStatistics",
     "WorkerAnswer",
     "WorkerCounts",
 ]

@@ -1,0 +1,55 @@
+"""One series as it is kept, step by step."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from queue_metrics.model.measures import Counts, Distribution, Window
+
+
+@dataclass(frozen=True, slots=True)
+class Gauge:
+    """What was asked for again and again in a step: a count of jobs, or an age in seconds."""
+
+    n: int
+    """How often it was answered."""
+    mean: float
+    min: float
+    max: float
+    last: float
+    last_at: float
+    """The last answer, and when it was given, seconds since 1970."""
+
+
+@dataclass(frozen=True, slots=True)
+class SeriesPoint:
+    """What happened in one step."""
+
+    at: float
+    """Start of the step, seconds since 1970."""
+    counts: Counts
+    runtime: Distribution
+    wait: Distribution
+    cpu: Distribution
+    memory_peak: Distribution
+    memory_change: Distribution
+    gauges: Mapping[str, Gauge]
+    """Of queues: `ready`, `reserved`, `scheduled`, `running`, `latency_seconds`; only those that were answered in the step."""
+
+
+@dataclass(frozen=True, slots=True)
+class SeriesAnswer:
+    """One series in a window."""
+
+    kind: str
+    labels: tuple[str, ...]
+    window: Window
+    """`observed_from` is the first point."""
+    points: tuple[SeriesPoint, ...]
+    """In order of time; a step in which nothing was recorded has none."""
+
+    @property
+    def n(self) -> int:
+        """Sample size: executions that ended in the window."""
+        return sum(point.counts.ended for point in self.points)
