@@ -93,9 +93,11 @@ def test_commits_that_postgresql_forgot_take_the_mark_with_them() -> None:
 
 
 @pytest.mark.parametrize("point", POINTS)
-def test_an_answer_that_is_lost_is_asked_for_again_and_counted_once(shared_sql: SQLServer, sql_kind: str, point: str) -> None:
+def test_an_answer_that_is_lost_is_asked_for_again_and_counted_once(
+    shared_sql: SQLServer, sql_kind: str, point: str, record_property: Callable[[str, object], None]
+) -> None:
     """The connection is cut in and around the exchange that commits, which is the one that holds the positions."""
-    rounds = max(6, round(12 * SCALE))
+    rounds = max(6, round(10 * SCALE))  # at full size 200: `make torture`
     refused: list[int] = []
     url = shared_sql.url.partition("@")
     with CuttingProxy(shared_sql.port) as proxy:
@@ -121,6 +123,8 @@ def test_an_answer_that_is_lost_is_asked_for_again_and_counted_once(shared_sql: 
             assert refused or point in ("in the request", "after the reply")
             assert not refused or point != "in the request"
             assert_exact(driver, rounds + 1, SPOOL)
+    record_property("cuts", rounds)
+    record_property("duplicates refused", len(refused))
 
 
 @pytest.mark.parametrize("point", POINTS)

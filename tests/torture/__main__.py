@@ -16,7 +16,8 @@ from typing import Any
 from tests.flow.checks import broken
 from tests.flow.running import Running
 from tests.flow.trial import PLANS
-from tests.torture import estimators, file_systems, full_disks, segment_storm
+from tests.torture import estimators, file_systems, full_disks, full_size, segment_storm
+from tests.torture.outage import WHOLE_SECONDS, Outage
 from tests.torture.storm import storm
 
 TRIALS = 0.6
@@ -25,7 +26,9 @@ BESIDE = 25.0
 """Seconds that a trial takes beside its trouble: to start, and to wait for the verdicts at its end."""
 SHORTEST = 20.0
 """Seconds in which each trouble of a trial happens at least once, also to a slow machine."""
-SHORTEST_STORM = 10.0
+SHORTEST_STORM = SHORTEST_OUTAGE = 10.0
+AFTER_OUTAGE = 90.0
+"""Seconds that the outage takes beside itself: to start, to catch up, and to compare."""
 KILLS = 10_000
 SEGMENT_STORM = 10.0
 """So many times the 2,000 kills of the suite, where there are ten minutes."""
@@ -65,6 +68,7 @@ def torture(seconds: float, seed: int, directory: Path) -> int:
     report = Report()
     trouble = max(SHORTEST, seconds * TRIALS - BESIDE)
     trials = [Running(name, directory / f"trial-{number}", trouble, seed + number) for number, name in enumerate(PLANS)]
+    outage = Outage(directory / "outage", min(WHOLE_SECONDS, max(SHORTEST_OUTAGE, seconds - AFTER_OUTAGE)))
     try:
         report.add("sketches merged in many orders", lambda: estimators.sketches(seed))
         report.add("points through a sliding window", lambda: estimators.window(seed))
@@ -72,16 +76,20 @@ def torture(seconds: float, seed: int, directory: Path) -> int:
         for kind in full_disks.SIZES:
             _full_disk(report, kind, directory / f"disk-{kind}")
         _ways(report, directory)
+        for number, part in enumerate(full_size.PARTS):
+            report.add(part.name, partial(full_size.run, part, min(1.0, seconds / WHOLE_SECONDS), directory / f"part-{number}"))
         for number, trial in enumerate(trials):
             if report.add(trial.name, trial.answer):
                 shutil.rmtree(directory / f"trial-{number}", ignore_errors=True)
+        place = directory / "storm"
+        rest = max(SHORTEST_STORM, seconds * (1 - TRIALS) - BESIDE)
+        if report.add("kills in a shared segment, drained", lambda: storm(place, rest, KILLS, random.Random(seed))):
+            shutil.rmtree(place, ignore_errors=True)
+        if report.add("1,000 jobs a second without a store", outage.answer):
+            shutil.rmtree(directory / "outage", ignore_errors=True)
     finally:
-        for trial in trials:
-            trial.end()
-    place = directory / "storm"
-    rest = max(SHORTEST_STORM, seconds * (1 - TRIALS) - BESIDE)
-    if report.add("kills in a shared segment, drained", lambda: storm(place, rest, KILLS, random.Random(seed))):
-        shutil.rmtree(place, ignore_errors=True)
+        for other in (*trials, outage):
+            other.end()
     return report.bad
 
 

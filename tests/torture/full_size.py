@@ -1,0 +1,73 @@
+"""Tests of the suite that take their size from `QM_TEST_SCALE`, at the size for which they were written."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+import xml.etree.ElementTree as ElementTree
+from collections import Counter
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from tests.flow.checks import Claim
+
+ROOT = Path(__file__).resolve().parents[2]
+
+
+@dataclass(frozen=True)
+class Part:
+    """Some tests, by what pytest calls them."""
+
+    name: str
+    tests: tuple[str, ...]
+    scale: float
+    """What makes them of full size."""
+
+
+PARTS = (
+    Part("100,000 generated executions on every driver", ("tests/storage/test_executions.py",), 50),
+    Part(
+        "200 answers lost at each point, on Redis and SQL",
+        (
+            "tests/storage/test_redis_lost_answers.py::test_a_batch_whose_connection_was_cut_is_sent_again_and_counts_once",
+            "tests/storage/test_sql_servers.py::test_an_answer_that_is_lost_is_asked_for_again_and_counted_once",
+        ),
+        20,
+    ),
+    Part("stores that go back", ("tests/storage/test_redis_faults.py", "tests/storage/test_sql_servers.py", "-k", "cut or forgot"), 5),
+    Part(
+        "any calls in any order on every driver",
+        ("tests/storage/test_general_operations.py::test_any_calls_in_any_order_answer_as_the_plain_ones_do",),
+        10,
+    ),
+    Part("any batches in any order on every driver", ("tests/storage/test_equality.py",), 10),
+)
+
+
+def run(part: Part, share: float, directory: Path) -> dict[str, Any]:
+    """Run tests at a share of their full size; what they recorded of themselves, added up, and what they said when one failed."""
+    directory.mkdir(parents=True)
+    report = directory / "report.xml"
+    words = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "--timeout=1800", f"--junitxml={report}", *part.tests]
+    ran = subprocess.run(
+        words,
+        cwd=ROOT,
+        env=os.environ | {"QM_TEST_SCALE": f"{part.scale * share:g}"},
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    told: Counter[str] = Counter()
+    for suite in ElementTree.parse(report).getroot().iter("testsuite"):
+        told["tests"] += int(suite.attrib["tests"])
+        told["skipped"] += int(suite.attrib["skipped"])
+        for found in suite.iter("property"):
+            told[found.attrib["name"]] += int(found.attrib["value"])
+    claims = [
+        Claim("every test holds", ran.stdout[-3_000:] if ran.returncode else "", ran.returncode == 0),
+        Claim("all of them ran", f"{told['tests']} tests, {told['skipped']} skipped", told["tests"] > 0 and told["skipped"] == 0),
+    ]
+    return {"answer": dict(told), "claims": claims}
