@@ -7,7 +7,7 @@
 PYTHON := .venv/bin/python
 CARGO := $(PYTHON) tools/toolchain.py
 ARGS ?=
-SECONDS ?= 600
+SECONDS ?= 720
 
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -37,7 +37,7 @@ bench-gate: setup ## Fail when a count (instructions, requests, bytes) is over i
 coverage: environment ## Say which lines of rust/core the tests run (ARGS="--below 95")
 	@$(PYTHON) tools/coverage.py $(ARGS)
 
-torture: setup ## Run the long failure tests (SECONDS=600)
+torture: setup ## Run the long failure tests (SECONDS=720)
 	@$(PYTHON) -m tests.torture --seconds $(SECONDS) $(ARGS)
 
 format: environment ## Rewrite the sources in the house's format

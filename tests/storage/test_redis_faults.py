@@ -1,12 +1,10 @@
-"""Servers that go back in time, lose the end of their file, load for long, or have another clock: every number is there in the end."""
+"""Servers that go back in time, lose the end of their file, or load for long: every number is there in the end."""
 
 from __future__ import annotations
 
 import os
 import random
-import subprocess
 import threading
-import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -16,9 +14,9 @@ import redis
 
 from queue_metrics.cli import main
 from queue_metrics.errors import StoreUnavailable
-from queue_metrics.storage import MemoryStorageDriver, RedisStorageDriver
-from tests.storage.batches import SPOOL, A, content, eventually, everything, ones, send, series, starts
-from tests.support.servers import RedisServer, binary
+from queue_metrics.storage import RedisStorageDriver
+from tests.storage.batches import SPOOL, A, eventually, everything, ones, send, series, starts
+from tests.support.servers import RedisServer
 from tests.support.spooled import Drained
 
 CUTS = max(1, round(4 * float(os.environ.get("QM_TEST_SCALE", "1"))))
@@ -104,74 +102,6 @@ def test_a_server_that_loads_its_numbers_is_unavailable_until_it_has_them(snapsh
     assert starts(driver, series(A)) == 1
     client.close()
     driver.close()
-
-
-@pytest.fixture(scope="module")
-def clock_shim(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A library that adds `SHIFTED_CLOCK` seconds to the time of day."""
-    folder = tmp_path_factory.mktemp("clock")
-    (folder / "clock.c").write_text(
-        """
-        #define _GNU_SOURCE
-        #include <dlfcn.h>
-        #include <stdlib.h>
-        #include <sys/time.h>
-        #include <time.h>
-        static long shift(void) { const char *told = getenv("SHIFTED_CLOCK"); return told ? atol(told) : 0; }
-        int gettimeofday(struct timeval *restrict at, void *restrict zone) {
-          static int (*real)(struct timeval *, void *);
-          if (!real) real = dlsym(RTLD_NEXT, "gettimeofday");
-          int code = real(at, zone);
-          at->tv_sec += shift();
-          return code;
-        }
-        int clock_gettime(clockid_t clock, struct timespec *at) {
-          static int (*real)(clockid_t, struct timespec *);
-          if (!real) real = dlsym(RTLD_NEXT, "clock_gettime");
-          int code = real(clock, at);
-          if (clock == CLOCK_REALTIME || clock == CLOCK_REALTIME_COARSE) at->tv_sec += shift();
-          return code;
-        }
-        time_t time(time_t *at) {
-          static time_t (*real)(time_t *);
-          if (!real) real = dlsym(RTLD_NEXT, "time");
-          time_t now = real(0) + shift();
-          if (at) *at = now;
-          return now;
-        }
-        """
-    )
-    subprocess.run([binary("cc"), "-shared", "-fPIC", "-o", "clock.so", "clock.c", "-ldl"], cwd=folder, check=True)
-    return folder / "clock.so"
-
-
-@pytest.mark.parametrize("hours", [-1, 1])
-def test_a_store_whose_clock_is_an_hour_off_keeps_the_same_numbers(
-    tmp_path: Path, clock_shim: Path, monkeypatch: pytest.MonkeyPatch, hours: int
-) -> None:
-    """Points are dated by who recorded them; heartbeats and leases by the store alone."""
-    server = RedisServer(tmp_path)
-    with monkeypatch.context() as patch:
-        patch.setenv("LD_PRELOAD", str(clock_shim))
-        patch.setenv("SHIFTED_CLOCK", str(hours * 3600))
-        server.start()
-    with server:
-        driver, memory = RedisStorageDriver(server.url), MemoryStorageDriver()
-        seconds, _ = redis.Redis(port=server.port).time()
-        assert abs(seconds - hours * 3600 - time.time()) < 60, "the shim works"
-        for store in (driver, memory):
-            send(store, everything(A, ones(3)))
-        assert content(driver) == content(memory)
-        driver.heartbeat_many([("w", b"x")], 60)
-        (beat,) = driver.read_heartbeats()
-        assert 0 <= beat.age < 30
-        assert driver.lease("duty", "me", 60)
-        assert not driver.lease("duty", "you", 60)
-        driver.set_key("a", "b", 60)
-        left = driver.ttl("a")
-        assert left is not None
-        assert 30 < left <= 60
-        driver.close()
 
 
 def test_doctor_says_that_a_store_that_may_throw_numbers_away_is_not_exact(

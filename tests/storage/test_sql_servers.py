@@ -232,6 +232,16 @@ def test_a_libpq_without_pipelines_does_the_same(shared_postgresql: PostgreSQLSe
         assert_exact(driver, 2, SPOOL)
 
 
+def test_statements_that_the_server_no_longer_has_prepared_are_prepared_again(shared_postgresql: PostgreSQLServer, prefix: str) -> None:
+    """As a pooler leaves them, or an error in a pipeline: psycopg does not hear of it."""
+    with opened(shared_postgresql.url, prefix) as driver:
+        hand_over(driver, SPOOL, 10)
+        for link in driver._dialect._idle:  # type: ignore[attr-defined]  # behind its back
+            assert link.pgconn.exec_(b"DEALLOCATE ALL").status == psycopg.pq.ExecStatus.COMMAND_OK
+        assert driver.apply_batch(0, batch(11, [*everything(A, ones()), *everything(B, ones(2))])).applied
+        assert_exact(driver, 11, SPOOL)
+
+
 # Many at once
 
 

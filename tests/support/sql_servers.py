@@ -177,6 +177,8 @@ class SQLServer(abc.ABC):
 
     def running(self) -> Self:
         """Started, unless it runs; a paused one goes on."""
+        if self._process is not None and self._process.poll() is not None:
+            self._process = None  # it ended by itself
         if self._process is None:
             return self.start()
         self.resume()

@@ -15,13 +15,19 @@ from queue_metrics.storage.sql.statements import queries
 _NOW = "extract(epoch FROM statement_timestamp())::double precision"
 _SECOND = "floor(extract(epoch FROM statement_timestamp()))::bigint"
 
-_AGAIN = ("40001", "40P01", "55P03")
+_UNPREPARED = "26000"
+"""
+A prepared statement that the server does not have, though psycopg believes so: one whose preparing fell to an error in front of it in the
+pipeline, or that a pooler gave to another server. Nothing was done, and only a new connection knows what it has.
+"""
+
+_AGAIN = ("40001", "40P01", "55P03", _UNPREPARED)
 """Serialization failure, deadlock, a lock that was not had in time."""
 
-_LOST = ("57P01", "57P02", "57P03", "25P03")
+_LOST = ("57P01", "57P02", "57P03", "25P03", _UNPREPARED)
 """Shut down, crashed, starting up; a transaction that was idle for too long. With class 08 they end the connection."""
 
-_PASSING = ("08", "40", "53", "55", "57", "58", "25006", "25P03")
+_PASSING = ("08", "40", "53", "55", "57", "58", "25006", "25P03", _UNPREPARED)
 """Classes and codes of what may pass: connection, rollback, resources (disk, memory, connections), locks, operators, I/O, a standby."""
 
 _LASTING_WORDS = ("authentication failed", "pg_hba.conf", "does not exist", "certificate", "does not support SSL", "no password supplied")
