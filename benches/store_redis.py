@@ -193,7 +193,7 @@ def apply_rows() -> list[Row]:
         def send(count: int = 20) -> float:
             commands = []
             for number in range(1, count + 1):
-                keys, words = BatchWords(sent._keys, 0, 1).of(_batch(sequences["sent"] + number))
+                keys, words = BatchWords(sent._keys, 0, 1, sent.retention).of(_batch(sequences["sent"] + number))
                 commands.append(("EVALSHA", digest, len(keys), *keys, "apply", schema_record(1), *words))
             sequences["sent"] += count
             return _timed(lambda: [client.execute_command(*command) for command in commands]) / count

@@ -67,11 +67,15 @@ class Drainer:
     after each, `verdicts()`, `tidy()`.
     """
 
-    def __new__(cls, spool: str, *, grace: float = ..., window: float = ..., spool_bytes: int = ...) -> Drainer:
+    def __new__(
+        cls, spool: str, *, grace: float = ..., window: float = ..., spool_bytes: int = ..., limits: tuple[int, int, int] | None = ...
+    ) -> Drainer:
         """
         Args:
             grace: seconds between a death or provisional end and the verdict; 10.
             window: seconds a drained segment is kept for a store that goes back; 3600.
+            limits: the most tasks (and queues), tasks of one queue, and types of exceptions that have series of their own; None: 1,000,
+                200 and 100. What is beyond counts as `__other__`.
 
         Raises:
             OSError: the spool cannot be made or read.
@@ -81,8 +85,7 @@ class Drainer:
     def spool_id(self) -> str: ...
     def know(self, series: Sequence[tuple[int, Sequence[str]]]) -> None:
         """
-        Tell which series (kind, labels) the store has: they stay what they are, and count towards the limits on names. At most 1,000
-        tasks, 200 of one queue, and 100 types of exceptions have series of their own; what is beyond counts as `__other__`.
+        Tell which series (kind, labels) the store has: they stay what they are, and count towards the limits on names.
         """
 
     def restore(self, sequence: int, positions: bytes, until: bytes | None = None) -> None:

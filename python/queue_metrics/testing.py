@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from queue_metrics import _core
-from queue_metrics.storage.base import Applied, Beat, Commit, Mark, Series, StorageDriver
+from queue_metrics.storage.base import Applied, Beat, Commit, Mark, Retention, Series, StorageDriver
 from queue_metrics.storage.general import Call
 from queue_metrics.storage.memory import MemoryStorageDriver
 from queue_metrics.storage.view import Range, View, view_in_parts
@@ -55,6 +55,15 @@ class FailingDriver(StorageDriver):
         self._left: float = 0
         self._done = False
         self._operations: frozenset[str] = frozenset()
+
+    @property
+    def retention(self) -> Retention:
+        """How long the other driver keeps points."""
+        return self.driver.retention
+
+    @retention.setter
+    def retention(self, retention: Retention) -> None:
+        self.driver.retention = retention
 
     def fail(self, error: Exception, *operations: str, calls: float = float("inf"), done: bool = False) -> None:
         """

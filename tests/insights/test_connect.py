@@ -56,3 +56,11 @@ def test_a_wrong_setting_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("QUEUE_METRICS_STALE_SECONDS", "soon")
     with pytest.raises(ConfigurationError, match="QUEUE_METRICS_STALE_SECONDS"):
         qm.connect()
+
+
+def test_windows_take_the_steps_that_are_configured_to_be_kept(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("QUEUE_METRICS_STORE", f"sqlite:///{tmp_path}/kept.db")
+    assert qm.connect().overview(minutes=120).window.step_seconds == 60
+    monkeypatch.setenv("QUEUE_METRICS_TTL_RAW", "3600")
+    assert qm.connect().overview(minutes=120).window.step_seconds == 3600
+    assert qm.connect().overview(minutes=60).window.step_seconds == 60

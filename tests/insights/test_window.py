@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import pytest
 
+from queue_metrics.config import TimeToLive
 from queue_metrics.insights.window import MINUTES_MAX, at_least, between, last_minutes, span_of
-from queue_metrics.storage.base import EXCEPTION, QUEUE
+from queue_metrics.storage.base import EXCEPTION, QUEUE, retention_of
 
 
 @pytest.mark.parametrize(
@@ -14,6 +15,15 @@ from queue_metrics.storage.base import EXCEPTION, QUEUE
 def test_the_finest_step_that_is_kept_for_the_whole_window_is_taken(minutes: int, step: int, steps: int) -> None:
     span = last_minutes(minutes, 1_000_000_030.0)
     assert (span.step, len(span.buckets)) == (step, steps)
+
+
+@pytest.mark.parametrize(
+    ("minutes", "step"), [(60, 60), (61, 3600), (1440, 3600), (1441, 86400), (2880, 86400), (2881, 86400), (MINUTES_MAX, 86400)]
+)
+def test_steps_are_chosen_by_what_is_configured_to_be_kept(minutes: int, step: int) -> None:
+    kept = retention_of(TimeToLive(raw=3600, hours=86400, days=2 * 86400))
+    assert last_minutes(minutes, 1_000_000_030.0, kept).step == step
+    assert between(1_000_000_030.0 - 60 * minutes, 1_000_000_030.0, 1_000_000_030.0, retention=kept).step == step
 
 
 def test_the_last_step_is_the_open_one_that_holds_now() -> None:

@@ -20,7 +20,7 @@ from queue_metrics.recording import spool as look
 from queue_metrics.recording.lock import UNKNOWN_HOLDER, spool_lock
 from queue_metrics.storage import urls
 from queue_metrics.storage.base import StorageDriver
-from queue_metrics.storage.manager import StorageManager
+from queue_metrics.storage.manager import open_store
 from queue_metrics.storage.places import missing_for_good
 from queue_metrics.storage.spools import SpoolReport, spool_reports
 
@@ -85,7 +85,7 @@ class Examination:
     def findings(self) -> dict[str, Any]:
         """Everything as plain data; `ok` is False when there is a problem."""
         settings = self._settings
-        driver = StorageManager(settings.prefix).open(settings.store)
+        driver = open_store(settings)
         store = self._store(driver)
         mine = look.spools(settings.spools_dir, settings.spool_suffix)
         spools = [self._spool(path, driver if store["reachable"] else None) for path in mine]

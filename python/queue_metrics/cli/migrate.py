@@ -20,10 +20,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Exit code 0 when the tables are as they must be; with --dry-run 1 when something is missing."""
-    from queue_metrics.storage import DatabaseStorageDriver, StorageManager
+    from queue_metrics.storage import DatabaseStorageDriver
+    from queue_metrics.storage.manager import open_store
 
     settings = load_settings(store=args.store)
-    driver = StorageManager(settings.prefix).open(settings.store)
+    driver = open_store(settings)
     if not isinstance(driver, DatabaseStorageDriver):
         raise ConfigurationError(f"the store {driver.url} has no tables: there is nothing to migrate but in SQL")
     found = driver.migrate(dry_run=args.dry_run)

@@ -34,10 +34,10 @@ def run(args: argparse.Namespace) -> int:
     settings = load_settings(store=args.store, host=args.host, port=args.port, token=args.token, allowed_hosts=args.allowed_hosts)
     refuse_open_doors(settings)
     from queue_metrics.http import asgi_app
+    from queue_metrics.storage.manager import open_store
 
     app = asgi_app(
-        settings.store,
-        prefix=settings.prefix,
+        open_store(settings),
         token=settings.token,
         allowed_hosts=(*settings.allowed_hosts, settings.host),
         stale_seconds=settings.stale_seconds,

@@ -12,6 +12,7 @@ from queue_metrics.insights.health import FAILURES_FROM
 from queue_metrics.insights.window import MINUTES_DEFAULT, MINUTES_MAX
 from queue_metrics.insights.wording import ago, count, duration, per_minute, ratio, size, stretch
 from queue_metrics.model import Overview, Snapshot, Status
+from queue_metrics.storage.manager import open_store
 
 HELP = "show on one screen how the queues, tasks and workers are, what is wrong first"
 
@@ -31,7 +32,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> int:
     """Print it; 1 when something is critical."""
     settings = load_settings(store=args.store)
-    metrics = connect(settings.store, prefix=settings.prefix, stale_seconds=settings.stale_seconds, lost_seconds=settings.lost_seconds)
+    metrics = connect(open_store(settings), stale_seconds=settings.stale_seconds, lost_seconds=settings.lost_seconds)
     try:
         snapshot = metrics.snapshot(minutes=args.minutes)
     finally:

@@ -37,11 +37,11 @@ class TimeToLive:
     )
     hours: int = field(
         default=14 * DAY,
-        metadata=setting(whole("whole seconds", DAY, 4000 * DAY), "hours of all; not less than `ttl.raw`"),
+        metadata=setting(whole("whole seconds", DAY, 400 * DAY), "hours of all; not less than `ttl.raw`"),
     )
     days: int = field(
         default=400 * DAY,
-        metadata=setting(whole("whole seconds", DAY, 4000 * DAY), "days of all, the longest window; not less than `ttl.hours`"),
+        metadata=setting(whole("whole seconds", DAY, 400 * DAY), "days of all; not less than `ttl.hours`"),
     )
 
 

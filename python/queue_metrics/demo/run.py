@@ -23,7 +23,7 @@ from queue_metrics.demo.progress import Progress
 from queue_metrics.demo.queues import DemoQueue
 from queue_metrics.errors import StoreError
 from queue_metrics.recording import spool
-from queue_metrics.storage import StorageManager
+from queue_metrics.storage.manager import open_store
 
 TICK_SECONDS = 0.1
 QUIET_SECONDS = 1.5
@@ -54,7 +54,7 @@ class Run:
         self._progress = progress
         self._interrupted = interrupted
         self._ledger = Ledger(options.ledger)
-        self._driver = StorageManager(settings.prefix).open(settings.store)
+        self._driver = open_store(settings)
         self._before = counted(self._driver)
         self._killer = None if options.kill_every is None else Killer(options.pool, options.kill_every, random.Random(options.seed))
         self._worker: Group | None = None

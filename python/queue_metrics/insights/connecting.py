@@ -33,9 +33,10 @@ def connect(
     """
     if store is None:
         from queue_metrics.config import load_settings
+        from queue_metrics.storage.manager import open_store
 
         settings = load_settings(prefix=prefix, stale_seconds=stale_seconds, lost_seconds=lost_seconds)
-        store, prefix = settings.store, settings.prefix
+        store = open_store(settings)
         stale_seconds, lost_seconds = settings.stale_seconds, settings.lost_seconds
     if isinstance(store, str):
         from queue_metrics.storage.manager import StorageManager

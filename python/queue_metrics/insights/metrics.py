@@ -163,13 +163,16 @@ class Metrics:
         number = series_answers.kind_of(kind, labels)
         span = self._span(window)
         return series_answers.series(
-            self._driver, kind, labels, between(span.start, span.window(None).end, span.now, step=step, kind=number)
+            self._driver,
+            kind,
+            labels,
+            between(span.start, span.window(None).end, span.now, step=step, kind=number, retention=self._driver.retention),
         )
 
     # How they are read
 
     def _span(self, window: Asked) -> Span:
-        return span_of(self._now(), **window)
+        return span_of(self._now(), **window, retention=self._driver.retention)
 
     def _read(
         self,

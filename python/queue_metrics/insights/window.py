@@ -6,11 +6,11 @@ import math
 from dataclasses import dataclass
 
 from queue_metrics.model import Window
-from queue_metrics.storage.base import DAY, HOUR, MINUTE, RETENTION, TASK
+from queue_metrics.storage.base import DAY, HOUR, MINUTE, RETENTION, TASK, Retention
 
 STEPS = (MINUTE, HOUR, DAY)
 MINUTES_MAX = RETENTION[TASK, DAY] // 60
-"""The longest window, minutes: what days are kept."""
+"""The longest window, minutes: as long as days can be kept."""
 MINUTES_DEFAULT = 60
 
 
@@ -33,7 +33,9 @@ class Span:
         return Window(float(self.start), min(self.now, float(self.end)), self.step, None if observed_from is None else float(observed_from))
 
 
-def span_of(now: float, minutes: int | None = None, start: float | None = None, end: float | None = None) -> Span:
+def span_of(
+    now: float, minutes: int | None = None, start: float | None = None, end: float | None = None, *, retention: Retention = RETENTION
+) -> Span:
     """
     The window of a question: the last `minutes`, or from `start` to `end`; the last hour where nothing is said.
 
@@ -42,20 +44,21 @@ def span_of(now: float, minutes: int | None = None, start: float | None = None, 
         minutes: length of a window that ends now.
         start: first moment of a range, seconds since 1970; it begins with the whole step that holds it.
         end: last moment of a range; now when it is not given.
+        retention: how long points are kept.
 
     Raises:
         ValueError: both are given, or what is given lies out of the bounds, which it names.
     """
     if start is None and end is None:
-        return last_minutes(MINUTES_DEFAULT if minutes is None else minutes, now)
+        return last_minutes(MINUTES_DEFAULT if minutes is None else minutes, now, retention)
     if minutes is not None:
         raise ValueError("a window is given by minutes, or by start and end, not by both")
     if start is None:
         raise ValueError("a range needs its start, in seconds since 1970; end alone says nothing")
-    return between(start, now if end is None else end, now)
+    return between(start, now if end is None else end, now, retention=retention)
 
 
-def last_minutes(minutes: int, now: float) -> Span:
+def last_minutes(minutes: int, now: float, retention: Retention = RETENTION) -> Span:
     """
     The finest steps that are kept for the whole window, ending with the open one; 60 minutes are 60 steps, the last of them unfinished.
 
@@ -65,12 +68,12 @@ def last_minutes(minutes: int, now: float) -> Span:
     if not 1 <= minutes <= MINUTES_MAX:
         raise ValueError(f"minutes must be between 1 and {MINUTES_MAX}, not {minutes}")
     seconds = minutes * 60
-    step = finest_step(seconds)
+    step = finest_step(seconds, retention=retention)
     end = (int(now) // step + 1) * step
     return Span(end - -(-seconds // step) * step, end, step, now)
 
 
-def between(start: float, end: float, now: float, *, step: int | None = None, kind: int = TASK) -> Span:
+def between(start: float, end: float, now: float, *, step: int | None = None, kind: int = TASK, retention: Retention = RETENTION) -> Span:
     """
     The steps that hold the time from `start` to `end`: whole ones, so it may begin earlier and end later by less than a step.
 
@@ -80,6 +83,7 @@ def between(start: float, end: float, now: float, *, step: int | None = None, ki
         now: the moment of the question.
         step: length of the steps, seconds; the finest that are still kept from `start` on by default.
         kind: of the series that must have them.
+        retention: how long points are kept.
 
     Raises:
         ValueError: the range is empty, or not all of it is kept or past; says which is.
@@ -90,9 +94,9 @@ def between(start: float, end: float, now: float, *, step: int | None = None, ki
             f"start and end must be seconds since 1970, {oldest:.0f} <= start < end and start <= {now:.0f}, not {start!r} and {end!r}"
         )
     if step is None:
-        step = finest_step(now - start, kind)
-    elif now - start > RETENTION.get((kind, step), 0):
-        kept = ", ".join(f"{each} s for {RETENTION[kind, each]} s" for each in STEPS if (kind, each) in RETENTION)
+        step = finest_step(now - start, kind, retention)
+    elif now - start > retention.get((kind, step), 0):
+        kept = ", ".join(f"{each} s for {retention[kind, each]} s" for each in STEPS if (kind, each) in retention)
         raise ValueError(f"steps of {step} s are not kept from {start:.0f} on; kept are {kept}")
     first = int(start // step) * step
     last = -int(-min(end, now) // step) * step
@@ -105,15 +109,11 @@ def at_least(seconds: int, now: float, step: int) -> Span:
     return Span(int(now - seconds) // step * step, end, step, now)
 
 
-def finest_step(age: float, kind: int = TASK) -> int:
+def finest_step(age: float, kind: int = TASK, retention: Retention = RETENTION) -> int:
     """
-    The finest step of which all points of an age are still kept, seconds.
+    The finest step of which all points of an age are still kept, seconds; the coarsest where none are that old.
 
-    Raises:
-        ValueError: none is; says how old they may be.
+    Answers say from when on there was anything, so what a setting let expire is missing, and not taken for a quiet time.
     """
-    steps = [step for step in STEPS if (kind, step) in RETENTION]
-    for step in steps:
-        if age <= RETENTION[kind, step]:
-            return step
-    raise ValueError(f"points are kept for {RETENTION[kind, steps[-1]]} s, not for {age:.0f} s")
+    steps = [step for step in STEPS if (kind, step) in retention]
+    return next((step for step in steps if age <= retention[kind, step]), steps[-1])

@@ -10,11 +10,13 @@ from __future__ import annotations
 import os
 import time
 from collections.abc import Callable
+from dataclasses import astuple
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from queue_metrics import _core
+from queue_metrics.config import Limits
 from queue_metrics.errors import StoreUnavailable
 from queue_metrics.recording.fork import Gate
 from queue_metrics.recording.lock import spool_lock
@@ -48,7 +50,16 @@ def never_freed(thing: object) -> None:
 class Drain:
     """The spool of this process, drained while its lock can be had; `step` is called by one thread only."""
 
-    def __init__(self, spool: Path, recorder: _core.Recorder, store: StorageDriver, *, agent: bool = False, grace: float = GRACE) -> None:
+    def __init__(
+        self,
+        spool: Path,
+        recorder: _core.Recorder,
+        store: StorageDriver,
+        *,
+        agent: bool = False,
+        grace: float = GRACE,
+        limits: Limits | None = None,
+    ) -> None:
         """
         Args:
             spool: the directory; it need not exist yet.
@@ -56,6 +67,7 @@ class Drain:
             store: where batches go.
             agent: this is the agent of the spool, which other drainers make way for.
             grace: seconds between a death and the verdict on what it left open.
+            limits: the most names that have numbers of their own; as many as by default where nothing is said.
         """
         self.spool = spool
         self.batches = 0
@@ -66,6 +78,7 @@ class Drain:
         self._store = store
         self._agent = agent
         self._grace = grace
+        self._limits = astuple(limits or Limits())
         self._lock = spool_lock(spool / "drain.lock")
         self._agent_lock = spool_lock(spool / "agent.lock")
         self._gate = Gate(abandon=self._abandon)
@@ -183,7 +196,7 @@ class Drain:
         drainer = self._drainer
         if drainer is None:
             with self._gate:
-                drainer = self._drainer = _core.Drainer(os.fspath(self.spool), grace=self._grace)
+                drainer = self._drainer = _core.Drainer(os.fspath(self.spool), grace=self._grace, limits=self._limits)
             self._shards, self._known = None, False
         if not self._known:
             # First, so that what is open is put into the series that it began in.

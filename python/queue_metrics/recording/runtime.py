@@ -19,7 +19,7 @@ from queue_metrics.recording.drain import GRACE, Drain
 from queue_metrics.recording.fork import Gate, in_child
 from queue_metrics.recording.reporter import EXIT_SECONDS, Reporter
 from queue_metrics.recording.spool import write_report
-from queue_metrics.storage.manager import StorageManager
+from queue_metrics.storage.manager import open_store
 
 if TYPE_CHECKING:
     from queue_metrics.config import Settings
@@ -56,11 +56,11 @@ class Runtime:
         """
         self.settings = settings
         self.spool = spool or settings.spool
-        self.store = StorageManager(settings.prefix).open(settings.store)
+        self.store = open_store(settings)
         self.recorder = _core.Recorder(
             os.fspath(self.spool), socket.gethostname(), journal=settings.journal, exact_peak=settings.exact_peak
         )
-        self.drain = Drain(self.spool, self.recorder, self.store, agent=agent, grace=grace)
+        self.drain = Drain(self.spool, self.recorder, self.store, agent=agent, grace=grace, limits=settings.limits)
         self.reporter = Reporter(settings, self.recorder, self.store, self.drain, report=self._write_report)
         self._hooks: list[Hook] = []
         self._watches: dict[DepthProbe, DepthWatch] = {}

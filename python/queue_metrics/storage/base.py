@@ -10,6 +10,7 @@ from types import MappingProxyType
 from typing import Any, TypeAlias
 
 from queue_metrics import _core
+from queue_metrics.config import TimeToLive
 from queue_metrics.errors import SchemaMismatch, StoreRefused, TransactionConflict
 from queue_metrics.storage.general import Call, GeneralOperations
 from queue_metrics.storage.pipelines import Pipeline, Transaction
@@ -22,19 +23,28 @@ MINUTE, HOUR, DAY, TOTAL = 60, 3600, 86400, 0
 # Kinds of series; the numbers of docs/journal-format.md.
 TASK, QUEUE, EXCEPTION = 1, 2, 3
 
-RETENTION: Mapping[tuple[int, int], int] = MappingProxyType(
-    {
-        (TASK, MINUTE): 6 * HOUR,
-        (QUEUE, MINUTE): 8 * DAY,
-        (TASK, HOUR): 14 * DAY,
-        (QUEUE, HOUR): 14 * DAY,
-        (EXCEPTION, HOUR): 14 * DAY,
-        (TASK, DAY): 400 * DAY,
-        (QUEUE, DAY): 400 * DAY,
-        (EXCEPTION, DAY): 400 * DAY,
-    }
-)
+Retention: TypeAlias = Mapping[tuple[int, int], int]
 """Seconds that a point is kept behind the end of its step, by kind of series and step; totals have no expiry."""
+
+
+def retention_of(ttl: TimeToLive) -> Retention:
+    """What is kept for how long by the settings; which steps a kind has is never a setting."""
+    return MappingProxyType(
+        {
+            (TASK, MINUTE): ttl.raw,
+            (QUEUE, MINUTE): ttl.aggregated,
+            (TASK, HOUR): ttl.hours,
+            (QUEUE, HOUR): ttl.hours,
+            (EXCEPTION, HOUR): ttl.hours,
+            (TASK, DAY): ttl.days,
+            (QUEUE, DAY): ttl.days,
+            (EXCEPTION, DAY): ttl.days,
+        }
+    )
+
+
+RETENTION = retention_of(TimeToLive())
+"""What is kept for how long where nothing is configured."""
 
 EMPTY = b"\x91\x01"
 """The packed value of nothing: neutral in a merge, and not kept as a total."""
@@ -43,14 +53,14 @@ LATEST = 2**40
 """No expiry lies behind this moment (seconds; the year 36812): a clock gone wild must not make a number that a database refuses."""
 
 
-def expires_at(kind: int, step: int, bucket: int) -> int:
+def expires_at(kind: int, step: int, bucket: int, retention: Retention = RETENTION) -> int:
     """
     The second, by the store's clock, from which a point is no longer seen.
 
     Raises:
         StoreRefused: this kind of series has no such step.
     """
-    kept = RETENTION.get((kind, step))
+    kept = retention.get((kind, step))
     if kept is None:
         raise StoreRefused(f"a series of kind {kind} keeps no points of {step} s; it was recorded by another version of this package")
     return min(max(bucket + step + kept, 0), LATEST)
@@ -146,6 +156,12 @@ class StorageDriver(GeneralOperations):
 
     schema_version: int = SCHEMA_VERSION
     """The schema version that it reads and writes."""
+
+    retention: Retention = RETENTION
+    """
+    How long the points are kept that it writes; `StorageManager.open` sets it. A point has the expiry that its first writer gave it. Where
+    expiries are not stored beside points (Redis, drivers made of general operations) the retention of the reader hides what is older.
+    """
 
     requests: int = 0
     """Requests this object has made: transactions, or round trips; 0 where there is nobody to ask."""

@@ -110,7 +110,7 @@ class GeneralStorageDriver(StorageDriver):
                 value = _core.merge_values(stored, row.value)
             except (DecodeError, OverflowError) as error:
                 raise unmergeable(row.series, error) from error
-            of_buckets[row.bucket] = (value, expires_at(row.kind, row.step, row.bucket))
+            of_buckets[row.bucket] = (value, expires_at(row.kind, row.step, row.bucket, self.retention))
         return totals, values
 
     def read_mark(self, spool_id: str, shard: int) -> Mark:
@@ -134,7 +134,7 @@ class GeneralStorageDriver(StorageDriver):
             pairs = ((int(bucket), value) for bucket, value in of_buckets.items())
             inside = sorted((bucket, value) for bucket, value in pairs if start <= bucket < end)
             kind = known_series(one, _bytes(labels[_hex(one)])).kind if inside else 0
-            found[one] = [(bucket, _bytes(value)) for bucket, value in inside if expires_at(kind, step, bucket) > now]
+            found[one] = [(bucket, _bytes(value)) for bucket, value in inside if expires_at(kind, step, bucket, self.retention) > now]
         return found
 
     def read_totals(self, series: Sequence[int]) -> dict[int, bytes]:

@@ -11,6 +11,7 @@ from queue_metrics.storage import urls
 from queue_metrics.storage.forks import loading
 
 if TYPE_CHECKING:
+    from queue_metrics.config import Settings, TimeToLive
     from queue_metrics.storage.base import StorageDriver
 
 PLUGINS = "queue_metrics.storage"
@@ -43,9 +44,13 @@ class StorageManager:
     def __repr__(self) -> str:
         return f"StorageManager(prefix={self.prefix!r})"
 
-    def open(self, url: str) -> StorageDriver:
+    def open(self, url: str, *, ttl: TimeToLive | None = None) -> StorageDriver:
         """
         The driver for a URL, the same one for the same URL. Connects to nothing yet.
+
+        Args:
+            url: as in `urls.FORMS`.
+            ttl: how long points are kept, for all who use this driver from now on; None: as it is, by default as `TimeToLive` says.
 
         Raises:
             ConfigurationError: the URL is malformed or of an unknown kind; names the forms there are.
@@ -60,12 +65,16 @@ class StorageManager:
         url = scheme + url[len(scheme) :]  # clients know it in small letters only
         if scheme == "sqlite":
             url = f"sqlite:///{urls.sqlite_path(url)}"
-        known = _opened.get((self.prefix, url))
-        if known is not None:
-            return known
-        with loading:
-            made = self._make(scheme, url) if plugin is None else _made_by(plugin, url, self.prefix)
-            return _opened.setdefault((self.prefix, url), made)
+        driver = _opened.get((self.prefix, url))
+        if driver is None:
+            with loading:
+                made = self._make(scheme, url) if plugin is None else _made_by(plugin, url, self.prefix)
+                driver = _opened.setdefault((self.prefix, url), made)
+        if ttl is not None:
+            from queue_metrics.storage.base import retention_of
+
+            driver.retention = retention_of(ttl)
+        return driver
 
     def _make(self, scheme: str, url: str) -> StorageDriver:
         if scheme == "memory":
@@ -79,6 +88,11 @@ class StorageManager:
         from queue_metrics.storage.redis import RedisStorageDriver
 
         return RedisStorageDriver(url, self.prefix)
+
+
+def open_store(settings: Settings) -> StorageDriver:
+    """The driver for the configured store, which keeps points as configured. Raises as `StorageManager.open`."""
+    return StorageManager(settings.prefix).open(settings.store, ttl=settings.ttl)
 
 
 def _plugin(scheme: str, url: str) -> metadata.EntryPoint | None:

@@ -99,7 +99,8 @@ class MemoryStorageDriver(StorageDriver):
                     value = _core.merge_values(stored[0] if stored else EMPTY, row.value)
                 except (DecodeError, OverflowError) as error:
                     raise unmergeable(row.series, error) from error
-                points[key] = (value, expires_at(row.kind, row.step, row.bucket))
+                expiry = expires_at(row.kind, row.step, row.bucket, self.retention)
+                points[key] = (value, stored[1] if stored else expiry)
             # Nothing above changed the store, nothing below can fail.
             self._labels.update(labels)
             self._totals.update(totals)

@@ -98,7 +98,7 @@ class RedisStorageDriver(StorageDriver):
         self._store.agree(writing=True)
         if not 0 <= shard < self._store.shards:
             raise StoreRefused(f"there is no shard {shard} in a store of {self._store.shards}")
-        keys, words = BatchWords(self._keys, shard, self._store.shards).of(batch)
+        keys, words = BatchWords(self._keys, shard, self._store.shards, self.retention).of(batch)
         what, *details = self._store.script(shard, "apply", keys, words)
         if what == b"applied" or what == b"kept":
             return Applied(what == b"applied", Mark(int(details[0]), details[1]))
@@ -148,7 +148,7 @@ class RedisStorageDriver(StorageDriver):
         if not asked.series:
             return {one: [] for one in series}
         if asked.endless:
-            asked = asked.cut(asking.seconds(self._store.read(lambda: [(0, ("TIME",))])[0]))
+            asked = asked.cut(asking.seconds(self._store.read(lambda: [(0, ("TIME",))])[0]), self.retention)
         unknown = [one for one in asked.series if one not in self._kinds]
 
         def commands() -> Asked:
@@ -162,7 +162,7 @@ class RedisStorageDriver(StorageDriver):
         answers = iter(self._store.read(commands))
         now = asking.seconds(next(answers))
         self._learned([known_series(one, labels) for one in unknown if (labels := next(answers)) is not None])
-        return asking.found_points(asked, answers, self._kinds, now)
+        return asking.found_points(asked, answers, self._kinds, now, self.retention)
 
     def read_totals(self, series: Sequence[int]) -> dict[int, bytes]:
         wanted = list(dict.fromkeys(series))
@@ -191,7 +191,9 @@ class RedisStorageDriver(StorageDriver):
         known = [one for one in self._learned(asking.series(answers)) if one.kind in kinds]
 
         wanted = [one.wanted(known) for one in ranges]
-        stretches = [asking.stretch(ids, one.step, one.start, one.end).cut(now) for ids, one in zip(wanted, ranges, strict=True)]
+        stretches = [
+            asking.stretch(ids, one.step, one.start, one.end).cut(now, self.retention) for ids, one in zip(wanted, ranges, strict=True)
+        ]
         summed = with_total(known, totals)
 
         def second() -> Asked:
@@ -201,7 +203,7 @@ class RedisStorageDriver(StorageDriver):
 
         found = iter(self._store.read(second))
         points: tuple[Points, ...] = tuple(
-            {one: [] for one in ids} if not asked.series else asking.found_points(asked, found, self._kinds, now)
+            {one: [] for one in ids} if not asked.series else asking.found_points(asked, found, self._kinds, now, self.retention)
             for ids, asked in zip(wanted, stretches, strict=True)
         )
         return View(known, points, asking.found_totals(summed, found), beats, answered)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from queue_metrics import _core
 from queue_metrics.errors import StoreRefused
-from queue_metrics.storage.base import TOTAL, collision, expires_at, shard_of, unmergeable
+from queue_metrics.storage.base import TOTAL, Retention, collision, expires_at, shard_of, unmergeable
 from queue_metrics.storage.redis_keys import BLOCKS, Keys, hex_of
 
 
@@ -14,10 +14,12 @@ class BatchWords:
         keys: where things lie.
         shard: the one that the batch is for.
         shards: how many there are.
+        retention: how long points are kept.
     """
 
-    def __init__(self, keys: Keys, shard: int, shards: int) -> None:
+    def __init__(self, keys: Keys, shard: int, shards: int, retention: Retention) -> None:
         self._keys = keys
+        self._retention = retention
         self._shard = shard
         self._shards = shards
 
@@ -38,7 +40,7 @@ class BatchWords:
             letter, span = BLOCKS[step]
             block = bucket - bucket % span
             keys.append(self._key(letter, hex_of(series), str(block)))
-            words += [hex_of(series), "p", str(bucket), str(expires_at(kind, step, block + span - step)), value]
+            words += [hex_of(series), "p", str(bucket), str(expires_at(kind, step, block + span - step, self._retention)), value]
         for series, fields in totals.items():
             keys.append(self._key("t", hex_of(series)))
             words += [hex_of(series), "t", str(len(fields))]
@@ -68,7 +70,7 @@ class BatchWords:
                         fields[name] = fields.get(name, 0) + increment
                 else:
                     key = (row.series, row.step, row.bucket)
-                    expires_at(row.kind, row.step, row.bucket)  # refuses a step that the kind does not have
+                    expires_at(row.kind, row.step, row.bucket, self._retention)  # refuses a step that the kind does not have
                     _core.Value.decode(row.value)  # damaged bytes and odd numbers are refused here, as on every other database
                     value = _core.merge_values(points[key][1], row.value) if key in points else row.value
                     points[key] = (row.kind, value)

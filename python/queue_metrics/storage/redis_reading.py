@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 
 from queue_metrics import _core
 from queue_metrics.errors import StoreRefused
-from queue_metrics.storage.base import RETENTION, Beat, Series, known_series, shard_of
+from queue_metrics.storage.base import Beat, Retention, Series, known_series, shard_of
 from queue_metrics.storage.redis_connection import Command
 from queue_metrics.storage.redis_keys import BLOCKS, Keys, hex_of
 from queue_metrics.storage.view import Points
@@ -15,7 +15,6 @@ from queue_metrics.storage.view import Points
 Asked = list[tuple[int, Command]]
 """Commands, each with its shard."""
 
-_LONGEST = {step: max(kept for (_, of), kept in RETENTION.items() if of == step) for step in BLOCKS}
 _MOST_BLOCKS = 1000  # of one series in one reading; a longer range is first cut to what the store can still have
 
 
@@ -48,12 +47,13 @@ class Stretch(NamedTuple):
         """Whether it is longer than anything that is kept, so that it must be cut before it is asked for."""
         return self.start < self.end and (self.end - self.start) // BLOCKS[self.step][1] > _MOST_BLOCKS
 
-    def cut(self, now: float) -> Stretch:
+    def cut(self, now: float, retention: Retention) -> Stretch:
         """To what the store can still have, if it is endless."""
         if not self.endless:
             return self
-        start = max(self.start, int(now) - _LONGEST[self.step] - BLOCKS[self.step][1])
-        return self._replace(start=start, end=min(self.end, int(now) + _LONGEST[self.step]))
+        longest = max(kept for (_, step), kept in retention.items() if step == self.step)
+        start = max(self.start, int(now) - longest - BLOCKS[self.step][1])
+        return self._replace(start=start, end=min(self.end, int(now) + longest))
 
     @property
     def blocks(self) -> range:
@@ -79,7 +79,7 @@ def points(keys: Keys, shards: int, asked: Stretch) -> Asked:
     return found
 
 
-def found_points(asked: Stretch, answers: Iterator[Any], kinds: Mapping[int, int], now: float) -> Points:
+def found_points(asked: Stretch, answers: Iterator[Any], kinds: Mapping[int, int], now: float, retention: Retention) -> Points:
     """
     What `points` asked for, without what has expired.
 
@@ -88,10 +88,11 @@ def found_points(asked: Stretch, answers: Iterator[Any], kinds: Mapping[int, int
         answers: of which as many are taken.
         kinds: the kind of each series.
         now: by the store's clock.
+        retention: how long points are kept.
     """
     found: Points = {}
     for one in asked.series:
-        kept = RETENTION.get((kinds.get(one, 0), asked.step))
+        kept = retention.get((kinds.get(one, 0), asked.step))
         oldest = asked.end if kept is None else now - asked.step - kept  # without labels or of another kind: no points
         of_one = found[one] = []
         for block in asked.blocks:

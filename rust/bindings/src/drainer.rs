@@ -54,10 +54,21 @@ fn microseconds(name: &str, seconds: f64) -> PyResult<i64> {
 #[pymethods]
 impl Drainer {
     #[new]
-    #[pyo3(signature = (spool, *, grace = 10.0, window = 3_600.0, spool_bytes = 256 << 20))]
-    fn new(py: Python<'_>, spool: PathBuf, grace: f64, window: f64, spool_bytes: u64) -> PyResult<Drainer> {
+    #[pyo3(signature = (spool, *, grace = 10.0, window = 3_600.0, spool_bytes = 256 << 20, limits = None))]
+    fn new(
+        py: Python<'_>,
+        spool: PathBuf,
+        grace: f64,
+        window: f64,
+        spool_bytes: u64,
+        limits: Option<(usize, usize, usize)>,
+    ) -> PyResult<Drainer> {
         let (grace, window) = (microseconds("grace", grace)?, microseconds("window", window)?);
-        let options = Options { grace, window, spool_bytes, ..Options::default() };
+        let mut options = Options { grace, window, spool_bytes, ..Options::default() };
+        if let Some((tasks, tasks_of_queue, exceptions)) = limits {
+            (options.limits.tasks, options.limits.tasks_of_queue, options.limits.exceptions) =
+                (tasks, tasks_of_queue, exceptions);
+        }
         let inner = py.detach(|| core::Drainer::new(&spool, options)).map_err(raised)?;
         Ok(Drainer { spool_id: inner.spool_id().to_owned(), inner: Mutex::new(inner) })
     }

@@ -16,6 +16,7 @@ from queue_metrics.storage.base import (
     Beat,
     Commit,
     Mark,
+    Retention,
     Series,
     collision,
     expires_at,
@@ -101,7 +102,7 @@ class DatabaseStorageDriver(TransactionalDriver):
 
     def _apply(self, session: Session, shard: int, batch: _core.Batch) -> Applied:
         spool = _spool(batch.spool_id, shard)
-        labels, expiries = _touched(batch.rows)
+        labels, expiries = _touched(batch.rows, self.retention)
         series, places = sorted(labels), sorted(expiries)
         questions = [("lock_labels", {"series": series}), *session.values_at(places)] if series else []
         marks, *found = session.ask(("lock_mark", spool), *questions)
@@ -219,7 +220,7 @@ def _spool(spool_id: str, shard: int) -> dict[str, object]:
     return {"id": digest(spool_id), "spool": spool_id, "shard": shard}
 
 
-def _touched(rows: Iterable[_core.Row]) -> tuple[dict[int, bytes], dict[Place, int | None]]:
+def _touched(rows: Iterable[_core.Row], retention: Retention) -> tuple[dict[int, bytes], dict[Place, int | None]]:
     """The labels of each series of a batch, and all its places with their expiry; refuses two label lists of one series."""
     labels: dict[int, bytes] = {}
     expiries: dict[Place, int | None] = {}
@@ -227,7 +228,8 @@ def _touched(rows: Iterable[_core.Row]) -> tuple[dict[int, bytes], dict[Place, i
         series = signed(row.series)
         if labels.setdefault(series, row.labels) != row.labels:
             raise collision(row.series)
-        expiries[row.step, series, row.bucket] = None if row.step == TOTAL else expires_at(row.kind, row.step, row.bucket)
+        expiry = None if row.step == TOTAL else expires_at(row.kind, row.step, row.bucket, retention)
+        expiries[row.step, series, row.bucket] = expiry
     return labels, expiries
 
 
