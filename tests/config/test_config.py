@@ -110,6 +110,8 @@ def test_a_file_that_is_no_text_or_cannot_be_read_is_said_so(project: Path) -> N
     [
         ("QUEUE_METRICS_STROE", "x", "unknown environment variable QUEUE_METRICS_STROE; did you mean 'QUEUE_METRICS_STORE'?"),
         ("QUEUE_METRICS_CONNECTIONS", "x", "unknown environment variable"),
+        ("QUEUE_METRICS_STORAGE", "redis", "for `storage.driver` of the original there is QUEUE_METRICS_STORE "),
+        ("QUEUE_METRICS_MAX_SAMPLES", "500", "for `storage.max_samples_per_key` of the original there is none here: no samples are kept"),
         ("QUEUE_METRICS_ENABLED", "maybe", "QUEUE_METRICS_ENABLED must be true or false, not 'maybe'"),
         ("QUEUE_METRICS_PORT", "-1", "QUEUE_METRICS_PORT must be a port number"),
         ("QUEUE_METRICS_PORT", "٣", "QUEUE_METRICS_PORT must be a port number"),

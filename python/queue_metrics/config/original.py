@@ -1,9 +1,22 @@
-"""The keys of the original system that have no setting here, and why; those that have one stand at the setting."""
+"""The keys and variables of the original system: which have no setting here, and why; those that have one stand at the setting."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from types import MappingProxyType
+
+from queue_metrics.config.settings import DECLARATIONS
+
+VARIABLES: Mapping[str, str] = MappingProxyType(
+    {
+        "enabled": "QUEUE_METRICS_ENABLED",
+        "persistence.enabled": "QUEUE_METRICS_PERSISTENCE",
+        "storage.driver": "QUEUE_METRICS_STORAGE",
+        "storage.connection": "QUEUE_METRICS_CONNECTION",
+        "storage.max_samples_per_key": "QUEUE_METRICS_MAX_SAMPLES",
+    }
+)
+"""The environment variables of its keys."""
 
 WITHOUT: Mapping[str, str] = MappingProxyType(
     {
@@ -29,3 +42,12 @@ WITHOUT: Mapping[str, str] = MappingProxyType(
     }
 )
 """Our answer to each key."""
+
+
+def counterpart(variable: str) -> str | None:
+    """What stands here for a variable of the original, as the end of a sentence; None when it is none of its own."""
+    key = next((key for key, known in VARIABLES.items() if known == variable), None)
+    if key is None:
+        return None
+    ours = next((each.variable for each in DECLARATIONS.values() if key in each.original), None)
+    return f"; for `{key}` of the original there is " + (ours if ours is not None else f"none here: {WITHOUT[key]}")

@@ -12,7 +12,7 @@ import sys
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
-from queue_metrics.config.original import WITHOUT
+from queue_metrics.config.original import VARIABLES, WITHOUT
 from queue_metrics.config.settings import DECLARATIONS
 
 
@@ -36,9 +36,13 @@ def types_table() -> str:
 
 def original_table() -> str:
     """Every key of the original: the setting that stands for it, or why there is none."""
-    ours = [(f"`{key}`", f"`{each.name}`", "") for each in DECLARATIONS.values() for key in each.original]
-    none = [(", ".join(f"`{key}`" for key in keys.split(", ")), "", why) for keys, why in WITHOUT.items()]
-    return _table(("original", "here", "why there is none"), ours + none)
+    ours = [(f"`{key}`", _variable(key), f"`{each.name}`", "") for each in DECLARATIONS.values() for key in each.original]
+    none = [(", ".join(f"`{key}`" for key in keys.split(", ")), _variable(keys), "", why) for keys, why in WITHOUT.items()]
+    return _table(("original", "its variable", "here", "why there is none"), ours + none)
+
+
+def _variable(key: str) -> str:
+    return f"`{VARIABLES[key]}`" if key in VARIABLES else ""
 
 
 TABLES = {"settings": settings_table, "types": types_table, "original": original_table}

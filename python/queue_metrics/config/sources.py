@@ -49,7 +49,9 @@ def from_environment(environ: Mapping[str, str]) -> dict[str, Any]:
         if not variable.startswith(ENVIRONMENT_PREFIX) or variable == CONFIG_VARIABLE:
             continue
         if variable not in known and variable not in files:
-            meant = suggestion(variable, (*known, *files, CONFIG_VARIABLE))
+            from queue_metrics.config.original import counterpart
+
+            meant = counterpart(variable) or suggestion(variable, (*known, *files, CONFIG_VARIABLE))
             raise ConfigurationError(f"unknown environment variable {variable}{meant} (`unset {variable}` removes it)")
         if not value.strip():  # empty is how compose files and shells say "not set"
             continue
