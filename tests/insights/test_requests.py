@@ -70,7 +70,8 @@ ANSWERS: list[tuple[str, Callable[[Metrics], object], int]] = [
     ("tasks", lambda metrics: metrics.tasks(), 2),
     ("task", lambda metrics: metrics.task("task 7"), 2),
     ("queues", lambda metrics: metrics.queues(), 2),
-    ("workers", lambda metrics: metrics.workers(), 1),
+    ("workers", lambda metrics: metrics.workers(), 2),
+    ("servers", lambda metrics: metrics.servers(), 2),
 ]
 
 

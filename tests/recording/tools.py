@@ -64,7 +64,7 @@ def counts(store: str) -> dict[str, int]:
 def beats(store: str) -> dict[str, dict[str, Any]]:
     """The workers whose heartbeats are in a store."""
     found = StorageManager().open(store).read_heartbeats()
-    return {beat.worker_id: _core.decode_heartbeat(beat.payload) for beat in found if not beat.worker_id.startswith("spool:")}
+    return {beat.worker_id: _core.decode_heartbeat(beat.payload) for beat in found if not beat.worker_id.startswith(("spool:", "server:"))}
 
 
 def size(path: Path) -> int:

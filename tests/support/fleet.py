@@ -133,20 +133,23 @@ def heartbeat(
     rss_peak: int | None = None,
     cpu: float | None = None,
     cpu_share: tuple[float, float] | None = None,
+    seen: float | None = None,
+    state_changed: float | None = None,
     library: str = "huey",
     connection: str = "broker",
     queue: str = "default",
     task: str = "",
     job_id: str = "",
 ) -> bytes:
-    """A heartbeat as docs/journal-format.md 5.1 lays it out; times in seconds; `cpu_share`: time spent, and in which time."""
+    """A heartbeat as docs/journal-format.md 5.1 lays it out; times in seconds; `cpu_share`: time spent, in which time."""
     head = struct.pack(
         "<HBBIIIQQQqqqqQQQQQQQQqQQ",
         *(1, STATES[state], ROLES[role], pid, parent_pid, (state == "busy") if running is None else running, 7, 77, 0),
-        *(_us(process_started), _us(written), UNKNOWN_TIME if job_started is None else _us(job_started), _us(written)),
+        *(_us(process_started), _us(written), UNKNOWN_TIME if job_started is None else _us(job_started)),
+        _us(written if state_changed is None else state_changed),
         *(_us(busy), _us(idle)),
         *(finished, failed, UNKNOWN_U64 if rss is None else rss, UNKNOWN_U64 if rss_peak is None else rss_peak),
-        *(UNKNOWN_U64 if cpu is None else _us(cpu), 0, UNKNOWN_TIME),
+        *(UNKNOWN_U64 if cpu is None else _us(cpu), 0, UNKNOWN_TIME if seen is None else _us(seen)),
         *((UNKNOWN_U64, UNKNOWN_U64) if cpu_share is None else map(_us, cpu_share)),
     )
     assert len(head) == 160

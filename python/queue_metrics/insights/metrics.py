@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import socket
 import time
 from collections.abc import Callable, Iterable
 from typing import TypedDict, Unpack
@@ -10,11 +11,11 @@ from queue_metrics.insights import overview as overviews
 from queue_metrics.insights import queues as queue_answers
 from queue_metrics.insights import series as series_answers
 from queue_metrics.insights import tasks as task_answers
-from queue_metrics.insights import workers as worker_answers
+from queue_metrics.insights.fleet import server_calls, servers_in, worker_calls, worker_parts, workers_in
 from queue_metrics.insights.names import UnknownName, unknown
 from queue_metrics.insights.reading import Part, Reading, read
 from queue_metrics.insights.window import Span, between, span_of
-from queue_metrics.model import Health, Overview, QueueAnswer, SeriesAnswer, Snapshot, TaskAnswer, WorkerAnswer
+from queue_metrics.model import Health, Overview, QueueAnswer, SeriesAnswer, ServerAnswer, Snapshot, TaskAnswer, WorkerAnswer
 from queue_metrics.storage.base import QUEUE, TASK, StorageDriver
 
 STALE_SECONDS, LOST_SECONDS = 60.0, 300.0
@@ -145,6 +146,33 @@ class Metrics:
             raise UnknownName(unknown("worker", id, (answer.id for answer in answers)))
         return found
 
+    # Servers
+
+    def servers(self, **window: Unpack[Asked]) -> tuple[ServerAnswer, ...]:
+        """Every server that reports how it is or has workers, those that need a look first."""
+        span = self._span(window)
+        reading = read(self._driver, span, kinds=(QUEUE,), further=worker_parts(span.now), totals=False, calls=server_calls(span))
+        return servers_in(reading, self._workers(reading), stale_seconds=self._stale_seconds)
+
+    def server(self, hostname: str | None = None, **window: Unpack[Asked]) -> ServerAnswer:
+        """
+        One server, by its exact name.
+
+        Args:
+            hostname: None: the machine that asks, or the only one that is known.
+
+        Raises:
+            UnknownName: nobody reports of it; says which names are near.
+        """
+        answers = self.servers(**window)
+        wanted = socket.gethostname() if hostname is None else hostname
+        found = next((answer for answer in answers if answer.hostname == wanted), None)
+        if found is None and hostname is None and len(answers) == 1:
+            return answers[0]
+        if found is None:
+            raise UnknownName(unknown("server", wanted, (answer.hostname for answer in answers)))
+        return found
+
     # What is kept
 
     def series(self, kind: str, *labels: str, step: int | None = None, **window: Unpack[Asked]) -> SeriesAnswer:
@@ -183,10 +211,9 @@ class Metrics:
         totals: bool = True,
         heartbeats: bool = True,
     ) -> Reading:
-        return read(self._driver, span, kinds=kinds, further=further, totals=totals, heartbeats=heartbeats)
+        parts, calls = (worker_parts(span.now), worker_calls()) if heartbeats else ((), ())
+        return read(self._driver, span, kinds=kinds, further=(*further, *parts), totals=totals, heartbeats=heartbeats, calls=calls)
 
     def _workers(self, reading: Reading) -> tuple[WorkerAnswer, ...]:
-        answers, _ = worker_answers.workers(
-            reading.beats, reading.span.now, stale_seconds=self._stale_seconds, lost_seconds=self._lost_seconds
-        )
+        answers, _ = workers_in(reading, stale_seconds=self._stale_seconds, lost_seconds=self._lost_seconds)
         return answers

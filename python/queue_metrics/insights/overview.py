@@ -6,25 +6,26 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 
 from queue_metrics.insights import layout
+from queue_metrics.insights.fleet import workers_in
 from queue_metrics.insights.health import overall_health
 from queue_metrics.insights.measures import counts, distribution, failure_share, merged, rate
 from queue_metrics.insights.queues import queues
 from queue_metrics.insights.reading import Reading
 from queue_metrics.insights.tasks import history, points_together, tasks
-from queue_metrics.insights.workers import by_state, workers
+from queue_metrics.insights.workers import by_state
 from queue_metrics.model import Overview, QueueAnswer, Snapshot, WorkerAnswer
 
 
 def snapshot(reading: Reading, *, stale_seconds: float, lost_seconds: float) -> Snapshot:
     """Overview, tasks, queues and workers of one reading."""
-    people, unreadable = workers(reading.beats, reading.span.now, stale_seconds=stale_seconds, lost_seconds=lost_seconds)
+    people, unreadable = workers_in(reading, stale_seconds=stale_seconds, lost_seconds=lost_seconds)
     lines = queues(reading, people, stale_seconds=stale_seconds)
     return Snapshot(_overview(reading, lines, people, unreadable, stale_seconds), tasks(reading), lines, people)
 
 
 def overview(reading: Reading, *, stale_seconds: float, lost_seconds: float) -> Overview:
     """The overview alone."""
-    people, unreadable = workers(reading.beats, reading.span.now, stale_seconds=stale_seconds, lost_seconds=lost_seconds)
+    people, unreadable = workers_in(reading, stale_seconds=stale_seconds, lost_seconds=lost_seconds)
     return _overview(reading, queues(reading, people, stale_seconds=stale_seconds), people, unreadable, stale_seconds)
 
 

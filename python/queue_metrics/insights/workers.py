@@ -2,22 +2,38 @@
 
 from __future__ import annotations
 
+import math
 from collections import Counter
-from collections.abc import Iterable, Sequence
-from typing import Any
+from collections.abc import Callable, Iterable, Sequence
+from typing import Any, TypeAlias
 
-from queue_metrics._core import decode_heartbeat
+from queue_metrics._core import Value, decode_heartbeat
 from queue_metrics.errors import DecodeError
 from queue_metrics.insights.layout import MICROSECONDS
-from queue_metrics.model import WorkerAnswer, WorkerCounts
+from queue_metrics.insights.stuck import stuck
+from queue_metrics.model import WorkerAnswer, WorkerCounts, WorkerSummary
 from queue_metrics.storage.base import Beat
+from queue_metrics.storage.efficiency import Counters, Spent
 
+Usual: TypeAlias = Callable[[tuple[str, ...]], Value | None]
+
+SETTLING_SECONDS = 60.0
+"""How much longer than `stale_seconds` nobody is called stale or lost for age alone, once a collector runs again."""
 _ALIVE = ("starting", "idle", "busy")
 _ORDER = ("lost", "stale", "busy", "starting", "idle", "up", "stopped")
 _ROLES = {"child": "worker", "producer": "producer", "agent": "agent"}
 
 
-def workers(beats: Iterable[Beat], now: float, *, stale_seconds: float, lost_seconds: float) -> tuple[tuple[WorkerAnswer, ...], int]:
+def workers(
+    beats: Iterable[Beat],
+    now: float,
+    *,
+    stale_seconds: float,
+    lost_seconds: float,
+    settled_since: float | None = None,
+    usual: Usual | None = None,
+    counters: Counters | None = None,
+) -> tuple[tuple[WorkerAnswer, ...], int]:
     """
     Every process that has a heartbeat, those that need a look first, and how many heartbeats could not be read.
 
@@ -26,7 +42,13 @@ def workers(beats: Iterable[Beat], now: float, *, stale_seconds: float, lost_sec
         now: seconds since 1970; for the elapsed times of jobs, which workers give by their own clocks.
         stale_seconds: age of a heartbeat from which a living process is stale.
         lost_seconds: age from which it is lost.
+        settled_since: since when the collector has passed without a gap; nobody is stale or lost for age alone until `stale_seconds`
+            and a minute later, when all that live have had time to beat. None: no collector, ages decide.
+        usual: what is known of the runtimes of a task, by connection, queue and task; for `stuck`.
+        counters: of the last pass of the collector, for `utilisation_ratio`.
     """
+    settled = settled_since is None or now >= settled_since + stale_seconds + SETTLING_SECONDS
+    limits = (stale_seconds, lost_seconds) if settled else (math.inf, math.inf)
     decoded: list[tuple[Beat, dict[str, Any]]] = []
     unreadable = 0
     for beat in beats:
@@ -35,24 +57,37 @@ def workers(beats: Iterable[Beat], now: float, *, stale_seconds: float, lost_sec
         except DecodeError:
             unreadable += 1
     parents = {(page["host"], page["parent_pid"]) for _, page in decoded if page["role"] == "child"}
-    answers = [_worker(beat, page, parents, now, stale_seconds, lost_seconds) for beat, page in decoded]
+    answers = [_worker(beat, page, parents, now, limits, usual, counters) for beat, page in decoded]
     answers.sort(key=lambda each: (_ORDER.index(each.state), each.role != "worker", -(each.elapsed_seconds or 0.0), each.id))
     return tuple(answers), unreadable
 
 
 def _worker(
-    beat: Beat, page: dict[str, Any], parents: set[tuple[str, int]], now: float, stale_seconds: float, lost_seconds: float
+    beat: Beat,
+    page: dict[str, Any],
+    parents: set[tuple[str, int]],
+    now: float,
+    limits: tuple[float, float],
+    usual: Usual | None,
+    counters: Counters | None,
 ) -> WorkerAnswer:
-    state = page["state"]
+    state, (stale_seconds, lost_seconds) = page["state"], limits
+    silent = None  # since when its age alone has made its state
     if state in _ALIVE and beat.age > stale_seconds:
-        state = "lost" if beat.age > lost_seconds else "stale"
-    seen = now - beat.age
+        state, silent = ("lost", lost_seconds) if beat.age > lost_seconds else ("stale", stale_seconds)
+    # By the clock of its own host where a drainer looked at it: clocks of two hosts may differ.
+    seen = now - beat.age if page["seen"] is None else page["seen"] / MICROSECONDS
     role = _ROLES.get(page["role"], "supervisor" if (page["host"], page["pid"]) in parents else "worker")
     if role != "worker" and state in _ALIVE:
         state = "up"  # it executes nothing, so it is never busy, and would be starting for ever
-    busy, idle = _accounts(page, seen) if role == "worker" else (0.0, 0.0)
+    executes = role == "worker"
+    busy, idle = _accounts(page, seen) if executes else (0.0, 0.0)
     running = page["running"] if state in (*_ALIVE, "stale") else 0
+    elapsed = _since(page["job_started"], seen) if running else None
     share, why = _cpu_share(page, state)
+    utilised, over = _utilisation(beat.worker_id, page, (busy, idle), counters) if executes else (None, None)
+    labels = (page["connection"], page["queue"], page["task"])
+    hangs, because = stuck(elapsed, page["task"], lambda: usual(labels) if usual else None) if running else (False, None)
     return WorkerAnswer(
         id=beat.worker_id,
         state=state,
@@ -65,7 +100,7 @@ def _worker(
         task=page["task"] or None if running else None,
         job_id=page["job_id"] or None if running else None,
         running=running,
-        elapsed_seconds=_since(page["job_started"], seen) if running else None,
+        elapsed_seconds=elapsed,
         # Of a lost one nobody knows how long it did what it did last.
         busy_ratio=busy / (busy + idle) if busy + idle > 0 and state != "lost" else None,
         rss_bytes=page["rss"],
@@ -77,7 +112,34 @@ def _worker(
         failures=page["failed"],
         uptime_seconds=_since(page["process_started"], seen),
         last_seen_seconds=beat.age,
+        since_state_seconds=_in_state(page, seen, beat.age, silent),
+        busy_seconds=busy if executes else None,
+        idle_seconds=idle if executes else None,
+        utilisation_ratio=utilised,
+        utilisation_seconds=over,
+        stuck=hangs,
+        stuck_reason=because,
     )
+
+
+def _in_state(page: dict[str, Any], seen: float, age: float, silent: float | None) -> float | None:
+    if silent is not None:
+        return age - silent
+    changed = _since(page["state_changed"], seen)
+    return None if changed is None else changed + age
+
+
+def _utilisation(
+    worker: str, page: dict[str, Any], now: tuple[float, float], counters: Counters | None
+) -> tuple[float | None, float | None]:
+    """The busy share since the collector's pass before the last, and over how many seconds."""
+    if counters is None:
+        return None, None
+    then = counters.earlier(worker, (page["process_started"] or 0) / MICROSECONDS)
+    if then is None:
+        return None, None
+    busy, idle = (max(after - before, 0.0) for after, before in zip(now, then, strict=True))
+    return (busy / (busy + idle), busy + idle) if busy + idle > 0 else (None, None)
 
 
 def _accounts(page: dict[str, Any], seen: float) -> tuple[float, float]:
@@ -109,6 +171,29 @@ def by_state(answers: Iterable[WorkerAnswer]) -> WorkerCounts:
     """Workers by state; supervisors, producers and agents execute nothing and do not count."""
     states = Counter(each.state for each in answers if each.role == "worker")
     return WorkerCounts(**{state: states[state] for state in ("starting", "idle", "busy", "stopped", "stale", "lost")})
+
+
+def summary(answers: Iterable[WorkerAnswer], rows: Iterable[Spent] = ()) -> WorkerSummary:
+    """
+    Workers together.
+
+    Args:
+        answers: which workers; those that execute nothing do not count.
+        rows: their busy and idle seconds in the window, as the collector counted them.
+    """
+    people = [each for each in answers if each.role == "worker"]
+    counts = by_state(people)
+    alive = [each for each in people if each.state in _ALIVE]
+    jobs, together = sum(each.jobs for each in people), Spent.total(rows)
+    return WorkerSummary(
+        counts=counts,
+        now_ratio=counts.busy / counts.live if counts.live else None,
+        lifetime_ratio=Spent.total(Spent(each.busy_seconds or 0.0, each.idle_seconds or 0.0) for each in alive).ratio,
+        window_ratio=together.ratio,
+        window_seconds=together.seconds or None,
+        jobs=jobs,
+        jobs_per_worker=jobs / len(people) if people else None,
+    )
 
 
 def serving(answers: Sequence[WorkerAnswer], connection: str, queue: str) -> tuple[WorkerAnswer, ...]:

@@ -8,10 +8,22 @@ from queue_metrics.model.overview import Overview, Snapshot
 from queue_metrics.model.queues import QueueAnswer
 from queue_metrics.model.recency import Moment, WindowStatistics
 from queue_metrics.model.series import Gauge, SeriesAnswer, SeriesPoint
+from queue_metrics.model.servers import (
+    Advice,
+    Capacity,
+    ServerAnswer,
+    ServerHealth,
+    ServerJobs,
+    ServerProcesses,
+    ServerSample,
+    ServerStatus,
+)
 from queue_metrics.model.tasks import TaskAnswer
-from queue_metrics.model.workers import WorkerAnswer, WorkerCounts
+from queue_metrics.model.workers import WorkerAnswer, WorkerCounts, WorkerSummary
 
 __all__ = [
+    "Advice",
+    "Capacity",
     "Counts",
     "Discard",
     "Distribution",
@@ -28,6 +40,12 @@ __all__ = [
     "Reason",
     "SeriesAnswer",
     "SeriesPoint",
+    "ServerAnswer",
+    "ServerHealth",
+    "ServerJobs",
+    "ServerProcesses",
+    "ServerSample",
+    "ServerStatus",
     "Share",
     "Snapshot",
     "Status",
@@ -37,4 +55,5 @@ __all__ = [
     "WindowStatistics",
     "WorkerAnswer",
     "WorkerCounts",
+    "WorkerSummary",
 ]

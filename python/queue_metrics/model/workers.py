@@ -2,7 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
+from types import MappingProxyType
+
+ORIGINAL_STATES: Mapping[str, str] = MappingProxyType(
+    {"starting": "idle", "idle": "idle", "busy": "busy", "stopped": "stopped", "stale": "crashed", "lost": "crashed", "up": "unknown"}
+)
+"""Our states in the words of the original, which has paused, too: no library tells of it. `up` is of processes that it does not list."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,6 +50,34 @@ class WorkerAnswer:
     """Age of the process when last seen."""
     last_seen_seconds: float
     """Age of the heartbeat by the store's clock: the error of every number here."""
+    since_state_seconds: float | None = None
+    """How long it has been in its state; None: not known."""
+    busy_seconds: float | None = None
+    idle_seconds: float | None = None
+    """With and without a running job since it began to record, until last seen; None: it does not execute."""
+    utilisation_ratio: float | None = None
+    """Busy share since the last pass of the collector but one, 0-1: one or two minutes. None: no collector runs, or it did not see it."""
+    utilisation_seconds: float | None = None
+    """Over how much of its time that is."""
+    stuck: bool | None = None
+    """Whether its job runs far longer than such jobs do; None: nobody can say, for `stuck_reason`."""
+    stuck_reason: str | None = None
+    """One sentence for people; None where it is not stuck."""
+
+    @property
+    def original_state(self) -> str:
+        """Its state in the words of the original: idle, busy, stopped, crashed, unknown."""
+        return ORIGINAL_STATES[self.state]
+
+    @property
+    def active(self) -> bool:
+        """Whether it could take a job or does one: idle or busy, in the original's words."""
+        return self.original_state in ("idle", "busy")
+
+    @property
+    def needs_attention(self) -> bool:
+        """Whether it is gone, in whatever way: stopped or crashed, in the original's words."""
+        return self.original_state in ("stopped", "crashed")
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,3 +95,21 @@ class WorkerCounts:
     def live(self) -> int:
         """Workers that could take or do a job now."""
         return self.starting + self.idle + self.busy
+
+
+@dataclass(frozen=True, slots=True)
+class WorkerSummary:
+    """Workers together: of a server, or of all. Ratios 0-1; None where nothing is known."""
+
+    counts: WorkerCounts
+    now_ratio: float | None
+    """Busy ones among those that are live."""
+    lifetime_ratio: float | None
+    """Busy time of their whole lives by all time; after a week it hardly moves."""
+    window_ratio: float | None
+    """Busy time in the window by all time in it, as the collector counted it; None: it did not."""
+    window_seconds: float | None
+    """Time of workers that `window_ratio` rests on."""
+    jobs: int
+    """Executions finished by those of which a heartbeat is left."""
+    jobs_per_worker: float | None

@@ -19,8 +19,10 @@ from queue_metrics import _core
 from queue_metrics.errors import MissingDependency, StoreError, StoreUnavailable
 from queue_metrics.recording import spool
 from queue_metrics.recording.drain import SHARD, Drain
+from queue_metrics.recording.servers import ServerSampler
 from queue_metrics.recording.trouble import shown, warner
 from queue_metrics.storage.forks import Forking
+from queue_metrics.storage.servers import server_beat
 from queue_metrics.storage.spools import GOODBYE_SECONDS, ID_PREFIX, goodbye_beat, spool_beat
 
 if TYPE_CHECKING:
@@ -51,6 +53,7 @@ class Reporter:
         self._recorder = recorder
         self._store = store
         self._drain = drain
+        self._server = ServerSampler(settings.sampling_source)
         self._report = report
         self._thread: threading.Thread | None = None
         self._refresh()
@@ -257,7 +260,7 @@ class Reporter:
 
     def _send_heartbeats(self, *, last: bool = False) -> None:
         """
-        Of the spool and all its workers when this process drains; of this one when no drainer can see it.
+        Of the spool, all its workers and their server when this process drains; of this one when no drainer can see it.
 
         The last one of a process is sent by itself: another drainer would look at it some seconds after it is gone.
         """
@@ -268,6 +271,8 @@ class Reporter:
         beats.update(self._shared_drops())
         if self._drain.elected:
             beats.update([goodbye_beat(said=False)])
+            if not last:  # a file system that hangs would hold up the exit
+                beats.update([server_beat(socket.gethostname(), self._server.sample())])
         # Workers that stopped in good order are of no interest soon; with one job a child they would fill the store.
         stopped = {name: beat for name, beat in beats.items() if beat[2:3] == _STOPPED and not name.startswith(ID_PREFIX)}
         others = [(name, beat) for name, beat in beats.items() if name not in stopped]

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from queue_metrics.storage.base import Beat
+from queue_metrics.storage.servers import is_server
 
 ID_PREFIX = "spool:"
 GOODBYE_SECONDS = 400 * 86_400.0
@@ -73,7 +74,7 @@ def goodbye_age(beats: Iterable[Beat]) -> float | None:
 
 def worker_beats(beats: Iterable[Beat]) -> list[Beat]:
     """The heartbeats of workers alone."""
-    return [beat for beat in beats if not beat.worker_id.startswith(ID_PREFIX)]
+    return [beat for beat in beats if not beat.worker_id.startswith(ID_PREFIX) and not is_server(beat.worker_id, beat.payload)]
 
 
 def _decoded(beat: Beat) -> SpoolReport | None:

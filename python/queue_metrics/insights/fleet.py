@@ -1,0 +1,73 @@
+"""What answers about workers and servers need of the store beside the window, and those answers made of a reading."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+from queue_metrics._core import Value
+from queue_metrics.insights.measures import merged
+from queue_metrics.insights.reading import Part, Reading
+from queue_metrics.insights.servers import servers
+from queue_metrics.insights.window import Span, at_least
+from queue_metrics.insights.workers import workers
+from queue_metrics.model import ServerAnswer, WorkerAnswer
+from queue_metrics.storage.base import DAY, TASK
+from queue_metrics.storage.efficiency import SERVERS_KEY, CrewMinute, counters_of, reading_counters, reading_rows, server_crews
+from queue_metrics.storage.general import Call
+from queue_metrics.storage.servers import server_reports
+
+_SETTLED = Call("get_hash_field", ("collector", "settled_since"))
+
+
+def worker_calls() -> tuple[Call, ...]:
+    """Of the collector: since when it passes, and what it counted of each worker."""
+    return _SETTLED, reading_counters()
+
+
+def worker_parts(now: float) -> tuple[Part, ...]:
+    """Runtimes of the tasks, today and yesterday: what is usual, at two points a task."""
+    return (Part(_lately(now), (TASK,)),)
+
+
+def server_calls(span: Span) -> tuple[Call, ...]:
+    """What the collector counted of the workers of each server in a window."""
+    return (*worker_calls(), reading_rows(SERVERS_KEY, span.start, span.now))
+
+
+def workers_in(reading: Reading, *, stale_seconds: float, lost_seconds: float) -> tuple[tuple[WorkerAnswer, ...], int]:
+    """The workers of a reading, and how many heartbeats could not be read."""
+    lately = _lately(reading.span.now)
+    tasks = {series.labels: series for series in reading.tasks}
+
+    def usual(labels: tuple[str, ...]) -> Value | None:
+        series = tasks.get(labels)
+        return None if series is None else merged(series.over(lately).values())
+
+    return workers(
+        reading.beats,
+        reading.span.now,
+        stale_seconds=stale_seconds,
+        lost_seconds=lost_seconds,
+        settled_since=_moment(reading.answers.get(_SETTLED)),
+        usual=usual,
+        counters=counters_of(reading.answers.get(reading_counters()) or {}),
+    )
+
+
+def servers_in(reading: Reading, people: Sequence[WorkerAnswer], *, stale_seconds: float) -> tuple[ServerAnswer, ...]:
+    """The servers of a reading, with their workers as answered of the same."""
+    rows = reading.answers.get(reading_rows(SERVERS_KEY, reading.span.start, reading.span.now)) or []
+    crews: Mapping[str, Sequence[CrewMinute]] = server_crews(rows)
+    window = reading.span.window(reading.observed_from)
+    return servers(server_reports(reading.every_beat), people, window, stale_seconds=stale_seconds, crews=crews)
+
+
+def _lately(now: float) -> Span:
+    return at_least(DAY, now, DAY)
+
+
+def _moment(text: str | None) -> float | None:
+    try:
+        return None if text is None else float(text)
+    except ValueError:
+        return None

@@ -1,0 +1,231 @@
+"""
+What workers spent their time on, minute by minute, as the collector stores it: differences of their counters, never lifetime ratios.
+
+Of all workers, of each server and of each queue in sets of their own, so that a week of one is not read through the others.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any, TypeAlias
+
+from queue_metrics.storage.base import DAY, HOUR, MINUTE
+from queue_metrics.storage.general import Call, GeneralOperations
+
+ALL_KEY, SERVERS_KEY, QUEUES_KEY = "worker_efficiency", "worker_efficiency_servers", "worker_efficiency_queues"
+COUNTERS_KEY = "worker_counters"
+KEPT: Mapping[str, int] = {ALL_KEY: 7 * DAY, SERVERS_KEY: 7 * DAY, QUEUES_KEY: 6 * HOUR}
+"""Seconds; queues are many, and a row with all of them is long."""
+_AT = "at"  # a field beside those of workers, whose ids hold colons
+
+Queue: TypeAlias = tuple[str, str]
+
+
+@dataclass(frozen=True, slots=True)
+class Spent:
+    """Time of workers with and without a running job, seconds."""
+
+    busy_seconds: float
+    idle_seconds: float
+
+    @property
+    def seconds(self) -> float:
+        """All of it."""
+        return self.busy_seconds + self.idle_seconds
+
+    @property
+    def ratio(self) -> float | None:
+        """The busy share, 0-1; None when there was no time."""
+        return self.busy_seconds / self.seconds if self.seconds > 0 else None
+
+    @staticmethod
+    def total(parts: Iterable[Spent]) -> Spent:
+        """All of them together."""
+        busy = idle = 0.0
+        for part in parts:
+            busy, idle = busy + part.busy_seconds, idle + part.idle_seconds
+        return Spent(busy, idle)
+
+    def part(self, ratio: float) -> Spent:
+        """So much of it."""
+        return Spent(self.busy_seconds * ratio, self.idle_seconds * ratio)
+
+
+@dataclass(frozen=True, slots=True)
+class Crew:
+    """Some workers between two passes of the collector."""
+
+    spent: Spent
+    rss_mean_bytes: float | None
+    cpu_mean_ratio: float | None
+    """Means over the live ones that could be read; 1 is one core."""
+    live: int
+    busy: int
+    idle: int
+    """At the moment of the pass; those that are starting are live, too."""
+
+
+@dataclass(frozen=True, slots=True)
+class EfficiencyRow:
+    """One pass of the collector."""
+
+    at: float
+    """Its moment, seconds since 1970."""
+    seconds: float
+    """Since the pass before: what the differences are over. A minute, and longer after a gap."""
+    all: Crew
+    servers: Mapping[str, Crew]
+    """By hostname."""
+    queues: Mapping[Queue, Crew]
+    """By connection and queue; a worker that serves several stands in each, one that serves all in none."""
+
+    @property
+    def minute(self) -> int:
+        """The minute it is kept under, seconds since 1970."""
+        return int(self.at) // MINUTE * MINUTE
+
+
+@dataclass(frozen=True, slots=True)
+class Counted:
+    """The counters of a worker at the last pass, and at the pass before if it was seen then."""
+
+    spent: Spent
+    before: Spent | None
+
+
+@dataclass(frozen=True, slots=True)
+class Counters:
+    """The counters of all workers at the last pass."""
+
+    at: float
+    """The moment of the pass, seconds since 1970."""
+    before: float | None
+    """The moment of the pass before; None: that was the first."""
+    workers: Mapping[str, Counted]
+
+    def earlier(self, worker: str, started: float) -> tuple[float, float] | None:
+        """
+        Busy and idle seconds of a worker at the earliest pass that is known: nothing for one that began after the last one.
+
+        None: it was there and nobody counted.
+        """
+        known = self.workers.get(worker)
+        if known is None:
+            return (0.0, 0.0) if started >= self.at else None
+        spent = known.before or known.spent
+        return spent.busy_seconds, spent.idle_seconds
+
+
+@dataclass(frozen=True, slots=True)
+class CrewMinute:
+    """One row of one crew, as read for a window."""
+
+    at: float
+    seconds: float
+    crew: Crew
+
+
+def add_efficiency(store: GeneralOperations, row: EfficiencyRow) -> None:
+    """Put a row in place of that of its minute, and let go of what is too old; nine operations, to be done in one transaction."""
+    head = {"t": row.minute, "at": round(row.at, 3), "s": round(row.seconds, 3)}
+    members: dict[str, dict[str, Any]] = {
+        ALL_KEY: {"all": _row(row.all)},
+        SERVERS_KEY: {"servers": {host: _row(crew) for host, crew in row.servers.items()}},
+        QUEUES_KEY: {"queues": {"\x00".join(queue): _row(crew) for queue, crew in row.queues.items()}},
+    }
+    for key, member in members.items():
+        store.trim_sorted_set_by_score(key, row.minute, row.minute)
+        store.add_to_sorted_set(key, {_dumped({**head, **member}): row.minute}, ttl=KEPT[key])
+        store.trim_sorted_set_by_score(key, 0, row.minute - KEPT[key])
+
+
+def add_counters(store: GeneralOperations, counters: Counters) -> None:
+    """Put the counters in place of those of the last pass; in the transaction of `add_efficiency`, or a minute counts twice or not."""
+    fields = {_AT: _dumped([counters.at, counters.before])}
+    for worker, counted in counters.workers.items():
+        pairs = (counted.spent,) if counted.before is None else (counted.spent, counted.before)
+        fields[worker] = _dumped([round(number, 3) for pair in pairs for number in (pair.busy_seconds, pair.idle_seconds)])
+    store.delete(COUNTERS_KEY)
+    store.set_hash(COUNTERS_KEY, fields)
+
+
+def reading_counters() -> Call:
+    """The call whose answer `counters_of` reads."""
+    return Call("get_hash", (COUNTERS_KEY,))
+
+
+def reading_rows(key: str, start: float, end: float) -> Call:
+    """The call whose answer holds the rows of a key that tell of the time from `start` to `end`, seconds since 1970."""
+    return Call("get_sorted_set_by_score", (key, float(int(start) // MINUTE * MINUTE), float(end), False, 0, None))
+
+
+def counters_of(answer: Mapping[str, str]) -> Counters | None:
+    """Counters out of the answer of `get_hash(COUNTERS_KEY)`; None when there was no pass, or it was damaged."""
+    try:
+        at, before = json.loads(answer[_AT])
+        workers = {worker: _counted(json.loads(told)) for worker, told in answer.items() if worker != _AT}
+        return Counters(float(at), None if before is None else float(before), workers)
+    except (KeyError, ValueError, TypeError, IndexError):
+        return None
+
+
+def fleet_minutes(members: Iterable[tuple[str, float]]) -> list[CrewMinute]:
+    """Of all workers, out of `get_sorted_set_by_score(ALL_KEY, ...)`, in its order; damaged ones are left out."""
+    return [CrewMinute(at, seconds, _crew(told["all"])) for at, seconds, told in _rows(members, "all")]
+
+
+def server_crews(members: Iterable[tuple[str, float]]) -> dict[str, list[CrewMinute]]:
+    """Of each server, by hostname, out of `get_sorted_set_by_score(SERVERS_KEY, ...)`."""
+    return _by_name(members, "servers")
+
+
+def queue_crews(members: Iterable[tuple[str, float]]) -> dict[Queue, list[CrewMinute]]:
+    """Of each queue, by connection and queue, out of `get_sorted_set_by_score(QUEUES_KEY, ...)`."""
+    found = _by_name(members, "queues")
+    return {(name.partition("\x00")[0], name.partition("\x00")[2]): minutes for name, minutes in found.items()}
+
+
+def _by_name(members: Iterable[tuple[str, float]], part: str) -> dict[str, list[CrewMinute]]:
+    found: dict[str, list[CrewMinute]] = {}
+    for at, seconds, told in _rows(members, part):
+        for name, crew in told[part].items():
+            found.setdefault(name, []).append(CrewMinute(at, seconds, _crew(crew)))
+    return found
+
+
+def _rows(members: Iterable[tuple[str, float]], part: str) -> Iterator[tuple[float, float, dict[str, Any]]]:
+    for member, _ in members:
+        try:
+            told = json.loads(member)
+            crews = [told["all"]] if part == "all" else told[part].values()
+            if all(len(crew) >= len(_EMPTY) for crew in crews):
+                yield float(told["at"]), float(told["s"]), told
+        except (ValueError, KeyError, TypeError, AttributeError):
+            continue
+
+
+_EMPTY = (0.0, 0.0, None, None, 0, 0, 0)
+
+
+def _row(crew: Crew) -> list[Any]:
+    rss, cpu = crew.rss_mean_bytes, crew.cpu_mean_ratio
+    return [
+        *(round(number, 3) for number in (crew.spent.busy_seconds, crew.spent.idle_seconds)),
+        *(None if rss is None else round(rss), None if cpu is None else round(cpu, 6)),
+        *(crew.live, crew.busy, crew.idle),
+    ]
+
+
+def _crew(told: list[Any]) -> Crew:
+    busy, idle, rss, cpu, live, working, waiting = told[: len(_EMPTY)]
+    return Crew(Spent(float(busy), float(idle)), rss, cpu, live, working, waiting)
+
+
+def _counted(told: list[float]) -> Counted:
+    return Counted(Spent(told[0], told[1]), Spent(told[2], told[3]) if len(told) > 2 else None)
+
+
+def _dumped(value: Any) -> str:
+    return json.dumps(value, separators=(",", ":"))
