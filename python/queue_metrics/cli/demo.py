@@ -5,6 +5,8 @@ from __future__ import annotations
 import argparse
 import math
 
+from queue_metrics.cli.options import checked, default
+
 HELP = "run a real queue with real workers, and watch its jobs being counted"
 
 
@@ -24,7 +26,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--store", metavar="URL", help="where the numbers go (default: a file of its own; QUEUE_METRICS_STORE is left alone)"
     )
-    parser.add_argument("--port", type=_port, default=8787, metavar="P", help="of the page; the next free one if taken (default: 8787)")
+    parser.add_argument(
+        "--port",
+        type=checked("port"),
+        default=default("port"),
+        metavar="P",
+        help="of the page; the next free one if taken (default: %(default)s)",
+    )
     parser.add_argument("--workers", type=_count, default=4, metavar="W", help="processes that execute jobs (default: 4)")
     parser.add_argument("--keep", metavar="DIR", help="keep all files of the run in DIR, which must be new or empty")
 
@@ -63,11 +71,4 @@ def _seconds(text: str) -> float:
         number = 0.0
     if not (math.isfinite(number) and number > 0):
         raise argparse.ArgumentTypeError(f"{text!r} is not a number of seconds above 0")
-    return number
-
-
-def _port(text: str) -> int:
-    number = int(text) if text.isascii() and text.isdigit() else -1
-    if not 0 <= number <= 65535:
-        raise argparse.ArgumentTypeError(f"{text!r} is not a port between 0 and 65535")
     return number

@@ -7,6 +7,7 @@ import socket
 import sys
 from typing import TYPE_CHECKING
 
+from queue_metrics.cli.options import checked, default
 from queue_metrics.config import Settings, load_settings
 from queue_metrics.errors import ConfigurationError
 
@@ -19,8 +20,10 @@ HELP = "serve the page, the JSON API and the Prometheus metrics of a store"
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the options of serve."""
     parser.add_argument("--store", metavar="URL", help="the store; default: as configured")
-    parser.add_argument("--host", metavar="ADDRESS", help="address to listen at (default: 127.0.0.1); others need a token")
-    parser.add_argument("--port", type=_port, metavar="P", help="port to listen at (default: 8787, or the next free one)")
+    parser.add_argument("--host", metavar="ADDRESS", help=f"address to listen at (default: {default('host')}); others need a token")
+    parser.add_argument(
+        "--port", type=checked("port"), metavar="P", help=f"port to listen at (default: {default('port')}, or the next free one)"
+    )
     parser.add_argument("--token", help="ask for this token; QUEUE_METRICS_TOKEN keeps it out of the list of processes")
     parser.add_argument(
         "--allow-host", action="append", metavar="NAME", dest="allowed_hosts", help="a name, address or network to answer to; repeatable"
@@ -44,7 +47,7 @@ def run(args: argparse.Namespace) -> int:
         lost_seconds=settings.lost_seconds,
     )
     server = server_of(app)  # before an address is printed: it may not be there
-    chosen = args.port is not None or settings.port != Settings.__dataclass_fields__["port"].default
+    chosen = args.port is not None or settings.port != default("port")
     listener = bound(settings.host, settings.port, search=not chosen)
     print(f"queue-metrics at {page_address(listener)}  (Ctrl-C stops)", file=sys.stderr)
     if (elsewhere := _elsewhere(settings, listener.getsockname()[1])) is not None:
@@ -106,9 +109,3 @@ def refuse_open_doors(settings: Settings) -> None:
             "Either stay at --host 127.0.0.1, or make one: "
             "export QUEUE_METRICS_TOKEN=$(python -c 'import secrets; print(secrets.token_urlsafe(32))')"
         )
-
-
-def _port(text: str) -> int:
-    if not (text.isascii() and text.isdigit() and int(text) <= 65535):
-        raise argparse.ArgumentTypeError("must be a whole number from 0 to 65535")
-    return int(text)

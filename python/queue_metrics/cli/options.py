@@ -1,0 +1,26 @@
+"""Options that stand for a setting: what they take and what they are by default is said at its declaration, and only there."""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Callable
+from typing import Any
+
+from queue_metrics.config.settings import DECLARATIONS
+
+
+def checked(name: str) -> Callable[[str], Any]:
+    """The `type=` of an option for a setting: as in an environment variable."""
+
+    def check(text: str) -> Any:
+        try:
+            return DECLARATIONS[name].kind.check(text, True)
+        except ValueError as error:
+            raise argparse.ArgumentTypeError(f"must be {error}") from None
+
+    return check
+
+
+def default(name: str) -> Any:
+    """What a setting is where nobody says anything."""
+    return DECLARATIONS[name].default
