@@ -102,7 +102,7 @@ class Drainer:
     def poll(self) -> int:
         """Look for new records; returns how many wait to be folded."""
 
-    def next_batch(self, max_series: int = 50) -> Batch | None:
+    def next_batch(self, max_series: int = 100) -> Batch | None:
         """The next batch, or None when all is folded. The same again until `committed` or `restore`."""
 
     def committed(self) -> None:

@@ -32,7 +32,7 @@ _Answer = TypeVar("_Answer")
 
 SHARD = 0
 """The one whose mark says how far all shards are counted."""
-MAX_SERIES = 50
+MAX_SERIES = 100
 GRACE = 10.0
 """Seconds that the format gives the words about a dead process to arrive."""
 _LONGEST_STEP = 2.0  # seconds; heartbeats must not starve behind a backlog

@@ -94,7 +94,7 @@ impl Drainer {
         self.detached(py, core::Drainer::poll)
     }
 
-    #[pyo3(signature = (max_series = 50))]
+    #[pyo3(signature = (max_series = 100))]
     fn next_batch(&self, py: Python<'_>, max_series: usize) -> PyResult<Option<Batch>> {
         Ok(self.detached(py, |drainer| drainer.next_batch(max_series))?.map(Batch))
     }

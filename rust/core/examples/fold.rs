@@ -3,15 +3,15 @@
 use std::io::{self, Write};
 use std::sync::Arc;
 
-use queue_metrics_core::fold::{Fold, Task};
+use queue_metrics_core::fold::{Fold, Series, ServerTask, Task};
 use queue_metrics_core::journal::format::{End, Outcome, Start};
-use queue_metrics_core::names::{TASK, label_list};
+use queue_metrics_core::names::{SERVER, TASK, label_list};
 use queue_metrics_core::sampling::clock::process_cpu_ns;
 
 const RECORDS: usize = 1_000_000;
 const TASKS: usize = 20;
 /// Series of a batch, as the drainer asks for.
-const SERIES: usize = 50;
+const SERIES: usize = 100;
 /// A thousand jobs a second, as the drainer is measured at.
 const APART: i64 = 1_000;
 
@@ -53,7 +53,7 @@ fn executions(count: usize) -> Vec<(usize, Start, End)> {
 }
 
 /// Folds all and packs the rows of each batch; how many bytes that were.
-fn folded(tasks: &[Arc<Task>], executions: &[(usize, Start, End)]) -> Result<usize, Box<dyn std::error::Error>> {
+fn folded(tasks: &[Arc<ServerTask>], executions: &[(usize, Start, End)]) -> Result<usize, Box<dyn std::error::Error>> {
     let mut bytes = 0;
     let mut fold = Fold::new(SERIES);
     let mut pack = |fold: &mut Fold| -> Result<(), Box<dyn std::error::Error>> {
@@ -77,10 +77,11 @@ fn folded(tasks: &[Arc<Task>], executions: &[(usize, Start, End)]) -> Result<usi
 
 fn main() -> Result<(), Box<dyn std::error::Error>> {
     let rounds: usize = std::env::args().nth(1).map_or(Ok(5), |rounds| rounds.parse())?;
-    let tasks: Vec<Arc<Task>> = (0..TASKS)
+    let tasks: Vec<Arc<ServerTask>> = (0..TASKS)
         .map(|number| {
             let labels = ["bench", ["default", "mail", "slow"][number % 3], &format!("app.task{number}")];
-            Arc::new(Task::new(Some(&label_list(TASK, &labels).into())))
+            let task = Task::new(Some(&label_list(TASK, &labels).into()));
+            Arc::new(ServerTask::new(Arc::new(task), Series::new(SERVER, &["host"])))
         })
         .collect();
     let executions = executions(RECORDS / 2);

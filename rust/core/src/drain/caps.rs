@@ -3,9 +3,9 @@
 //! What is beyond a limit counts in a series named [`OTHER`], so that no execution is lost; only its name is. What the store has is known
 //! first, so that a name keeps its series when a drainer begins anew.
 
-use crate::fold::{Series, Task};
+use crate::fold::{Series, ServerTask, Task};
 use crate::ids::{IdMap, IdSet};
-use crate::names::{self, EXCEPTION, QUEUE, TASK};
+use crate::names::{self, EXCEPTION, QUEUE, SERVER, SERVER_TASK, TASK};
 
 /// Label of all that is beyond a limit.
 pub const OTHER: &str = "__other__";
@@ -19,11 +19,15 @@ pub struct Limits {
     pub tasks_of_queue: usize,
     /// Types of exceptions.
     pub exceptions: usize,
+    /// Servers: containers have a new name after each start.
+    pub servers: usize,
+    /// Tasks on servers, all together.
+    pub server_tasks: usize,
 }
 
 impl Default for Limits {
     fn default() -> Limits {
-        Limits { tasks: 1_000, tasks_of_queue: 200, exceptions: 100 }
+        Limits { tasks: 1_000, tasks_of_queue: 200, exceptions: 100, servers: 200, server_tasks: 10_000 }
     }
 }
 
@@ -34,6 +38,8 @@ pub struct Caps {
     tasks: IdSet,
     queues: IdMap<usize>,
     exceptions: IdSet,
+    servers: IdSet,
+    server_tasks: IdSet,
     /// Those that have none; bounded, since it only counts.
     beyond: IdSet,
 }
@@ -49,10 +55,15 @@ impl Caps {
 
     /// A series that is in the store already, also beyond the limits. One of another kind says nothing.
     pub fn know(&mut self, kind: u8, labels: &[&str]) {
-        if labels.contains(&OTHER) {
-            return;
-        }
         match kind {
+            // The rest of a queue has a series of its own on each server.
+            SERVER_TASK if labels.first() != Some(&OTHER) => {
+                self.server_tasks.insert(names::hash64(&names::label_list(kind, labels)));
+            }
+            _ if labels.contains(&OTHER) => {}
+            SERVER => {
+                self.servers.insert(names::hash64(&names::label_list(kind, labels)));
+            }
             QUEUE => {
                 self.queues.entry(names::hash64(&names::label_list(kind, labels))).or_default();
             }
@@ -110,6 +121,26 @@ impl Caps {
         name
     }
 
+    /// The server itself, or the one that stands for all others.
+    pub fn server(&mut self, server: Series) -> Series {
+        if has(&mut self.servers, self.limits.servers, server.id) {
+            return server;
+        }
+        self.beyond(server.id);
+        Series::new(SERVER, &[OTHER])
+    }
+
+    /// The task on the server itself, or together with those on all other servers. The server counts it either way.
+    pub fn server_task(&mut self, place: ServerTask) -> ServerTask {
+        let shared = place.server.names() == [OTHER];
+        if shared || has(&mut self.server_tasks, self.limits.server_tasks, place.series.id) {
+            return place;
+        }
+        self.beyond(place.series.id);
+        let series = Series::new(SERVER_TASK, &[&[OTHER], &place.task.series.names()[..]].concat());
+        ServerTask { series, ..place }
+    }
+
     /// How many names were met that have no series of their own.
     pub fn refused(&self) -> usize {
         self.beyond.len()
@@ -133,6 +164,11 @@ impl Caps {
     }
 }
 
+/// True when an id is known, or there was room for it.
+fn has(known: &mut IdSet, limit: usize, id: u64) -> bool {
+    known.contains(&id) || known.len() < limit && known.insert(id)
+}
+
 fn exception_id(name: &str) -> u64 {
     names::hash64(&names::label_list(names::NAME, &[name]))
 }
@@ -143,7 +179,7 @@ mod tests {
 
     use super::*;
 
-    const LIMITS: Limits = Limits { tasks: 4, tasks_of_queue: 2, exceptions: 2 };
+    const LIMITS: Limits = Limits { tasks: 4, tasks_of_queue: 2, exceptions: 2, servers: 2, server_tasks: 3 };
 
     fn task(queue: &str, name: &str) -> Task {
         Task::new(Some(&Arc::from(names::label_list(TASK, &["c", queue, name]))))
@@ -181,6 +217,29 @@ mod tests {
             ("E", "F", OTHER, "E")
         );
         assert_eq!(caps.refused(), 5);
+    }
+
+    #[test]
+    fn servers_beyond_the_limit_share_a_series_and_so_do_the_tasks_on_too_many() {
+        let mut caps = Caps::new(LIMITS);
+        let server = |name: &str| Series::new(SERVER, &[name]);
+        for name in ["one", "two", "one"] {
+            assert_eq!(caps.server(server(name)), server(name));
+        }
+        assert_eq!(caps.server(server("three")), server(OTHER));
+        let on = |name: &str, host: &str| ServerTask::new(Arc::new(task("q", name)), server(host));
+        for (name, host) in [("a", "one"), ("b", "one"), ("a", "two"), ("a", OTHER), ("b", "one")] {
+            assert_eq!(caps.server_task(on(name, host)), on(name, host));
+        }
+        let full = caps.server_task(on("b", "two"));
+        assert_eq!((labels(&full.series), labels(&full.server)), (vec![OTHER, "c", "q", "b"], vec!["two"]));
+        assert_ne!(full.id, on("b", OTHER).id, "two servers with one series are told apart");
+        assert_eq!(caps.refused(), 2);
+        let mut renewed = Caps::new(LIMITS);
+        renewed.know(SERVER, &["three"]);
+        renewed.know(SERVER_TASK, &["three", "c", "q", OTHER]);
+        renewed.know(SERVER_TASK, &[OTHER, "c", "q", "b"]);
+        assert_eq!((renewed.servers.len(), renewed.server_tasks.len()), (1, 1), "what the store has is known");
     }
 
     #[test]

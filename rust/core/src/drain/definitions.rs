@@ -4,7 +4,7 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 use super::caps::{Caps, Limits};
-use crate::fold::{Series, Task, UNDEFINED};
+use crate::fold::{Series, ServerTask, Task, UNDEFINED};
 use crate::ids::IdMap;
 use crate::journal::format::{Def, PART_SIZE};
 use crate::names::{self, LABEL_LIMIT, NAME};
@@ -22,6 +22,8 @@ struct Known {
     /// Segments that define it. Without one it is forgotten.
     segments: usize,
     task: Option<Arc<Task>>,
+    /// It on the servers that ran it: one in most spools, and never more than have series of their own.
+    on_servers: Vec<Arc<ServerTask>>,
 }
 
 #[derive(Debug)]
@@ -44,23 +46,41 @@ pub enum Defined {
 }
 
 /// The names that are defined in the segments of a spool.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub struct Definitions {
     known: IdMap<Known>,
     partial: HashMap<u64, Partial>,
     exceptions: HashMap<(u64, u64), Series>,
     caps: Caps,
+    /// Where executions count whose worker did not say who it is.
+    unknown_server: Series,
+}
+
+impl Default for Definitions {
+    fn default() -> Self {
+        Definitions::of(Caps::default())
+    }
 }
 
 impl Definitions {
     /// No names yet.
     pub fn new(limits: Limits) -> Definitions {
-        Definitions { caps: Caps::new(limits), ..Definitions::default() }
+        Definitions::of(Caps::new(limits))
     }
 
     /// Forgets what segments define; which names have series of their own stays.
     pub fn renew(&mut self) {
-        *self = Definitions { caps: std::mem::take(&mut self.caps), ..Definitions::default() };
+        *self = Definitions::of(std::mem::take(&mut self.caps));
+    }
+
+    fn of(caps: Caps) -> Definitions {
+        Definitions {
+            known: IdMap::default(),
+            partial: HashMap::new(),
+            exceptions: HashMap::new(),
+            caps,
+            unknown_server: Series::server(None),
+        }
     }
 
     /// Which names have series of their own.
@@ -102,7 +122,7 @@ impl Definitions {
         if list.len() != length || names::hash64(&list) != def.id || names::parse_label_list(&list).is_err() {
             return Defined::Damaged;
         }
-        self.known.insert(def.id, Known { list: list.into(), segments: 0, task: None });
+        self.known.insert(def.id, Known { list: list.into(), segments: 0, task: None, on_servers: Vec::new() });
         Defined::Yes
     }
 
@@ -137,6 +157,29 @@ impl Definitions {
             }
             None => Arc::new(Task::new(None)),
         }
+    }
+
+    /// The server of a worker, by the id of its label list.
+    pub fn server(&mut self, id: u64) -> Series {
+        let server = Series::server(self.list(id));
+        self.caps.server(server)
+    }
+
+    /// The task of an id on a server; None: it is not known which.
+    pub fn server_task(&mut self, id: u64, server: Option<&Series>) -> Arc<ServerTask> {
+        let server = server.unwrap_or(&self.unknown_server);
+        if let Some(known) = self.known.get(&id)
+            && let Some(place) = known.on_servers.iter().find(|place| place.server.id == server.id)
+        {
+            return Arc::clone(place);
+        }
+        let server = server.clone();
+        let place = ServerTask::new(self.task(id), server);
+        let place = Arc::new(self.caps.server_task(place));
+        if let Some(known) = self.known.get_mut(&id) {
+            known.on_servers.push(Arc::clone(&place));
+        }
+        place
     }
 
     /// The queue of an id; None when it has no series of its own.

@@ -3,7 +3,7 @@
 use std::collections::HashSet;
 use std::sync::Arc;
 
-use crate::fold::Task;
+use crate::fold::ServerTask;
 use crate::ids::{IdMap, IdSet};
 use crate::journal::format::{End, Hint, NO_CHANGE, NO_PEAK, NO_VALUE, Outcome, RETRY_FOLLOWS, SegmentId, Start};
 
@@ -24,8 +24,8 @@ pub struct Provisional {
 /// An execution without an outcome.
 #[derive(Clone, Debug)]
 pub struct Execution {
-    /// Its task.
-    pub task: Arc<Task>,
+    /// Its task, and the server of its worker.
+    pub place: Arc<ServerTask>,
     /// Job hash.
     pub job: u64,
     /// Started, µs.
@@ -44,9 +44,9 @@ pub struct Execution {
 
 impl Execution {
     /// One that just started.
-    pub fn new(start: &Start, task: Arc<Task>, segment: SegmentId) -> Execution {
+    pub fn new(start: &Start, place: Arc<ServerTask>, segment: SegmentId) -> Execution {
         Execution {
-            task,
+            place,
             job: start.job,
             started: start.at,
             worker: start.worker,
@@ -152,13 +152,15 @@ impl Executions {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::fold::{Series, Task};
     use crate::journal::format::PROVISIONAL;
 
     const SEGMENT: SegmentId = [1; 16];
 
     fn execution() -> Execution {
         let start = Start { attempt: 0, at: 100, key: 7, task: 1, job: 5, ready_at: 0, worker: 3 };
-        Execution::new(&start, Arc::new(Task::new(None)), SEGMENT)
+        let place = ServerTask::new(Arc::new(Task::new(None)), Series::server(None));
+        Execution::new(&start, Arc::new(place), SEGMENT)
     }
 
     fn hint(outcome: Outcome, at: i64, exception: u64) -> Hint {

@@ -6,7 +6,7 @@ use super::Drainer;
 use super::definitions::Defined;
 use super::executions::Execution;
 use crate::error::Result;
-use crate::fold::{Cell, Fold, Task};
+use crate::fold::{Cell, Fold, ServerTask, Task};
 use crate::ids::{IdMap, IdSet};
 use crate::journal::format::{Def, End, Outcome, PROVISIONAL, Record, SegmentId, Slot, Start};
 
@@ -147,12 +147,12 @@ impl Drainer {
                     self.no_longer_ahead(start.key);
                     return Taken::Yes;
                 }
-                let (task, undefined) = self.task(start.task);
-                let taken = fold.start(&task, start);
+                let (place, undefined) = self.place(start);
+                let taken = fold.start(&place, start);
                 if taken {
                     self.no_longer_ahead(start.key);
                     self.counts.undefined += undefined;
-                    self.executions.open.insert(start.key, Execution::new(start, task, *id));
+                    self.executions.open.insert(start.key, Execution::new(start, place, *id));
                     if *worker != start.worker {
                         *worker = start.worker;
                         self.note_worker(id, start.worker);
@@ -209,9 +209,9 @@ impl Drainer {
             self.executions.suggest(end, *id);
             return Taken::Yes;
         }
-        let task = Arc::clone(&execution.task);
-        let exception = (end.exception != 0).then(|| self.definitions.exception(&task, end.exception));
-        if !fold.end(&task, exception.as_ref(), outcome, end) {
+        let place = Arc::clone(&execution.place);
+        let exception = (end.exception != 0).then(|| self.definitions.exception(&place.task, end.exception));
+        if !fold.end(&place, exception.as_ref(), outcome, end) {
             return Taken::Full;
         }
         self.counts.undefined += u64::from(end.exception != 0 && self.definitions.list(end.exception).is_none());
@@ -259,6 +259,13 @@ impl Drainer {
         (self.definitions.task(id), undefined)
     }
 
+    /// Where an execution counts, and 1 if its task is not defined.
+    fn place(&mut self, start: &Start) -> (Arc<ServerTask>, u64) {
+        let undefined = u64::from(self.definitions.list(start.task).is_none());
+        let server = self.workers.server(start.worker, |identity| self.definitions.server(identity));
+        (self.definitions.server_task(start.task, server), undefined)
+    }
+
     /// Rebuilds what is open from the records in front of the mark. Their order does not matter.
     pub(super) fn replay(&mut self, segments: &[SegmentId]) -> Result<()> {
         let mut open: IdMap<(Start, SegmentId)> = IdMap::default();
@@ -299,8 +306,8 @@ impl Drainer {
             }
         }
         for (key, (start, id)) in open {
-            let task = self.definitions.task(start.task);
-            self.executions.open.insert(key, Execution::new(&start, task, id));
+            let (place, _) = self.place(&start);
+            self.executions.open.insert(key, Execution::new(&start, place, id));
         }
         for (end, id) in provisional {
             self.executions.suggest(&end, id);

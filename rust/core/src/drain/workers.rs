@@ -2,28 +2,32 @@
 
 use std::collections::HashMap;
 
+use crate::fold::Series;
+use crate::ids::IdMap;
 use crate::journal::format::Worker;
 
 /// What is known about a worker.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 pub struct Known {
     /// Its WORKER record.
     pub record: Worker,
     /// True when it said STOP.
     pub stopped: bool,
+    /// Series of its server, once an execution needs it: hosts that only enqueue have none.
+    server: Option<Series>,
 }
 
 /// Workers by key, as long as a segment names them.
 #[derive(Debug, Default)]
 pub struct Workers {
-    known: HashMap<u64, Known>,
+    known: IdMap<Known>,
     segments: HashMap<u64, usize>,
 }
 
 impl Workers {
     /// A process says who it is.
     pub fn introduce(&mut self, record: &Worker) {
-        self.known.entry(record.worker).or_insert(Known { record: *record, stopped: false });
+        self.known.entry(record.worker).or_insert(Known { record: *record, stopped: false, server: None });
     }
 
     /// A process says that it leaves.
@@ -36,6 +40,12 @@ impl Workers {
     /// What is known about a worker.
     pub fn get(&self, worker: u64) -> Option<&Known> {
         self.known.get(&worker)
+    }
+
+    /// The series of a worker's server, made from the id of its label list; None when nobody said who it is.
+    pub fn server(&mut self, worker: u64, made: impl FnOnce(u64) -> Series) -> Option<&Series> {
+        let known = self.known.get_mut(&worker)?;
+        Some(known.server.get_or_insert_with(|| made(known.record.identity)))
     }
 
     /// One more segment names it.

@@ -19,8 +19,10 @@ pub struct Shape {
     pub measures: usize,
     /// The first so many sketches, at this scale.
     pub sketches: (usize, u8),
-    /// True for totals: bounds, and no least and greatest.
-    pub total: bool,
+    /// The counts by bound.
+    pub bounds: bool,
+    /// The least and greatest, which no total has.
+    pub range: bool,
 }
 
 /// Counters below 16, measures, sketches of the first four and counts by bound. Sketches are not collapsed here, so that
@@ -151,7 +153,7 @@ impl Cell {
         for (index, count) in self.counters.iter().enumerate() {
             value.count(index, *count)?;
         }
-        if shape.total {
+        if shape.bounds {
             for (first, counts) in
                 [(counter::RUNTIME_BOUNDS, &self.runtime_bounds), (counter::WAIT_BOUNDS, &self.wait_bounds)]
             {
@@ -162,7 +164,7 @@ impl Cell {
         }
         for (index, measure) in self.measures[..shape.measures].iter().enumerate() {
             if let Some(measure) = measure {
-                let range = measure.range.filter(|_| !shape.total);
+                let range = measure.range.filter(|_| shape.range);
                 value.set_measure(index, Measure { range, ..*measure });
             }
         }

@@ -1,10 +1,11 @@
 //! Records to deltas per series: one batch at a time.
 //!
-//! Everything is gathered by minute; hours, days, totals and queues are sums of minutes. The specification is
-//! `docs/stored-values.md`.
+//! Everything is gathered by minute, executions by task and server: hours, days, totals, tasks, servers and queues are sums of
+//! these. The specification is `docs/stored-values.md`.
 
 mod batch;
 mod cell;
+mod rows;
 mod task;
 
 use std::collections::BTreeMap;
@@ -12,13 +13,10 @@ use std::sync::Arc;
 
 pub use self::batch::{Batch, Row};
 pub use self::cell::Cell;
-use self::cell::Shape;
-pub use self::task::{Series, Task, UNDEFINED};
-use crate::error::Result;
+pub use self::task::{Series, ServerTask, Task, UNDEFINED};
 use crate::ids::{IdMap, IdSet};
 use crate::journal::format::{Arrive, Discard, End, Gauge as Reading, Outcome, Start};
-use crate::stats::sketch::{COARSE, FINE};
-use crate::value::{Gauge, Value};
+use crate::value::Gauge;
 
 const MINUTE: u32 = 60;
 const HOUR: u32 = 3_600;
@@ -28,7 +26,7 @@ const TOTAL: u32 = 0;
 /// Most records of a batch, which also bounds its sums.
 const RECORD_LIMIT: u64 = 1 << 16;
 /// Minutes of tasks, queues and exceptions in a batch, for each series that it may have: bounds its rows after an outage.
-const MINUTES_A_SERIES: usize = 8;
+const MINUTES_A_SERIES: usize = 4;
 /// Last moment, µs, in the year 2255: later ones come from a broken clock, and the scripts of Redis have doubles.
 const LAST: i64 = (1 << 53) - 1;
 
@@ -60,6 +58,9 @@ pub struct Fold {
     series: IdSet,
     minutes: usize,
     records: u64,
+    /// Executions.
+    server_tasks: IdMap<Gathered<Arc<ServerTask>, Cell>>,
+    /// What has no server: arrivals, and jobs that ended without an execution.
     tasks: IdMap<Gathered<Arc<Task>, Cell>>,
     exceptions: IdMap<Gathered<Series, Cell>>,
     queues: IdMap<Gathered<Series, Gauges>>,
@@ -73,6 +74,7 @@ impl Fold {
             series: IdSet::default(),
             minutes: 0,
             records: 0,
+            server_tasks: IdMap::default(),
             tasks: IdMap::default(),
             exceptions: IdMap::default(),
             queues: IdMap::default(),
@@ -85,22 +87,23 @@ impl Fold {
     }
 
     /// An execution of a task started.
-    pub fn start(&mut self, task: &Arc<Task>, start: &Start) -> bool {
-        let taken = self.takes(&[task.series.id, task.queue.id]);
+    pub fn start(&mut self, place: &Arc<ServerTask>, start: &Start) -> bool {
+        let taken = self.takes(&ids(place));
         if taken {
-            self.cell(task, start.at).start(start);
+            self.execution(place, start.at).start(start);
         }
         taken
     }
 
     /// An execution of a task ended, with an exception of a type.
-    pub fn end(&mut self, task: &Arc<Task>, exception: Option<&Series>, outcome: Outcome, end: &End) -> bool {
+    pub fn end(&mut self, place: &Arc<ServerTask>, exception: Option<&Series>, outcome: Outcome, end: &End) -> bool {
+        let [task, queue, server, on_server] = ids(place);
         let taken = match exception {
-            Some(series) => self.takes(&[task.series.id, task.queue.id, series.id]),
-            None => self.takes(&[task.series.id, task.queue.id]),
+            Some(series) => self.takes(&[task, queue, server, on_server, series.id]),
+            None => self.takes(&[task, queue, server, on_server]),
         };
         if taken {
-            self.cell(task, end.at).end(outcome, end);
+            self.execution(place, end.at).end(outcome, end);
             if let Some(series) = exception {
                 let gathered = gather(&mut self.exceptions, series.id, || series.clone());
                 minute_of(gathered, end.at, &mut self.minutes).outcome(outcome, end.flags);
@@ -152,84 +155,34 @@ impl Fold {
 
     /// Takes a record of these series if there is room; false when it must wait for the next batch.
     fn takes(&mut self, series: &[u64]) -> bool {
+        let new = series.iter().filter(|id| !self.series.contains(id)).count();
         if self.records > 0 {
-            let new = series.iter().filter(|id| !self.series.contains(id)).count();
             let full = self.series.len() + new > self.max_series && new > 0;
             if full || self.minutes >= self.max_series * MINUTES_A_SERIES || self.records >= RECORD_LIMIT {
                 return false;
             }
         }
-        self.series.extend(series);
+        if new > 0 {
+            self.series.extend(series);
+        }
         self.records += 1;
         true
+    }
+
+    fn execution(&mut self, place: &Arc<ServerTask>, at: i64) -> &mut Cell {
+        let gathered = gather(&mut self.server_tasks, place.id, || Arc::clone(place));
+        minute_of(gathered, at, &mut self.minutes)
     }
 
     fn cell(&mut self, task: &Arc<Task>, at: i64) -> &mut Cell {
         let gathered = gather(&mut self.tasks, task.series.id, || Arc::clone(task));
         minute_of(gathered, at, &mut self.minutes)
     }
-
-    /// The rows of the batch, ordered by series, step and bucket.
-    pub fn rows(self) -> Result<Vec<Row>> {
-        let mut rows = Vec::new();
-        let mut queues: IdMap<(Series, Minutes<Cell>, Minutes<Gauges>)> = IdMap::default();
-        for (id, gathered) in self.queues {
-            queues.insert(id, (gathered.series, Minutes::new(), gathered.minutes));
-        }
-        for gathered in self.tasks.into_values() {
-            let Task { series, queue } = &*gathered.series;
-            let (_, minutes, _) =
-                queues.entry(queue.id).or_insert_with(|| (queue.clone(), Minutes::new(), Minutes::new()));
-            for (minute, cell) in &gathered.minutes {
-                minutes.entry(*minute).or_default().absorb(cell, false)?;
-            }
-            for step in [MINUTE, HOUR, DAY, TOTAL] {
-                let shape = match step {
-                    MINUTE => Shape { measures: 5, sketches: (2, FINE), total: false },
-                    HOUR => Shape { measures: 5, sketches: (4, FINE), total: false },
-                    DAY => Shape { measures: 5, sketches: (4, COARSE), total: false },
-                    _ => Shape { measures: 5, sketches: (0, FINE), total: true },
-                };
-                for (bucket, cell) in steps(&gathered.minutes, step, |sum, cell| sum.absorb(cell, step != TOTAL))? {
-                    rows.push(row(series, step, bucket, &cell.value(shape)?));
-                }
-            }
-        }
-        for gathered in self.exceptions.into_values() {
-            for step in [HOUR, DAY, TOTAL] {
-                let shape = Shape { measures: 0, sketches: (0, FINE), total: step == TOTAL };
-                for (bucket, cell) in steps(&gathered.minutes, step, |sum, cell| sum.absorb(cell, false))? {
-                    rows.push(row(&gathered.series, step, bucket, &cell.value(shape)?));
-                }
-            }
-        }
-        for (series, minutes, gauges) in queues.into_values() {
-            for step in [MINUTE, HOUR, DAY, TOTAL] {
-                let shape = Shape { measures: 2, sketches: (0, FINE), total: step == TOTAL };
-                let mut values: BTreeMap<i64, Value> = BTreeMap::new();
-                for (bucket, cell) in steps(&minutes, step, |sum, cell| sum.absorb(cell, false))? {
-                    values.insert(bucket, cell.value(shape)?);
-                }
-                if step != TOTAL {
-                    for (bucket, gauges) in steps(&gauges, step, join)? {
-                        let value = values.entry(bucket).or_default();
-                        for (index, gauge) in
-                            gauges.into_iter().enumerate().filter_map(|(index, gauge)| Some((index, gauge?)))
-                        {
-                            value.set_gauge(index, gauge);
-                        }
-                    }
-                }
-                rows.extend(values.into_iter().map(|(bucket, value)| row(&series, step, bucket, &value)));
-            }
-        }
-        rows.sort_unstable_by_key(|row| (row.series, row.step, row.bucket));
-        Ok(rows)
-    }
 }
 
-fn row(series: &Series, step: u32, bucket: i64, value: &Value) -> Row {
-    Row { series: series.id, labels: Arc::clone(&series.labels), step, bucket, value: value.encode() }
+/// The series that an execution counts in.
+fn ids(place: &ServerTask) -> [u64; 4] {
+    [place.task.series.id, place.task.queue.id, place.server.id, place.series.id]
 }
 
 fn gather<S, T>(map: &mut IdMap<Gathered<S, T>>, id: u64, series: impl FnOnce() -> S) -> &mut Gathered<S, T> {
@@ -242,31 +195,4 @@ fn minute_of<'a, S, T: Default>(gathered: &'a mut Gathered<S, T>, at: i64, minut
         *minutes += 1;
         T::default()
     })
-}
-
-/// Minutes joined to longer steps.
-fn steps<T: Clone + Default>(
-    minutes: &Minutes<T>,
-    step: u32,
-    add: impl Fn(&mut T, &T) -> Result<()>,
-) -> Result<Minutes<T>> {
-    if step == MINUTE {
-        return Ok(minutes.clone());
-    }
-    let mut joined: Minutes<T> = Minutes::new();
-    for (minute, cell) in minutes {
-        let bucket = if step == TOTAL { 0 } else { minute - minute % i64::from(step) };
-        add(joined.entry(bucket).or_default(), cell)?;
-    }
-    Ok(joined)
-}
-
-fn join(sum: &mut Gauges, other: &Gauges) -> Result<()> {
-    for (ours, theirs) in sum.iter_mut().zip(other) {
-        *ours = match (&ours, theirs) {
-            (Some(one), Some(two)) => Some(one.merge(two)?),
-            (one, two) => one.or(*two),
-        };
-    }
-    Ok(())
 }

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use queue_metrics_core::journal::format::{Arrive, Discard, End, Gauge, NO_CHANGE, NO_PEAK, NO_TIME, NO_VALUE, Start};
-use queue_metrics_core::names::{self, EXCEPTION, QUEUE, TASK};
+use queue_metrics_core::names::{self, EXCEPTION, QUEUE, SERVER, SERVER_TASK, TASK};
 use queue_metrics_core::value::{Parts, Value};
 
 use super::store::{Key, Store};
@@ -43,8 +43,13 @@ impl Reference {
         [names::label_list(TASK, task), names::label_list(QUEUE, &task[..2])]
     }
 
-    pub fn start(&mut self, task: &[&str; 3], start: &Start) {
-        self.each(&Self::both(task), start.at, |numbers| {
+    fn of_execution(task: &[&str; 3], server: &str) -> Vec<Vec<u8>> {
+        let on_server = names::label_list(SERVER_TASK, &[server, task[0], task[1], task[2]]);
+        [Self::both(task).to_vec(), vec![names::label_list(SERVER, &[server]), on_server]].concat()
+    }
+
+    pub fn start(&mut self, task: &[&str; 3], server: &str, start: &Start) {
+        self.each(&Self::of_execution(task, server), start.at, |numbers| {
             *numbers.counters.entry(0).or_default() += 1;
             if start.ready_at != NO_TIME {
                 let wait = start.at - start.ready_at;
@@ -57,10 +62,10 @@ impl Reference {
         });
     }
 
-    pub fn end(&mut self, task: &[&str; 3], exception: Option<&str>, end: &End) {
+    pub fn end(&mut self, task: &[&str; 3], server: &str, exception: Option<&str>, end: &End) {
         let outcome = usize::from(end.outcome);
         let retry = u64::from(end.flags & 1);
-        self.each(&Self::both(task), end.at, |numbers| {
+        self.each(&Self::of_execution(task, server), end.at, |numbers| {
             *numbers.counters.entry(outcome).or_default() += 1;
             *numbers.counters.entry(8).or_default() += retry;
             let mut observe = |index: usize, number: Option<i64>| {
@@ -111,6 +116,7 @@ impl Reference {
             let kind = labels[0];
             let kept = match kind {
                 EXCEPTION => *step != 60,
+                SERVER_TASK => *step == 3600 || *step == 0,
                 // Gauges are no part of a total.
                 _ => *step != 0 || !(numbers.counters.is_empty() && numbers.observed.is_empty()),
             };
@@ -129,8 +135,8 @@ impl Reference {
 impl Numbers {
     fn compare(&self, kind: u8, step: u32, value: &Value) -> Result<(), String> {
         for index in 0..100 {
-            let bounds = index >= 32;
-            let count = self.counters.get(&index).copied().filter(|_| !bounds || step == 0).unwrap_or(0);
+            let bounded = step == 0 && matches!(kind, TASK | QUEUE);
+            let count = self.counters.get(&index).copied().filter(|_| index < 32 || bounded).unwrap_or(0);
             if value.counter(index) != count {
                 return Err(format!("counter {index} is {} for {count}", value.counter(index)));
             }
@@ -139,7 +145,7 @@ impl Numbers {
             (TASK, 60) => (5, 2, 5),
             (TASK, 3600) => (5, 4, 5),
             (TASK, 86400) => (5, 4, 4),
-            (TASK, _) => (5, 0, 5),
+            (TASK | SERVER | SERVER_TASK, _) => (5, 0, 5),
             (QUEUE, _) => (2, 0, 5),
             _ => (0, 0, 5),
         };

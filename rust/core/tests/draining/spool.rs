@@ -7,7 +7,7 @@ use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
 
 use queue_metrics_core::journal::format::{
-    Checksum, HEADER_SIZE, Header, RECORD_SIZE, Record, SEALED, SegmentId, TAIL_OFFSET, Way, definition, encode,
+    Checksum, HEADER_SIZE, Header, RECORD_SIZE, Record, SEALED, SegmentId, TAIL_OFFSET, Way, Worker, definition, encode,
 };
 use queue_metrics_core::names;
 use queue_metrics_core::sampling::process::Identity;
@@ -37,6 +37,7 @@ struct Open {
     file: File,
     way: Way,
     defined: HashSet<Vec<u8>>,
+    introduced: HashSet<u64>,
 }
 
 impl Open {
@@ -91,12 +92,14 @@ pub struct Stalled {
 pub struct Writers {
     directory: PathBuf,
     current: HashMap<usize, Open>,
+    /// Who the workers are that say it, with their label lists.
+    workers: HashMap<u64, (Worker, Vec<u8>)>,
     made: u64,
 }
 
 impl Writers {
     pub fn new(directory: &Path) -> Writers {
-        Writers { directory: directory.to_owned(), current: HashMap::new(), made: 0 }
+        Writers { directory: directory.to_owned(), current: HashMap::new(), workers: HashMap::new(), made: 0 }
     }
 
     fn current(&mut self, writer: usize) -> &mut Open {
@@ -114,8 +117,25 @@ impl Writers {
             if way == Way::Map {
                 file.set_len(HEADER_SIZE as u64 + CAPACITY * RECORD_SIZE as u64).unwrap();
             }
-            Open { id, path, file, way, defined: HashSet::new() }
+            Open { id, path, file, way, defined: HashSet::new(), introduced: HashSet::new() }
         })
+    }
+
+    /// From now on this worker says who it is before its first START in a segment.
+    pub fn know(&mut self, worker: Worker, list: Vec<u8>) {
+        self.workers.insert(worker.worker, (worker, list));
+    }
+
+    fn introduce(&mut self, writer: usize, worker: u64) -> bool {
+        let Some((record, list)) = self.workers.get(&worker).cloned() else { return true };
+        if self.current(writer).introduced.contains(&worker) {
+            return true;
+        }
+        let said = self.define(writer, &[&list]) && self.current(writer).append(&Record::Worker(record));
+        if said {
+            self.current(writer).introduced.insert(worker);
+        }
+        said
     }
 
     /// Appends a record, and the definitions it needs that its segment lacks.
@@ -140,12 +160,16 @@ impl Writers {
     }
 
     fn try_write(&mut self, writer: usize, record: &Record, needs: &[&[u8]]) -> bool {
-        self.define(writer, needs) && self.current(writer).append(record)
+        let said = match record {
+            Record::Start(start) => self.introduce(writer, start.worker),
+            _ => true,
+        };
+        said && self.define(writer, needs) && self.current(writer).append(record)
     }
 
-    /// Reserves a slot and stops there; None when the segment is not of the map way, or full.
-    pub fn stall(&mut self, writer: usize, needs: &[&[u8]]) -> Option<Stalled> {
-        let defined = self.define(writer, needs);
+    /// Reserves a slot for a record of this worker and stops there; None when the segment is not of the map way, or full.
+    pub fn stall(&mut self, writer: usize, worker: u64, needs: &[&[u8]]) -> Option<Stalled> {
+        let defined = self.introduce(writer, worker) && self.define(writer, needs);
         let open = self.current(writer);
         let slot = (defined && open.way == Way::Map).then(|| open.reserve()).flatten()?;
         let file = OpenOptions::new().read(true).write(true).open(&open.path).ok()?;

@@ -7,9 +7,9 @@ use proptest::prelude::*;
 use queue_metrics_core::drain::{Drainer, Options};
 use queue_metrics_core::fold::Batch;
 use queue_metrics_core::journal::format::{
-    Arrive, Discard, End, Gauge, NO_CHANGE, NO_PEAK, NO_TIME, NO_VALUE, PROVISIONAL, Record, Start, Stop,
+    Arrive, Discard, End, Gauge, NO_CHANGE, NO_PEAK, NO_TIME, NO_VALUE, PROVISIONAL, Record, Start, Stop, Worker,
 };
-use queue_metrics_core::names::{self, NAME, QUEUE, TASK};
+use queue_metrics_core::names::{self, NAME, QUEUE, TASK, WORKER};
 
 use crate::reference::Reference;
 use crate::scratch::Scratch;
@@ -24,6 +24,8 @@ const TASKS: [[&str; 3]; 4] = [
 ];
 const EXCEPTIONS: [&str; 2] = ["ValueError", "an.exception.with.a.name.that.needs.more.than.one.record.Error"];
 const WRITERS: usize = 3;
+/// Where the workers live; the last one never says who it is.
+const SERVERS: [&str; 3] = ["one", "the other", "__undefined__"];
 
 /// One of the things that may happen next; numbers choose among what there is.
 #[derive(Clone, Copy, Debug)]
@@ -112,7 +114,7 @@ impl World {
         let scratch = Scratch::new();
         let patience = if patient { i64::MAX } else { 0 };
         World {
-            writers: Writers::new(scratch.path()),
+            writers: writers(&scratch),
             drainer: drainer(&scratch, patience),
             stalled: Vec::new(),
             patience,
@@ -147,7 +149,7 @@ impl World {
                 let start =
                     Start { attempt: 0, at, key: self.keys, task: id, job: 1, ready_at, worker: u64::from(writer) };
                 self.write(writer, &Record::Start(start), task, None);
-                self.reference.start(&TASKS[task], &start);
+                self.reference.start(&TASKS[task], server(start.worker), &start);
                 self.running.push((start, task));
             }
             Step::End(writer, which, what) if !self.running.is_empty() => {
@@ -155,7 +157,7 @@ impl World {
                 let exception = (what % 3 == 0).then(|| EXCEPTIONS[usize::from(what) / 3 % 2]);
                 let end = self.end(&start, what, exception);
                 self.write(writer, &Record::End(end), task, exception);
-                self.reference.end(&TASKS[task], exception, &end);
+                self.reference.end(&TASKS[task], server(start.worker), exception, &end);
                 self.ended.push((end, exception));
             }
             Step::EndAgain(writer, which) if !self.ended.is_empty() => {
@@ -210,12 +212,12 @@ impl World {
                     Waiting::Start(start, task) => {
                         let list = names::label_list(TASK, &TASKS[task]);
                         self.writers.go_on(stalled, &Record::Start(start), &[&list]);
-                        self.reference.start(&TASKS[task], &start);
+                        self.reference.start(&TASKS[task], server(start.worker), &start);
                         self.running.push((start, task));
                     }
                     Waiting::End(_, end, task) => {
                         self.writers.go_on(stalled, &Record::End(end), &[]);
-                        self.reference.end(&TASKS[task], None, &end);
+                        self.reference.end(&TASKS[task], server(end.worker), None, &end);
                         self.ended.push((end, None));
                     }
                 }
@@ -253,13 +255,13 @@ impl World {
         let at = self.now;
         if which.is_multiple_of(2) && !self.running.is_empty() {
             let (start, task) = self.running[usize::from(which) % self.running.len()];
-            let Some(stalled) = self.writers.stall(writer, &[]) else { return };
+            let Some(stalled) = self.writers.stall(writer, start.worker, &[]) else { return };
             self.running.retain(|(running, _)| running.key != start.key);
             self.stalled.push((stalled, Waiting::End(start, self.end(&start, what, None), task)));
         } else {
             let task = usize::from(what) % TASKS.len();
             let list = names::label_list(TASK, &TASKS[task]);
-            let Some(stalled) = self.writers.stall(writer, &[&list]) else { return };
+            let Some(stalled) = self.writers.stall(writer, writer as u64, &[&list]) else { return };
             self.keys += 1;
             let task_id = names::series_id(TASK, &TASKS[task]);
             let start = Start {
@@ -353,4 +355,29 @@ impl World {
 /// A drainer that keeps nothing superfluous.
 pub fn drainer(scratch: &Scratch, patience: i64) -> Drainer {
     Drainer::new(scratch.path(), Options { window: 0, patience, ..Options::default() }).unwrap()
+}
+
+fn server(worker: u64) -> &'static str {
+    SERVERS[worker as usize % SERVERS.len()]
+}
+
+/// Writers for all workers there can be.
+fn writers(scratch: &Scratch) -> Writers {
+    let mut writers = Writers::new(scratch.path());
+    for worker in (0..=255).filter(|worker| server(*worker) != "__undefined__") {
+        let list = names::label_list(WORKER, &[server(worker), &worker.to_string(), "1"]);
+        let record = Worker {
+            role: 1,
+            at: 0,
+            worker,
+            pid: 1,
+            parent: 1,
+            start_ticks: 1,
+            pid_namespace: 0,
+            boot: 0,
+            identity: names::hash64(&list),
+        };
+        writers.know(record, list);
+    }
+    writers
 }
