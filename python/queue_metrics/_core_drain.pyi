@@ -68,14 +68,20 @@ class Drainer:
     """
 
     def __new__(
-        cls, spool: str, *, grace: float = ..., window: float = ..., spool_bytes: int = ..., limits: tuple[int, int, int] | None = ...
+        cls,
+        spool: str,
+        *,
+        grace: float = ...,
+        window: float = ...,
+        spool_bytes: int = ...,
+        limits: tuple[int, int, int, int, int] | None = ...,
     ) -> Drainer:
         """
         Args:
             grace: seconds between a death or provisional end and the verdict; 10.
             window: seconds a drained segment is kept for a store that goes back; 3600.
-            limits: the most tasks (and queues), tasks of one queue, and types of exceptions that have series of their own; None: 1,000,
-                200 and 100. What is beyond counts as `__other__`.
+            limits: the most tasks (and queues), tasks of one queue, types of exceptions, servers, and tasks on servers that have series of
+                their own; None: 1,000, 200, 100, 200 and 10,000. What is beyond counts as `__other__`.
 
         Raises:
             OSError: the spool cannot be made or read.

@@ -63,6 +63,36 @@ def test_counts_by_hand(tmp_path: Path) -> None:
     assert {key[2] for key in store.values if key[0] == 3} == {0, 3600, 86400}
 
 
+def test_an_execution_counts_on_the_server_of_its_worker(tmp_path: Path) -> None:
+    """Whoever writes the END, in whichever segment; who never said where it lives counts on `__undefined__`."""
+    first, second = Segment(tmp_path, 1), Segment(tmp_path, 2)
+    for worker, host in ((11, "web-1"), (12, "web-2")):
+        identity = first.define(4, host, str(worker), "77")
+        first.write("WORKER", flags=2, at=T, worker=worker, pid=1, parent=1, start_ticks=1, pid_namespace=0, boot=0, identity=identity)
+    for key, worker in ((1, 11), (2, 12), (3, 12), (4, 99)):
+        first.start(key, T + 59 * SECOND, ready_at=T + 58 * SECOND, worker=worker)
+    first.end(1, T + 61 * SECOND, runtime=3_000, cpu=1_000)
+    second.end(2, T + 61 * SECOND, runtime=5_000)
+    second.end(4, T + 61 * SECOND, outcome=_core.FAILED)
+    first.write("ARRIVE", at=T, task=first.define(1, *TASK), job=5, ready_at=T)
+    store = Store()
+    store.drain(_core.Drainer(str(tmp_path)))
+
+    rows = {key: value for key, value in store.values.items() if key[0] in (5, 6)}
+    assert {key[2] for key in rows if key[0] == 5} == {0, 60, 3600, 86400}
+    assert {key[2] for key in rows if key[0] == 6} == {0, 3600}
+    assert {key[1] for key in rows} == {labels for host in ("web-1", "web-2", "__undefined__") for labels in ((host,), (host, *TASK))}
+    assert store.total("web-1", *TASK, kind=6) == store.total("web-1", kind=5) == {"started": 1, "succeeded": 1}
+    assert store.total("web-2", *TASK, kind=6) == store.total("web-2", kind=5) == {"started": 2, "succeeded": 1}
+    assert store.total("__undefined__", kind=5) == {"started": 1, "failed": 1}
+    assert store.total(*TASK) == {"started": 4, "succeeded": 2, "failed": 1}
+    minute = store.values[5, ("web-2",), 60, MINUTE + 60]
+    assert (minute.counter(0), minute.counter(1), minute.measure(0)) == (0, 1, (1, 5, 5, 5))
+    hour = store.values[6, ("web-1", *TASK), 3600, HOUR]
+    assert (hour.measure(0), hour.measure(1), hour.measure(2)) == ((1, 3, 3, 3), (1, SECOND, SECOND, SECOND), (1, 1, 1, 1))
+    assert all(value.sketch(0) is None and value.counter(7) == 0 and not any(map(value.counter, range(32, 87))) for value in rows.values())
+
+
 def test_values_are_plain_message_pack(tmp_path: Path) -> None:
     """A reader without our package understands a row."""
     segment = Segment(tmp_path, 1)
@@ -143,11 +173,11 @@ def test_at_most_so_many_series_in_a_batch(tmp_path: Path) -> None:
     drainer, store, batches = _core.Drainer(str(tmp_path)), Store(), 0
     drainer.poll()
     while (batch := drainer.next_batch()) is not None:
-        assert len({row.series for row in batch.rows}) == 50
+        assert len({row.series for row in batch.rows}) == (100 if batches < 6 else 7)
         assert store.apply(batch)
         drainer.committed()
         batches += 1
-    assert batches == 8
+    assert batches == 7, "33 queues, as many tasks and as many of them on the one server"
 
 
 @pytest.mark.parametrize("name", ["a:b/{c}", 'quote"\n\\', "x" * 10_240, "ü∂🎉" * 300, " "])

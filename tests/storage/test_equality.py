@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from queue_metrics import _core
 from queue_metrics.storage import DatabaseStorageDriver, MemoryStorageDriver, RedisStorageDriver, StorageDriver
-from queue_metrics.storage.base import DAY, EXCEPTION, HOUR, MINUTE, QUEUE, RETENTION, TASK, TOTAL
+from queue_metrics.storage.base import DAY, EXCEPTION, HOUR, MINUTE, QUEUE, RETENTION, SERVER, SERVER_TASK, TASK, TOTAL
 from tests.storage.batches import NOW, Row, batch, bucket, content, row
 from tests.support.servers import RedisServer
 from tests.support.sql_servers import MariaDBServer, PostgreSQLServer
@@ -21,6 +21,7 @@ EXAMPLES = max(1, round(25 * float(os.environ.get("QM_TEST_SCALE", "1"))))
 _numbers = itertools.count()
 
 SERIES = [(TASK, ("c", "q", "t")), (TASK, ("c:", "{q}", "")), (QUEUE, ("c", "q")), (EXCEPTION, ("c", "q", "t", "E"))]
+SERIES += [(SERVER, ("web-1",)), (SERVER_TASK, ("web-1", "c", "q", "t"))]
 
 # Numbers that carry, collide in buckets, and lie near borders of 32 and 53 bits; 60 of the largest still fit a sum.
 small = st.integers(0, 300)

@@ -242,7 +242,7 @@ class Examination:
             ),
             (
                 "other_names",
-                "names of tasks, queues or exceptions are too many and count together as __other__",
+                "names of tasks, queues, exceptions or servers are too many and count together as __other__",
                 "do not put ids into names; 1,000 tasks, 200 of a queue and 100 exceptions have numbers of their own",
             ),
             ("uncertain", "open executions belong to workers nobody here can judge", "drain in the container or host of the workers"),

@@ -55,6 +55,8 @@ class Limits:
     )
     tasks_of_queue: int = field(default=200, metadata=setting(whole("number", 1, 100_000), "tasks of one queue"))
     exceptions: int = field(default=100, metadata=setting(whole("number", 1, 100_000), "types of exceptions in a store"))
+    servers: int = field(default=200, metadata=setting(whole("number", 1, 100_000), "servers in a store"))
+    server_tasks: int = field(default=10_000, metadata=setting(whole("number", 1, 100_000), "tasks on servers, all together"))
 
 
 @dataclass(frozen=True, slots=True)

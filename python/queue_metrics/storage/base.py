@@ -21,7 +21,7 @@ SCHEMA_VERSION = 1
 MINUTE, HOUR, DAY, TOTAL = 60, 3600, 86400, 0
 
 # Kinds of series; the numbers of docs/journal-format.md.
-TASK, QUEUE, EXCEPTION = 1, 2, 3
+TASK, QUEUE, EXCEPTION, SERVER, SERVER_TASK = 1, 2, 3, 5, 6
 
 Retention: TypeAlias = Mapping[tuple[int, int], int]
 """Seconds that a point is kept behind the end of its step, by kind of series and step; totals have no expiry."""
@@ -36,9 +36,13 @@ def retention_of(ttl: TimeToLive) -> Retention:
             (TASK, HOUR): ttl.hours,
             (QUEUE, HOUR): ttl.hours,
             (EXCEPTION, HOUR): ttl.hours,
+            (SERVER, MINUTE): 7 * DAY,
+            (SERVER, HOUR): ttl.hours,
+            (SERVER_TASK, HOUR): ttl.hours,
             (TASK, DAY): ttl.days,
             (QUEUE, DAY): ttl.days,
             (EXCEPTION, DAY): ttl.days,
+            (SERVER, DAY): ttl.days,
         }
     )
 

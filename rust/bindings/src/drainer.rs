@@ -6,7 +6,7 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use pyo3::exceptions::PyValueError;
 use pyo3::prelude::*;
 use pyo3::types::{PyBytes, PyDict};
-use queue_metrics_core::drain::{self as core, Options};
+use queue_metrics_core::drain::{self as core, Limits, Options};
 use queue_metrics_core::error::Result;
 use queue_metrics_core::heartbeat::HOOK_ERRORS;
 use queue_metrics_core::journal::dropped::Dropped;
@@ -61,13 +61,12 @@ impl Drainer {
         grace: f64,
         window: f64,
         spool_bytes: u64,
-        limits: Option<(usize, usize, usize)>,
+        limits: Option<(usize, usize, usize, usize, usize)>,
     ) -> PyResult<Drainer> {
         let (grace, window) = (microseconds("grace", grace)?, microseconds("window", window)?);
         let mut options = Options { grace, window, spool_bytes, ..Options::default() };
-        if let Some((tasks, tasks_of_queue, exceptions)) = limits {
-            (options.limits.tasks, options.limits.tasks_of_queue, options.limits.exceptions) =
-                (tasks, tasks_of_queue, exceptions);
+        if let Some((tasks, tasks_of_queue, exceptions, servers, server_tasks)) = limits {
+            options.limits = Limits { tasks, tasks_of_queue, exceptions, servers, server_tasks };
         }
         let inner = py.detach(|| core::Drainer::new(&spool, options)).map_err(raised)?;
         Ok(Drainer { spool_id: inner.spool_id().to_owned(), inner: Mutex::new(inner) })

@@ -104,7 +104,7 @@ pub struct Status {
     pub starts_lost_to_rollback: u64,
     /// Open executions of workers that nobody here can judge.
     pub uncertain: usize,
-    /// Names of tasks, queues and exceptions that have no series of their own, since there are too many.
+    /// Names of tasks, queues, exceptions and servers that have no series of their own, since there are too many.
     pub other_names: usize,
     /// Worker pages that cannot be read.
     pub damaged_pages: usize,
