@@ -9,14 +9,14 @@ import pytest
 
 from queue_metrics.config import TimeToLive
 from queue_metrics.storage import StorageDriver
-from queue_metrics.storage.base import DAY, EXCEPTION, HOUR, MINUTE, QUEUE, RETENTION, TASK, retention_of
+from queue_metrics.storage.base import DAY, EXCEPTION, HOUR, MINUTE, QUEUE, RETENTION, SERVER, SERVER_TASK, TASK, retention_of
 from queue_metrics.storage.manager import StorageManager
 from tests.storage.batches import A, bucket, ones, plain, row, send, series
 
 Open = Callable[..., StorageDriver]
 
-SHORT = TimeToLive(raw=HOUR, aggregated=2 * HOUR, hours=DAY, days=2 * DAY)
-LONG = TimeToLive(raw=3 * DAY, aggregated=20 * DAY, hours=30 * DAY, days=200 * DAY)
+SHORT = TimeToLive(raw=HOUR, aggregated=2 * HOUR, servers=3 * HOUR, hours=DAY, days=2 * DAY)
+LONG = TimeToLive(raw=3 * DAY, aggregated=20 * DAY, servers=9 * DAY, hours=30 * DAY, days=200 * DAY)
 
 PLACES = [
     (TASK, MINUTE, "raw"),
@@ -27,8 +27,12 @@ PLACES = [
     (TASK, DAY, "days"),
     (QUEUE, DAY, "days"),
     (EXCEPTION, DAY, "days"),
+    (SERVER, MINUTE, "servers"),
+    (SERVER, HOUR, "hours"),
+    (SERVER_TASK, HOUR, "hours"),
+    (SERVER, DAY, "days"),
 ]
-LABELS = {TASK: A, QUEUE: A[:2], EXCEPTION: (*A, "E")}
+LABELS = {TASK: A, QUEUE: A[:2], EXCEPTION: (*A, "E"), SERVER: ("web-1",), SERVER_TASK: ("web-1", *A)}
 
 
 def seen(driver: StorageDriver, kind: int, step: int) -> list[int]:
@@ -62,8 +66,9 @@ def test_every_place_has_its_setting_and_the_defaults_are_those_of_the_design() 
     assert dict(RETENTION) == {
         (TASK, MINUTE): 6 * 3600,
         (QUEUE, MINUTE): 8 * 86400,
-        **{(kind, 3600): 14 * 86400 for kind in (TASK, QUEUE, EXCEPTION)},
-        **{(kind, 86400): 400 * 86400 for kind in (TASK, QUEUE, EXCEPTION)},
+        (SERVER, MINUTE): 7 * 86400,
+        **{(kind, 3600): 14 * 86400 for kind in (TASK, QUEUE, EXCEPTION, SERVER, SERVER_TASK)},
+        **{(kind, 86400): 400 * 86400 for kind in (TASK, QUEUE, EXCEPTION, SERVER)},
     }
 
 

@@ -9,7 +9,7 @@ import pytest
 
 from queue_metrics import _core
 from queue_metrics.recording.drain import Drain
-from queue_metrics.storage.base import DAY, HOUR, MINUTE, RETENTION, SERVER, SERVER_TASK, TASK, StorageDriver
+from queue_metrics.storage.base import DAY, HOUR, MINUTE, SERVER, SERVER_TASK, TASK, StorageDriver
 from tests.storage.batches import plain
 
 PLAN = [  # host, queue, task, runs, of which fail
@@ -89,11 +89,3 @@ def test_the_sum_over_servers_is_the_task_to_the_last_integer(driver: StorageDri
             whole = plain(servers.encode())
             assert found["counters"] == whole["counters"]
             assert {index: each[:2] for index, each in found["measures"].items()} == {i: each[:2] for i, each in whole["measures"].items()}
-
-
-def test_servers_keep_the_steps_that_are_documented() -> None:
-    kept = {kind: {step: RETENTION.get((kind, step)) for step in (MINUTE, HOUR, DAY)} for kind in (SERVER, SERVER_TASK)}
-    assert kept == {
-        SERVER: {MINUTE: 7 * DAY, HOUR: 14 * DAY, DAY: 400 * DAY},
-        SERVER_TASK: {MINUTE: None, HOUR: 14 * DAY, DAY: None},
-    }

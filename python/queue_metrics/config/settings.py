@@ -35,6 +35,10 @@ class TimeToLive:
         default=8 * DAY,
         metadata=setting(whole("whole seconds", HOUR, 400 * DAY), "minutes of queues", original=("storage.ttl.aggregated",)),
     )
+    servers: int = field(
+        default=7 * DAY,
+        metadata=setting(whole("whole seconds", HOUR, 400 * DAY), "minutes of servers"),
+    )
     hours: int = field(
         default=14 * DAY,
         metadata=setting(whole("whole seconds", DAY, 400 * DAY), "hours of all; not less than `ttl.raw`"),

@@ -36,7 +36,7 @@ def retention_of(ttl: TimeToLive) -> Retention:
             (TASK, HOUR): ttl.hours,
             (QUEUE, HOUR): ttl.hours,
             (EXCEPTION, HOUR): ttl.hours,
-            (SERVER, MINUTE): 7 * DAY,
+            (SERVER, MINUTE): ttl.servers,
             (SERVER, HOUR): ttl.hours,
             (SERVER_TASK, HOUR): ttl.hours,
             (TASK, DAY): ttl.days,
