@@ -1,6 +1,9 @@
 """
 The settings: one frozen object, and one declaration for each, from which checks, errors and `docs/configuration.md` come.
 
+A new setting is a field here; `python -m queue_metrics.config.reference docs/configuration.md` then writes the page. Where it stands for a
+key of the original, that key goes from `original.WITHOUT` to the field.
+
 Knows no job library, no database, and nothing of where values are read from.
 """
 
