@@ -6,6 +6,7 @@ mod cgroup;
 mod constants;
 mod drainer;
 mod errors;
+mod exposition;
 mod guard;
 mod heartbeat;
 mod host;
@@ -37,6 +38,8 @@ mod _core {
     use crate::batch::{Batch, Row};
     #[pymodule_export]
     use crate::drainer::Drainer;
+    #[pymodule_export]
+    use crate::exposition::{Exposition, exposition_family};
     #[pymodule_export]
     use crate::heartbeat::{decode_heartbeat, heartbeat_json};
     #[pymodule_export]

@@ -12,7 +12,7 @@ use crate::stats::quantiles_of;
 
 /// A stored value, decoded.
 #[pyclass(frozen, module = "queue_metrics._core")]
-pub struct Value(core::Value);
+pub struct Value(pub(crate) core::Value);
 
 /// Index and numbers of each entry of a mapping, which need not be a dict.
 fn entries<T>(mapping: Option<Bound<'_, PyAny>>) -> PyResult<Vec<(usize, Vec<T>)>>

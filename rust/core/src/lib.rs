@@ -5,6 +5,7 @@
 
 pub mod drain;
 pub mod error;
+pub mod exposition;
 pub mod fold;
 pub mod heartbeat;
 mod ids;
