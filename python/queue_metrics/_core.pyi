@@ -15,6 +15,8 @@ from queue_metrics._core_drain import Row as Row
 from queue_metrics._core_drain import Value as Value
 from queue_metrics._core_drain import add_fields as add_fields
 from queue_metrics._core_drain import merge_values as merge_values
+from queue_metrics._core_exposition import Exposition as Exposition
+from queue_metrics._core_exposition import exposition_family as exposition_family
 from queue_metrics._core_host import HostSampler as HostSampler
 from queue_metrics._core_robust import Ewma as Ewma
 from queue_metrics._core_robust import TheilSen as TheilSen

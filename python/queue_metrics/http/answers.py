@@ -14,6 +14,7 @@ from queue_metrics.http import encode, openapi, prometheus, reference
 from queue_metrics.http.page import PageView, render
 from queue_metrics.http.routes import Call, Route
 from queue_metrics.http.shared import Held
+from queue_metrics.insights.scrape import Scrape
 from queue_metrics.model import Health, Reason, Snapshot, Status
 
 STALE_HEADER = "Queue-Metrics-Stale"
@@ -61,11 +62,10 @@ def unhealthy(call: Call, headers: Mapping[str, str]) -> Response:
     return as_json(body, status=503, headers=headers)
 
 
-def metrics(_call: Call, held: Held[Snapshot]) -> Response:
+def metrics(exporter: prometheus.Exporter, held: Held[Scrape]) -> Response:
     """Prometheus text."""
-    text = prometheus.exposition(held.answer, held.stale_seconds)
-    content_type = {"content-type": prometheus.CONTENT_TYPE}
-    return tagged(Response(text.encode("utf-8", "replace"), headers=content_type | stale_header(held)))
+    text = exporter.text(held.answer, held.stale_seconds)
+    return tagged(Response(text, headers={"content-type": prometheus.CONTENT_TYPE} | stale_header(held)))
 
 
 def overview(_call: Call, held: Held[Snapshot]) -> Response:

@@ -2,162 +2,144 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Iterable, Iterator, Sequence
 
 from queue_metrics import _core
-from queue_metrics.model import Discard, Histogram, Lifetime, Outcome, QueueAnswer, Snapshot, TaskAnswer
+from queue_metrics.insights import layout
+from queue_metrics.insights.scrape import Scrape
+from queue_metrics.model import QueueAnswer, Snapshot
 
 CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
 _ESCAPES = str.maketrans({"\\": "\\\\", '"': '\\"', "\n": "\\n"})
 
-_Lines = Iterable[str]
+Sample = tuple[str, float | None]
+"""Labels, rendered, and a number; None is not known, and absent."""
+Family = tuple[str, str, str, Sequence[Sample]]
+"""Name, what it means, its type, samples."""
+_Line = tuple[str, str, str, int]
+_Totals = tuple[str, str, str, Sequence[_Line]]
 
 
-def exposition(snapshot: Snapshot, stale_seconds: float | None) -> str:
-    """
-    The text of a scrape.
+class Exporter:
+    """The text of `/metrics`, scrape after scrape: what stands before the numbers of a task is made once and kept."""
 
-    Args:
-        snapshot: what is told.
-        stale_seconds: age of the snapshot if the store cannot be read now.
-    """
-    tasks = [(_labels(connection=task.connection, queue=task.queue, task=task.task), task) for task in snapshot.tasks]
-    queues = [(_labels(connection=queue.connection, queue=queue.queue), queue) for queue in snapshot.queues]
-    lines: list[str] = []
-    for name, kind, text, samples in (*_task_families(tasks), *_queue_families(queues), *_own_families(snapshot, stale_seconds)):
-        lines.append(f"# HELP queue_metrics_{name} {text}\n# TYPE queue_metrics_{name} {kind}\n")
-        lines.extend(f"queue_metrics_{name}{sample}\n" for sample in samples)
-    return "".join(lines)
+    def __init__(self) -> None:
+        self._tasks = _core.Exposition(list(_task_families()))
 
+    def text(self, scrape: Scrape, stale_seconds: float | None) -> bytes:
+        """
+        The text of a scrape, UTF-8.
 
-_Family = tuple[str, str, str, _Lines]
-
-
-def _task_families(tasks: list[tuple[str, TaskAnswer]]) -> Iterable[_Family]:
-    def each(value: Callable[[Lifetime], float]) -> _Lines:
-        return (f"{{{labels}}} {_number(value(task.lifetime))}" for labels, task in tasks)
-
-    def split(label: str, values: Callable[[Lifetime], Mapping[Outcome, int] | Mapping[Discard, int]]) -> _Lines:
-        for labels, task in tasks:
-            for key, number in values(task.lifetime).items():
-                yield f'{{{labels},{label}="{key}"}} {number}'
-
-    def steps(histogram: Callable[[Lifetime], Histogram]) -> _Lines:
-        for labels, task in tasks:
-            yield from _histogram(labels, histogram(task.lifetime))
-
-    def sums(value: Callable[[Lifetime], tuple[int, float]]) -> _Lines:
-        for labels, task in tasks:
-            n, total = value(task.lifetime)
-            yield f"_sum{{{labels}}} {_number(total)}"
-            yield f"_count{{{labels}}} {n}"
-
-    yield "executions_total", "counter", "Executions that ended, by outcome.", split("outcome", lambda ever: ever.counts.outcomes)
-    yield "started_total", "counter", "Executions that began.", each(lambda ever: ever.counts.started)
-    yield "arrivals_total", "counter", "Jobs enqueued, once per job and attempt.", each(lambda ever: ever.counts.arrivals)
-    yield (
-        "retries_following_total",
-        "counter",
-        "Executions of any outcome after which another attempt follows.",
-        each(lambda ever: ever.counts.retries_following),
-    )
-    yield (
-        "discarded_total",
-        "counter",
-        "Jobs that ended without an execution, by reason.",
-        split("reason", lambda ever: ever.counts.discarded),
-    )
-    yield (
-        "result_errors_total",
-        "counter",
-        "Executions whose result could not be stored afterwards.",
-        each(lambda ever: ever.counts.result_errors),
-    )
-    yield (
-        "clock_skews_total",
-        "counter",
-        "Waits measured below zero between two clocks, which count as zero.",
-        each(lambda ever: ever.counts.clock_skews),
-    )
-    yield "runtime_seconds", "histogram", "Start to end of an execution.", steps(lambda ever: ever.runtime)
-    yield "wait_seconds", "histogram", "From the moment a job could run to its start.", steps(lambda ever: ever.wait)
-    yield "cpu_seconds_total", "counter", "CPU time of executions, as far as it can be attributed.", each(lambda ever: ever.cpu.sum)
-    yield (
-        "memory_peak_bytes",
-        "summary",
-        "The larger of the resident memory of the process before and after an execution.",
-        sums(lambda ever: (ever.memory_peak.n, ever.memory_peak.sum)),
-    )
-    yield (
-        "memory_change_bytes",
-        "summary",
-        "Resident memory of the process after an execution less before.",
-        sums(lambda ever: (ever.memory_change.n, ever.memory_change.sum)),
-    )
+        Args:
+            scrape: what is told.
+            stale_seconds: its age if the store cannot be read now.
+        """
+        names = ("connection", "queue", "task")
+        tasks = [(labels(zip(names, series, strict=True)), total) for series, total in scrape.totals]
+        queues = [(labels((("connection", queue.connection), ("queue", queue.queue))), queue) for queue in scrape.snapshot.queues]
+        families = (*_queue_families(queues), *_own_families(scrape.snapshot, stale_seconds))
+        return self._tasks.text(tasks) + rendered("queue_metrics_", families)
 
 
-def _queue_families(queues: list[tuple[str, QueueAnswer]]) -> Iterable[_Family]:
-    def depths() -> _Lines:
-        for labels, queue in queues:
-            for state in ("ready", "reserved", "scheduled", "running"):
-                number = getattr(queue, state)
-                if number is not None:  # unknown is absent, never 0
-                    yield f'{{{labels},state="{state}"}} {number}'
-
-    def known(value: Callable[[QueueAnswer], float | None]) -> _Lines:
-        for labels, queue in queues:
-            number = value(queue)
-            if number is not None:
-                yield f"{{{labels}}} {_number(number)}"
-
-    yield "queue_jobs", "gauge", "Jobs in a queue by state, as its broker says; absent when not known.", depths()
-    yield (
-        "queue_latency_seconds",
-        "gauge",
-        "Age of the oldest ready job; absent when not known.",
-        known(lambda queue: queue.latency_seconds),
-    )
-    yield (
-        "queue_workers",
-        "gauge",
-        "Live workers that serve a queue, as far as they say what they serve.",
-        known(lambda queue: queue.workers),
-    )
-    yield "queue_health_score", "gauge", "Health of a queue, 0 to 100; absent when not known.", known(lambda queue: queue.health.score)
+def rendered(prefix: str, families: Iterable[Family]) -> bytes:
+    """Families as text; `prefix` goes before their names."""
+    return b"".join(_core.exposition_family(prefix + name, text, kind, list(samples)) for name, text, kind, samples in families)
 
 
-def _own_families(snapshot: Snapshot, stale_seconds: float | None) -> Iterable[_Family]:
+def labels(pairs: Iterable[tuple[str, str]]) -> str:
+    """Labels as they stand between braces, whatever is in the names."""
+    # Half of a pair of UTF-16 is no text, and Prometheus reads UTF-8.
+    return ",".join(f'{name}="{text.encode("utf-8", "replace").decode().translate(_ESCAPES)}"' for name, text in pairs)
+
+
+def _task_families() -> Iterator[_Totals]:
+    outcomes = [("", f'outcome="{outcome}"', "counter", index) for outcome, index in layout.OUTCOMES.items()]
+    reasons = [("", f'reason="{reason}"', "counter", index) for reason, index in layout.DISCARDED.items()]
+    for name, text, kind, lines in (
+        ("executions_total", "Executions that ended, by outcome.", "counter", outcomes),
+        ("started_total", "Executions that began.", "counter", _one("counter", layout.STARTED)),
+        ("arrivals_total", "Jobs enqueued, once per job and attempt.", "counter", _one("counter", layout.ARRIVALS)),
+        (
+            "retries_following_total",
+            "Executions of any outcome after which another attempt follows.",
+            "counter",
+            _one("counter", layout.RETRIES_FOLLOWING),
+        ),
+        ("discarded_total", "Jobs that ended without an execution, by reason.", "counter", reasons),
+        (
+            "result_errors_total",
+            "Executions whose result could not be stored afterwards.",
+            "counter",
+            _one("counter", layout.RESULT_ERRORS),
+        ),
+        (
+            "clock_skews_total",
+            "Waits measured below zero between two clocks, which count as zero.",
+            "counter",
+            _one("counter", layout.CLOCK_SKEWS),
+        ),
+        ("runtime_seconds", "Start to end of an execution.", "histogram", _steps(layout.RUNTIME_BOUNDS, layout.RUNTIME)),
+        ("wait_seconds", "From the moment a job could run to its start.", "histogram", _steps(layout.WAIT_BOUNDS, layout.WAIT)),
+        (
+            "cpu_seconds_total",
+            "CPU time of executions, as far as it can be attributed.",
+            "counter",
+            _one("seconds", layout.CPU),
+        ),
+        (
+            "memory_peak_bytes",
+            "The larger of the resident memory of the process before and after an execution.",
+            "summary",
+            _sum_and_count(layout.MEMORY_PEAK),
+        ),
+        (
+            "memory_change_bytes",
+            "Resident memory of the process after an execution less before.",
+            "summary",
+            _sum_and_count(layout.MEMORY_CHANGE),
+        ),
+    ):
+        yield f"queue_metrics_{name}", text, kind, lines
+
+
+def _one(cell: str, index: int) -> list[_Line]:
+    return [("", "", cell, index)]
+
+
+def _sum_and_count(measure: int) -> list[_Line]:
+    return [("_sum", "", "sum", measure), ("_count", "", "count", measure)]
+
+
+def _steps(first: int, measure: int) -> list[_Line]:
+    bounds = [*(f"{bound:g}" for bound in layout.BOUNDS_SECONDS), "+Inf"]
+    buckets = [("_bucket", f'le="{bound}"', "step", first + k) for k, bound in enumerate(bounds)]
+    return [*buckets, ("_sum", "", "seconds", measure), ("_count", "", "steps", 0)]
+
+
+def _queue_families(queues: Sequence[tuple[str, QueueAnswer]]) -> Iterator[Family]:
+    states = ("ready", "reserved", "scheduled", "running")
+    depths = [(f'{place},state="{state}"', getattr(queue, state)) for place, queue in queues for state in states]
+    yield "queue_jobs", "Jobs in a queue by state, as its broker says; absent when not known.", "gauge", depths
+    ages = [(place, queue.latency_seconds) for place, queue in queues]
+    yield "queue_latency_seconds", "Age of the oldest ready job; absent when not known.", "gauge", ages
+    serving = [(place, queue.workers) for place, queue in queues]
+    yield "queue_workers", "Live workers that serve a queue, as far as they say what they serve.", "gauge", serving
+    scores = [(place, queue.health.score) for place, queue in queues]
+    yield "queue_health_score", "Health of a queue, 0 to 100; absent when not known.", "gauge", scores
+
+
+def _own_families(snapshot: Snapshot, stale_seconds: float | None) -> Iterator[Family]:
     overview = snapshot.overview
-    workers = overview.workers
     states = ("starting", "idle", "busy", "stopped", "stale", "lost")
-    yield "workers", "gauge", "Processes that execute jobs, by state.", (f'{{state="{each}"}} {getattr(workers, each)}' for each in states)
-    yield (
-        "dropped_records",
-        "gauge",
-        "Records that spools of today had to drop, by reason; while any is here, the counts are too low.",
-        (f"{{{_labels(reason=reason)}}} {number}" for reason, number in (overview.dropped or {}).items()),
-    )
+    workers = [(f'state="{state}"', getattr(overview.workers, state)) for state in states]
+    yield "workers", "Processes that execute jobs, by state.", "gauge", workers
+    dropped = [(labels((("reason", reason),)), number) for reason, number in (overview.dropped or {}).items()]
+    text = "Records that spools of today had to drop, by reason; while any is here, the counts are too low."
+    yield "dropped_records", text, "gauge", dropped
     if overview.waiting_records is not None:
-        yield "waiting_records", "gauge", "Records in spools that are not in the store yet.", (f" {overview.waiting_records}",)
+        yield "waiting_records", "Records in spools that are not in the store yet.", "gauge", [("", overview.waiting_records)]
     if overview.drainer_age_seconds is not None:
-        age = f" {_number(overview.drainer_age_seconds)}"
-        yield "drainer_age_seconds", "gauge", "Age of the youngest heartbeat in the store.", (age,)
-    yield "stale_seconds", "gauge", "Age of these numbers if the store cannot be read now, else 0.", (f" {_number(stale_seconds or 0)}",)
-    yield "store_up", "gauge", "1 when the store was read for these numbers.", (f" {int(stale_seconds is None)}",)
-    yield "build_info", "gauge", "Version of this package.", (f"{{{_labels(version=_core.__version__)}}} 1",)
-
-
-def _histogram(labels: str, histogram: Histogram) -> _Lines:
-    for bound, number in zip(histogram.bounds_seconds, histogram.cumulative, strict=True):
-        yield f'_bucket{{{labels},le="{bound:g}"}} {number}'
-    yield f'_bucket{{{labels},le="+Inf"}} {histogram.n}'
-    yield f"_sum{{{labels}}} {_number(histogram.sum_seconds)}"
-    yield f"_count{{{labels}}} {histogram.n}"
-
-
-def _labels(**labels: str | None) -> str:
-    return ",".join(f'{name}="{(text or "").translate(_ESCAPES)}"' for name, text in labels.items())
-
-
-def _number(value: float) -> str:
-    return str(int(value)) if value == int(value) else repr(float(value))
+        yield "drainer_age_seconds", "Age of the youngest heartbeat in the store.", "gauge", [("", overview.drainer_age_seconds)]
+    yield "stale_seconds", "Age of these numbers if the store cannot be read now, else 0.", "gauge", [("", stale_seconds or 0)]
+    yield "store_up", "1 when the store was read for these numbers.", "gauge", [("", int(stale_seconds is None))]
+    yield "build_info", "Version of this package.", "gauge", [(labels((("version", _core.__version__),)), 1)]

@@ -6,12 +6,13 @@ from collections.abc import Callable, Iterable, Mapping
 
 from queue_metrics.http import answers, shapes
 from queue_metrics.http.parameters import LIMIT, MINUTES, REFRESH, ROWS
+from queue_metrics.http.prometheus import CONTENT_TYPE, Exporter
 from queue_metrics.http.routes import Access, Call, Route, Table, Text
 from queue_metrics.http.shared import Question
 from queue_metrics.insights.window import MINUTES_DEFAULT
 from queue_metrics.model import Snapshot
 
-PROMETHEUS_TEXT = Text("text/plain; version=0.0.4; charset=utf-8")
+PROMETHEUS_TEXT = Text(CONTENT_TYPE)
 
 
 def routes(*, scrape_minutes: int) -> Table:
@@ -43,7 +44,11 @@ def _general(scrape_minutes: int) -> Iterable[Route]:
         _snapshot,
         Access.BRIEF,
     )
-    yield Route("/metrics", "everything for Prometheus", PROMETHEUS_TEXT, answers.metrics, lambda _: snapshot_of(scrape_minutes))
+    exporter = Exporter()
+    scraping = Question("scrape", (scrape_minutes,), lambda metrics: metrics.scrape(minutes=scrape_minutes))
+    yield Route(
+        "/metrics", "everything for Prometheus", PROMETHEUS_TEXT, lambda _, held: answers.metrics(exporter, held), lambda _: scraping
+    )
     yield Route("/style.css", "how the page looks", Text("text/css"), answers.style, access=Access.OPEN, listed=False)
     yield Route("/icon.svg", "its icon", Text("image/svg+xml"), answers.icon, access=Access.OPEN, listed=False)
 

@@ -14,6 +14,7 @@ from queue_metrics.insights import tasks as task_answers
 from queue_metrics.insights.fleet import server_calls, servers_in, worker_calls, worker_parts, workers_in
 from queue_metrics.insights.names import UnknownName, unknown
 from queue_metrics.insights.reading import Part, Reading, read
+from queue_metrics.insights.scrape import Scrape, scrape
 from queue_metrics.insights.window import Span, between, span_of
 from queue_metrics.model import Health, Overview, QueueAnswer, SeriesAnswer, ServerAnswer, Snapshot, TaskAnswer, WorkerAnswer
 from queue_metrics.storage.base import QUEUE, TASK, StorageDriver
@@ -85,6 +86,11 @@ class Metrics:
         """Overview, tasks, queues and workers of one moment."""
         reading = self._read(self._span(window), further=queue_answers.parts(self._now()))
         return overviews.snapshot(reading, stale_seconds=self._stale_seconds, lost_seconds=self._lost_seconds)
+
+    def scrape(self, **window: Unpack[Asked]) -> Scrape:
+        """The snapshot, and the totals of all tasks as they are stored, in one look."""
+        reading = self._read(self._span(window), further=queue_answers.parts(self._now()))
+        return scrape(reading, overviews.snapshot(reading, stale_seconds=self._stale_seconds, lost_seconds=self._lost_seconds))
 
     def overview(self, **window: Unpack[Asked]) -> Overview:
         """Everything at one glance."""

@@ -1,0 +1,32 @@
+"""The Rust core: Prometheus text. Types only; `_core.pyi` has these names."""
+
+from collections.abc import Sequence
+from typing import final
+
+from queue_metrics._core_drain import Value
+
+@final
+class Exposition:
+    """
+    Totals of many series as Prometheus text 0.0.4, scrape after scrape. The head of each line (name and labels) is made once and kept as
+    long as its series is among those of the last scrape. The interpreter's lock is let go.
+    """
+
+    def __new__(cls, families: Sequence[tuple[str, str, str, Sequence[tuple[str, str, str, int]]]]) -> Exposition:
+        """
+        Args:
+            families: (name, help, type, lines); a line is (suffix, a rendered label or nothing, cell, index). Its number is that of the
+                cell of a total: `counter`, `step` (a counter added to the steps before), `steps` (all of them), `count` and `sum` of a
+                measure, `seconds` (its sum in µs, as seconds, exactly).
+
+        Raises:
+            ValueError: there is no such cell.
+        """
+
+    def text(self, series: Sequence[tuple[str, Value]]) -> bytes:
+        """All lines of all series (rendered labels, total), by family; UTF-8."""
+
+def exposition_family(name: str, help: str, kind: str, samples: list[tuple[str, float | None]]) -> bytes:
+    """
+    One family with numbers that are no totals (rendered labels, number); None is absent. Doubles as the shortest text that reads back.
+    """
