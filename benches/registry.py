@@ -4,20 +4,27 @@ from __future__ import annotations
 
 import importlib
 import importlib.util
+import os
 import shutil
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import cast
 
 from benches.rows import Row
 
 PACKAGES_HINT = "make setup"
+HIDDEN = ("/usr/sbin", "/usr/local/sbin", *map(str, Path("/usr/lib/postgresql").glob("*/bin")))
+"""Where Debian keeps servers, beside what is in PATH."""
 TOOLS = {
     "cc": "apt-get install gcc",
+    "initdb": "apt-get install postgresql",
+    "mariadbd": "apt-get install mariadb-server",
     "redis-server": "apt-get install redis-server",
     "strace": "apt-get install strace",
     "valgrind": "apt-get install valgrind",
 }
+SQL = ("initdb", "mariadbd", "psycopg", "pymysql")
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,6 +77,10 @@ BENCHES: dict[str, Bench] = {
     "reading": Bench("benches.store_redis:reading_rows", "requests of readings", ("redis-server",), gated=True),
     "layout": Bench("benches.store_redis:layout_rows", "memory and round trips beside the original's layout", ("redis-server",)),
     "apply": Bench("benches.store_redis:apply_rows", "a batch beside its bare script and beside increments", ("redis-server",)),
+    "sql-apply": Bench("benches.store_sql:apply_rows", "a batch beside its bare SQL and beside increments", SQL),
+    "sql-writers": Bench("benches.store_sql:writers_rows", "16 writers on the same series beside one", SQL),
+    "sql-reading": Bench("benches.store_sql:reading_rows", "transactions of readings", SQL, gated=True),
+    "sql-sizes": Bench("benches.store_sql:byte_rows", "bytes of an hour of one task in SQL", SQL, gated=True),
     "sizes": Bench("benches.store:byte_rows", "bytes of an hour of one task", ("redis-server",), gated=True),
 }
 
@@ -79,7 +90,11 @@ def missing(names: Sequence[str]) -> list[str]:
     needed = sorted({need for name in names for need in BENCHES[name].needs})
     lines = []
     for need in needed:
-        there = shutil.which(need) if need in TOOLS else importlib.util.find_spec(need)
+        there = shutil.which(need, path=_search_path()) if need in TOOLS else importlib.util.find_spec(need)
         if not there:
             lines.append(f"bench: {need} is missing: {TOOLS.get(need, PACKAGES_HINT)}")
     return lines
+
+
+def _search_path() -> str:
+    return os.pathsep.join((os.environ.get("PATH", os.defpath), *HIDDEN))

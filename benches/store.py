@@ -13,10 +13,11 @@ from pathlib import Path
 from benches.rows import Row, at_most
 from queue_metrics import _core
 from queue_metrics.storage import StorageManager
-from queue_metrics.storage.base import MINUTE, StorageDriver
+from queue_metrics.storage.base import MINUTE, QUEUE, TASK, StorageDriver
 from tests.support import journal_oracle as oracle
 from tests.support.servers import RedisServer
 
+SPOOL = "b" * 32
 FLUSHES = 20
 JOBS_A_FLUSH = 20
 MINUTE_US = 60_000_000
@@ -124,7 +125,7 @@ def _sqlite_transactions(driver: StorageDriver, folder: Path) -> int:
     return begun
 
 
-def _hour(spool: Path, jobs_a_minute: int) -> None:
+def hour(spool: Path, jobs_a_minute: int) -> None:
     """A segment with an hour of one task: log-normal run times (median 0.5 s, sigma 1), exponential waits."""
     source = random.Random(jobs_a_minute)
     spool.mkdir(mode=0o700, parents=True)
@@ -171,6 +172,23 @@ def fill(driver: StorageDriver, spool: Path) -> None:
         drainer.committed()
 
 
+def fleet(driver: StorageDriver) -> None:
+    """50 tasks with an hour of minutes, 10 queues, 50 workers."""
+    now = int(time.time()) // 60 * 60
+    value = _core.Value.from_parts([3, 3], {0: [1000, 2000, 3000]}).encode()
+    rows = []
+    for number in range(50):
+        labels = _core.label_list(TASK, ("bench", f"queue {number % 10}", f"task {number}"))
+        rows += [(_core.hash64(labels), labels, MINUTE, now - 60 * minute, value) for minute in range(60)]
+    for number in range(10):
+        labels = _core.label_list(QUEUE, ("bench", f"queue {number}"))
+        rows.append((_core.hash64(labels), labels, MINUTE, now, _core.Value.from_parts([3]).encode()))
+    driver.apply_batch(0, _core.Batch(SPOOL, 1, b"", rows))
+    with tempfile.TemporaryDirectory(prefix="qm-bench-") as folder:
+        beat = _core.Recorder(f"{folder}/spool", "bench").heartbeat()
+    driver.heartbeat_many([(f"host:{number}:1", beat) for number in range(50)], 60)
+
+
 def byte_rows() -> list[Row]:
     """Bytes that the minute points of one task take for an hour, at three rates."""
     import redis
@@ -183,7 +201,7 @@ def byte_rows() -> list[Row]:
         server.start()
         try:
             for rate, goal in goals.items():
-                _hour(folder / f"spool{rate}", rate)
+                hour(folder / f"spool{rate}", rate)
                 driver = StorageManager(prefix=f"qm_{rate}").open(server.url)
                 fill(driver, folder / f"spool{rate}")
                 series = _core.series_id(1, ["bench", "default", "app.task"])

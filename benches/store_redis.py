@@ -12,10 +12,10 @@ from pathlib import Path
 from typing import Any
 
 from benches.rows import Row, alternate, at_most, count_at_most, less, median_interval
-from benches.store import fill
+from benches.store import SPOOL, fill, fleet
 from queue_metrics import _core, connect
 from queue_metrics.storage import RedisStorageDriver, redis_store
-from queue_metrics.storage.base import MINUTE, QUEUE, TASK
+from queue_metrics.storage.base import MINUTE, TASK
 from queue_metrics.storage.redis_batch import BatchWords
 from queue_metrics.storage.redis_keys import schema_record
 from tests.support import journal_oracle as oracle
@@ -27,7 +27,6 @@ MINUTES = 10
 JOBS_A_FLUSH = 100
 SERIES, BINS = 50, 20
 ROUNDS = 15
-SPOOL = "b" * 32
 
 
 @contextmanager
@@ -248,21 +247,10 @@ def _server_seconds(client: Any, call: Callable[[], object]) -> float:
 
 def reading_rows() -> list[Row]:
     """Requests to read an hour of a task, and the overview of a fleet."""
-    with _server() as (server, _, folder):
+    with _server() as (server, _, _):
         driver = RedisStorageDriver(server.url, "ours")
+        fleet(driver)
         now = int(time.time()) // 60 * 60
-        rows = []
-        for number in range(50):
-            labels = _core.label_list(TASK, ("bench", f"queue {number % 10}", f"task {number}"))
-            value = _core.Value.from_parts([3, 3], {0: [1000, 2000, 3000]}).encode()
-            rows += [(_core.hash64(labels), labels, MINUTE, now - 60 * minute, value) for minute in range(60)]
-        for number in range(10):
-            labels = _core.label_list(QUEUE, ("bench", f"queue {number}"))
-            rows.append((_core.hash64(labels), labels, MINUTE, now, _core.Value.from_parts([3]).encode()))
-        driver.apply_batch(0, _core.Batch(SPOOL, 1, b"", rows))
-        recorder = _core.Recorder(str(folder / "spool"), "bench")
-        beat = recorder.heartbeat()
-        driver.heartbeat_many([(f"host:{number}:1", beat) for number in range(50)], 60)
         before = driver.requests
         points = driver.read_series([_core.series_id(TASK, ["bench", "queue 1", "task 1"])], MINUTE, now - 3600, now + 60)
         hour = driver.requests - before

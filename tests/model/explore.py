@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Collection, Hashable, Iterable
 from dataclasses import dataclass
-from functools import cache
+from enum import Enum
+from functools import cache, partial
+from typing import Any, TypeVar
 
-from tests.model import protocol
-from tests.model.state import AS_PROMISED, CHOICES, Bounds, Do, Rules, State
+from tests.model import protocol, shards
+from tests.model.state import AS_PROMISED, CHOICES, Bounds, Rules
 
-Trail = dict[int, tuple[int, tuple[Do, int, object] | None]]
+Trail = dict[int, tuple[int, tuple[Enum, int, object] | None]]
 """Hash of a state -> hash of the state before it, and what happened in between; the states themselves are let go."""
+
+World = TypeVar("World", bound=Hashable)
 
 
 @dataclass(frozen=True)
@@ -30,32 +35,53 @@ class Found:
 
 @cache
 def explore(bounds: Bounds, rules: Rules = AS_PROMISED) -> Found:
+    """Visit every state of `protocol` that can be reached, and stop at the first that breaks a promise."""
+    steps = partial(protocol.steps, bounds, rules)
+    return _search(protocol.first(bounds), steps, CHOICES, protocol.overcounted, partial(protocol.differs, bounds))
+
+
+@cache
+def explore_shards(bounds: shards.Bounds, rules: shards.Rules = shards.AS_PROMISED) -> Found:
+    """The same of `shards`."""
+    steps = partial(shards.steps, bounds, rules)
+    return _search(shards.first(bounds), steps, shards.CHOICES, shards.overcounted, partial(shards.differs, bounds))
+
+
+def _search(
+    begin: World,
+    steps: Callable[[World], Iterable[Any]],
+    choices: Collection[Enum],
+    overcounted: Callable[[World], str | None],
+    differs: Callable[[World], str | None],
+) -> Found:
     """
-    Visit every state that can be reached, and stop at the first that breaks a promise.
+    Args:
+        choices: what need not happen.
+        overcounted: must be None in every state.
+        differs: must be None in states in which only choices are left.
 
     Visited states are kept as 64-bit hashes: at a million states the chance that one is missed is below 1 in 10 million.
     """
-    begin = protocol.first(bounds)
     came_from: Trail = {hash(begin): (0, None)}
     frontier, quiet = [begin], 0
     while frontier:
-        following: list[State] = []
+        following: list[World] = []
         for state in frontier:
             here, rests = hash(state), True
-            for step in protocol.steps(bounds, rules, state):
+            for step in steps(state):
                 there = hash(step.after)
                 if there == here:
                     continue
-                rests = rests and step.do in CHOICES
+                rests = rests and step.do in choices
                 if there not in came_from:
                     came_from[there] = (here, step[:3])
                     following.append(step.after)
-                    broken = protocol.overcounted(step.after)
+                    broken = overcounted(step.after)
                     if broken:
                         return Found(len(came_from), quiet, broken, _trace(came_from, there))
             if rests:
                 quiet += 1
-                broken = protocol.differs(bounds, state)
+                broken = differs(state)
                 if broken:
                     return Found(len(came_from), quiet, "at rest, " + broken, _trace(came_from, here))
         frontier = following

@@ -5,7 +5,9 @@ from __future__ import annotations
 import copy
 import os
 import random
+import time
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -97,6 +99,31 @@ def test_whatever_happens_between_shards_each_counts_once(tmp_path: Path, monkey
     assert drain.status()["lost_to_rollback"] == 0
     marks = store.read_marks(_core.Drainer(os.fspath(spool)).spool_id)
     assert len({mark.positions for mark in marks}) == 1, "all marks are where shard 0 is"
+    drain.close()
+
+
+def test_no_segment_is_deleted_that_one_of_two_shards_needs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """One shard goes back while nothing is sent to it: its records are there, and deleted only when it has them again."""
+    monkeypatch.setattr(drain_module, "_TIDY_EVERY", 1e9)
+    monkeypatch.setattr(_core, "Drainer", partial(_core.Drainer, window=0.0))
+    store, spool = Split(2), tmp_path / "spool"
+    recorder, chance = _core.Recorder(str(spool), "host", segment_bytes=1 << 14), random.Random(4)
+    drain = Drain(spool, recorder, store)
+    drain._tidy_at = time.monotonic()
+    run_jobs(recorder, chance, 100)
+    eventually(drain.step, "the first are counted")
+    held = store.held(1)
+    run_jobs(recorder, chance, 900)
+    eventually(drain.step, "all is counted")
+    expected, segments = what_the_spool_says(spool), set(spool.glob("*.seg"))
+    assert len(segments) > 5
+    store.go_back(1, held)
+    monkeypatch.setattr(drain_module, "_TIDY_EVERY", 0.0)
+    assert not drain.step(), "the step that finds it does not call itself done"
+    assert set(spool.glob("*.seg")) == segments
+    eventually(lambda: drain.step() and not list(spool.glob("*.seg")), "what all shards have is deleted")
+    assert numbers(*store.nodes) == expected
+    assert drain.status()["lost_to_rollback"] == 0
     drain.close()
 
 
