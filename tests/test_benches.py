@@ -99,7 +99,7 @@ def test_every_bench_that_is_listed_can_be_loaded() -> None:
 def test_what_a_bench_lacks_is_told_with_the_command(monkeypatch: pytest.MonkeyPatch) -> None:
     bench = registry.Bench("benches.rows:table", "", ("no_such_package", "cc", "json"))
     monkeypatch.setitem(registry.BENCHES, "x", bench)
-    monkeypatch.setattr("shutil.which", lambda _: None)
+    monkeypatch.setattr("shutil.which", lambda _, path: None)
     assert registry.missing(["x"]) == [
         "bench: cc is missing: apt-get install gcc",
         "bench: no_such_package is missing: make setup",
