@@ -93,6 +93,12 @@ def failure_share(counted: Counts) -> Share:
     return share(counted.failures, counted.failures + counted.outcomes[Outcome.SUCCEEDED])
 
 
+def success_share(counted: Counts) -> Share:
+    """Successes among the same."""
+    succeeded = counted.outcomes[Outcome.SUCCEEDED]
+    return share(succeeded, counted.failures + succeeded)
+
+
 def rate(count: int, seconds: float | None) -> float | None:
     """Per second; None when nothing was recorded."""
     return None if seconds is None else count / seconds

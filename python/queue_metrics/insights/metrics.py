@@ -10,14 +10,25 @@ from typing import TypedDict, Unpack
 from queue_metrics.insights import overview as overviews
 from queue_metrics.insights import queues as queue_answers
 from queue_metrics.insights import series as series_answers
+from queue_metrics.insights import task_details
 from queue_metrics.insights import tasks as task_answers
 from queue_metrics.insights.fleet import server_calls, servers_in, worker_calls, worker_parts, workers_in
 from queue_metrics.insights.names import UnknownName, unknown
 from queue_metrics.insights.reading import Part, Reading, read
 from queue_metrics.insights.scrape import Scrape, scrape
 from queue_metrics.insights.window import Span, between, span_of
-from queue_metrics.model import Health, Overview, QueueAnswer, SeriesAnswer, ServerAnswer, Snapshot, TaskAnswer, WorkerAnswer
-from queue_metrics.storage.base import QUEUE, TASK, StorageDriver
+from queue_metrics.model import (
+    Health,
+    Overview,
+    QueueAnswer,
+    SeriesAnswer,
+    ServerAnswer,
+    Snapshot,
+    TaskAnswer,
+    TaskDetail,
+    WorkerAnswer,
+)
+from queue_metrics.storage.base import EXCEPTION, QUEUE, TASK, StorageDriver
 
 STALE_SECONDS, LOST_SECONDS = 60.0, 300.0
 
@@ -107,15 +118,22 @@ class Metrics:
         """Every known task, each queue apart; most run time first."""
         return task_answers.tasks(self._read(self._span(window), heartbeats=False))
 
-    def task(self, name: str, *, queue: str | None = None, connection: str | None = None, **window: Unpack[Asked]) -> TaskAnswer:
+    def task_details(self, **window: Unpack[Asked]) -> tuple[TaskDetail, ...]:
+        """Every known task in full, all its queues together; what was last longer than a day ago is None."""
+        span = self._span(window)
+        reading = self._read(span, heartbeats=False, further=task_details.wanted(span, None), totals=(TASK, EXCEPTION))
+        return task_details.details(reading)
+
+    def task(self, name: str, *, queue: str | None = None, connection: str | None = None, **window: Unpack[Asked]) -> TaskDetail:
         """
-        One task; over all its queues and connections together unless one is given.
+        One task in full; over all its queues and connections together unless one is given.
 
         Raises:
             UnknownName: nothing of this name was ever recorded; says which names are near.
         """
-        reading = self._read(self._span(window), heartbeats=False)
-        return task_answers.task(reading, task_answers.named(reading, name, queue, connection))
+        span = self._span(window)
+        reading = self._read(span, heartbeats=False, further=task_details.wanted(span, name), totals=(TASK, EXCEPTION))
+        return task_details.detail(reading, name, queue, connection)
 
     # Queues
 
@@ -214,7 +232,7 @@ class Metrics:
         *,
         kinds: tuple[int, ...] = (TASK, QUEUE),
         further: Iterable[Part] = (),
-        totals: bool = True,
+        totals: bool | tuple[int, ...] = True,
         heartbeats: bool = True,
     ) -> Reading:
         parts, calls = (worker_parts(span.now), worker_calls()) if heartbeats else ((), ())

@@ -87,11 +87,17 @@ def last_in(span: Span, points: Mapping[int, Value], happened: Callable[[Value],
     return Moment(float(max(buckets)), span.step) if buckets else None
 
 
-def newest(now: float, series: Mapping[str, SeriesReading]) -> tuple[str, Moment] | None:
-    """Whose points of series that are kept by hour and day are newest; of two in one step, the one with more, then the first by name."""
+def newest(now: float, series: Mapping[str, Sequence[SeriesReading]]) -> tuple[str, Moment] | None:
+    """The name under which something ended last; of several in one step the one with more, then the first by name."""
     for span in (last_day(now), all_days(now)):
-        found = [(bucket, counts(value).ended, name) for name, one in sorted(series.items()) for bucket, value in one.over(span).items()]
-        if found:
-            bucket, _, name = max(found, key=lambda each: (each[0], each[1]))
+        ended: dict[int, dict[str, int]] = {}
+        for name, those in series.items():
+            for one in those:
+                for bucket, value in one.over(span).items():
+                    of_step = ended.setdefault(bucket, {})
+                    of_step[name] = of_step.get(name, 0) + counts(value).ended
+        if ended:
+            bucket = max(ended)
+            name = min(ended[bucket], key=lambda each: (-ended[bucket][each], each))
             return name, Moment(float(bucket), span.step)
     return None

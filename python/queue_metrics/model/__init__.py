@@ -18,6 +18,7 @@ from queue_metrics.model.servers import (
     ServerSample,
     ServerStatus,
 )
+from queue_metrics.model.task_details import ExceptionCount, TaskDetail
 from queue_metrics.model.tasks import TaskAnswer
 from queue_metrics.model.workers import WorkerAnswer, WorkerCounts, WorkerSummary
 
@@ -27,6 +28,7 @@ __all__ = [
     "Counts",
     "Discard",
     "Distribution",
+    "ExceptionCount",
     "Gauge",
     "Health",
     "Histogram",
@@ -50,6 +52,7 @@ __all__ = [
     "Snapshot",
     "Status",
     "TaskAnswer",
+    "TaskDetail",
     "TaskHistory",
     "Window",
     "WindowStatistics",

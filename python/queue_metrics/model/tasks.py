@@ -7,6 +7,9 @@ from dataclasses import dataclass
 from queue_metrics.model.history import TaskHistory
 from queue_metrics.model.measures import Counts, Distribution, Lifetime, Sampled, Share, Window
 
+UNHEALTHY_FROM = 0.05
+"""The original's limit: from this failure ratio on a task is not healthy."""
+
 
 @dataclass(frozen=True, slots=True)
 class TaskAnswer(Sampled):
@@ -39,3 +42,8 @@ class TaskAnswer(Sampled):
     """Its part of all run time in the window, 0-1; None: nothing ran."""
     history: TaskHistory
     lifetime: Lifetime
+
+    @property
+    def healthy(self) -> bool | None:
+        """Whether fewer than 5 % of the decided executions of the window failed, so that over 95 % succeeded; None: none was."""
+        return None if self.failure.ratio is None else self.failure.ratio < UNHEALTHY_FROM

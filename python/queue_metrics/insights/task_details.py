@@ -1,0 +1,110 @@
+"""One task in full: by queue, by kind of exception, lately and last."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import fields
+
+from queue_metrics._core import Value
+from queue_metrics.insights import layout
+from queue_metrics.insights.measures import counts, merged, success_share
+from queue_metrics.insights.reading import Part, Reading, SeriesReading
+from queue_metrics.insights.recency import WINDOWS, all_days, last, last_day, newest, parts, statistics
+from queue_metrics.insights.tasks import named, task, tasks
+from queue_metrics.insights.window import Span
+from queue_metrics.model import ExceptionCount, Moment, Outcome, TaskAnswer, TaskDetail
+from queue_metrics.storage.base import EXCEPTION, HOUR, MINUTE, TASK, Series
+
+
+def wanted(span: Span, name: str | None) -> list[Part]:
+    """
+    What is read besides the window of all tasks.
+
+    Args:
+        span: the window.
+        name: of the task; None: of every task, and then nothing longer ago than a day.
+    """
+    where = None if name is None else _of(name)
+    kept = [Part(last_day(span.now), (EXCEPTION,), where), Part(exception_span(span), (EXCEPTION,), where)]
+    if name is not None:
+        kept.append(Part(all_days(span.now), (EXCEPTION,), where))
+    return [*parts(span.now, (TASK,), where, days=name is not None), *kept]
+
+
+def detail(reading: Reading, name: str, queue: str | None = None, connection: str | None = None) -> TaskDetail:
+    """
+    A task over all its queues and connections together, unless one is given.
+
+    Raises:
+        UnknownName: there is none; says which are near, or where it was recorded.
+    """
+    return _detail(reading, named(reading, name, queue, connection))
+
+
+def details(reading: Reading) -> tuple[TaskDetail, ...]:
+    """Every known task, over all its queues together; most run time first."""
+    by_name: dict[str, list[SeriesReading]] = {}
+    for series in reading.tasks:
+        by_name.setdefault(series.labels[2], []).append(series)
+    answers = [_detail(reading, series) for series in by_name.values()]
+    answers.sort(key=lambda each: (-each.runtime.sum, -each.counts.ended, -each.lifetime.counts.started, each.task))
+    return tuple(answers)
+
+
+def exception_span(span: Span) -> Span:
+    """The steps that exceptions are kept by, as far as they hold the window."""
+    if span.step != MINUTE:
+        return span
+    return Span(span.start // HOUR * HOUR, -(-span.end // HOUR) * HOUR, HOUR, span.now)
+
+
+def _detail(reading: Reading, series: Sequence[SeriesReading]) -> TaskDetail:
+    together, now = task(reading, series), reading.span.now
+    places = {one.labels for one in series}
+    by_type: dict[str, list[SeriesReading]] = {}
+    for one in reading.exceptions:
+        if one.labels[:3] in places:
+            by_type.setdefault(one.labels[3], []).append(one)
+    span = exception_span(reading.span)
+    latest = newest(now, by_type)
+
+    def happened(*which: Outcome) -> Moment | None:
+        return last(now, series, _any(tuple(layout.OUTCOMES[outcome] for outcome in which)))
+
+    return TaskDetail(
+        **{field.name: getattr(together, field.name) for field in fields(TaskAnswer)},
+        success=success_share(together.counts),
+        lifetime_success=success_share(together.lifetime.counts),
+        by_queue=tuple(each for each in tasks(reading) if (each.connection, each.queue, each.task) in places),
+        windows=tuple(statistics(reading, series, seconds) for seconds in WINDOWS),
+        last_processed=happened(Outcome.SUCCEEDED),
+        last_failed=happened(Outcome.FAILED, Outcome.TIMED_OUT, Outcome.LOST),
+        last_retried=happened(Outcome.RETRIED),
+        last_timed_out=happened(Outcome.TIMED_OUT),
+        last_discarded=last(now, series, _any(tuple(layout.DISCARDED.values()))),
+        exceptions=_exceptions(by_type, span),
+        exceptions_window=span.window(reading.observed_from),
+        last_exception=None if latest is None else latest[0],
+        last_exception_at=None if latest is None else latest[1],
+    )
+
+
+def _exceptions(by_type: Mapping[str, Sequence[SeriesReading]], span: Span) -> tuple[ExceptionCount, ...]:
+    found = [
+        ExceptionCount(
+            type=name,
+            n=sum(counts(value).ended for one in series for value in one.over(span).values()),
+            lifetime=counts(merged(one.total for one in series)).ended,
+            last=last(span.now, series, lambda value: counts(value).ended),
+        )
+        for name, series in by_type.items()
+    ]
+    return tuple(sorted(found, key=lambda each: (-each.n, -each.lifetime, each.type)))
+
+
+def _any(indexes: Sequence[int]) -> Callable[[Value], int]:
+    return lambda value: sum(value.counter(index) for index in indexes)
+
+
+def _of(name: str) -> Callable[[Series], bool]:
+    return lambda series: series.labels[2] == name
