@@ -10,7 +10,7 @@ from queue_metrics import _core
 from queue_metrics.config import load_settings
 from queue_metrics.recording.runtime import Runtime
 
-KEPT = {"raw": 3600, "aggregated": 7200, "hours": 2 * 86400, "days": 3 * 86400}
+KEPT = {"raw": 3600, "aggregated": 7200, "servers": 10800, "hours": 2 * 86400, "days": 3 * 86400}
 
 
 def test_points_get_the_expiry_of_the_settings(tmp_path: Path) -> None:
@@ -26,7 +26,7 @@ def test_points_get_the_expiry_of_the_settings(tmp_path: Path) -> None:
         rows = database.execute("SELECT step, expires_at - bucket - step FROM queue_metrics_series WHERE step > 0").fetchall()
         totals = database.execute("SELECT count(*) FROM queue_metrics_series WHERE step = 0 AND expires_at IS NULL").fetchone()
     assert {step: {kept for of, kept in rows if of == step} for step, _ in rows} == {
-        60: {KEPT["raw"], KEPT["aggregated"]},  # of the task, and of its queue
+        60: {KEPT["raw"], KEPT["aggregated"], KEPT["servers"]},  # of the task, of its queue, and of the server
         3600: {KEPT["hours"]},
         86400: {KEPT["days"]},
     }
