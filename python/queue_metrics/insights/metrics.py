@@ -7,6 +7,7 @@ import time
 from collections.abc import Callable, Iterable
 from typing import TypedDict, Unpack
 
+from queue_metrics.insights import baselines as baseline_answers
 from queue_metrics.insights import overview as overviews
 from queue_metrics.insights import queues as queue_answers
 from queue_metrics.insights import series as series_answers
@@ -15,9 +16,11 @@ from queue_metrics.insights import tasks as task_answers
 from queue_metrics.insights.fleet import server_calls, servers_in, worker_calls, worker_parts, workers_in
 from queue_metrics.insights.names import UnknownName, unknown
 from queue_metrics.insights.reading import Part, Reading, read
+from queue_metrics.insights.samples import parts
 from queue_metrics.insights.scrape import Scrape, scrape
 from queue_metrics.insights.window import Span, between, span_of
 from queue_metrics.model import (
+    BaselineAnswer,
     Health,
     Overview,
     QueueAnswer,
@@ -29,6 +32,7 @@ from queue_metrics.model import (
     WorkerAnswer,
 )
 from queue_metrics.storage.base import EXCEPTION, QUEUE, TASK, StorageDriver
+from queue_metrics.storage.baselines import READ_BASELINES
 
 STALE_SECONDS, LOST_SECONDS = 60.0, 300.0
 
@@ -150,6 +154,30 @@ class Metrics:
             UnknownName: this connection never had a queue of this name; says which have one.
         """
         return queue_answers.named(self.queues(**window), connection, name)
+
+    def baseline(
+        self,
+        connection: str,
+        queue: str,
+        task: str | None = None,
+        *,
+        cpu_available_percent: float | None = None,
+        memory_available_bytes: float | None = None,
+    ) -> BaselineAnswer:
+        """
+        What a task on its queue usually costs, or an execution on the queue; how far the newest are from it, and how many fit on a machine
+        with so much left (100 is one core). Baselines are made of the last 7 days by whoever collects.
+
+        Raises:
+            UnknownName: nothing of this name was ever recorded.
+        """
+        labels = (connection, queue) if task is None else (connection, queue, task)
+        now = self._now()
+        further = parts(now, self._driver.retention, lambda series: series.labels[:2] == labels[:2])
+        reading = read(self._driver, span_of(now, 1), kinds=(), further=further, totals=False, heartbeats=False, calls=(READ_BASELINES,))
+        return baseline_answers.answer(
+            reading, labels, cpu_available_percent=cpu_available_percent, memory_available_bytes=memory_available_bytes
+        )
 
     # Workers
 

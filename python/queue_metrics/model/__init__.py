@@ -1,5 +1,6 @@
 """The answers: frozen, typed, with units; know neither the store nor any surface."""
 
+from queue_metrics.model.baselines import Baseline, BaselineAnswer, CapacityEstimate, DeviationAnswer
 from queue_metrics.model.health import Health, Reason
 from queue_metrics.model.history import History, QueueHistory, TaskHistory
 from queue_metrics.model.measures import Counts, Distribution, Histogram, Lifetime, Share, Window
@@ -24,8 +25,12 @@ from queue_metrics.model.workers import WorkerAnswer, WorkerCounts, WorkerSummar
 
 __all__ = [
     "Advice",
+    "Baseline",
+    "BaselineAnswer",
     "Capacity",
+    "CapacityEstimate",
     "Counts",
+    "DeviationAnswer",
     "Discard",
     "Distribution",
     "ExceptionCount",

@@ -1,0 +1,63 @@
+"""The executions of a task as they are stored: how many in which step, and their sums. Each counts once; knows no formula."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from queue_metrics._core import Value
+from queue_metrics.insights import layout
+from queue_metrics.insights.reading import Part, SeriesReading
+from queue_metrics.insights.window import Span
+from queue_metrics.storage.base import DAY, HOUR, MINUTE, RETENTION, TASK, Retention, Series
+
+WINDOW_SECONDS = 7 * DAY
+
+
+@dataclass(frozen=True, slots=True)
+class Sample:
+    """What was measured of a task in one step: how many, and their sum."""
+
+    at: float
+    """The middle of the step, seconds since 1970."""
+    step: int
+    """Its length, seconds."""
+    runtime: tuple[int, int]
+    cpu: tuple[int, int]
+    """Numbers measured and their sum, µs."""
+    memory: tuple[int, int]
+    """The same, bytes."""
+
+
+def parts(now: float, retention: Retention = RETENTION, where: Callable[[Series], bool] | None = None) -> tuple[Part, Part]:
+    """What must be read for `samples`: minutes as long as they are kept, and the hours of the window; of some tasks or of all."""
+    minutes = int(now - retention[TASK, MINUTE]) // HOUR * HOUR
+    hours = int(now - WINDOW_SECONDS) // HOUR * HOUR
+    return (
+        Part(Span(minutes, int(now) // MINUTE * MINUTE + MINUTE, MINUTE, now), (TASK,), where),
+        Part(Span(hours, int(now) // HOUR * HOUR + HOUR, HOUR, now), (TASK,), where),
+    )
+
+
+def samples(task: SeriesReading, now: float) -> tuple[Sample, ...]:
+    """
+    The executions of the window, each once, newest first: an hour by its minutes if all of them are there, else as one.
+
+    Minutes and hours are counted in the same batch, so an hour whose minutes have not expired is their sum.
+    """
+    by_hour: dict[int, list[Sample]] = {}
+    for bucket, value in task.by_step.get(MINUTE, {}).items():
+        by_hour.setdefault(bucket // HOUR * HOUR, []).append(_sample(bucket, MINUTE, value))
+    found = []
+    for bucket, value in task.by_step.get(HOUR, {}).items():
+        whole, of_minutes = _sample(bucket, HOUR, value), by_hour.get(bucket, [])
+        found += of_minutes if sum(each.runtime[0] for each in of_minutes) == whole.runtime[0] else [whole]
+    # A moment to come is of a clock that is ahead; what it measured is as good as new.
+    recent = [each for each in found if now - each.at <= WINDOW_SECONDS and each.runtime[0]]
+    return tuple(sorted(recent, key=lambda each: each.at, reverse=True))
+
+
+def _sample(bucket: int, step: int, value: Value) -> Sample:
+    measured = [value.measure(index) or (0, 0) for index in (layout.RUNTIME, layout.CPU, layout.MEMORY_PEAK)]
+    runtime, cpu, memory = ((found[0], found[1]) for found in measured)
+    return Sample(bucket + step / 2, step, runtime, cpu, memory)

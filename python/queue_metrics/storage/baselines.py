@@ -1,0 +1,107 @@
+"""
+How baselines rest in a store: one hash, a field for each task and queue. Its fields are written by whoever collects and read by insights.
+
+A field is the JSON list of the labels, so no name can be taken for another; a value is versioned JSON.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Iterable, Mapping
+
+from queue_metrics.model.baselines import Baseline
+from queue_metrics.storage.base import DAY
+from queue_metrics.storage.general import Call, GeneralOperations
+
+BASELINES = "baselines"
+KEPT_SECONDS = 30.0 * DAY
+"""A baseline that nobody renewed for so long is forgotten."""
+READ_BASELINES = Call("get_hash", (BASELINES,))
+"""The question, for a look at the store; `decode` makes sense of its answer."""
+_VERSION = 1
+
+
+def field(labels: Iterable[str]) -> str:
+    """Where the baseline of these labels stands in the hash."""
+    return json.dumps(list(labels), ensure_ascii=False, separators=(",", ":"))
+
+
+def encode(baseline: Baseline) -> str:
+    """One baseline as text."""
+    told = {
+        "v": _VERSION,
+        "duration_seconds": baseline.duration_seconds,
+        "cpu_ratio": baseline.cpu_ratio,
+        "memory_bytes": baseline.memory_bytes,
+        "sample_count": baseline.sample_count,
+        "confidence": baseline.confidence,
+        "calculated_at": baseline.calculated_at,
+        "deviates": baseline.deviates,
+    }
+    return json.dumps(told, separators=(",", ":"), allow_nan=False)
+
+
+def decode(stored: Mapping[str, str], now: float) -> dict[tuple[str, ...], Baseline]:
+    """
+    Baselines by their labels.
+
+    Args:
+        stored: the hash.
+        now: seconds since 1970; what was calculated more than `KEPT_SECONDS` before is forgotten.
+
+    Those of newer versions and damaged ones are left out: they are calculated anew.
+    """
+    found = {}
+    for name, value in stored.items():
+        baseline = _decoded(name, value)
+        if baseline is not None and now - baseline.calculated_at <= KEPT_SECONDS:
+            found[baseline.labels] = baseline
+    return found
+
+
+def write(store: GeneralOperations, baselines: Iterable[Baseline]) -> int:
+    """Store these beside the others, in one request; returns how many are new. Also into a pipeline."""
+    return store.set_hash(BASELINES, {field(each.labels): encode(each) for each in baselines}, KEPT_SECONDS)
+
+
+def forgotten(stored: Mapping[str, str], now: float) -> list[str]:
+    """The fields that no longer hold a baseline, to be removed; those of a newer version stay."""
+    kept = decode(stored, now)
+    return [name for name, value in stored.items() if _version(value) <= _VERSION and not any(field(labels) == name for labels in kept)]
+
+
+def _version(value: str) -> int:
+    try:
+        return int(json.loads(value)["v"])
+    except (ValueError, KeyError, TypeError):
+        return 0
+
+
+def _decoded(name: str, value: str) -> Baseline | None:
+    try:
+        labels, told = json.loads(name), json.loads(value)
+        if told["v"] != _VERSION or not 2 <= len(labels) <= 3 or not all(isinstance(label, str) for label in labels):
+            return None
+        task = labels[2] if len(labels) == 3 else None
+        return Baseline(
+            connection=labels[0],
+            queue=labels[1],
+            task=task,
+            duration_seconds=_number(told["duration_seconds"]),
+            cpu_ratio=None if told["cpu_ratio"] is None else _number(told["cpu_ratio"]),
+            memory_bytes=None if told["memory_bytes"] is None else _number(told["memory_bytes"]),
+            sample_count=int(told["sample_count"]),
+            confidence=_number(told["confidence"]),
+            calculated_at=_number(told["calculated_at"]),
+            deviates=bool(told["deviates"]),
+        )
+    except (ValueError, KeyError, TypeError):
+        return None
+
+
+def _number(told: object) -> float:
+    number = float(told)  # type: ignore[arg-type]  # what is no number raises TypeError, which makes it damaged
+    if not math.isfinite(number):
+        raise ValueError(number)
+    return number
