@@ -18,6 +18,7 @@ FAILURES = ("failed", "timed_out", "lost")
 DISCARDS = ("revoked", "expired", "rejected", "skipped", "unknown")
 TASKS = ("app.send", "app.resize")
 QUEUES = ("mail", "bulk")
+SERVERS = ("web-1", "web-10")
 
 
 @dataclass(frozen=True)
@@ -35,6 +36,7 @@ class Job:
     change: int
     exception: str | None
     retry: bool
+    server: str
 
 
 @dataclass
@@ -75,6 +77,7 @@ def invented(seed: int, jobs: int = 200, quiet: float = 0.0) -> Known:
                 peak=chance.randrange(10_000, 500_000),
                 change=chance.randrange(-5_000, 50_000),
                 exception=chance.choice(("ValueError", "KeyError", "shop.Broke")) if raised else None,
+                server=chance.choices(SERVERS, (1, 2) if seed % 2 else (2, 1))[0],
                 retry=outcome == "retried" or (outcome == "failed" and chance.random() < 0.3),
             )
         )
@@ -88,13 +91,24 @@ def drained(known: Known, spool: Path, driver: StorageDriver) -> None:
     """Write the records and hand them over as a drainer does."""
     spool.mkdir()
     segment = Segment(spool, 1)
+    for key, server in enumerate(SERVERS, 1):
+        identity = segment.define(4, server, str(key), "77")
+        start = {"at": round(NOW * 1e6), "parent": 1, "start_ticks": 77, "pid_namespace": 1, "boot": 1}
+        segment.write("WORKER", flags=2, worker=key, pid=key, identity=identity, **start)
     codes = {name: code for code, name in NAMES.items()}
     for number, job in enumerate(known.jobs, 1):
         begun = job.at - job.runtime
         task = segment.define(1, "broker", job.queue, job.task)
         name = 0 if job.exception is None else segment.define(7, job.exception)
         segment.write("ARRIVE", at=begun - job.wait, task=task, job=job_hash(str(number)), ready_at=NO_TIME)
-        segment.start(number, begun, task=("broker", job.queue, job.task), job=str(number), ready_at=begun - job.wait)
+        segment.start(
+            number,
+            begun,
+            task=("broker", job.queue, job.task),
+            job=str(number),
+            ready_at=begun - job.wait,
+            worker=1 + SERVERS.index(job.server),
+        )
         segment.write(
             "END",
             small=codes[job.outcome],

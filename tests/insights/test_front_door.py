@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
+from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -12,6 +15,7 @@ from queue_metrics.insights.window import last_minutes
 from queue_metrics.model import Status
 from queue_metrics.storage.base import DAY, HOUR, MINUTE, QUEUE, TASK, StorageDriver
 from queue_metrics.storage.general import Call
+from queue_metrics.storage.manager import StorageManager
 from queue_metrics.storage.memory import MemoryStorageDriver
 from tests.support.fleet import NOW, Fleet, minute
 
@@ -124,7 +128,7 @@ def test_a_series_is_answered_as_it_is_kept(driver: StorageDriver) -> None:
 
 def test_an_unknown_series_or_kind_says_what_there_is(driver: StorageDriver) -> None:
     metrics = reading(driver, steady())
-    with pytest.raises(ValueError, match="no kind of series 'job'; there are task, queue, exception"):
+    with pytest.raises(ValueError, match="no kind of series 'job'; there are task, queue, exception, server, server_task"):
         metrics.series("job", "a")
     with pytest.raises(ValueError, match="has the labels connection, queue, task, not 1 labels"):
         metrics.series("task", "app.send")
@@ -161,3 +165,22 @@ def test_the_same_points_are_not_read_twice(driver: StorageDriver) -> None:
     found = read(watched, spans[1], further=[Part(spans[0]), Part(spans[2]), Part(spans[2], (TASK,), lambda one: False)])
     assert Watched.asked == 1
     assert [len(found.tasks[0].over(span)) for span in spans] == [5, 10, 15]
+
+
+def test_the_example_of_the_page_about_reading_tells_of_a_store(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    page = (Path(__file__).parents[2] / "docs" / "reading.md").read_text()
+    (example,) = re.findall(r"^```python\n(.*?)^```$", page, re.MULTILINE | re.DOTALL)
+    url = f"sqlite:///{tmp_path}/metrics.db"
+    monkeypatch.setenv("QUEUE_METRICS_STORE", url)
+    monkeypatch.setenv("QUEUE_METRICS_STATE_DIR", str(tmp_path))
+    monkeypatch.chdir(tmp_path)
+    driver = StorageManager().open(url)
+    steady().store(driver)
+    driver.close()
+    space: dict[str, Any] = {}
+    exec(example, space)
+    first, queue, task, *windows = space["lines"]
+    assert re.fullmatch(r"critical: 1[45] executions in \d+ s", first)
+    assert queue == "broker/mail: 0 ready, 0 workers, score 100"
+    assert re.fullmatch(r"app\.send: p95 1\.0\d* s, 1\.0 succeeded, 0 retried", task)
+    assert [line.split(":")[0] for line in windows] == [f"  last {seconds} s" for seconds in (60, 300, 900, 3600, 86400)]

@@ -17,7 +17,7 @@ from queue_metrics.insights import Metrics, UnknownName, connect
 from queue_metrics.model import Moment, TaskDetail, WindowStatistics
 from queue_metrics.storage import StorageDriver
 from queue_metrics.storage.manager import StorageManager
-from tests.insights.known import DISCARDS, FAILURES, QUEUES, Known, drained, failed, invented
+from tests.insights.known import DISCARDS, FAILURES, QUEUES, SERVERS, Known, drained, failed, invented
 from tests.support.fleet import NOW, Fleet, minute
 from tests.support.servers import RedisServer
 
@@ -171,6 +171,21 @@ def test_a_task_is_told_by_queue_and_in_lists(told: dict[int, tuple[Known, Metri
     assert listed[TASK].last_processed == answer.last_processed
 
 
+@pytest.mark.parametrize("seed", SEEDS)
+def test_a_task_is_told_by_server_whose_name_is_exact(told: dict[int, tuple[Known, Metrics]], seed: int) -> None:
+    known, metrics = told[seed]
+    for queue, answer in ((None, metrics.task(TASK)), ("bulk", metrics.task(TASK, queue="bulk"))):
+        assert {each.server for each in answer.by_server} == set(SERVERS)
+        assert sum(each.counts.ended for each in answer.by_server) == answer.lifetime.counts.ended
+        for each in answer.by_server:
+            jobs = [job for job in known.of(TASK, 0, NOW, queue) if job.server == each.server]
+            assert (each.counts.ended, each.failure.part) == (len(jobs), failed(jobs))
+            assert each.runtime.mean == pytest.approx(sum(job.runtime for job in jobs) / len(jobs) / 1e6)
+            at = max(job.at for job in jobs) / 1e6
+            assert each.last_ended is not None
+            assert each.last_ended.at <= at < each.last_ended.at + each.last_ended.resolution_seconds
+
+
 def leaves(path: str, value: Any) -> Iterator[tuple[str, Any]]:
     if dataclasses.is_dataclass(value) and not isinstance(value, type):
         for field in dataclasses.fields(value):
@@ -190,6 +205,7 @@ def leaves(path: str, value: Any) -> Iterator[tuple[str, Any]]:
 CONSTANT = re.compile(
     r".*\.(unit|step_seconds|bounds_seconds|nominal_seconds|error_ratio|start|end|observed_from|connection|clock_skews|result_errors)"
     r"|.*memory_change\.(p50|p95|p99|deviation)"
+    r"|.*by_server.*(resolution_seconds|arrivals|\[(revoked|expired|rejected|skipped|unknown)\]|runtime\.(p50|p95|p99|min|max|deviation))"
     r"|.*lifetime\.(cpu|memory_peak|memory_change)\.(p50|p95|p99|min|max|deviation)"
 )
 """Units, lengths, bounds and moments of the same question, one connection; no clock is wrong here, every result can be stored;

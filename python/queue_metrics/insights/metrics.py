@@ -31,7 +31,7 @@ from queue_metrics.model import (
     TaskDetail,
     WorkerAnswer,
 )
-from queue_metrics.storage.base import EXCEPTION, QUEUE, TASK, StorageDriver
+from queue_metrics.storage.base import QUEUE, TASK, StorageDriver
 from queue_metrics.storage.baselines import READ_BASELINES
 
 STALE_SECONDS, LOST_SECONDS = 60.0, 300.0
@@ -125,7 +125,7 @@ class Metrics:
     def task_details(self, **window: Unpack[Asked]) -> tuple[TaskDetail, ...]:
         """Every known task in full, all its queues together; what was last longer than a day ago is None."""
         span = self._span(window)
-        reading = self._read(span, heartbeats=False, further=task_details.wanted(span, None), totals=(TASK, EXCEPTION))
+        reading = self._read(span, heartbeats=False, further=task_details.wanted(span, None), totals=task_details.TOTALS)
         return task_details.details(reading)
 
     def task(self, name: str, *, queue: str | None = None, connection: str | None = None, **window: Unpack[Asked]) -> TaskDetail:
@@ -136,7 +136,7 @@ class Metrics:
             UnknownName: nothing of this name was ever recorded; says which names are near.
         """
         span = self._span(window)
-        reading = self._read(span, heartbeats=False, further=task_details.wanted(span, name), totals=(TASK, EXCEPTION))
+        reading = self._read(span, heartbeats=False, further=task_details.wanted(span, name), totals=task_details.TOTALS)
         return task_details.detail(reading, name, queue, connection)
 
     # Queues
@@ -232,7 +232,7 @@ class Metrics:
         One series as it is kept, point by point.
 
         Args:
-            kind: task, queue or exception, as in `insights.series.KINDS`, which names their labels.
+            kind: task, queue, exception, server or server_task, as in `insights.series.KINDS`, which names their labels.
             labels: its connection, its queue, ...
             step: length of its steps, 60, 3600 or 86400 seconds; the finest that is kept of all of the window by default.
 

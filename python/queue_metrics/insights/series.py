@@ -12,13 +12,15 @@ from queue_metrics.insights.names import UnknownName, unknown
 from queue_metrics.insights.reading import Part, Reading, read
 from queue_metrics.insights.window import Span
 from queue_metrics.model import Gauge, SeriesAnswer, SeriesPoint
-from queue_metrics.storage.base import EXCEPTION, QUEUE, TASK, StorageDriver
+from queue_metrics.storage.base import EXCEPTION, QUEUE, SERVER, SERVER_TASK, TASK, StorageDriver
 
 KINDS: Mapping[str, tuple[int, tuple[str, ...]]] = MappingProxyType(
     {
         "task": (TASK, ("connection", "queue", "task")),
         "queue": (QUEUE, ("connection", "queue")),
         "exception": (EXCEPTION, ("connection", "queue", "task", "exception")),
+        "server": (SERVER, ("server",)),
+        "server_task": (SERVER_TASK, ("server", "connection", "queue", "task")),
     }
 )
 """By name: the kind of series, and what its labels are called."""

@@ -1,4 +1,4 @@
-"""One task in full: by queue, by kind of exception, lately and last."""
+"""One task in full: by queue, server and exception, lately and last."""
 
 from __future__ import annotations
 
@@ -7,13 +7,16 @@ from dataclasses import fields
 
 from queue_metrics._core import Value
 from queue_metrics.insights import layout
-from queue_metrics.insights.measures import counts, merged, success_share
+from queue_metrics.insights.measures import counts, distribution, failure_share, merged, success_share
 from queue_metrics.insights.reading import Part, Reading, SeriesReading
 from queue_metrics.insights.recency import WINDOWS, all_days, last, last_day, newest, parts, statistics
 from queue_metrics.insights.tasks import named, task, tasks
 from queue_metrics.insights.window import Span
-from queue_metrics.model import ExceptionCount, Moment, Outcome, TaskAnswer, TaskDetail
-from queue_metrics.storage.base import EXCEPTION, HOUR, MINUTE, TASK, Series
+from queue_metrics.model import ExceptionCount, Moment, Outcome, ServerTask, TaskAnswer, TaskDetail
+from queue_metrics.storage.base import EXCEPTION, HOUR, MINUTE, SERVER_TASK, TASK, Series
+
+TOTALS = (TASK, EXCEPTION, SERVER_TASK)
+"""The kinds of series whose totals are read."""
 
 
 def wanted(span: Span, name: str | None) -> list[Part]:
@@ -28,6 +31,7 @@ def wanted(span: Span, name: str | None) -> list[Part]:
     kept = [Part(last_day(span.now), (EXCEPTION,), where), Part(exception_span(span), (EXCEPTION,), where)]
     if name is not None:
         kept.append(Part(all_days(span.now), (EXCEPTION,), where))
+    kept.append(Part(last_day(span.now), (SERVER_TASK,), None if name is None else lambda series: series.labels[3] == name))
     return [*parts(span.now, (TASK,), where, days=name is not None), *kept]
 
 
@@ -76,6 +80,7 @@ def _detail(reading: Reading, series: Sequence[SeriesReading]) -> TaskDetail:
         success=success_share(together.counts),
         lifetime_success=success_share(together.lifetime.counts),
         by_queue=tuple(each for each in tasks(reading) if (each.connection, each.queue, each.task) in places),
+        by_server=_servers([one for one in reading.of(SERVER_TASK) if one.labels[1:] in places], now),
         windows=tuple(statistics(reading, series, seconds) for seconds in WINDOWS),
         last_processed=happened(Outcome.SUCCEEDED),
         last_failed=happened(Outcome.FAILED, Outcome.TIMED_OUT, Outcome.LOST),
@@ -100,6 +105,26 @@ def _exceptions(by_type: Mapping[str, Sequence[SeriesReading]], span: Span) -> t
         for name, series in by_type.items()
     ]
     return tuple(sorted(found, key=lambda each: (-each.n, -each.lifetime, each.type)))
+
+
+def _servers(series: Sequence[SeriesReading], now: float) -> tuple[ServerTask, ...]:
+    by_server: dict[str, list[SeriesReading]] = {}
+    for one in series:
+        by_server.setdefault(one.labels[0], []).append(one)
+    found = []
+    for server, those in by_server.items():
+        total = merged(one.total for one in those)
+        counted = counts(total)
+        found.append(
+            ServerTask(
+                server=server,
+                counts=counted,
+                failure=failure_share(counted),
+                runtime=distribution(total, layout.RUNTIME),
+                last_ended=last(now, those, lambda value: counts(value).ended),
+            )
+        )
+    return tuple(sorted(found, key=lambda each: (-each.counts.ended, each.server)))
 
 
 def _any(indexes: Sequence[int]) -> Callable[[Value], int]:

@@ -19,7 +19,7 @@ from queue_metrics.model.servers import (
     ServerSample,
     ServerStatus,
 )
-from queue_metrics.model.task_details import ExceptionCount, TaskDetail
+from queue_metrics.model.task_details import ExceptionCount, ServerTask, TaskDetail
 from queue_metrics.model.tasks import TaskAnswer
 from queue_metrics.model.workers import WorkerAnswer, WorkerCounts, WorkerSummary
 
@@ -53,6 +53,7 @@ __all__ = [
     "ServerProcesses",
     "ServerSample",
     "ServerStatus",
+    "ServerTask",
     "Share",
     "Snapshot",
     "Status",

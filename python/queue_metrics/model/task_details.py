@@ -1,10 +1,10 @@
-"""One task in full: by queue, by kind of exception, lately and last."""
+"""One task in full: by queue, server and exception, lately and last."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 
-from queue_metrics.model.measures import Share, Window
+from queue_metrics.model.measures import Counts, Distribution, Share, Window
 from queue_metrics.model.recency import Moment, WindowStatistics
 from queue_metrics.model.tasks import TaskAnswer
 
@@ -23,6 +23,21 @@ class ExceptionCount:
 
 
 @dataclass(frozen=True, slots=True)
+class ServerTask:
+    """What a task did on one server, ever."""
+
+    server: str
+    """`__undefined__` for executions whose worker is not known."""
+    counts: Counts
+    """Without arrivals and discards, which have no server."""
+    failure: Share
+    runtime: Distribution
+    """Only n, sum and mean are known."""
+    last_ended: Moment | None
+    """None: longer than a day ago."""
+
+
+@dataclass(frozen=True, slots=True)
 class TaskDetail(TaskAnswer):
     """
     One task in full, over all the queues that were asked for.
@@ -37,6 +52,8 @@ class TaskDetail(TaskAnswer):
     """The same of everything ever recorded."""
     by_queue: tuple[TaskAnswer, ...]
     """Each queue apart, most run time first."""
+    by_server: tuple[ServerTask, ...]
+    """Each server apart, most executions first."""
     windows: tuple[WindowStatistics, ...]
     """The last 60, 300, 900, 3,600 and 86,400 seconds."""
     last_processed: Moment | None
