@@ -14,6 +14,7 @@ from queue_metrics._core_drain import Drainer as Drainer
 from queue_metrics._core_drain import Row as Row
 from queue_metrics._core_drain import Value as Value
 from queue_metrics._core_drain import add_fields as add_fields
+from queue_metrics._core_drain import admitted_names as admitted_names
 from queue_metrics._core_drain import merge_values as merge_values
 from queue_metrics._core_exposition import Exposition as Exposition
 from queue_metrics._core_exposition import exposition_family as exposition_family

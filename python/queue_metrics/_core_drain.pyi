@@ -63,7 +63,7 @@ class Drainer:
     """
     The read side of a spool: segments in, batches out. Not for two processes at once: hold the spool's lock.
 
-    Use: `know(series)` and `restore(mark)`, then again and again `poll()`, `next_batch()` until None with `committed()` or `restore()`
+    Use: `know(names)` and `restore(mark)`, then again and again `poll()`, `next_batch()` until None with `committed()` or `restore()`
     after each, `verdicts()`, `tidy()`.
     """
 
@@ -89,10 +89,16 @@ class Drainer:
 
     @property
     def spool_id(self) -> str: ...
-    def know(self, series: Sequence[tuple[int, Sequence[str]]]) -> None:
+    def know(self, names: Sequence[tuple[int, int, int]]) -> None:
         """
-        Tell which series (kind, labels) the store has: they stay what they are, and count towards the limits on names.
+        Tell which names the store has let in, in place of those of before: (kind; id of the series, or of an exception the hash of its
+        type as a name; of a task the id of its queue, else 0). They stay what they are, and count towards the limits.
+
+        `restore` must follow unless all `new_names` are among them.
         """
+
+    def new_names(self) -> list[tuple[int, int, int]]:
+        """The names that have series since `know`, which the store is to let in before it gets the batch in hand."""
 
     def restore(self, sequence: int, positions: bytes, until: bytes | None = None) -> None:
         """
@@ -134,6 +140,16 @@ class Drainer:
         have no series of their own, `uncertain` open executions of workers nobody can judge, `damaged_pages`,
         `newer_pages`; over all worker pages `hook_errors` and `drops` (reason -> count, only those above 0).
         """
+
+def admitted_names(
+    known: Sequence[tuple[int, int, int]], asked: Sequence[tuple[int, int, int]], limits: tuple[int, int, int, int, int] | None = ...
+) -> list[tuple[int, int, int]]:
+    """
+    Which of the names asked for come in where others are in; without those that are in.
+
+    Args:
+        limits: as for a `Drainer`.
+    """
 
 @final
 class Value:

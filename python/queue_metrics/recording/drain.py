@@ -23,6 +23,7 @@ from queue_metrics.recording.lock import spool_lock
 from queue_metrics.recording.shards import Shards, furthest, lost_positions
 from queue_metrics.recording.spool import spool_id
 from queue_metrics.storage.base import Mark
+from queue_metrics.storage.names import known_names, let_in
 from queue_metrics.storage.spools import spool_beat
 
 if TYPE_CHECKING:
@@ -73,6 +74,7 @@ class Drain:
         self.batches = 0
         self.records = 0
         self.requests = 0
+        self.store_seconds = 0.0  # that the store took for batches
         self.stranded = False
         self._recorder = recorder
         self._store = store
@@ -84,7 +86,6 @@ class Drain:
         self._gate = Gate(abandon=self._abandon)
         self._drainer: _core.Drainer | None = None
         self._shards: Shards | None = None  # what the store is believed to have counted; None: it must be asked
-        self._known = False  # whether the drainer knows which series the store has
         self._verdicts_at = self._tidy_at = 0.0
         self._inherited: list[object] = []
 
@@ -125,7 +126,7 @@ class Drain:
                 batch = drainer.next_batch(MAX_SERIES)
             if batch is None:
                 return self._judge(drainer, shards)
-            if not self._take(drainer, shards, batch):
+            if not (self._let_in(drainer) and self._take(drainer, shards, batch)):
                 shards = self._start_from(drainer, shards.marks)
                 with self._gate:
                     drainer.poll()
@@ -197,13 +198,7 @@ class Drain:
         if drainer is None:
             with self._gate:
                 drainer = self._drainer = _core.Drainer(os.fspath(self.spool), grace=self._grace, limits=self._limits)
-            self._shards, self._known = None, False
-        if not self._known:
-            # First, so that what is open is put into the series that it began in.
-            series = self._asked(self._store.known_series)
-            with self._gate:
-                drainer.know([(one.kind, one.labels) for one in series])
-            self._known = True
+            self._shards = None
         shards = self._shards if self._shards is not None and self._shards.fits else self._start_from(drainer, self._read_marks(drainer))
         return drainer, shards
 
@@ -221,6 +216,10 @@ class Drain:
     def _start_from(self, drainer: _core.Drainer, marks: list[Mark]) -> Shards:
         self._shards = None
         shards = Shards(self._store, drainer.spool_id, marks, self._asked)
+        # First, so that what is open is put into the series that it began in.
+        names = self._asked(partial(known_names, self._store))
+        with self._gate:
+            drainer.know(names)
         goal = shards.furthest
         for positions, behind in shards.behind().items():
             with self._gate:
@@ -241,10 +240,23 @@ class Drain:
         with self._gate:
             return drainer.next_batch(MAX_SERIES)
 
+    def _let_in(self, drainer: _core.Drainer) -> bool:
+        """Have the store let in the names that are new in the batch in hand; False when it has no room for all of them."""
+        with self._gate:
+            new = drainer.new_names()
+        if not new:
+            return True
+        names = self._asked(partial(let_in, self._store, new, self._limits))
+        with self._gate:
+            drainer.know(names)
+        return set(new) <= set(names)
+
     def _take(self, drainer: _core.Drainer, shards: Shards, batch: _core.Batch) -> bool:
         """Hand a batch over; False when the store knows better, and all begins again from the marks it answered."""
+        begun = time.monotonic()
         if not shards.apply(batch):
             return False
+        self.store_seconds += time.monotonic() - begun
         self.batches += 1
         self.records += batch.records
         with self._gate:

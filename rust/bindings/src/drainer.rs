@@ -6,7 +6,7 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use pyo3::exceptions::PyValueError;
 use pyo3::prelude::*;
 use pyo3::types::{PyBytes, PyDict};
-use queue_metrics_core::drain::{self as core, Limits, Options};
+use queue_metrics_core::drain::{self as core, Limits, Name, Options};
 use queue_metrics_core::error::Result;
 use queue_metrics_core::heartbeat::HOOK_ERRORS;
 use queue_metrics_core::journal::dropped::Dropped;
@@ -43,6 +43,33 @@ impl Drainer {
     }
 }
 
+/// Kind, id and queue of a name.
+type NameParts = (u8, u64, u64);
+
+/// Tasks, tasks of a queue, exceptions, servers, tasks on servers.
+type LimitParts = (usize, usize, usize, usize, usize);
+
+fn limits_of((tasks, tasks_of_queue, exceptions, servers, server_tasks): LimitParts) -> Limits {
+    Limits { tasks, tasks_of_queue, exceptions, servers, server_tasks }
+}
+
+fn name((kind, id, queue): NameParts) -> Name {
+    Name { kind, id, queue }
+}
+
+fn parts(name: Name) -> NameParts {
+    (name.kind, name.id, name.queue)
+}
+
+/// Which of the names asked for come in where others are in.
+#[pyfunction]
+#[pyo3(signature = (known, asked, limits = None))]
+pub fn admitted_names(known: Vec<NameParts>, asked: Vec<NameParts>, limits: Option<LimitParts>) -> Vec<NameParts> {
+    let limits = limits.map_or_else(Limits::default, limits_of);
+    let found = core::admitted(limits, known.into_iter().map(name), asked.into_iter().map(name));
+    found.into_iter().map(parts).collect()
+}
+
 fn microseconds(name: &str, seconds: f64) -> PyResult<i64> {
     if (0.0..=1e9).contains(&seconds) {
         Ok((seconds * 1e6).round() as i64)
@@ -61,13 +88,11 @@ impl Drainer {
         grace: f64,
         window: f64,
         spool_bytes: u64,
-        limits: Option<(usize, usize, usize, usize, usize)>,
+        limits: Option<LimitParts>,
     ) -> PyResult<Drainer> {
         let (grace, window) = (microseconds("grace", grace)?, microseconds("window", window)?);
-        let mut options = Options { grace, window, spool_bytes, ..Options::default() };
-        if let Some((tasks, tasks_of_queue, exceptions, servers, server_tasks)) = limits {
-            options.limits = Limits { tasks, tasks_of_queue, exceptions, servers, server_tasks };
-        }
+        let limits = limits.map_or_else(Limits::default, limits_of);
+        let options = Options { grace, window, spool_bytes, limits };
         let inner = py.detach(|| core::Drainer::new(&spool, options)).map_err(raised)?;
         Ok(Drainer { spool_id: inner.spool_id().to_owned(), inner: Mutex::new(inner) })
     }
@@ -77,11 +102,15 @@ impl Drainer {
         &self.spool_id
     }
 
-    fn know(&self, py: Python<'_>, series: Vec<(u8, Vec<String>)>) -> PyResult<()> {
+    fn know(&self, py: Python<'_>, names: Vec<NameParts>) -> PyResult<()> {
         self.detached(py, |drainer| {
-            drainer.know(series.iter().map(|(kind, labels)| (*kind, labels.iter().map(String::as_str).collect())));
+            drainer.names().know(names.into_iter().map(name));
             Ok(())
         })
+    }
+
+    fn new_names(&self, py: Python<'_>) -> PyResult<Vec<NameParts>> {
+        self.detached(py, |drainer| Ok(drainer.names().new_names().iter().copied().map(parts).collect()))
     }
 
     #[pyo3(signature = (sequence, positions, until = None))]

@@ -37,7 +37,7 @@ mod _core {
     #[pymodule_export]
     use crate::batch::{Batch, Row};
     #[pymodule_export]
-    use crate::drainer::Drainer;
+    use crate::drainer::{Drainer, admitted_names};
     #[pymodule_export]
     use crate::exposition::{Exposition, exposition_family};
     #[pymodule_export]

@@ -1,7 +1,8 @@
 //! How many series a spool may make: names that hold ids, and hostile segments, must not fill a store.
 //!
-//! What is beyond a limit counts in a series named [`OTHER`], so that no execution is lost; only its name is. What the store has is known
-//! first, so that a name keeps its series when a drainer begins anew.
+//! What is beyond a limit counts in a series named [`OTHER`], so that no execution is lost; only its name is. What the store has let in is
+//! known first, so that a name keeps its series when a drainer begins anew. A name that is new is let in by the drainer and then once more by
+//! the store, since others fill that too: by the same code, [`admitted`].
 
 use crate::fold::{Series, ServerTask, Task};
 use crate::ids::{IdMap, IdSet};
@@ -31,6 +32,17 @@ impl Default for Limits {
     }
 }
 
+/// A name that may have series of its own.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Name {
+    /// `TASK`, `QUEUE`, `EXCEPTION`, `SERVER` or `SERVER_TASK`.
+    pub kind: u8,
+    /// That of its series, of an exception that of its type.
+    pub id: u64,
+    /// Of a task the id of its queue, else 0.
+    pub queue: u64,
+}
+
 /// The names that have series of their own.
 #[derive(Debug, Default)]
 pub struct Caps {
@@ -40,6 +52,8 @@ pub struct Caps {
     exceptions: IdSet,
     servers: IdSet,
     server_tasks: IdSet,
+    /// Those that were let in since the store was asked, in that order.
+    new: Vec<Name>,
     /// Those that have none; bounded, since it only counts.
     beyond: IdSet,
 }
@@ -53,90 +67,73 @@ impl Caps {
         Caps { limits, ..Caps::default() }
     }
 
-    /// A series that is in the store already, also beyond the limits. One of another kind says nothing.
-    pub fn know(&mut self, kind: u8, labels: &[&str]) {
-        match kind {
-            // The rest of a queue has a series of its own on each server.
-            SERVER_TASK if labels.first() != Some(&OTHER) => {
-                self.server_tasks.insert(names::hash64(&names::label_list(kind, labels)));
+    /// What the store has let in, also beyond the limits, in place of what was let in here.
+    pub fn know(&mut self, names: impl IntoIterator<Item = Name>) {
+        *self = Caps { limits: self.limits, beyond: std::mem::take(&mut self.beyond), ..Caps::default() };
+        names.into_iter().for_each(|name| self.insert(name));
+    }
+
+    /// What was let in here and the store does not know of: it must be asked before it is sent any of them.
+    pub fn new_names(&self) -> &[Name] {
+        &self.new
+    }
+
+    /// Whether a name has series of its own; it gets them if there is room. A task needs its queue to be in.
+    pub fn admit(&mut self, name: Name) -> bool {
+        if !self.has(name) {
+            if !self.has_room(name) {
+                self.beyond(name.id);
+                return false;
             }
-            _ if labels.contains(&OTHER) => {}
-            SERVER => {
-                self.servers.insert(names::hash64(&names::label_list(kind, labels)));
-            }
-            QUEUE => {
-                self.queues.entry(names::hash64(&names::label_list(kind, labels))).or_default();
-            }
-            TASK if labels.len() == 3 => {
-                let queue = names::hash64(&names::label_list(QUEUE, &labels[..2]));
-                let new = self.tasks.insert(names::hash64(&names::label_list(kind, labels)));
-                *self.queues.entry(queue).or_default() += usize::from(new);
-            }
-            EXCEPTION => self.exceptions.extend(labels.last().map(|name| exception_id(name))),
-            _ => {}
+            self.insert(name);
+            self.new.push(name);
         }
+        true
     }
 
     /// The task itself, or where it counts instead.
     pub fn task(&mut self, task: Task) -> Task {
-        if self.tasks.contains(&task.series.id) {
+        let name = Name { kind: TASK, id: task.series.id, queue: task.queue.id };
+        let queue = queue_name(task.queue.id);
+        if self.has(name) {
             return task;
         }
-        if !self.has_queue(task.queue.id) {
-            self.beyond(task.series.id);
+        if !self.has(queue) && !self.has_room(queue) {
+            self.beyond(name.id);
             return Task { series: Series::new(TASK, &[OTHER; 3]), queue: Series::new(QUEUE, &[OTHER; 2]) };
         }
-        let of_queue = self.queues.entry(task.queue.id).or_default();
-        if self.tasks.len() >= self.limits.tasks || *of_queue >= self.limits.tasks_of_queue {
-            self.beyond(task.series.id);
+        self.admit(queue);
+        if !self.admit(name) {
             let labels = names::parse_label_list(&task.queue.labels).map(|(_, labels)| labels).unwrap_or_default();
             let series = Series::new(TASK, &[&labels[..], &[OTHER]].concat());
             return Task { series, queue: task.queue };
         }
-        *of_queue += 1;
-        self.tasks.insert(task.series.id);
         task
     }
 
     /// The queue; None: it is beyond the limit, and what was read of it is of no use in the sum of others.
     pub fn queue(&mut self, queue: Series) -> Option<Series> {
-        let has = self.has_queue(queue.id);
-        if !has {
-            self.beyond(queue.id);
-        }
-        has.then_some(queue)
+        self.admit(queue_name(queue.id)).then_some(queue)
     }
 
     /// The type of an exception, or what it counts as instead.
     pub fn exception<'a>(&mut self, name: &'a str) -> &'a str {
-        let id = exception_id(name);
-        if self.exceptions.contains(&id) {
-            return name;
-        }
-        if self.exceptions.len() >= self.limits.exceptions {
-            self.beyond(id);
-            return OTHER;
-        }
-        self.exceptions.insert(id);
-        name
+        let id = names::hash64(&names::label_list(names::NAME, &[name]));
+        if self.admit(Name { kind: EXCEPTION, id, queue: 0 }) { name } else { OTHER }
     }
 
     /// The server itself, or the one that stands for all others.
     pub fn server(&mut self, server: Series) -> Series {
-        if has(&mut self.servers, self.limits.servers, server.id) {
-            return server;
-        }
-        self.beyond(server.id);
-        Series::new(SERVER, &[OTHER])
+        let name = Name { kind: SERVER, id: server.id, queue: 0 };
+        if self.admit(name) { server } else { Series::new(SERVER, &[OTHER]) }
     }
 
     /// The task on the server itself, or together with those on all other servers. The server counts it either way.
     pub fn server_task(&mut self, place: ServerTask) -> ServerTask {
         let shared = place.server.names() == [OTHER];
-        if shared || has(&mut self.server_tasks, self.limits.server_tasks, place.series.id) {
+        if shared || self.admit(Name { kind: SERVER_TASK, id: place.series.id, queue: 0 }) {
             return place;
         }
-        self.beyond(place.series.id);
         let series = Series::new(SERVER_TASK, &[&[OTHER], &place.task.series.names()[..]].concat());
         ServerTask { series, ..place }
     }
@@ -146,15 +143,52 @@ impl Caps {
         self.beyond.len()
     }
 
-    fn has_queue(&mut self, id: u64) -> bool {
-        if self.queues.contains_key(&id) {
-            return true;
+    fn has(&self, name: Name) -> bool {
+        match name.kind {
+            TASK => self.tasks.contains(&name.id),
+            QUEUE => self.queues.contains_key(&name.id),
+            EXCEPTION => self.exceptions.contains(&name.id),
+            SERVER => self.servers.contains(&name.id),
+            SERVER_TASK => self.server_tasks.contains(&name.id),
+            _ => false,
         }
-        let room = self.queues.len() < self.limits.tasks;
-        if room {
-            self.queues.insert(id, 0);
+    }
+
+    fn has_room(&self, name: Name) -> bool {
+        match name.kind {
+            TASK => {
+                let of_queue = self.queues.get(&name.queue);
+                self.tasks.len() < self.limits.tasks
+                    && of_queue.is_some_and(|tasks| *tasks < self.limits.tasks_of_queue)
+            }
+            QUEUE => self.queues.len() < self.limits.tasks,
+            EXCEPTION => self.exceptions.len() < self.limits.exceptions,
+            SERVER => self.servers.len() < self.limits.servers,
+            SERVER_TASK => self.server_tasks.len() < self.limits.server_tasks,
+            _ => false,
         }
-        room
+    }
+
+    fn insert(&mut self, name: Name) {
+        match name.kind {
+            TASK => {
+                let new = self.tasks.insert(name.id);
+                *self.queues.entry(name.queue).or_default() += usize::from(new);
+            }
+            QUEUE => {
+                self.queues.entry(name.id).or_default();
+            }
+            EXCEPTION => {
+                self.exceptions.insert(name.id);
+            }
+            SERVER => {
+                self.servers.insert(name.id);
+            }
+            SERVER_TASK => {
+                self.server_tasks.insert(name.id);
+            }
+            _ => {}
+        }
     }
 
     fn beyond(&mut self, id: u64) {
@@ -164,13 +198,22 @@ impl Caps {
     }
 }
 
-/// True when an id is known, or there was room for it.
-fn has(known: &mut IdSet, limit: usize, id: u64) -> bool {
-    known.contains(&id) || known.len() < limit && known.insert(id)
+fn queue_name(id: u64) -> Name {
+    Name { kind: QUEUE, id, queue: 0 }
 }
 
-fn exception_id(name: &str) -> u64 {
-    names::hash64(&names::label_list(names::NAME, &[name]))
+/// Which of `asked` come in where `known` are in: what a store decides, by the same limits as a drainer.
+pub fn admitted(
+    limits: Limits,
+    known: impl IntoIterator<Item = Name>,
+    asked: impl IntoIterator<Item = Name>,
+) -> Vec<Name> {
+    let mut caps = Caps::new(limits);
+    caps.know(known);
+    for name in asked {
+        caps.admit(name);
+    }
+    caps.new
 }
 
 #[cfg(test)]
@@ -219,6 +262,15 @@ mod tests {
         assert_eq!(caps.refused(), 5);
     }
 
+    fn name(queue: &str, task_name: &str) -> Name {
+        let task = task(queue, task_name);
+        Name { kind: TASK, id: task.series.id, queue: task.queue.id }
+    }
+
+    fn exception(id: u64) -> Name {
+        Name { kind: EXCEPTION, id, queue: 0 }
+    }
+
     #[test]
     fn servers_beyond_the_limit_share_a_series_and_so_do_the_tasks_on_too_many() {
         let mut caps = Caps::new(LIMITS);
@@ -235,25 +287,49 @@ mod tests {
         assert_eq!((labels(&full.series), labels(&full.server)), (vec![OTHER, "c", "q", "b"], vec!["two"]));
         assert_ne!(full.id, on("b", OTHER).id, "two servers with one series are told apart");
         assert_eq!(caps.refused(), 2);
-        let mut renewed = Caps::new(LIMITS);
-        renewed.know(SERVER, &["three"]);
-        renewed.know(SERVER_TASK, &["three", "c", "q", OTHER]);
-        renewed.know(SERVER_TASK, &[OTHER, "c", "q", "b"]);
-        assert_eq!((renewed.servers.len(), renewed.server_tasks.len()), (1, 1), "what the store has is known");
     }
 
     #[test]
     fn what_the_store_has_keeps_its_series_also_beyond_the_limits() {
         let mut caps = Caps::new(LIMITS);
-        for name in ["a", "b", "c", "d", "e", "a"] {
-            caps.know(TASK, &["c", "q", name]);
-        }
-        caps.know(TASK, &["c", "q", OTHER]);
-        caps.know(EXCEPTION, &["c", "q", "a", "E"]);
-        caps.know(77, &["x"]);
+        let of_type = names::hash64(&names::label_list(names::NAME, &["E"]));
+        let unknown = Name { kind: 77, id: 1, queue: 2 };
+        caps.know(
+            ["a", "b", "c", "d", "e", "a"].map(|task| name("q", task)).into_iter().chain([exception(of_type), unknown]),
+        );
         assert_eq!(caps.task(task("q", "e")), task("q", "e"));
         assert_eq!(labels(&caps.task(task("q", "f")).series), ["c", "q", OTHER]);
         assert_eq!((caps.exception("E"), caps.exception("F"), caps.exception("G")), ("E", "F", OTHER));
+        assert_eq!(
+            (caps.new_names().len(), caps.refused()),
+            (1, 2),
+            "F is new, and one task and one exception are beyond"
+        );
+    }
+
+    #[test]
+    fn what_was_let_in_here_gives_way_to_what_the_store_has_let_in() {
+        let mut caps = Caps::new(LIMITS);
+        caps.task(task("q", "mine"));
+        assert_eq!(caps.new_names(), [queue_name(name("q", "").queue), name("q", "mine")], "a queue before its task");
+        caps.know([name("q", "theirs"), name("q", "theirs too")]);
+        assert_eq!((caps.new_names(), caps.refused()), (&[][..], 0));
+        assert_eq!(labels(&caps.task(task("q", "mine")).series), ["c", "q", OTHER]);
+        assert_eq!((caps.new_names(), caps.refused()), (&[][..], 1));
+    }
+
+    #[test]
+    fn a_store_lets_in_what_it_has_room_for_and_each_name_once() {
+        let known = [queue_name(1), Name { kind: TASK, id: 10, queue: 1 }];
+        let tasks = [10, 11, 11, 12].map(|id| Name { kind: TASK, id, queue: 1 });
+        let homeless = Name { kind: TASK, id: 20, queue: 2 };
+        let asked = tasks.into_iter().chain([homeless]).chain([1, 2, 3].map(exception));
+        let found = admitted(LIMITS, known, asked);
+        assert_eq!(
+            found,
+            [tasks[1], exception(1), exception(2)],
+            "two tasks a queue, two exceptions, no task without its queue"
+        );
     }
 
     #[test]

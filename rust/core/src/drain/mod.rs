@@ -21,7 +21,7 @@ use std::collections::HashMap;
 use std::path::Path;
 use std::sync::Arc;
 
-pub use self::caps::{Limits, OTHER};
+pub use self::caps::{Caps, Limits, Name, OTHER, admitted};
 use self::definitions::Definitions;
 use self::executions::Executions;
 use self::ledger::{Ledger, Lost};
@@ -196,11 +196,10 @@ impl Drainer {
         &self.spool_id
     }
 
-    /// Series that the store has already: they stay what they are, and count towards the limits.
-    pub fn know<'a>(&mut self, series: impl IntoIterator<Item = (u8, Vec<&'a str>)>) {
-        for (kind, labels) in series {
-            self.definitions.caps().know(kind, &labels);
-        }
+    /// Which names have series of their own. What a store has let in is to be known before [`restore`](Drainer::restore), and what is new
+    /// here is to be let in before the store gets the batch in hand; else `restore` must follow.
+    pub fn names(&mut self) -> &mut Caps {
+        self.definitions.caps()
     }
 
     /// Takes the store's mark as what is counted.
