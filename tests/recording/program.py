@@ -16,6 +16,7 @@ from typing import Any
 
 from queue_metrics import _core
 from queue_metrics.config import load_settings
+from queue_metrics.recording import pace
 from queue_metrics.recording.runtime import Runtime, runtime
 
 
@@ -53,6 +54,8 @@ def child(records: Runtime, jobs: Jobs, count: int | None) -> None:
 
 def main(task: dict[str, Any]) -> None:
     directory = Path(task["directory"])
+    for name, seconds in task.get("pace", {}).items():
+        setattr(pace, name, seconds)
     settings = load_settings(store=task["store"], state_dir=task["state"], namespace="test", **task.get("settings", {}))
     records = runtime(settings)
     if task["role"] == "producer":
@@ -75,7 +78,7 @@ def main(task: dict[str, Any]) -> None:
         children.append(pid)
     say(ready=os.getpid(), children=children)
     signal.signal(signal.SIGCHLD, signal.SIG_DFL)
-    serve(records, float(task.get("patience", 30)))
+    serve(records, jobs, float(task.get("patience", 30)))
 
 
 def wait_until_idle() -> None:
@@ -88,7 +91,7 @@ def wait_until_idle() -> None:
         time.sleep(0.001)
 
 
-def serve(records: Runtime, patience: float) -> None:
+def serve(records: Runtime, jobs: Jobs, patience: float) -> None:
     """Answer the questions that come on standard input, until it ends."""
     for line in sys.stdin:
         word = line.strip()
@@ -96,6 +99,11 @@ def serve(records: Runtime, patience: float) -> None:
             say(draining=records.drain.elected)
         elif word == "flush":
             say(flushed=records.flush(patience))
+        elif word == "job":
+            jobs.run(0, 0)
+            say(ran=True)
+        elif word == "failing":
+            say(failing=records.reporter.status()["failing_seconds"])
         elif word == "threads":
             say(threads=[thread.name for thread in threading.enumerate()])
         elif word == "close descriptors":

@@ -21,8 +21,15 @@ from queue_metrics.storage.manager import StorageManager
 
 ROOT = Path(__file__).resolve().parents[2]
 PROGRAM = Path(__file__).with_name("program.py")
-QUICK = {"flush_seconds": 0.05, "heartbeat_seconds": 0.2, "depth_seconds": 0.1}
+QUICK = {"flush_seconds": 0.05, "flush_seconds_max": 0.2, "heartbeat_seconds": 0.2, "depth_seconds": 0.1}
 """Settings with which a test need not wait."""
+
+
+def quick(**others: Any) -> dict[str, Any]:
+    """These, with others in their place."""
+    chosen = {**QUICK, **others}
+    return {**chosen, "flush_seconds_max": max(chosen["flush_seconds"], chosen["flush_seconds_max"])}
+
 
 _Answer = TypeVar("_Answer")
 
@@ -46,7 +53,7 @@ def eventually(question: Callable[[], _Answer | None], what: str, seconds: float
 
 def settings_for(tmp_path: Path, store: str | None = None, **others: Any) -> Settings:
     return load_settings(
-        environ={}, store=store or f"sqlite:///{tmp_path}/store.db", state_dir=tmp_path / "state", namespace="test", **{**QUICK, **others}
+        environ={}, store=store or f"sqlite:///{tmp_path}/store.db", state_dir=tmp_path / "state", namespace="test", **quick(**others)
     )
 
 
@@ -81,7 +88,7 @@ class Program:
             "store": store,
             "state": os.fspath(tmp_path / "state"),
             "directory": os.fspath(tmp_path),
-            "settings": {**QUICK, **(settings or {})},
+            "settings": quick(**(settings or {})),
             **task,
         }
         self._process = subprocess.Popen(

@@ -8,11 +8,12 @@ from pathlib import Path
 from typing import Any
 
 from queue_metrics.config.places import absolute_store, default_state_dir, project_name, spools_dir
-from queue_metrics.config.settings import TABLES, Settings
+from queue_metrics.config.settings import FLUSH_SECONDS_MAX, TABLES, Settings
 from queue_metrics.config.sources import CONFIG_VARIABLE, MEND, from_arguments, from_environment, from_file
 from queue_metrics.errors import ConfigurationError
 
 _ORDERED = (
+    ("flush_seconds", "flush_seconds_max", "the pause between two batches grows from one to the other"),
     ("stale_seconds", "lost_seconds", "a worker is stale before it is lost"),
     ("ttl.raw", "ttl.hours", "hours answer what minutes no longer can"),
     ("ttl.hours", "ttl.days", "days answer what hours no longer can"),
@@ -49,6 +50,7 @@ def load_settings(
     state_dir = values["state_dir"] = Path(os.path.abspath(values["state_dir"]))
     values["store"] = absolute_store(values.get("store") or f"sqlite:///{spools_dir(state_dir)}/metrics.db")
     values.setdefault("namespace", app or project_name())
+    values.setdefault("flush_seconds_max", max(FLUSH_SECONDS_MAX, values.get("flush_seconds", FLUSH_SECONDS_MAX)))
     settings = _settings(values)
     for name, other, why in _ORDERED:
         least, value = _value(settings, name), _value(settings, other)

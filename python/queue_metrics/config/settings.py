@@ -19,6 +19,7 @@ from queue_metrics.config.places import spool_suffix, spools_dir, unique_file_na
 from queue_metrics.config.values import NAMES, PATH, PREFIXES, SWITCH, TEXT, choice, seconds, whole
 
 HOUR, DAY = 3600, 86400
+FLUSH_SECONDS_MAX = 10.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,7 +101,13 @@ class Settings:
         default=False,
         metadata=setting(SWITCH, "the true peak of memory of each execution, see [measured.md](measured.md#peak-memory)"),
     )
-    flush_seconds: float = field(default=1.0, metadata=setting(seconds(0.01), "between two batches to the store"))
+    flush_seconds: float = field(
+        default=1.0, metadata=setting(seconds(0.01), "between two batches to a store that is quick, see [stores.md](stores.md#how-often)")
+    )
+    flush_seconds_max: float = field(
+        default=FLUSH_SECONDS_MAX,
+        metadata=setting(seconds(0.01), "the same to one that is slow; where it is not set, not less than `flush_seconds`"),
+    )
     heartbeat_seconds: float = field(default=10.0, metadata=setting(seconds(0.01), "between two heartbeats of a worker"))
     depth_seconds: float = field(default=10.0, metadata=setting(seconds(0.01), "between two questions for the depth of a queue"))
     stale_seconds: float = field(

@@ -28,8 +28,8 @@ from queue_metrics.storage.manager import open_store
 TICK_SECONDS = 0.1
 QUIET_SECONDS = 1.5
 """Nothing left for so long: no job is on its way from the broker to its start."""
-STALL_SECONDS = 25.0
-"""Nothing changed for so long, though something is left: it will not come to an end by itself."""
+STALL_SECONDS = 45.0
+"""Nothing changed for so long, though something is left: it will not come to an end by itself. A store is tried each 30 s."""
 WARM_STOP_SECONDS = 20.0
 HASTY_STOP_SECONDS = 2.0
 ROUNDS = 3

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any
 
 from queue_metrics import _core
 from queue_metrics.errors import MissingDependency, StoreError, StoreUnavailable
-from queue_metrics.recording import spool
+from queue_metrics.recording import pace, spool
 from queue_metrics.recording.drain import SHARD, Drain
 from queue_metrics.recording.servers import ServerSampler
 from queue_metrics.recording.trouble import shown, warner
@@ -29,8 +29,10 @@ if TYPE_CHECKING:
     from queue_metrics.config import Settings
     from queue_metrics.storage.base import StorageDriver
 
-_SHORTEST_RETRY, _LONGEST_RETRY = 1.0, 10.0
+_STRANDED_PAUSE = 10.0
 _SWEEP_EVERY = 60.0
+_SWEEP_BITE = 1000
+_LONGEST_SWEEP = 2.0  # batches must not wait behind it; what is left is for the next time
 _NEGLECTED_AFTER = 15.0
 _STOPPED = b"\x04"  # the state, byte 2 of a heartbeat
 _ALIVE = (b"\x01", b"\x02", b"\x03")
@@ -66,7 +68,10 @@ class Reporter:
         self._parent = self._family = 0
         self._retry_at = self._heartbeat_at = self._sweep_at = self._say_at = 0.0
         self._drained_at = time.monotonic()
-        self._retry_after = _SHORTEST_RETRY
+        self._turned_at = self._drained_at
+        self._interval = self._settings.flush_seconds
+        self._retry_pause = pace.FIRST_RETRY_SECONDS
+        self._return_moment = 0.0  # in each RETURN_SECONDS, when this process tries a store that is away
         self._heartbeat_pause = self._settings.flush_seconds
         self._failing_since: float | None = None
         self._told_drops = False
@@ -131,6 +136,7 @@ class Reporter:
             "draining": self._drain.elected,
             "drain": self._drain.status(),
             "failing_seconds": None if since is None else time.monotonic() - since,
+            "interval_seconds": self._interval,
             "last_error": self.last_error,
         }
 
@@ -139,8 +145,8 @@ class Reporter:
             pause = self._turn()
             self._wake.wait(pause)
             self._wake.clear()
-        if self._parent == 0 and self._failing_since is None:
-            self._attempt(self._drain_all)
+        # Also in the pause after an outage: who leaves cannot wait for its moment.
+        if self._parent == 0 and self._attempt(self._drain_all):
             self._attempt(lambda: self._send_heartbeats(last=True))
         if self._parent == 0 and not self._drain.stranded:
             self._say()
@@ -154,28 +160,51 @@ class Reporter:
             self._watch_parent(now)
             return self._settings.flush_seconds
         self._parent = 0
-        if now < self._retry_at:
-            return self._retry_at - now
-        asked = self._asked
-        done = self._attempt(self._drain.step)
-        if self._drain.stranded:
-            return self._strand()
         if now >= self._say_at:
             self._say_at = now + self._heartbeat_pause
             self._say()
-        if done and self._failing_since is None:
+        if now < self._retry_at:
+            return min(self._retry_at, self._say_at) - now
+        asked = self._asked
+        drained = self._flush(now)
+        if self._drain.stranded:
+            return self._strand()
+        if drained:
             self._answer(asked)
-        if self._failing_since is not None:
-            return max(0.0, self._retry_at - time.monotonic())
-        if now >= self._heartbeat_at:
+        # In trouble the heartbeats show whether it is over, also where there is nothing to count.
+        if drained is not None and (now >= self._heartbeat_at or self._failing_since is not None):
             # Soon again at first, so that new workers are seen.
             self._heartbeat_pause = min(self._settings.heartbeat_seconds, 2 * self._heartbeat_pause)
             self._heartbeat_at = now + self._heartbeat_pause
-            self._attempt(self._send_heartbeats)
-        if self._drain.elected and now >= self._sweep_at:
+            if self._attempt(self._send_heartbeats):
+                self._recovered()
+        if self._failing_since is not None:
+            return max(0.0, self._retry_at - time.monotonic())
+        if not self._drain.elected:
+            return self._settings.flush_seconds
+        if now >= self._sweep_at:
             self._sweep_at = now + _SWEEP_EVERY
             self._attempt(self._sweep)
-        return self._settings.flush_seconds if done or not self._drain.elected else 0.0
+        pause = min(pace.spread(self._interval, random.random()), self._heartbeat_at - time.monotonic())
+        return max(0.0, pause) if drained else 0.0
+
+    def _flush(self, now: float) -> bool | None:
+        """Hand over what is there, and learn from it how soon to do so again; whether all of it was, None when that failed."""
+        drain = self._drain
+        before = drain.batches, drain.records, drain.store_seconds
+        drained = False
+
+        def step() -> None:
+            nonlocal drained
+            drained = drain.step()
+
+        if not self._attempt(step):
+            return None
+        batches, records, seconds = drain.batches - before[0], drain.records - before[1], drain.store_seconds - before[2]
+        handed = pace.Handed(batches, records, seconds, now - self._turned_at)
+        self._turned_at = now
+        self._interval = pace.next_interval(self._interval, handed, self._settings.flush_seconds, self._settings.flush_seconds_max)
+        return drained
 
     def _strand(self) -> float:
         self.last_error = "a job closed the descriptors of this process"
@@ -184,17 +213,18 @@ class Reporter:
             f"{self.last_error}; this process records on, but another one must bring the records to the store: a new worker, "
             "or `queue-metrics agent`",
         )
-        return _LONGEST_RETRY
+        return _STRANDED_PAUSE
 
-    def _attempt(self, duty: Callable[[], Any]) -> bool:
-        """Do a duty; False when it failed or said so. Whatever it raises ends in a warning and a later try."""
+    def _attempt(self, duty: Callable[[], object]) -> bool:
+        """Do a duty; False when it failed. Whatever it raises ends in a warning and a later try."""
         while self._drain.sound():
             try:
-                answer = duty()
+                duty()
+                return True
             except Forking:  # this process, for a moment: no fault of the store, and nothing that anybody need hear of
                 continue
             except StoreError as error:
-                self._failed(error, self._store_advice(error), temporary=isinstance(error, StoreUnavailable))
+                self._failed(error, self._store_advice(error))
                 return False
             except Exception as error:
                 self._recorder.hook_error()
@@ -202,8 +232,6 @@ class Reporter:
                 advice = f"the spool {self._drain.spool} cannot be drained ({shown(error)}); jobs go on, see `queue-metrics doctor`"
                 self._failed(error, advice)
                 return False
-            self._recovered()
-            return answer is not False
         return False
 
     def _store_advice(self, error: StoreError) -> str:
@@ -218,26 +246,31 @@ class Reporter:
             f"{self._drain.spool}. Mend the store; `queue-metrics doctor` tells more"
         )
 
-    def _failed(self, error: Exception, advice: str, *, temporary: bool = False) -> None:
+    def _failed(self, error: Exception, advice: str) -> None:
         now = time.monotonic()
-        self._failing_since = self._failing_since or now
+        if self._failing_since is None:
+            self._failing_since = now
+            self._retry_pause = pace.FIRST_RETRY_SECONDS
+            self._return_moment = random.uniform(0.0, pace.RETURN_SECONDS)
         self.last_error = shown(error)
-        # Jitter, so that a fleet does not come back to its store in one moment.
-        pause = self._retry_after * random.uniform(0.75, 1.25) if temporary else _LONGEST_RETRY
-        self._retry_after = min(_LONGEST_RETRY, self._retry_after * 2)
-        self._retry_at = now + pause
+        self._retry_at = now + pace.until_retry(now - self._failing_since, self._retry_pause, self._return_moment, random.random())
+        self._retry_pause = pace.next_retry(self._retry_pause)
         warner.warn(f"{type(error).__name__} {self._store.url}", advice)
 
     def _recovered(self) -> None:
         if self._failing_since is not None:
             self._failing_since = None
-            self._retry_after = _SHORTEST_RETRY
             for kind in ("StoreUnavailable", "StoreRefused", "SchemaMismatch"):
                 warner.over(f"{kind} {self._store.url}", f"the store {self._store.url} takes records again; those that waited are sent")
 
     def _sweep(self) -> None:
-        if not self._store.capabilities().get("expires_itself"):
-            self._store.sweep()
+        """Remove what has expired, where the store does not by itself; one spool does it for all that use the store."""
+        owner = spool.spool_id(self._drain.spool)
+        if owner is None or self._store.capabilities().get("expires_itself") or not self._store.lease("sweep", owner, _SWEEP_EVERY):
+            return
+        until = time.monotonic() + _LONGEST_SWEEP
+        while self._store.sweep(_SWEEP_BITE) == _SWEEP_BITE and time.monotonic() < until:
+            pass
 
     def _answer(self, asked: int) -> None:
         with self._changed:
@@ -301,8 +334,8 @@ class Reporter:
             self._heartbeat_at = now + self._settings.heartbeat_seconds
             beats = {**self._own_beats(also_without_drops=False), **self._shared_drops()}
             self._warn_of_drops()
-            if beats:
-                self._attempt(lambda: self._store.heartbeat_many(beats.items(), 2 * self._settings.lost_seconds))
+            if beats and self._attempt(lambda: self._store.heartbeat_many(beats.items(), 2 * self._settings.lost_seconds)):
+                self._recovered()
 
     def _own_beats(self, *, also_without_drops: bool) -> dict[str, bytes]:
         """The heartbeat and drops of a process without a page; of one that has a page the drainer tells."""
