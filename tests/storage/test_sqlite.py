@@ -18,6 +18,7 @@ from queue_metrics import _core
 from queue_metrics.errors import StoreRefused, StoreUnavailable
 from queue_metrics.storage import DatabaseStorageDriver, Mark
 from queue_metrics.storage.base import HOUR, MINUTE
+from queue_metrics.storage.places import NETWORK_FILE_SYSTEMS
 from queue_metrics.storage.sql import transactions
 from tests.storage.batches import NOW, SPOOL, A, B, batch, bucket, content, everything, ones, python, send, series, starts
 
@@ -278,6 +279,18 @@ def test_a_file_without_rights_is_refused_for_writing(
     finally:
         subprocess.run(["chmod", "-R", "u+rwX", str(base)], check=True)
         subprocess.run(["rm", "-r", str(base)], check=True)
+
+
+@pytest.mark.parametrize("kind", sorted(NETWORK_FILE_SYSTEMS))
+def test_a_file_on_a_network_disk_is_not_called_exact(
+    driver: DatabaseStorageDriver, path: Path, monkeypatch: pytest.MonkeyPatch, kind: str
+) -> None:
+    send(driver, everything(A, ones()))
+    assert driver.capabilities()["exact"] is True
+    monkeypatch.setattr(_core, "file_system", {str(path): kind}.__getitem__)
+    told = driver.capabilities()
+    assert told["exact"] is False
+    assert f"is on {kind}" in str(told["reason"])
 
 
 ON_A_FULL_DISK = """

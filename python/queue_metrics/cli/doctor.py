@@ -21,7 +21,7 @@ from queue_metrics.recording.lock import UNKNOWN_HOLDER, spool_lock
 from queue_metrics.storage import urls
 from queue_metrics.storage.base import StorageDriver
 from queue_metrics.storage.manager import open_store
-from queue_metrics.storage.places import missing_for_good
+from queue_metrics.storage.places import NETWORK_FILE_SYSTEMS, missing_for_good
 from queue_metrics.storage.spools import SpoolReport, spool_reports
 
 HELP = "check store and spools, and say what to do about each problem"
@@ -210,7 +210,7 @@ class Examination:
                 f"{path} has {free // 1024**2} MiB left; a store that is away could fill it", "free space, or set QUEUE_METRICS_STATE_DIR"
             )
         kind = found["file_system"]
-        if kind in ("nfs", "nfs4", "cifs", "smb2", "smb3", "9p", "fuse"):
+        if kind in NETWORK_FILE_SYSTEMS:
             self._problem(f"{path} is on {kind}, where locks cannot be relied on", "set QUEUE_METRICS_STATE_DIR to a local disk")
         elif kind in ("tmpfs", "ramfs", "overlayfs"):
             found["note"] = f"on {kind}: what waits is lost with the container or at a reboot; a volume keeps it"

@@ -1,9 +1,12 @@
-"""Whether a file can be made where it should be, found out without making anything."""
+"""Whether a file can be where it should be, found out without making anything."""
 
 from __future__ import annotations
 
 import os
 from pathlib import Path
+
+NETWORK_FILE_SYSTEMS = frozenset({"nfs", "nfs4", "cifs", "smb2", "smb3", "9p", "fuse", "ceph", "lustre", "vboxsf"})
+"""By their names for `_core.file_system`: of other machines, or perhaps so; locks and shared maps cannot be relied on there."""
 
 
 def missing_for_good(path: Path) -> str | None:

@@ -12,10 +12,11 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 from urllib.parse import quote
 
+from queue_metrics import _core
 from queue_metrics.errors import ConfigurationError, StoreError, StoreRefused
 from queue_metrics.storage import urls
 from queue_metrics.storage.forks import ForkGate
-from queue_metrics.storage.places import missing_for_good
+from queue_metrics.storage.places import NETWORK_FILE_SYSTEMS, missing_for_good
 from queue_metrics.storage.sql import migrations
 from queue_metrics.storage.sql.dialect import Dialect, NothingThereError, Parameters, Place, Question, Session
 from queue_metrics.storage.sql.names import digest
@@ -130,7 +131,12 @@ class SQLite(Dialect):
         return store_error(error, self.url, self._path)
 
     def capabilities(self, ask: Callable[[str], tuple[Any, ...]]) -> dict[str, object]:
-        return {"name": "sqlite", "version": sqlite3.sqlite_version, "durable": True, "expires_itself": False, "exact": True}
+        answer: dict[str, object] = {"name": "sqlite", "version": sqlite3.sqlite_version, "durable": True, "expires_itself": False}
+        kind = _core.file_system(os.fspath(self._path))
+        if kind in NETWORK_FILE_SYSTEMS:
+            reason = f"{self._path} is on {kind}, where locks cannot be relied on and SQLite may spoil the file: move it to a local disk"
+            return {**answer, "exact": False, "reason": reason}
+        return {**answer, "exact": True}
 
     def missing(self) -> str | None:
         reason = missing_for_good(self._path)
