@@ -8,6 +8,8 @@ room is folded once more as `__other__`. The names are in one hash: a field for 
 
 from __future__ import annotations
 
+import random
+import time
 from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING, TypeAlias
 
@@ -27,6 +29,7 @@ KEY = "queue-metrics/names"
 ATTEMPTS = 50
 """How often it is tried while others let in names. Each time somebody got ahead, and names come to an end."""
 
+_PAUSE_SECONDS = 0.002
 _OTHER = "__other__"
 _NAME = 7  # the kind of a label list that is a name alone; docs/journal-format.md
 
@@ -49,7 +52,7 @@ def let_in(store: StorageDriver, asked: Sequence[Name], limits: Limits | None = 
     Raises:
         StoreUnavailable: also when others were always quicker.
     """
-    for _ in range(ATTEMPTS):
+    for attempt in range(ATTEMPTS):
         try:
             with store.transaction([KEY]) as transaction:
                 written = _names(transaction.get_hash(KEY))
@@ -60,7 +63,7 @@ def let_in(store: StorageDriver, asked: Sequence[Name], limits: Limits | None = 
                     transaction.set_hash(KEY, fields)
             return [*known, *new]
         except TransactionConflict:
-            continue
+            time.sleep(random.uniform(0.0, _PAUSE_SECONDS * attempt))  # a fleet that starts has all its names at once
     raise TransactionConflict(f"{store.url}: the names in the store change all the time; nothing is changed, try again")
 
 
