@@ -92,7 +92,7 @@ impl Drainer {
     ) -> PyResult<Drainer> {
         let (grace, window) = (microseconds("grace", grace)?, microseconds("window", window)?);
         let limits = limits.map_or_else(Limits::default, limits_of);
-        let options = Options { grace, window, spool_bytes, limits };
+        let options = Options { grace, window, spool_bytes, limits, ..Options::default() };
         let inner = py.detach(|| core::Drainer::new(&spool, options)).map_err(raised)?;
         Ok(Drainer { spool_id: inner.spool_id().to_owned(), inner: Mutex::new(inner) })
     }
