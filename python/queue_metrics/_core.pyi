@@ -15,11 +15,14 @@ from queue_metrics._core_drain import Row as Row
 from queue_metrics._core_drain import Value as Value
 from queue_metrics._core_drain import add_fields as add_fields
 from queue_metrics._core_drain import admitted_names as admitted_names
+from queue_metrics._core_drain import columns as columns
 from queue_metrics._core_drain import merge_values as merge_values
 from queue_metrics._core_exposition import Exposition as Exposition
 from queue_metrics._core_exposition import exposition_family as exposition_family
 from queue_metrics._core_host import HostSampler as HostSampler
 from queue_metrics._core_robust import Ewma as Ewma
+from queue_metrics._core_robust import Flow as Flow
+from queue_metrics._core_robust import Rate as Rate
 from queue_metrics._core_robust import TheilSen as TheilSen
 from queue_metrics._core_robust import autocorrelation as autocorrelation
 from queue_metrics._core_robust import autocorrelations as autocorrelations

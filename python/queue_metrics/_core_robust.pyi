@@ -139,6 +139,82 @@ def theil_sen(x: _Numbers, y: _Numbers, /) -> TheilSen | None:
     """
 
 @final
+class Rate:
+    """Events a second, and how sure that is."""
+
+    @staticmethod
+    def of_counts(counts: _Numbers, seconds: float, /) -> Rate | None:
+        """
+        The rate of counts in windows of `seconds` each; the variance of its logarithm is the index of dispersion of the counts by their
+        sum (Cox & Lewis 1966). A sum of 0 is taken for half an event, and less than one event is never uncertain. None without a window.
+
+        Raises:
+            ValueError: NaN, infinity, a count below 0, or seconds that are not above 0.
+        """
+
+    @staticmethod
+    def of_slots(slots: float, executions: float, busy_seconds: float, variation: float, /) -> Rate | None:
+        """
+        The rate at which so many slots end executions while all are busy.
+
+        Args:
+            slots: how many executions run at once, above 0.
+            executions: how many were measured.
+            busy_seconds: how long they took together.
+            variation: squared coefficient of variation of a run time: 1 of an exponential one, 0 if all are alike.
+
+        Returns:
+            `slots executions / busy_seconds`, whose logarithm has the variance `variation / executions`; None of no execution.
+
+        Raises:
+            ValueError: a number is below 0 or not finite.
+        """
+
+    @property
+    def per_second(self) -> float: ...
+    @property
+    def variance(self) -> float:
+        """Of the logarithm of the rate: the square of its relative error."""
+
+    @property
+    def size(self) -> float:
+        """How many independent events it is as sure as."""
+
+@final
+class Flow:
+    """
+    What arrives at a queue beside what could be started, two rates that were found apart; a microsecond.
+
+    A stable queue wanders so long that every test of a line through its depth calls trends where there are none; this one asks whether
+    the load is above 1. docs/insights.md has what it rests on.
+    """
+
+    def __new__(cls, arrivals: Rate, capacity: Rate, /) -> Flow: ...
+    @property
+    def load(self) -> float:
+        """Arrivals by capacity; above 1 the queue grows for ever."""
+
+    @property
+    def load_error(self) -> float:
+        """Standard error of the logarithm of the load."""
+
+    @property
+    def growing(self) -> float:
+        """The probability that the load is above 1: the normal distribution at `ln load / load_error`."""
+
+    @property
+    def drift(self) -> float:
+        """Arrivals less capacity: the change of depth in a second while jobs wait."""
+
+    def drift_interval(self, level: float, /) -> tuple[float, float]:
+        """
+        Between which values the drift lies with probability `level`.
+
+        Raises:
+            ValueError: level is not strictly between 0 and 1.
+        """
+
+@final
 class Ewma:
     """
     Mean and variance of a series with weights that halve in `half_life`, whatever the gaps. West (1979). Any thread may push; each push is

@@ -11,16 +11,20 @@ from queue_metrics.insights import baselines as baseline_answers
 from queue_metrics.insights import overview as overviews
 from queue_metrics.insights import queues as queue_answers
 from queue_metrics.insights import series as series_answers
-from queue_metrics.insights import task_details
+from queue_metrics.insights import task_details, trends
 from queue_metrics.insights import tasks as task_answers
 from queue_metrics.insights.fleet import server_calls, servers_in, worker_calls, worker_parts, workers_in
+from queue_metrics.insights.flow import dedicated
+from queue_metrics.insights.history import queue_minutes
 from queue_metrics.insights.names import UnknownName, unknown
 from queue_metrics.insights.reading import Part, Reading, read
 from queue_metrics.insights.samples import parts
 from queue_metrics.insights.scrape import Scrape, scrape
+from queue_metrics.insights.trends import INTERVAL_DEFAULT, PERIOD_DEFAULT
 from queue_metrics.insights.window import Span, between, span_of
 from queue_metrics.model import (
     BaselineAnswer,
+    DepthTrend,
     Health,
     Overview,
     QueueAnswer,
@@ -29,6 +33,7 @@ from queue_metrics.model import (
     Snapshot,
     TaskAnswer,
     TaskDetail,
+    ThroughputTrend,
     WorkerAnswer,
 )
 from queue_metrics.storage.base import QUEUE, TASK, StorageDriver
@@ -224,6 +229,29 @@ class Metrics:
         if found is None:
             raise UnknownName(unknown("server", wanted, (answer.hostname for answer in answers)))
         return found
+
+    # Where it is heading
+
+    def trend(
+        self, connection: str, queue: str, *, period_seconds: int = PERIOD_DEFAULT, interval_seconds: int = INTERVAL_DEFAULT
+    ) -> DepthTrend:
+        """
+        Where the depth of a queue is heading: the original's line and forecast, and a verdict by what flows.
+
+        Raises:
+            UnknownName: no such queue was ever recorded.
+            ValueError: period (60 to 604,800) or interval (10 to 14,400) is out of bounds.
+        """
+        asked = trends.question(period_seconds, interval_seconds, self._now())
+        minutes = queue_minutes(self._driver, connection, queue, asked)
+        return trends.depth_trend(asked, connection, queue, minutes, dedicated(self.workers(), connection, queue))
+
+    def throughput(
+        self, connection: str, queue: str, *, period_seconds: int = PERIOD_DEFAULT, interval_seconds: int = INTERVAL_DEFAULT
+    ) -> ThroughputTrend:
+        """Where the number of executions of a queue that end is heading; raises as `trend`."""
+        asked = trends.question(period_seconds, interval_seconds, self._now())
+        return trends.throughput_trend(asked, connection, queue, queue_minutes(self._driver, connection, queue, asked))
 
     # What is kept
 

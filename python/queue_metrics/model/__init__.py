@@ -21,6 +21,21 @@ from queue_metrics.model.servers import (
 )
 from queue_metrics.model.task_details import ExceptionCount, ServerTask, TaskDetail
 from queue_metrics.model.tasks import TaskAnswer
+from queue_metrics.model.trends import (
+    DepthStatistics,
+    DepthTrend,
+    Direction,
+    EfficiencyStatistics,
+    EfficiencyTrend,
+    FlowEvidence,
+    Forecast,
+    ThroughputStatistics,
+    ThroughputTrend,
+    TimeWindow,
+    TrendAnswer,
+    TrendLine,
+    Verdict,
+)
 from queue_metrics.model.workers import WorkerAnswer, WorkerCounts, WorkerSummary
 
 __all__ = [
@@ -31,9 +46,16 @@ __all__ = [
     "CapacityEstimate",
     "Counts",
     "DeviationAnswer",
+    "DepthStatistics",
+    "DepthTrend",
+    "Direction",
     "Discard",
     "Distribution",
+    "EfficiencyStatistics",
+    "EfficiencyTrend",
     "ExceptionCount",
+    "FlowEvidence",
+    "Forecast",
     "Gauge",
     "Health",
     "Histogram",
@@ -60,6 +82,12 @@ __all__ = [
     "TaskAnswer",
     "TaskDetail",
     "TaskHistory",
+    "ThroughputStatistics",
+    "ThroughputTrend",
+    "TimeWindow",
+    "TrendAnswer",
+    "TrendLine",
+    "Verdict",
     "Window",
     "WindowStatistics",
     "WorkerAnswer",

@@ -3,10 +3,12 @@
 mod batch;
 mod buffer;
 mod cgroup;
+mod columns;
 mod constants;
 mod drainer;
 mod errors;
 mod exposition;
+mod flow;
 mod guard;
 mod heartbeat;
 mod host;
@@ -52,6 +54,8 @@ mod _core {
     use crate::tracked::{Tracked, method};
 
     #[pymodule_export]
+    use crate::columns::columns;
+    #[pymodule_export]
     use crate::messages::{Messages, read_stamp};
     #[pymodule_export]
     use crate::value::{Value, add_fields, merge_values};
@@ -60,6 +64,8 @@ mod _core {
     use crate::buffer::Series;
     #[pymodule_export]
     use crate::cgroup::CgroupSampler;
+    #[pymodule_export]
+    use crate::flow::{Flow, Rate};
     #[pymodule_export]
     use crate::host::HostSampler;
     #[pymodule_export]

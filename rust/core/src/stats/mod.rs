@@ -9,6 +9,7 @@ pub mod buckets;
 pub mod dispersion;
 pub mod distributions;
 pub mod ewma;
+pub mod flow;
 pub mod least_squares;
 pub mod moments;
 mod pairs;

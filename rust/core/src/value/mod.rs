@@ -2,12 +2,14 @@
 //!
 //! The specification is `docs/stored-values.md`. All numbers stay within `i64`, since databases have no wider ones.
 
+mod columns;
 pub mod counter;
 mod fields;
 pub mod measure;
 mod pack;
 mod parts;
 
+pub use self::columns::{Column, columns};
 pub use self::fields::{Field, add_fields};
 pub use self::measure::{Gauge, Measure};
 pub use self::parts::Parts;

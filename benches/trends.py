@@ -1,0 +1,91 @@
+"""Trends: the line through a day of minutes beside numpy.polyfit, and whole answers over as many minutes as there are."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from benches.measure import Case, calls, times
+from benches.rows import Row, at_most
+
+DAY, MOST = 1_440, 11_520
+"""Minutes of a day, and of the eight that are kept."""
+GOAL_MS = 20.0
+
+
+@contextmanager
+def lines() -> Iterator[list[Case]]:
+    """The slope of the same two arrays of numpy; x from the first point on, as the original has it and as polyfit needs it."""
+    import numpy as np
+
+    from queue_metrics import _core
+
+    random = np.random.default_rng(7)
+    x = 60.0 * np.arange(float(DAY))
+    y = 500.0 + 0.01 * x + random.normal(0, 40, DAY)
+    yield [
+        Case("ours", calls(_core.fit, x, y)),
+        Case("numpy.polyfit", calls(np.polyfit, x, y, 1)),
+    ]
+
+
+@contextmanager
+def answers() -> Iterator[list[Case]]:
+    """From the packed values of a busy queue, as a store answers them, to the whole answer."""
+    import random
+
+    from queue_metrics import _core
+    from queue_metrics.insights import trends
+    from queue_metrics.insights.minutes import minutes
+
+    chance = random.Random(7)
+    now = 1_800_000_000.0
+    points = []
+    depth = 1_000
+    for back in range(MOST, -1, -1):
+        start = int(now) - 60 * back
+        depth = max(depth + chance.randint(-30, 30), 0)
+        runs = [chance.randint(1_000, 20_000_000) for _ in range(20)]
+        asked = {0: [((start + second) * 1_000_000, depth + second % 7) for second in range(0, 60, 10)]}
+        value = _core.Value.from_parts([20, 19, 1, 0, 0, 0, 0, 20], {0: runs, 1: runs}, asked)
+        points.append((start, _without_sketches(value)))
+    week = trends.question(trends.PERIOD_MOST, 60, now)
+    end = int(now) + 60
+
+    def depth_of(workers: int | None) -> object:
+        return trends.depth_trend(week, "c", "q", minutes(points, end), workers)
+
+    def throughput() -> object:
+        return trends.throughput_trend(week, "c", "q", minutes(points, end))
+
+    rows = [trends.EfficiencyMinute(start, 100.0 + start % 7, 40.0, 1e8, 0.5) for start, _ in points]
+
+    def efficiency() -> object:
+        return trends.efficiency_trend(week, rows)
+
+    yield [
+        Case("depth by its workers", calls(depth_of, 4)),
+        Case("depth by its starts", calls(depth_of, None)),
+        Case("throughput", calls(throughput)),
+        Case("efficiency", calls(efficiency)),
+    ]
+
+
+def _without_sketches(value: object) -> bytes:
+    """As the minutes of queues are stored: MessagePack of a version, counters, measures and gauges."""
+    import msgpack
+
+    return bytes(msgpack.packb(msgpack.unpackb(value.encode())[:4]))  # type: ignore[attr-defined]
+
+
+def rows() -> list[Row]:
+    """Both figures."""
+    fits, whole = times(lines), times(answers)
+    note = f"{MOST:,} minutes read, a week asked; CPU time of one answer, without the store"
+    return [
+        fits.less(f"line through {DAY:,} points: numpy.polyfit / ours", "ours", "numpy.polyfit", 20, note="the same buffers"),
+        *(
+            at_most(f"{name}, {MOST:,} minutes", whole.of(name) / 1e6, GOAL_MS, "ms", 1.0, note=note)
+            for name in ("depth by its workers", "depth by its starts", "throughput", "efficiency")
+        ),
+    ]

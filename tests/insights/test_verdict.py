@@ -1,0 +1,234 @@
+"""Verdicts: their formulas by independent arithmetic, their thresholds on both sides, and how often they are wrong."""
+
+from __future__ import annotations
+
+import math
+from statistics import NormalDist
+
+import numpy as np
+import pytest
+from scipy import stats
+
+from queue_metrics.insights.flow import FlowCase, arrivals, dedicated, flow_case, variation
+from queue_metrics.insights.minutes import Minutes
+from queue_metrics.insights.verdict import flow_verdict, line_verdict, unknown
+from queue_metrics.insights.workers import workers
+from queue_metrics.model import Direction
+from queue_metrics.storage.base import Beat
+from tests.support.fleet import NOW, heartbeat
+
+RUNS = 1_000
+MINUTES = [1.76e9 + 60.0 * number for number in range(60)]
+NAN = math.nan
+
+
+def hour(
+    *,
+    started: list[float] | None = None,
+    arrived: list[float] | None = None,
+    ready: list[float] | None = None,
+    busy: float = 0.0,
+    starts: list[int] | None = None,
+    discarded: list[float] | None = None,
+) -> Minutes:
+    """Minutes in which everything ended that was started; `busy` seconds each execution."""
+    n = len(started or arrived or ready or [])
+    zeros = [0.0] * n
+    begun, depth = started or zeros, ready or [NAN] * n
+    at = starts or [60 * number for number in range(n)]
+    spent = [busy * number for number in begun]
+    return Minutes(at, begun, begun, discarded or zeros, arrived or zeros, begun, spent, depth, depth, [start + 50.0 for start in at])
+
+
+def case(minutes: Minutes, workers: int | None = None) -> FlowCase:
+    found = flow_case(minutes, workers)
+    assert isinstance(found, FlowCase)
+    return found
+
+
+def test_a_line_against_scipy() -> None:
+    source = np.random.default_rng(3)
+    for _ in range(50):
+        values = 100 + source.normal(0, 5, 60) + source.uniform(-0.01, 0.01) * (np.array(MINUTES) - MINUTES[0])
+        found = line_verdict(MINUTES, values.tolist(), 3600)
+        slope = stats.theilslopes(values, np.array(MINUTES) - MINUTES[0]).slope
+        assert found.slope_per_second == pytest.approx(slope, rel=1e-9)
+        assert found.relative_change_per_hour == pytest.approx(slope * 3600 / values.mean(), rel=1e-9)
+        assert found.probability is not None
+        assert found.slope_low is not None
+        assert found.slope_high is not None
+        half = (found.slope_high - found.slope_low) / 2
+        freedom = found.effective_n - 2
+        error = half / stats.t.ppf(0.95, freedom)
+        assert found.probability == pytest.approx(stats.t.cdf(slope / error, freedom), rel=1e-6)
+        assert found.margin_per_second == pytest.approx(values.mean() / 36_000)
+        assert (found.n, found.flow) == (60, None)
+
+
+def alike(noise: np.ndarray, by: float) -> np.ndarray:
+    """Neighbours with an autocorrelation, of numbers that are independent."""
+    for at in range(1, len(noise)):
+        noise[at] = by * noise[at - 1] + math.sqrt(1 - by**2) * noise[at]
+    return noise
+
+
+@pytest.mark.parametrize(
+    ("kind", "least", "most"),
+    [
+        ("normal", 0.87, 0.93),
+        # The error is that of normal numbers, which the median of slopes does better than where tails are heavy.
+        ("heavy tails", 0.87, 0.96),
+        # How alike neighbours are is itself an estimate.
+        ("alike", 0.85, 0.93),
+    ],
+)
+def test_nine_of_ten_intervals_of_a_line_hold_the_true_slope(kind: str, least: float, most: float) -> None:
+    """An hour of points, independent or with an autocorrelation of 0.3, and any true slope."""
+    source = np.random.default_rng(5)
+    x = np.array(MINUTES) - MINUTES[0]
+    held = 0
+    for _ in range(RUNS):
+        slope = source.uniform(-0.05, 0.05)
+        noise = source.standard_t(4, 60) if kind == "heavy tails" else source.normal(0, 1, 60)
+        noise = alike(noise, 0.3) if kind == "alike" else noise
+        found = line_verdict(MINUTES, (50 + slope * x + 10 * noise).tolist(), 3600)
+        assert found.slope_low is not None
+        assert found.slope_high is not None
+        held += found.slope_low <= slope <= found.slope_high
+    assert least * RUNS <= held <= most * RUNS
+
+
+@pytest.mark.parametrize("by", [0.0, 0.5, 0.8])
+def test_a_series_without_a_trend_is_seldom_called_one(by: float) -> None:
+    """A tenth of the time by chance alone; a plain t-test calls every other such series a trend where neighbours are alike."""
+    source = np.random.default_rng(6)
+    called, plain = 0, 0
+    for _ in range(RUNS):
+        noise = alike(source.normal(0, 1, 60), by)
+        found = line_verdict(MINUTES, (50 + 10 * noise).tolist(), 3600)
+        called += found.direction in (Direction.GROWING, Direction.DRAINING)
+        plain += stats.linregress(range(60), noise).pvalue < 0.1
+    assert called <= 0.15 * RUNS
+    assert by < 0.8 or plain > 2 * called
+
+
+def test_a_line_is_steady_within_a_tenth_of_its_mean_and_not_outside() -> None:
+    """Perfect lines: the change over the window is all that counts."""
+    for change, expected in ((9.9, Direction.STEADY), (-9.9, Direction.STEADY), (10.6, Direction.GROWING), (-10.6, Direction.DRAINING)):
+        values = [100 + change * (number / 60 - 59 / 120) for number in range(60)]
+        assert line_verdict(MINUTES, values, 3600).direction is expected
+    values = [1 + 5 * number / 60 for number in range(60)]
+    assert line_verdict(MINUTES, values, 3600, least_margin=5.1).direction is Direction.STEADY
+    assert line_verdict(MINUTES, values, 3600, least_margin=4.9).direction is Direction.GROWING
+
+
+def test_noise_is_no_steadiness() -> None:
+    source = np.random.default_rng(8)
+    found = line_verdict(MINUTES, (50 + source.normal(0, 40, 60)).tolist(), 3600)
+    assert found.direction is Direction.UNKNOWN
+    assert found.reason.startswith("it may rise or fall")
+
+
+def test_four_points_are_no_evidence_and_five_may_be() -> None:
+    assert line_verdict(MINUTES, [1.0, 2.0, 3.0, 4.0], 3600).direction is Direction.UNKNOWN
+    five = line_verdict(MINUTES[:5], [1.0, 2.0, 3.0, 4.0, 5.0], 300)
+    assert (five.direction, five.probability, five.n) == (Direction.GROWING, 1.0, 5)
+    assert line_verdict([], [], 3600).n == 0
+    assert unknown("why", 3).reason == "why"
+
+
+def test_arrivals_are_recorded_or_told_by_starts_and_depth() -> None:
+    recorded = hour(started=[5.0] * 4, arrived=[6.0] * 4, ready=[1.0, 2.0, 3.0, 4.0])
+    assert arrivals(recorded) == ([6.0] * 4, "arrivals")
+    # Half of the producers record nothing: starts and depth tell more.
+    partly = hour(started=[5.0] * 4, arrived=[3.0] * 4, ready=[1.0, 2.0, 3.0, 4.0])
+    assert arrivals(partly) == ([6.0] * 3, "starts and depth")
+    gap = hour(started=[5.0] * 3, ready=[1.0, 2.0, 9.0], starts=[0, 60, 180], discarded=[0.0, 2.0, 0.0])
+    assert arrivals(gap) == ([8.0], "starts and depth")
+    assert arrivals(hour(started=[5.0, 5.0], ready=[9.0, 1.0])) == ([0.0], "starts and depth")
+    assert arrivals(hour(started=[5.0] * 4)) is None
+    assert arrivals(hour(started=[5.0] * 4, arrived=[1.0] * 4)) == ([1.0] * 4, "arrivals")
+
+
+def test_a_flow_of_four_workers_by_hand() -> None:
+    """40 arrivals in 8 minutes; 30 executions of 15 s, all alike: a capacity of 4 / 15 a second."""
+    minutes = hour(started=[3.0, 4.0, 3.0, 4.0, 4.0, 4.0, 4.0, 4.0], arrived=[2.0, 4.0, 4.0, 4.0, 5.0, 5.0, 7.0, 9.0], busy=15.0)
+    found = case(minutes, 4)
+    assert (found.arrivals_from, found.capacity_from, found.slots, found.n) == ("arrivals", "workers", 4.0, 70)
+    assert found.capacity.per_second == pytest.approx(4 / 15)
+    assert found.flow.load == pytest.approx(40 / 480 / (4 / 15))
+    assert found.flow.load_error == pytest.approx(math.sqrt(32 / 35 / 40))
+    assert found.flow.growing == pytest.approx(NormalDist().cdf(math.log(40 / 480 / (4 / 15)) / math.sqrt(32 / 35 / 40)), rel=1e-9)
+
+
+def test_more_slots_than_workers_are_counted_when_they_were_busy() -> None:
+    """One process of ten threads: it was busy for ten times the time."""
+    minutes = hour(started=[60.0] * 20, arrived=[60.0] * 20, busy=10.0, ready=[0.0] * 20)
+    found = case(minutes, 1)
+    assert found.slots == 10.0
+    assert found.flow.load == pytest.approx(1.0)
+    assert flow_verdict(found, minutes=20, ready=0, mean_ready=0, period=1200).direction is Direction.STEADY
+
+
+def test_shared_workers_have_the_capacity_that_was_seen_while_jobs_waited() -> None:
+    minutes = hour(started=[2.0, 5.0, 5.0, 5.0, 5.0, 5.0], ready=[0.0, 4.0, 8.0, 12.0, 16.0, 20.0])
+    found = case(minutes)
+    # The first minute that began with waiting jobs is the third.
+    assert (found.capacity.per_second, found.capacity_from, found.slots) == (20 / 240, "starts while jobs waited", None)
+    assert (found.arrivals.per_second, found.arrivals_from) == (45 / 300, "starts and depth")
+    seldom = hour(started=[5.0] * 6, ready=[0.0, 4.0, 3.0, 0.0, 0.0, 0.0])
+    assert isinstance(flow_case(seldom, None), str)
+    assert isinstance(flow_case(hour(started=[5.0] * 6), 4), str)
+
+
+@pytest.mark.parametrize(
+    ("arrived", "ready", "minutes", "expected"),
+    [
+        (30.0, 100.0, 60, Direction.GROWING),
+        (30.0, 0.0, 60, Direction.UNKNOWN),
+        (30.0, 100.0, 9, Direction.UNKNOWN),
+        (30.0, 100.0, 10, Direction.GROWING),
+        (24.0, 100.0, 60, Direction.STEADY),
+        (12.0, 100.0, 60, Direction.DRAINING),
+        (12.0, 24.0, 60, Direction.STEADY),
+        (12.0, 25.0, 60, Direction.DRAINING),
+    ],
+)
+def test_directions_of_a_flow(arrived: float, ready: float, minutes: int, expected: Direction) -> None:
+    """Four workers start 24 a minute."""
+    found = case(hour(started=[24.0] * minutes, arrived=[arrived] * minutes, busy=10.0), 4)
+    verdict = flow_verdict(found, minutes=minutes, ready=ready, mean_ready=ready, period=3600)
+    assert verdict.direction is expected
+    assert verdict.flow is not None
+    assert verdict.flow.load == pytest.approx(arrived / 24)
+    assert verdict.flow.load_low <= verdict.flow.load <= verdict.flow.load_high
+    assert verdict.slope_per_second == pytest.approx((arrived - 24) / 60)
+
+
+def test_the_variation_of_run_times_is_found_in_the_means_of_minutes() -> None:
+    source = np.random.default_rng(9)
+    found = []
+    for _ in range(200):
+        sizes = source.integers(1, 40, 60)
+        runs = [source.exponential(10.0, size) for size in sizes]
+        zeros = [0.0] * 60
+        counts, sums = [float(size) for size in sizes], [float(run.sum()) for run in runs]
+        found.append(variation(Minutes(range(60), counts, counts, zeros, zeros, counts, sums, zeros, zeros, zeros)))
+    assert np.mean(found) == pytest.approx(1.0, abs=0.05)
+    assert variation(hour(started=[3.0] * 9, busy=2.0)) == 0.0
+    assert variation(hour(started=[3.0], busy=2.0)) == 1.0
+
+
+def test_workers_of_this_queue_alone_are_slots() -> None:
+    def found(*pages: bytes, ages: float = 1.0) -> int | None:
+        beats = [Beat(str(number), page, ages) for number, page in enumerate(pages)]
+        answers, _ = workers(beats, NOW, stale_seconds=60, lost_seconds=300)
+        return dedicated(answers, "broker", "mail")
+
+    mine = heartbeat(queue="mail")
+    assert found(mine, heartbeat(queue="mail", pid=2), heartbeat(queue="other"), heartbeat(queue="mail", connection="b")) == 2
+    assert found(mine, heartbeat(queue="other,mail")) is None
+    assert found(mine, heartbeat(queue="")) is None
+    assert found(heartbeat(queue="other")) is None
+    assert found(mine, heartbeat(queue="mail", state="stopped"), heartbeat(queue="mail", role="producer")) == 1
+    assert found(mine, ages=61.0) is None
