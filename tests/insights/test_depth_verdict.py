@@ -13,6 +13,7 @@ from collections import Counter
 from pathlib import Path
 
 import pytest
+from scipy import stats
 
 from queue_metrics import _core
 from queue_metrics.insights import connect
@@ -95,8 +96,10 @@ def counted(hour: Hour) -> Minutes:
 def test_of_many_more_hours_by_their_numbers_alone() -> None:
     for load, least, most in ((0.95, 0.0, 0.02), (1.3, 0.95, 1.0)):
         growing: Counter[int | None] = Counter()
+        by_line = 0
         for seed in range(1_000, 1_000 + MORE):
             minutes = counted(hour_at(load, seed))
+            by_line += stats.linregress(minutes.starts, minutes.ready).pvalue < 0.05
             for workers in (WORKERS, None):
                 case = flow_case(minutes, workers)
                 if not isinstance(case, str):
@@ -104,6 +107,7 @@ def test_of_many_more_hours_by_their_numbers_alone() -> None:
                     growing[workers] += found.direction is Direction.GROWING
         for workers in (WORKERS, None):
             assert least * MORE <= growing[workers] <= most * MORE, (load, growing)
+        assert by_line > MORE / 2, "a line through the depth calls a trend in most hours, stable or not"
 
 
 @pytest.mark.parametrize("kind", ["sqlite", "redis"])
