@@ -37,6 +37,8 @@ def answers() -> Iterator[list[Case]]:
     from queue_metrics import _core
     from queue_metrics.insights import trends
     from queue_metrics.insights.minutes import minutes
+    from queue_metrics.storage import MemoryStorageDriver
+    from queue_metrics.storage.efficiency import ALL_KEY, Crew, EfficiencyRow, Spent, add_efficiency, fleet_rows
 
     chance = random.Random(7)
     now = 1_800_000_000.0
@@ -58,10 +60,14 @@ def answers() -> Iterator[list[Case]]:
     def throughput() -> object:
         return trends.throughput_trend(week, "c", "q", minutes(points, end))
 
-    rows = [trends.EfficiencyMinute(start, 100.0 + start % 7, 40.0, 1e8, 0.5) for start, _ in points]
+    store = MemoryStorageDriver()
+    crew = Crew(Spent(100.123, 19.877), 1e8, 0.512345, 2, 1, 1)
+    for start, _ in points[-trends.PERIOD_MOST // 60 :]:
+        add_efficiency(store, EfficiencyRow(start + 0.123, 60.0, crew, {}, {}))
+    members = store.get_sorted_set_by_score(ALL_KEY, 0, now)
 
     def efficiency() -> object:
-        return trends.efficiency_trend(week, rows)
+        return trends.efficiency_trend(week, fleet_rows(members))
 
     yield [
         Case("depth by its workers", calls(depth_of, 4)),

@@ -1,4 +1,4 @@
-"""The stored minutes of one queue, out of a store: one request, of a queue without any two."""
+"""What trends are made of, out of a store: the minutes of one queue, and what all workers did. One request each."""
 
 from __future__ import annotations
 
@@ -7,11 +7,12 @@ from queue_metrics.insights.minutes import Minutes, minutes
 from queue_metrics.insights.names import UnknownName, unknown
 from queue_metrics.insights.trends import Question
 from queue_metrics.storage.base import MINUTE, QUEUE, StorageDriver
+from queue_metrics.storage.efficiency import ALL_KEY, FleetRow, fleet_rows, reading_rows
 
 
 def queue_minutes(driver: StorageDriver, connection: str, queue: str, asked: Question) -> Minutes:
     """
-    The minutes that a question is about, the open one too.
+    The minutes that a question is about, the open one too. Where there are none, a second request tells whether there is such a queue.
 
     Raises:
         UnknownName: no such queue was ever recorded.
@@ -26,3 +27,14 @@ def queue_minutes(driver: StorageDriver, connection: str, queue: str, asked: Que
         if series not in known:
             raise UnknownName(unknown("queue", queue, known.values()))
     return minutes(points, end)
+
+
+def efficiency_rows(driver: StorageDriver, asked: Question) -> list[FleetRow]:
+    """
+    What all workers did in the time that a question is about, oldest first.
+
+    Raises:
+        StoreError: as the driver says.
+    """
+    (members,) = driver.execute([reading_rows(ALL_KEY, asked.now - asked.period, asked.now)])
+    return fleet_rows(members)

@@ -15,7 +15,7 @@ from queue_metrics.insights import task_details, trends
 from queue_metrics.insights import tasks as task_answers
 from queue_metrics.insights.fleet import server_calls, servers_in, worker_calls, worker_parts, workers_in
 from queue_metrics.insights.flow import dedicated
-from queue_metrics.insights.history import queue_minutes
+from queue_metrics.insights.history import efficiency_rows, queue_minutes
 from queue_metrics.insights.names import UnknownName, unknown
 from queue_metrics.insights.reading import Part, Reading, read
 from queue_metrics.insights.samples import parts
@@ -25,6 +25,7 @@ from queue_metrics.insights.window import Span, between, span_of
 from queue_metrics.model import (
     BaselineAnswer,
     DepthTrend,
+    EfficiencyTrend,
     Health,
     Overview,
     QueueAnswer,
@@ -252,6 +253,11 @@ class Metrics:
         """Where the number of executions of a queue that end is heading; raises as `trend`."""
         asked = trends.question(period_seconds, interval_seconds, self._now())
         return trends.throughput_trend(asked, connection, queue, queue_minutes(self._driver, connection, queue, asked))
+
+    def efficiency(self, *, period_seconds: int = PERIOD_DEFAULT, interval_seconds: int = INTERVAL_DEFAULT) -> EfficiencyTrend:
+        """How busy all workers were, by the minutes of a collector, and where that is heading; raises ValueError as `trend`."""
+        asked = trends.question(period_seconds, interval_seconds, self._now())
+        return trends.efficiency_trend(asked, efficiency_rows(self._driver, asked))
 
     # What is kept
 

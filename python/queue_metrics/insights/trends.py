@@ -24,6 +24,7 @@ from queue_metrics.model.trends import (
     Verdict,
 )
 from queue_metrics.storage.base import MINUTE
+from queue_metrics.storage.efficiency import FleetRow
 
 PERIOD_DEFAULT, PERIOD_LEAST, PERIOD_MOST = 3_600, 60, 604_800
 INTERVAL_DEFAULT, INTERVAL_LEAST, INTERVAL_MOST = 60, 10, 14_400
@@ -261,33 +262,15 @@ def _per_interval(asked: Question, starts: Sequence[int], counts: Sequence[float
     return _Points(times, [sums[place] * long / recorded[place] for place in kept])
 
 
-@dataclass(frozen=True, slots=True)
-class EfficiencyMinute:
-    """What the workers did in a minute: differences of their counters, never shares of a lifetime."""
-
-    start: int
-    """Seconds since 1970."""
-    busy_seconds: float
-    idle_seconds: float
-    memory_bytes: float | None
-    """Mean resident memory of a worker; None when not known, as the next."""
-    cpu_ratio: float | None
-    """Mean CPU time by time of a worker, 1 is one core."""
-
-
-def efficiency_trend(
-    asked: Question, rows: Iterable[EfficiencyMinute], connection: str | None = None, queue: str | None = None
-) -> EfficiencyTrend:
+def efficiency_trend(asked: Question, rows: Iterable[FleetRow]) -> EfficiencyTrend:
     """
-    How busy workers were, and where that is heading.
+    How busy all workers were, and where that is heading.
 
     Args:
         asked: of `question`.
         rows: oldest first; what lies outside of the period is left out.
-        connection, queue: whose workers; None: all.
     """
-    first = asked.now - asked.period
-    inside = [row for row in rows if first <= row.start <= asked.now and row.busy_seconds + row.idle_seconds > 0]
+    inside = [row for row in rows if asked.now - asked.period <= row.at <= asked.now and row.busy_seconds + row.idle_seconds > 0]
     points = _efficiencies(asked, inside)
     statistics, trend, verdict = None, None, None
     message = asked.note
@@ -299,15 +282,13 @@ def efficiency_trend(
         verdict = unknown(message)
     else:
         busy, time = sum(row.busy_seconds for row in inside), sum(row.busy_seconds + row.idle_seconds for row in inside)
-        memory = [row.memory_bytes / _MEGABYTE for row in inside if row.memory_bytes is not None]
-        cpu = [row.cpu_ratio * 100 for row in inside if row.cpu_ratio is not None]
         statistics = EfficiencyStatistics(
             current=round(points.values[-1], 2),
             average=round(busy / time * 100, 2),
             min=round(min(points.values), 2),
             max=round(max(points.values), 2),
-            avg_memory_mb=_rounded_mean(memory),
-            avg_cpu_percent=_rounded_mean(cpu),
+            avg_memory_mb=_rounded_mean([row.rss_mean_bytes / _MEGABYTE for row in inside if row.rss_mean_bytes is not None]),
+            avg_cpu_percent=_rounded_mean([row.cpu_mean_ratio * 100 for row in inside if row.cpu_mean_ratio is not None]),
         )
         slope = _line(points, asked.interval).slope
         trend = TrendLine(round(slope, 4), _by_sign(slope), None)
@@ -315,8 +296,8 @@ def efficiency_trend(
     return EfficiencyTrend(
         available=statistics is not None,
         message=message,
-        connection=connection,
-        queue=queue,
+        connection=None,
+        queue=None,
         period_seconds=asked.period,
         interval_seconds=asked.interval,
         data_points=len(points),
@@ -330,11 +311,11 @@ def efficiency_trend(
     )
 
 
-def _efficiencies(asked: Question, rows: Sequence[EfficiencyMinute]) -> _Points:
+def _efficiencies(asked: Question, rows: Sequence[FleetRow]) -> _Points:
     """Busy time by all time of each interval, %, at its start; intervals end with the open minute."""
     sums: dict[int, tuple[float, float]] = {}
     for row in rows:
-        place = (row.start - asked.end - MINUTE) // asked.interval
+        place = (int(row.at) // MINUTE * MINUTE - asked.end - MINUTE) // asked.interval
         busy, time = sums.get(place, (0.0, 0.0))
         sums[place] = busy + row.busy_seconds, time + row.busy_seconds + row.idle_seconds
     times = [float(asked.end + MINUTE + place * asked.interval) for place in sums]
