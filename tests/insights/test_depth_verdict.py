@@ -31,7 +31,7 @@ from tests.support.servers import RedisServer
 SCALE = float(os.environ.get("QM_TEST_SCALE", "1"))
 RUNS = max(round(20 * SCALE), 10)
 """For each kind of evidence and load, all by way of a journal."""
-MORE = 400
+MORE = max(round(150 * SCALE), 50)
 """By minutes counted from the simulation, without journal and store."""
 QUEUE = ("broker", "mail")
 WORKERS = 4

@@ -1,0 +1,89 @@
+"""How busy all workers were: known rows in, known answers out, and as the collector writes them."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Sequence
+
+import pytest
+
+from queue_metrics.insights import connect, trends
+from queue_metrics.insights.trends import question
+from queue_metrics.model import Direction
+from queue_metrics.storage.base import StorageDriver
+from queue_metrics.storage.efficiency import Crew, EfficiencyRow, FleetRow, Spent, add_efficiency
+from tests.support.fleet import NOW, minute
+
+
+def efficiency(busy: Sequence[float], *, workers: int = 4, memory: float | None = 50.0 * 2**20, cpu: float | None = 0.5) -> list[FleetRow]:
+    return [
+        FleetRow(minute(back), 60.0 * workers * share, 60.0 * workers * (1 - share), memory, cpu)
+        for back, share in zip(range(len(busy) - 1, -1, -1), busy, strict=True)
+    ]
+
+
+def test_efficiency_is_a_share_of_the_time_that_was_worked() -> None:
+    rows = [*efficiency([0.5] * 59), FleetRow(minute(0), 400.0, 0.0, 100.0 * 2**20, 1.5)]
+    rows[0:0] = [FleetRow(minute(90), 999.0, 0.0, None, None)]  # before the period
+    rows[1:1] = [FleetRow(minute(59), 0.0, 0.0, None, None)]  # nobody worked
+    rows = sorted({row.at: row for row in rows}.values(), key=lambda row: row.at)
+    found = trends.efficiency_trend(question(3600, 60, NOW), rows)
+    assert found.statistics is not None
+    worked = sum(row.busy_seconds for row in rows[1:])
+    whole = worked + sum(row.idle_seconds for row in rows[1:])
+    assert found.statistics.current == 100.0
+    assert found.statistics.average == round(worked / whole * 100, 2)
+    assert (found.statistics.min, found.statistics.max) == (50.0, 100.0)
+    assert found.statistics.avg_memory_mb == pytest.approx((50 * (found.data_points - 1) + 100) / found.data_points, abs=0.006)
+    assert found.statistics.avg_cpu_percent == pytest.approx((50 * (found.data_points - 1) + 150) / found.data_points, abs=0.006)
+    assert found.trend is not None
+    assert found.trend.direction == "increasing"
+
+
+def test_a_bad_hour_moves_efficiency_after_a_good_week() -> None:
+    """L25: by the share of a lifetime it would be 90.5 %."""
+    found = trends.efficiency_trend(question(3600, 60, NOW), efficiency([0.9] * 3_000 + [0.1] * 60))
+    assert found.statistics is not None
+    assert (found.statistics.average, found.statistics.current, found.verdict.direction) == (10.0, 10.0, Direction.STEADY)
+
+
+def test_unknown_memory_is_none_and_nothing_recorded_names_the_command() -> None:
+    found = trends.efficiency_trend(question(3600, 60, NOW), efficiency([0.5, 0.5], memory=None, cpu=None))
+    assert found.statistics is not None
+    assert (found.statistics.avg_memory_mb, found.statistics.avg_cpu_percent) == (None, None)
+    found = trends.efficiency_trend(question(3600, 60, NOW), [])
+    assert (found.available, found.statistics) == (False, None)
+    assert found.message is not None
+    assert "queue-metrics record-trends" in found.message
+
+
+def test_efficiency_of_a_longer_interval_weighs_by_time() -> None:
+    rows = [FleetRow(minute(1), 60.0, 0.0, None, None), FleetRow(minute(0), 0.0, 540.0, None, None)]
+    found = trends.efficiency_trend(question(3600, 120, NOW), rows)
+    assert found.values == (10.0,)
+
+
+def test_efficiency_comes_out_of_the_store_as_the_collector_wrote_it(driver: StorageDriver) -> None:
+    """Twenty passes of two workers, each busy for a share of the minute; one row is damaged, and hides none of the others."""
+    for back in range(20, 0, -1):
+        crew = Crew(Spent(6.0 * back, 120.0 - 6.0 * back), 64.0 * 2**20, 0.25, 2, 1, 1)
+        add_efficiency(driver, EfficiencyRow(float(minute(back)) + 1.5, 60.0, crew, {}, {}))
+    metrics = connect(driver, now=lambda: NOW)
+    expected = tuple(5.0 * back for back in range(20, 0, -1))
+    for damaged in (False, True):
+        if damaged:
+            driver.add_to_sorted_set("worker_efficiency", {"no JSON": float(minute(3))})
+        found = metrics.efficiency()
+        assert found.values == pytest.approx(expected)
+        assert found.statistics is not None
+        assert dataclasses.asdict(found.statistics) == {
+            "current": 5.0,
+            "average": 52.5,
+            "min": 5.0,
+            "max": 100.0,
+            "avg_memory_mb": 64.0,
+            "avg_cpu_percent": 25.0,
+        }
+        assert found.verdict.direction is Direction.DRAINING
+    assert metrics.efficiency(period_seconds=300).data_points == 4
+    assert not connect(driver, now=lambda: NOW + 9_000).efficiency().available
