@@ -64,8 +64,7 @@ def test_a_store_lets_in_what_it_has_room_for_and_remembers_it(driver: StorageDr
 
 
 def test_many_who_ask_at_once_fill_the_store_to_its_limits_and_no_further(open_driver: Open) -> None:
-    def ask(first: int) -> None:
-        driver = open_driver()
+    def ask(driver: StorageDriver, first: int) -> None:
         for number in range(first, first + 5):
             waiting = [queue(number), task(number + 100, number), exception(number)]
             while waiting:
@@ -75,7 +74,8 @@ def test_many_who_ask_at_once_fill_the_store_to_its_limits_and_no_further(open_d
                 except StoreUnavailable:  # as a drainer does, which comes again
                     continue
 
-    at_once(*(lambda first=first: ask(first) for first in range(0, 20, 5)))
+    drivers = [open_driver() for _ in range(4)]  # here, since fixtures are not for threads
+    at_once(*(lambda place=place: ask(*place) for place in zip(drivers, range(0, 20, 5), strict=True)))
     kinds = [kind for kind, _, _ in known_names(open_driver())]
     assert {kind: kinds.count(kind) for kind in (QUEUE, TASK, EXCEPTION)} == {QUEUE: 4, TASK: 4, EXCEPTION: 3}
 
