@@ -16,7 +16,7 @@ from queue_metrics.storage.efficiency import add_counters, add_efficiency
 from queue_metrics.storage.memory import MemoryStorageDriver
 from queue_metrics.storage.servers import server_beat
 from queue_metrics.storage.spools import worker_beats
-from tests.support.fleet import NOW, Fleet, heartbeat
+from tests.support.fleet import NOW, Fleet, heartbeat, minute
 
 SAMPLE = ServerSample(
     taken_at_seconds=NOW - 2,
@@ -93,6 +93,24 @@ def test_the_window_counts_what_the_collector_saw_and_overrules_the_moment(drive
     (worker,) = metrics.workers()
     assert (worker.utilisation_ratio, worker.utilisation_seconds) == (0.5, 120.0), "since the pass before the last: 60 s of 120"
     assert metrics.worker("web-1:2:77").utilisation_ratio == 0.5
+
+
+def test_jobs_of_a_server_are_its_own_ever_and_in_the_window(driver: StorageDriver) -> None:
+    fleet = two_hosts()
+    fleet.queue(("broker", "default"), minute(19), gauges={0: [(int(NOW * 1e6), 0)]})
+    lately = {"started": 12, "succeeded": 9, "failed": 1, "retried": 2}
+    fleet.server("web-1", minute(2), counts=lately, measures={0: [500_000] * 12})
+    fleet.server("web-1", minute(300), counts={"succeeded": 90}, measures={0: [1_000_000] * 90})
+    fleet.server("web-10", minute(1), counts={"succeeded": 1000})
+    metrics = reading(driver, fleet)
+    jobs = metrics.server("web-1").jobs
+    assert jobs is not None
+    assert (jobs.processed, jobs.failure.part, jobs.failure.n, jobs.failure.ratio) == (102, 1, 100, 0.01)
+    assert (jobs.window_processed, jobs.runtime_mean_seconds) == (12, 0.5)
+    assert jobs.per_second == 12 / (19 * 60 + 30), "of the time in which anybody recorded"
+    tenth, silent = metrics.server("web-10").jobs, metrics.server("web-2").jobs
+    assert tenth is not None
+    assert (tenth.processed, tenth.runtime_mean_seconds, silent) == (1000, None, None)
 
 
 def test_one_server_is_asked_for_by_its_exact_name(driver: StorageDriver) -> None:

@@ -9,7 +9,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 from queue_metrics import _core
-from queue_metrics.storage.base import DAY, HOUR, MINUTE, QUEUE, TASK, TOTAL, StorageDriver
+from queue_metrics.storage.base import DAY, HOUR, MINUTE, QUEUE, SERVER, TASK, TOTAL, StorageDriver
 
 NOW = float(int(time.time()) // 60 * 60 + 30)
 """30 s into the minute in which the tests began: stores expire points by their own clock, so it must be near."""
@@ -70,6 +70,12 @@ class Fleet:
     ) -> None:
         """What happened to a queue in the minute `at`; gauges as (µs, number)."""
         self._series(QUEUE, labels, at, _counters(counts, ()), measures or {}, gauges or {})
+
+    def server(
+        self, hostname: str, at: int, *, counts: Mapping[str, int] | None = None, measures: Mapping[int, Sequence[int]] | None = None
+    ) -> None:
+        """What ended on a server in the minute `at`."""
+        self._series(SERVER, (hostname,), at, _counters(counts, ()), measures or {}, {})
 
     def worker(self, **fields: object) -> None:
         """A heartbeat."""

@@ -11,7 +11,7 @@ from queue_metrics.insights.servers import servers
 from queue_metrics.insights.window import Span, at_least
 from queue_metrics.insights.workers import workers
 from queue_metrics.model import ServerAnswer, WorkerAnswer
-from queue_metrics.storage.base import DAY, TASK
+from queue_metrics.storage.base import DAY, SERVER, TASK
 from queue_metrics.storage.efficiency import SERVERS_KEY, CrewMinute, counters_of, reading_counters, reading_rows, server_crews
 from queue_metrics.storage.general import Call
 from queue_metrics.storage.servers import server_reports
@@ -59,7 +59,8 @@ def servers_in(reading: Reading, people: Sequence[WorkerAnswer], *, stale_second
     rows = reading.answers.get(reading_rows(SERVERS_KEY, reading.span.start, reading.span.now)) or []
     crews: Mapping[str, Sequence[CrewMinute]] = server_crews(rows)
     window = reading.span.window(reading.observed_from)
-    return servers(server_reports(reading.every_beat), people, window, stale_seconds=stale_seconds, crews=crews)
+    reports = server_reports(reading.every_beat)
+    return servers(reports, people, window, stale_seconds=stale_seconds, crews=crews, jobs=reading.of(SERVER))
 
 
 def _lately(now: float) -> Span:

@@ -37,7 +37,7 @@ from queue_metrics.model import (
     ThroughputTrend,
     WorkerAnswer,
 )
-from queue_metrics.storage.base import QUEUE, TASK, StorageDriver
+from queue_metrics.storage.base import QUEUE, SERVER, TASK, StorageDriver
 from queue_metrics.storage.baselines import READ_BASELINES
 
 STALE_SECONDS, LOST_SECONDS = 60.0, 300.0
@@ -209,7 +209,8 @@ class Metrics:
     def servers(self, **window: Unpack[Asked]) -> tuple[ServerAnswer, ...]:
         """Every server that reports how it is or has workers, those that need a look first."""
         span = self._span(window)
-        reading = read(self._driver, span, kinds=(QUEUE,), further=worker_parts(span.now), totals=False, calls=server_calls(span))
+        parts, calls = worker_parts(span.now), server_calls(span)
+        reading = read(self._driver, span, kinds=(QUEUE, SERVER), further=parts, totals=(SERVER,), calls=calls)
         return servers_in(reading, self._workers(reading), stale_seconds=self._stale_seconds)
 
     def server(self, hostname: str | None = None, **window: Unpack[Asked]) -> ServerAnswer:

@@ -247,7 +247,7 @@ class ServerAnswer:
     health: ServerHealth
     workers: WorkerSummary
     jobs: ServerJobs | None
-    """None: not recorded per server, as by older versions of this package."""
+    """None: nothing was counted for this server, as by older versions of this package."""
     processes: ServerProcesses
     capacity: Capacity | None
     """None: no worker is live here."""
