@@ -19,7 +19,15 @@ _numbers = itertools.count()
 
 Open = Callable[..., StorageDriver]
 
-KINDS = ["memory", "general", "sqlite", "postgresql", "mariadb", "redis", "sentinel", "cluster"]
+SERVERS = {
+    "postgresql": "shared_postgresql",
+    "mariadb": "shared_mariadb",
+    "redis": "shared_redis",
+    "sentinel": "pair",
+    "cluster": "cluster",
+}
+"""The fixture of the server that all tests of a kind share."""
+KINDS = ["memory", "general", "sqlite", *SERVERS]
 
 
 @pytest.fixture(scope="session")
@@ -106,22 +114,20 @@ def open_driver(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Open
     opened: list[StorageDriver] = []
     memory: dict[str, MemoryStorageDriver] = {}
     own = f"t{next(_numbers)}"
+    # Asked for here and not below, where threads of a test would ask at once: pytest can answer one at a time.
+    url = request.getfixturevalue(SERVERS[request.param]).url if request.param in SERVERS else f"sqlite:///{tmp_path}/store.db"
 
     def open_driver(prefix: str = own, **options: int) -> StorageDriver:
         if request.param in ("memory", "general"):
             kept = memory.setdefault(prefix, MemoryStorageDriver())
             return kept if request.param == "memory" else GeneralOverMemory(kept)
         driver: StorageDriver
-        if request.param == "sqlite":
-            driver = DatabaseStorageDriver(f"sqlite:///{tmp_path}/store.db", prefix)
-        elif request.param == "redis":
-            driver = RedisStorageDriver(request.getfixturevalue("shared_redis").url, prefix, **options)
-        elif request.param == "sentinel":
-            driver = RedisStorageDriver(request.getfixturevalue("pair").url, prefix, **options)
+        if request.param in ("redis", "sentinel"):
+            driver = RedisStorageDriver(url, prefix, **options)
         elif request.param == "cluster":  # of one shard, as these tests send all series to one
-            driver = RedisStorageDriver(request.getfixturevalue("cluster").url, prefix, **{"shards": 1, **options})
+            driver = RedisStorageDriver(url, prefix, **{"shards": 1, **options})
         else:
-            driver = DatabaseStorageDriver(request.getfixturevalue(f"shared_{request.param}").url, prefix)
+            driver = DatabaseStorageDriver(url, prefix)
         opened.append(driver)
         return driver
 

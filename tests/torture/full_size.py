@@ -50,7 +50,8 @@ def run(part: Part, share: float, directory: Path) -> dict[str, Any]:
     """Run tests at a share of their full size; what they recorded of themselves, added up, and what they said when one failed."""
     directory.mkdir(parents=True)
     report = directory / "report.xml"
-    words = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "--timeout=1800", f"--junitxml={report}", *part.tests]
+    words = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "--timeout=1800", f"--junitxml={report}"]
+    words += ["-o", "junit_family=xunit1", *part.tests]
     ran = subprocess.run(
         words,
         cwd=ROOT,
