@@ -134,6 +134,7 @@ class Recorder:
         memory_every: float | None = ...,
         journal: str = ...,
         exact_peak: bool = ...,
+        shared_group: int | None = ...,
     ) -> Recorder:
         """
         Args:
@@ -146,6 +147,8 @@ class Recorder:
             journal: the way of appending: `auto` (default: a map where the file system is known to be safe), `write` or `map`.
             exact_peak: measure the true peak of memory of an execution that runs alone, by resetting the kernel's mark at its start, which
                 others may read; default False: the larger of two readings. Some 4 system calls more.
+            shared_group: number of the group whose members share the spool, which then has mode 2770 and its files 0660; default None: this
+                user alone.
 
         Raises:
             ValueError: a path that holds NUL, a `memory_every` that is no such number, a `journal` that is none of these.

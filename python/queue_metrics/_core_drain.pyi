@@ -76,6 +76,7 @@ class Drainer:
         window: float = ...,
         spool_bytes: int = ...,
         limits: tuple[int, int, int, int, int] | None = ...,
+        shared_group: int | None = ...,
     ) -> Drainer:
         """
         Args:
@@ -83,6 +84,7 @@ class Drainer:
             window: seconds a drained segment is kept for a store that goes back; 3600.
             limits: the most tasks (and queues), tasks of one queue, types of exceptions, servers, and tasks on servers that have series of
                 their own; None: 1,000, 200, 100, 200 and 10,000. What is beyond counts as `__other__`.
+            shared_group: number of the group whose members share the spool; None: only files of this user are read.
 
         Raises:
             OSError: the spool cannot be made or read.

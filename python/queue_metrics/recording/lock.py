@@ -9,13 +9,13 @@ from __future__ import annotations
 
 import fcntl
 import os
-import stat
 import struct
 import sys
 from contextlib import suppress
 from pathlib import Path
 from typing import NamedTuple
 
+from queue_metrics.recording.directory import Directory
 from queue_metrics.recording.fork import Gate
 
 UNKNOWN_HOLDER = 0
@@ -139,17 +139,17 @@ def _file(found: os.stat_result) -> tuple[int, int]:
 
 def _open_file(path: str, create: bool) -> int:
     """The lock file, made if need be; what somebody else put in its place, and could hold for ever, gives way to one of ours."""
-    flags = os.O_CLOEXEC | os.O_NOFOLLOW | os.O_NONBLOCK
-    if not create:
-        try:
-            return os.open(path, flags | os.O_RDWR)
-        except PermissionError:
-            return os.open(path, flags | os.O_RDONLY)
-    with suppress(FileNotFoundError):
-        found = os.lstat(path)
-        if not stat.S_ISREG(found.st_mode) or found.st_uid != os.geteuid():
-            os.unlink(path)
-    return os.open(path, flags | os.O_RDWR | os.O_CREAT, 0o600)
+    with Directory(os.path.dirname(path)) as directory:
+        name = os.path.basename(path)
+        if not create:
+            try:
+                return directory.open(name, os.O_RDWR)
+            except PermissionError:
+                return directory.open(name, os.O_RDONLY)
+        with suppress(FileNotFoundError):
+            if not directory.is_own(directory.stat(name)):
+                directory.unlink(name)
+        return directory.create(name, os.O_RDWR)
 
 
 # struct flock: type, whence, start, length, pid on Linux; start, length, pid, type, whence on macOS.

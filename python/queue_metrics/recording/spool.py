@@ -9,14 +9,14 @@ from __future__ import annotations
 
 import json
 import os
-import stat
 import struct
 from collections import Counter
-from collections.abc import Iterable
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import Any
+
+from queue_metrics.recording.directory import Directory
 
 _MAGIC = b"QMSEGMNT"
 _HEADER, _RECORD, _POSITION = 4096, 64, 24
@@ -35,26 +35,16 @@ def written(spool: Path) -> dict[bytes, int]:
     What comes behind it, such as the STOP of a worker that left, moves no number and so no mark: it waits for nothing.
     """
     segments = {}
-    with suppress(OSError):
-        for entry in os.scandir(spool):
-            if entry.name.endswith(".seg") and len(entry.name) == 36:
+    with suppress(OSError), Directory(spool) as directory:
+        for name in directory.names():
+            if name.endswith(".seg") and len(name) == 36:
                 with suppress(OSError, ValueError):
-                    segments[bytes.fromhex(entry.name[:32])] = _records(entry.path)
+                    segments[bytes.fromhex(name[:32])] = _records(directory, name)
     return segments
 
 
-def _open(path: str | Path) -> BinaryIO:
-    """A file of a spool; OSError where a link, a FIFO or a file of another user than the spool's was put in its place."""
-    descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
-    found = os.fstat(descriptor)
-    if not stat.S_ISREG(found.st_mode) or found.st_uid != os.stat(os.path.dirname(path)).st_uid:
-        os.close(descriptor)
-        raise PermissionError(f"{path} is no file of the spool's user")
-    return open(descriptor, "rb")
-
-
-def _records(path: str) -> int:
-    with _open(path) as file:
+def _records(directory: Directory, name: str) -> int:
+    with directory.read(name) as file:
         header = file.read(136)
         if header[:8] != _MAGIC:
             return 0
@@ -89,13 +79,19 @@ def pages(spool: Path) -> Pages:
     They are in memory that lasts beyond the process, so they are right on a full disk too, to which no report file can be written.
     """
     sums = [0] * 16
-    for path in _sorted_glob(spool, "*.wrk"):
-        with suppress(OSError, struct.error):
-            with _open(path) as file:
-                page = file.read(_COUNTERS_AT + _COUNTERS.size)
-            if _PAGE_BEGIN.unpack_from(page) == (b"QMWORKER", 1):
-                sums = [one + other for one, other in zip(sums, _COUNTERS.unpack_from(page, _COUNTERS_AT), strict=True)]
+    with suppress(OSError), Directory(spool) as directory:
+        for name in directory.names():
+            if name.endswith(".wrk"):
+                with suppress(OSError, struct.error):
+                    sums = [one + other for one, other in zip(sums, _counters(directory, name), strict=True)]
     return Pages(+Counter(dict(zip(_DROP_REASONS, sums, strict=False))), sums[_HOOK_ERRORS])
+
+
+def _counters(directory: Directory, name: str) -> tuple[int, ...]:
+    with directory.read(name) as file:
+        page = file.read(_COUNTERS_AT + _COUNTERS.size)
+    is_known = _PAGE_BEGIN.unpack_from(page) == (b"QMWORKER", 1)
+    return _COUNTERS.unpack_from(page, _COUNTERS_AT) if is_known else (0,) * 16
 
 
 def _boot_id() -> bytes:
@@ -108,19 +104,14 @@ def _boot_id() -> bytes:
 
 def way(spool: Path) -> str | None:
     """How the newest segment is appended to, `write` or `map`; None when there is none."""
-    newest: tuple[float, str] | None = None
-    with suppress(OSError):
-        for entry in os.scandir(spool):
-            if entry.name.endswith(".seg"):
-                newest = max(newest or (0.0, ""), (entry.stat(follow_symlinks=False).st_mtime, entry.path))
-    if newest is None:
-        return None
     try:
-        with _open(newest[1]) as file:
-            header = file.read(88)
-            return {0: "write", 1: "map"}.get(int.from_bytes(header[84:], "little"), "unknown") if header[:8] == _MAGIC else None
-    except OSError:
+        with Directory(spool) as directory:
+            newest = max((directory.stat(name).st_mtime, name) for name in directory.names() if name.endswith(".seg"))
+            with directory.read(newest[1]) as file:
+                header = file.read(88)
+    except (OSError, ValueError):  # no spool, no segment in it, or one that went in between
         return None
+    return {0: "write", 1: "map"}.get(int.from_bytes(header[84:], "little"), "unknown") if header[:8] == _MAGIC else None
 
 
 def counted(positions: bytes) -> dict[bytes, int]:
@@ -140,7 +131,7 @@ def waiting(segments: dict[bytes, int], positions: bytes) -> int:
 def spool_id(spool: Path) -> str | None:
     """The id of a spool in marks; None when there is no spool."""
     try:
-        with _open(spool / "spool.id") as file:
+        with Directory(spool) as directory, directory.read("spool.id") as file:
             return file.read(64).decode("ascii").strip() or None
     except (OSError, ValueError):
         return None
@@ -168,30 +159,24 @@ def free_bytes(spool: Path) -> int | None:
 
 def write_report(spool: Path, name: str, report: dict[str, Any]) -> None:
     """Leave what a process knows of itself for `doctor`: one file a name, the newest wins. Never raises, never makes the spool."""
-    path = spool / f"report-{name}.json"
-    partial = spool / f".report-{name}.{os.getpid()}.tmp"
-    with suppress(OSError, ValueError):
-        partial.unlink(missing_ok=True)  # of a process that had this pid before, or when the disk was full
-        descriptor = os.open(partial, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
-        with open(descriptor, "w", encoding="utf-8") as file:
+    partial = f".report-{name}.{os.getpid()}.tmp"
+    with suppress(OSError, ValueError), Directory(spool) as directory:
+        with suppress(FileNotFoundError):
+            directory.unlink(partial)  # of a process that had this pid before, or when the disk was full
+        with open(directory.create(partial, os.O_WRONLY | os.O_EXCL), "w", encoding="utf-8") as file:
             json.dump(report, file)
-        os.replace(partial, path)
+        directory.rename(partial, f"report-{name}.json")
 
 
 def read_reports(spool: Path) -> dict[str, dict[str, Any]]:
     """The reports of processes by name; unreadable ones left out."""
     reports = {}
-    for path in _sorted_glob(spool, "report-*.json"):
-        with suppress(OSError, ValueError):
-            with _open(path) as file:
-                report = json.loads(file.read().decode("utf-8"))
-            if isinstance(report, dict):
-                reports[path.stem.removeprefix("report-")] = report
+    with suppress(OSError), Directory(spool) as directory:
+        for name in directory.names():
+            if name.startswith("report-") and name.endswith(".json"):
+                with suppress(OSError, ValueError):
+                    with directory.read(name) as file:
+                        report = json.loads(file.read().decode("utf-8"))
+                    if isinstance(report, dict):
+                        reports[name.removeprefix("report-").removesuffix(".json")] = report
     return reports
-
-
-def _sorted_glob(directory: Path, pattern: str) -> Iterable[Path]:
-    try:
-        return sorted(directory.glob(pattern))
-    except OSError:
-        return ()

@@ -13,6 +13,7 @@ use queue_metrics_core::journal::dropped::Dropped;
 
 use crate::batch::Batch;
 use crate::errors::raised;
+use crate::names::owners;
 use crate::recorder::Recorder;
 
 /// The read side of a spool: segments in, batches out.
@@ -81,7 +82,9 @@ fn microseconds(name: &str, seconds: f64) -> PyResult<i64> {
 #[pymethods]
 impl Drainer {
     #[new]
-    #[pyo3(signature = (spool, *, grace = 10.0, window = 3_600.0, spool_bytes = 256 << 20, limits = None))]
+    #[pyo3(signature = (
+        spool, *, grace = 10.0, window = 3_600.0, spool_bytes = 256 << 20, limits = None, shared_group = None
+    ))]
     fn new(
         py: Python<'_>,
         spool: PathBuf,
@@ -89,10 +92,11 @@ impl Drainer {
         window: f64,
         spool_bytes: u64,
         limits: Option<LimitParts>,
+        shared_group: Option<u32>,
     ) -> PyResult<Drainer> {
         let (grace, window) = (microseconds("grace", grace)?, microseconds("window", window)?);
         let limits = limits.map_or_else(Limits::default, limits_of);
-        let options = Options { grace, window, spool_bytes, limits, ..Options::default() };
+        let options = Options { grace, window, spool_bytes, limits, owners: owners(shared_group), ..Options::default() };
         let inner = py.detach(|| core::Drainer::new(&spool, options)).map_err(raised)?;
         Ok(Drainer { spool_id: inner.spool_id().to_owned(), inner: Mutex::new(inner) })
     }

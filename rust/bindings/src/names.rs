@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use pyo3::exceptions::PyValueError;
 use pyo3::prelude::*;
 use pyo3::types::{PyBytes, PyString};
+use queue_metrics_core::journal::own::Owners;
 use queue_metrics_core::journal::way::{Wish, choose_for};
 use queue_metrics_core::names;
 use queue_metrics_core::sampling;
@@ -69,6 +70,11 @@ pub fn journal_way(file_system: &str, journal: &str) -> PyResult<(&'static str, 
 pub fn wish(journal: &str) -> PyResult<Wish> {
     Wish::from_name(journal)
         .ok_or_else(|| PyValueError::new_err(format!("journal is auto, write or map, not {journal:?}")))
+}
+
+/// Who may write to a spool.
+pub fn owners(shared_group: Option<u32>) -> Owners {
+    shared_group.map_or(Owners::User, Owners::Group)
 }
 
 fn list(kind: u8, labels: &[Bound<'_, PyString>]) -> PyResult<Vec<u8>> {

@@ -16,7 +16,7 @@ use queue_metrics_core::journal::writer::Bounds;
 use queue_metrics_core::recorder::{self as core, Clock, Job, NO_HANDLE, NO_SLOT};
 
 use crate::guard::guarded;
-use crate::names::wish;
+use crate::names::{owners, wish};
 use crate::native::values::{integer, number, small_integer, utf8};
 use crate::native::{Answer, methods, raising};
 use crate::text::{attempt, job_text_or_counted, text};
@@ -50,7 +50,7 @@ impl Recorder {
     #[new]
     #[pyo3(signature = (
         spool, host, *, segment_bytes = 1 << 20, spool_bytes = 256 << 20, memory_every = Some(0.005), journal = "auto",
-        exact_peak = false
+        exact_peak = false, shared_group = None
     ))]
     fn new(
         spool: PathBuf,
@@ -60,6 +60,7 @@ impl Recorder {
         memory_every: Option<f64>,
         journal: &str,
         exact_peak: bool,
+        shared_group: Option<u32>,
     ) -> PyResult<Recorder> {
         if spool.as_os_str().as_encoded_bytes().contains(&0) {
             return Err(PyValueError::new_err("the path of a spool cannot hold NUL"));
@@ -67,7 +68,7 @@ impl Recorder {
         let every = memory_every.map(Duration::try_from_secs_f64).transpose();
         let every =
             every.map_err(|_| PyValueError::new_err("memory_every is a number of seconds, 0 or more, or None"))?;
-        let bounds = Bounds { segment_bytes, spool_bytes, wish: wish(journal)? };
+        let bounds = Bounds { segment_bytes, spool_bytes, wish: wish(journal)?, owners: owners(shared_group) };
         let recorder = core::Recorder::new(&spool, &text(host), bounds).with_memory(every);
         Ok(Recorder(recorder.with_exact_peak(exact_peak)))
     }

@@ -9,6 +9,7 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 
 use queue_metrics_core::journal::format::{End, Record};
+use queue_metrics_core::journal::own::Owners;
 use queue_metrics_core::journal::way::Wish;
 use queue_metrics_core::journal::writer::{Bounds, Journal};
 use queue_metrics_core::sampling::clock::{process_cpu_ns, wall_us};
@@ -24,7 +25,8 @@ fn main() -> ExitCode {
     let identity = Identity::of_this_process();
     for round in 0..rounds {
         let spool = PathBuf::from(directory).join(round.to_string());
-        let bounds = Bounds { segment_bytes: 4_096 + 64 * (records + 64), spool_bytes: 1 << 32, wish };
+        let bounds =
+            Bounds { segment_bytes: 4_096 + 64 * (records + 64), spool_bytes: 1 << 32, wish, owners: Owners::User };
         let journal = Journal::new(&spool, bounds);
         // The first segment of a process is a small one.
         let first = segment(&journal, &identity);

@@ -7,6 +7,7 @@ use std::path::Path;
 use std::process::ExitCode;
 
 use queue_metrics_core::journal::format::{Record, Stop};
+use queue_metrics_core::journal::own::Owners;
 use queue_metrics_core::journal::way::Wish;
 use queue_metrics_core::journal::writer::{Bounds, Journal};
 use queue_metrics_core::sampling::clock::{monotonic_ns, wall_us};
@@ -20,7 +21,8 @@ fn main() -> ExitCode {
     let (Some(wish), Ok(records)) = (Wish::from_name(way), records.parse::<u64>()) else { return ExitCode::from(2) };
     let identity = Identity::of_this_process();
     let spool = Path::new(directory).join("append_tail");
-    let journal = Journal::new(&spool, Bounds { segment_bytes: SEGMENT, spool_bytes: 1 << 40, wish });
+    let journal =
+        Journal::new(&spool, Bounds { segment_bytes: SEGMENT, spool_bytes: 1 << 40, wish, owners: Owners::User });
     let (mut alone, mut changing) = (BTreeMap::new(), BTreeMap::new());
     let mut serial = 0;
     for worker in 0..records {

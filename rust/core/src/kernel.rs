@@ -2,11 +2,11 @@
 
 #![expect(unsafe_code, reason = "calls the kernel")]
 
-use std::ffi::CStr;
+use std::ffi::{CStr, CString};
 use std::fs::File;
 use std::io;
 use std::mem::MaybeUninit;
-use std::os::fd::{AsRawFd, FromRawFd};
+use std::os::fd::{AsRawFd, BorrowedFd, FromRawFd, IntoRawFd};
 
 use libc::{c_int, clockid_t, off_t};
 
@@ -110,7 +110,7 @@ pub fn keep_room(file: &File, offset: off_t, bytes: off_t) -> io::Result<()> {
 }
 
 /// Opens a file in a directory; a new one has mode 0600.
-pub fn open_at(directory: &File, name: &CStr, flags: c_int) -> io::Result<File> {
+pub fn open_at(directory: BorrowedFd, name: &CStr, flags: c_int) -> io::Result<File> {
     // SAFETY: the name ends with NUL and the directory is open.
     let fd = unsafe { libc::openat(directory.as_raw_fd(), name.as_ptr(), flags, 0o600) };
     if fd < 0 {
@@ -120,22 +120,65 @@ pub fn open_at(directory: &File, name: &CStr, flags: c_int) -> io::Result<File> 
     Ok(unsafe { File::from_raw_fd(fd) })
 }
 
-/// Gives a file of a directory another name.
-pub fn rename_at(directory: &File, from: &CStr, to: &CStr) -> io::Result<()> {
-    let directory = directory.as_raw_fd();
-    // SAFETY: both names end with NUL and the directory is open.
-    check(unsafe { libc::renameat(directory, from.as_ptr(), directory, to.as_ptr()) })
+/// Makes a directory in a directory.
+pub fn make_directory_at(directory: BorrowedFd, name: &CStr, mode: libc::mode_t) -> io::Result<()> {
+    // SAFETY: the name ends with NUL and the directory is open.
+    check(unsafe { libc::mkdirat(directory.as_raw_fd(), name.as_ptr(), mode) })
+}
+
+/// What a name in a directory stands for, a link itself.
+pub fn stat_at(directory: BorrowedFd, name: &CStr) -> io::Result<libc::stat> {
+    let fd = directory.as_raw_fd();
+    // SAFETY: the name ends with NUL and the directory is open.
+    filled(|answer| unsafe { libc::fstatat(fd, name.as_ptr(), answer, libc::AT_SYMLINK_NOFOLLOW) })
+        .ok_or_else(io::Error::last_os_error)
+}
+
+/// The names in a directory, but `.` and `..`.
+pub fn names_in(directory: BorrowedFd) -> io::Result<Vec<CString>> {
+    let own = open_at(directory, c".", libc::O_RDONLY | libc::O_DIRECTORY | libc::O_CLOEXEC)?;
+    // SAFETY: the descriptor is open.
+    let stream = unsafe { libc::fdopendir(own.as_raw_fd()) };
+    if stream.is_null() {
+        return Err(io::Error::last_os_error());
+    }
+    // The stream closes it.
+    let _ = own.into_raw_fd();
+    let mut names = Vec::new();
+    let end = loop {
+        // SAFETY: errno belongs to this thread; it alone tells the end from a failure.
+        unsafe { *libc::__errno_location() = 0 };
+        // SAFETY: the stream is open, and nobody else uses it.
+        let entry = unsafe { libc::readdir(stream) };
+        if entry.is_null() {
+            break io::Error::last_os_error();
+        }
+        // SAFETY: the name ends with NUL and is copied before the next call.
+        let name = unsafe { CStr::from_ptr((*entry).d_name.as_ptr()) };
+        if name != c"." && name != c".." {
+            names.push(name.to_owned());
+        }
+    };
+    // SAFETY: the stream is open and not used again.
+    unsafe { libc::closedir(stream) };
+    if end.raw_os_error() == Some(0) { Ok(names) } else { Err(end) }
+}
+
+/// Gives what has a name in one directory a name in another one, or in the same.
+pub fn rename_at(from: BorrowedFd, name: &CStr, to: BorrowedFd, new: &CStr) -> io::Result<()> {
+    // SAFETY: both names end with NUL and both directories are open.
+    check(unsafe { libc::renameat(from.as_raw_fd(), name.as_ptr(), to.as_raw_fd(), new.as_ptr()) })
 }
 
 /// Gives a file of a directory a second name, which must not exist.
-pub fn link_at(directory: &File, from: &CStr, to: &CStr) -> io::Result<()> {
+pub fn link_at(directory: BorrowedFd, from: &CStr, to: &CStr) -> io::Result<()> {
     let directory = directory.as_raw_fd();
     // SAFETY: both names end with NUL and the directory is open.
     check(unsafe { libc::linkat(directory, from.as_ptr(), directory, to.as_ptr(), 0) })
 }
 
-/// Removes a name from a directory.
-pub fn unlink_at(directory: &File, name: &CStr) -> io::Result<()> {
+/// Removes a name from a directory; of a directory, with the flag AT_REMOVEDIR.
+pub fn unlink_at(directory: BorrowedFd, name: &CStr, flags: c_int) -> io::Result<()> {
     // SAFETY: the name ends with NUL and the directory is open.
-    check(unsafe { libc::unlinkat(directory.as_raw_fd(), name.as_ptr(), 0) })
+    check(unsafe { libc::unlinkat(directory.as_raw_fd(), name.as_ptr(), flags) })
 }

@@ -1,18 +1,23 @@
 //! What was deleted: one line a segment, so that a store that went back knows exactly what it misses.
 
 use std::collections::{HashMap, HashSet};
+use std::ffi::CStr;
 use std::fmt::Write as _;
-use std::fs::{self, File, OpenOptions};
+use std::fs::File;
 use std::io::{self, Read, Write};
-use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
-use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use super::positions::Positions;
 use super::segments::put_aside;
+use crate::journal::directory::Directory;
 use crate::journal::format::SegmentId;
-use crate::journal::own::{self, Found};
-use crate::journal::spool::hex;
+use crate::journal::own::Found;
+use crate::journal::spool::{Spool, hex};
 use crate::kernel;
+
+const NAME: &CStr = c"ledger";
+/// What becomes the ledger when it is whole.
+const NEW: &CStr = c"ledger.new";
 
 /// Lines from which on the older ones are joined into one.
 const LINE_LIMIT: usize = 4_096;
@@ -73,7 +78,7 @@ pub struct Lost {
 /// The ledger of a spool, in order of deletion.
 #[derive(Debug)]
 pub struct Ledger {
-    path: PathBuf,
+    directory: Arc<Directory>,
     lines: Vec<Line>,
     /// True when the file may end within a line, as a full disk leaves it.
     torn: bool,
@@ -82,17 +87,17 @@ pub struct Ledger {
 impl Ledger {
     /// Reads the ledger. Of a segment with two lines, which a crash may leave, the first counts; lines that make no sense are
     /// skipped, as is the half line of a full disk. What is no file of ours, or has a second name, is set aside: it will be written to.
-    pub fn load(spool: &Path) -> io::Result<Ledger> {
-        let path = spool.join("ledger");
+    pub fn load(spool: &Spool) -> io::Result<Ledger> {
+        let directory = Arc::clone(spool.directory());
         let mut bytes = Vec::new();
-        match own::open(&path, false)? {
-            Found::Own(mut file, about) if about.nlink() <= 1 => {
+        match directory.find(NAME, libc::O_RDONLY)? {
+            Found::Own(mut file, about) if about.links <= 1 => {
                 file.read_to_end(&mut bytes)?;
             }
             Found::None => {}
             Found::Own(..) | Found::Planted => {
-                if !put_aside(spool, &path) {
-                    let text = format!("{} is no file of this user: remove it", path.display());
+                if !put_aside(&directory, NAME) {
+                    let text = format!("{} is no file of this user: remove it", spool.path().join("ledger").display());
                     return Err(io::Error::new(io::ErrorKind::InvalidData, text));
                 }
             }
@@ -103,7 +108,12 @@ impl Ledger {
             .filter_map(Line::parse)
             .filter(|line| seen.insert(line.id))
             .collect();
-        Ok(Ledger { path, lines, torn: bytes.last().is_some_and(|byte| *byte != b'\n') })
+        Ok(Ledger { directory, lines, torn: bytes.last().is_some_and(|byte| *byte != b'\n') })
+    }
+
+    /// Goes on in another descriptor of the spool, or in another directory that took its place.
+    pub fn go_on_in(&mut self, spool: &Arc<Directory>) {
+        self.directory = Arc::clone(spool);
     }
 
     /// Keys of executions whose END was deleted before their START.
@@ -158,8 +168,11 @@ impl Ledger {
     }
 
     fn append(&mut self, text: &str) -> io::Result<()> {
-        let mut file =
-            OpenOptions::new().append(true).create(true).mode(0o600).custom_flags(libc::O_NOFOLLOW).open(&self.path)?;
+        let mut file = match self.directory.find(NAME, libc::O_RDWR | libc::O_APPEND)? {
+            Found::Own(file, about) if about.links <= 1 => file,
+            Found::None => self.directory.create(NAME, libc::O_RDWR | libc::O_APPEND)?,
+            Found::Own(..) | Found::Planted => return Err(io::Error::from(io::ErrorKind::PermissionDenied)),
+        };
         let newline = if self.torn { "\n" } else { "" };
         self.torn = true;
         file.write_all(format!("{newline}{text}").as_bytes())?;
@@ -183,11 +196,10 @@ impl Ledger {
         }
         self.lines = [vec![joined], recent].concat();
         let text: String = self.lines.iter().map(Line::text).collect();
-        let temporary = self.path.with_extension("new");
         // Of a process that died here before.
-        let _ = fs::remove_file(&temporary);
-        OpenOptions::new().write(true).create_new(true).mode(0o600).open(&temporary)?.write_all(text.as_bytes())?;
-        fs::rename(temporary, &self.path)
+        let _ = self.directory.remove(NEW);
+        self.directory.create(NEW, libc::O_WRONLY)?.write_all(text.as_bytes())?;
+        self.directory.rename(NEW, NAME)
     }
 }
 
@@ -200,7 +212,12 @@ fn keep_room(file: &File) {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::journal::own::Owners;
     use crate::journal::scratch::Scratch;
+
+    fn load(scratch: &Scratch) -> Ledger {
+        Ledger::load(&Spool::open(scratch.path(), Owners::User).unwrap()).unwrap()
+    }
 
     fn line(number: u8, records: u64) -> Line {
         Line { id: [number; 16], records, starts: records / 2, at: 5, ended: vec![u64::from(number)] }
@@ -214,11 +231,11 @@ mod tests {
     #[test]
     fn what_a_mark_misses_is_exact() {
         let scratch = Scratch::directory();
-        let mut ledger = Ledger::load(scratch.path()).unwrap();
+        let mut ledger = load(&scratch);
         for number in [9, 3, 7] {
             ledger.add(line(number, u64::from(number) * 10)).unwrap();
         }
-        let ledger = Ledger::load(scratch.path()).unwrap();
+        let ledger = load(&scratch);
         let lost = |mark| ledger.lost(&mark, |_| false);
         assert_eq!(lost(mark(0, &[])), Lost { records: 190, starts: 95 });
         assert_eq!(lost(mark(90, &[])), Lost { records: 100, starts: 50 });
@@ -231,25 +248,25 @@ mod tests {
     #[test]
     fn half_a_line_or_a_second_one_changes_nothing() {
         let scratch = Scratch::directory();
-        fs::write(
+        std::fs::write(
             scratch.path().join("ledger"),
             format!("{}{}xx\n\u{fffd}\n{}", line(1, 10).text(), line(1, 99).text(), &line(2, 20).text()[..20]),
         )
         .unwrap();
-        let mut ledger = Ledger::load(scratch.path()).unwrap();
+        let mut ledger = load(&scratch);
         ledger.add(line(1, 50)).unwrap();
         ledger.add(line(3, 30)).unwrap();
-        assert_eq!(Ledger::load(scratch.path()).unwrap().lines, [line(1, 10), line(3, 30)]);
+        assert_eq!(load(&scratch).lines, [line(1, 10), line(3, 30)]);
     }
 
     #[test]
     fn a_long_ledger_is_joined_without_losing_a_record() {
         let scratch = Scratch::directory();
-        let mut ledger = Ledger::load(scratch.path()).unwrap();
+        let mut ledger = load(&scratch);
         for number in 1..=LINE_LIMIT as u128 + 1 {
             ledger.add(Line { id: number.to_be_bytes(), records: 2, starts: 1, at: 0, ended: Vec::new() }).unwrap();
         }
-        let ledger = Ledger::load(scratch.path()).unwrap();
+        let ledger = load(&scratch);
         assert_eq!(ledger.lines.len(), LINES_KEPT + 1);
         assert_eq!(ledger.records(|_| false), 2 * (LINE_LIMIT as u64 + 1));
         let seen =

@@ -13,6 +13,7 @@ mod pages;
 mod positions;
 mod read;
 mod segments;
+mod status;
 mod tidy;
 mod verdicts;
 mod workers;
@@ -29,11 +30,12 @@ use self::liveness::Observer;
 use self::pages::Pages;
 pub use self::positions::Positions;
 use self::segments::{Segment, Segments};
+pub use self::status::Status;
 use self::workers::Workers;
 use crate::error::Result;
 use crate::fold::{Batch, Fold};
-use crate::heartbeat::COUNTERS;
 use crate::ids::IdSet;
+use crate::journal::own::Owners;
 use crate::journal::spool::Spool;
 use crate::sampling::clock::wall_us;
 
@@ -50,6 +52,8 @@ pub struct Options {
     pub spool_bytes: u64,
     /// Most names that have series of their own.
     pub limits: Limits,
+    /// Who may write to the spool.
+    pub owners: Owners,
 }
 
 impl Default for Options {
@@ -60,6 +64,7 @@ impl Default for Options {
             patience: 2_000_000,
             spool_bytes: 256 << 20,
             limits: Limits::default(),
+            owners: Owners::User,
         }
     }
 }
@@ -71,47 +76,6 @@ struct Counts {
     damaged: u64,
     unknown: u64,
     undefined: u64,
-}
-
-/// What `doctor` shows of a drainer.
-#[derive(Clone, Debug, Default)]
-pub struct Status {
-    /// Records seen and not folded.
-    pub waiting: u64,
-    /// Segments in the spool.
-    pub segments: usize,
-    /// Their bytes.
-    pub bytes: u64,
-    /// Executions without an outcome.
-    pub open: usize,
-    /// Of these, with a provisional END.
-    pub provisional: usize,
-    /// ENDs without an open START, and STARTs of an open or ended key.
-    pub duplicates: u64,
-    /// Slots that cannot be read.
-    pub damaged: u64,
-    /// Records of kinds, outcomes or reasons that this version does not know.
-    pub unknown: u64,
-    /// Records with an id that nothing defines.
-    pub undefined: u64,
-    /// Files without a readable header.
-    pub set_aside: usize,
-    /// Segments of a newer version.
-    pub newer: usize,
-    /// Records that the store misses for good, since it went back below deleted segments.
-    pub lost_to_rollback: u64,
-    /// Of those lost since this drainer was made, STARTs; an upper bound where a segment had been counted in part.
-    pub starts_lost_to_rollback: u64,
-    /// Open executions of workers that nobody here can judge.
-    pub uncertain: usize,
-    /// Names of tasks, queues, exceptions and servers that have no series of their own, since there are too many.
-    pub other_names: usize,
-    /// Worker pages that cannot be read.
-    pub damaged_pages: usize,
-    /// Worker pages that a newer version writes.
-    pub newer_pages: usize,
-    /// Dropped records by reason, then hook errors, over all workers.
-    pub drops: [u64; COUNTERS],
 }
 
 /// Reads a spool. Not for two processes at once: hold the spool's lock. A forked child must not use its parent's.
@@ -159,7 +123,7 @@ pub struct Drainer {
 impl Drainer {
     /// Opens a spool, made if need be. Counts from its beginning until [`restore`](Drainer::restore) says otherwise.
     pub fn new(spool: &Path, options: Options) -> Result<Drainer> {
-        let spool = Spool::open(spool)?;
+        let spool = Spool::open(spool, options.owners)?;
         let mut drainer = Drainer {
             spool_id: spool.id()?,
             options,
@@ -170,11 +134,11 @@ impl Drainer {
             until: None,
             pending: None,
             stale: true,
-            segments: Segments::new(spool.path()),
+            segments: Segments::new(spool.directory()),
             definitions: Definitions::new(options.limits),
             executions: Executions::default(),
             workers: Workers::default(),
-            ledger: Ledger::load(spool.path())?,
+            ledger: Ledger::load(&spool)?,
             ended: IdSet::default(),
             rolled_back: 0,
             lost: Lost::default(),
@@ -218,20 +182,31 @@ impl Drainer {
         self.fresh()
     }
 
+    /// Opens the spool again where its path leads elsewhere by now, or a job has closed its descriptor: what stands there is checked anew.
+    fn renew(&mut self) -> Result<()> {
+        if !self.spool.is_there() {
+            self.spool = Spool::reopen(self.spool.path(), self.options.owners)?;
+            self.segments.go_on_in(self.spool.directory());
+            self.ledger.go_on_in(self.spool.directory());
+        }
+        Ok(())
+    }
+
     /// Rebuilds everything from the mark if it must.
     fn fresh(&mut self) -> Result<()> {
+        self.renew()?;
         if !self.stale {
             return Ok(());
         }
         self.mark = Positions::decode(&self.base)?;
         self.pending = None;
-        self.segments = Segments::new(self.spool.path());
+        self.segments = Segments::new(self.spool.directory());
         self.definitions.renew();
         self.executions = Executions::default();
         self.workers = Workers::default();
         self.counts = Counts::default();
         self.ahead = None;
-        self.ledger = Ledger::load(self.spool.path())?;
+        self.ledger = Ledger::load(&self.spool)?;
         self.ended = self.ledger.ended().collect();
         let found = self.segments.look()?.found;
         self.looks += 1;
@@ -370,30 +345,5 @@ impl Drainer {
             segment.committed = segment.position;
         }
         self.settle(wall_us());
-    }
-
-    /// What `doctor` shows; counts drops over all worker pages.
-    pub fn status(&mut self) -> Result<Status> {
-        let pages = self.pages.summary(self.spool.path())?;
-        Ok(Status {
-            waiting: self.segments.unread(),
-            segments: self.segments.iter().count(),
-            bytes: self.segments.bytes(),
-            open: self.executions.open.len(),
-            provisional: self.executions.open.values().filter(|execution| execution.provisional.is_some()).count(),
-            duplicates: self.counts.duplicates,
-            damaged: self.counts.damaged,
-            unknown: self.counts.unknown,
-            undefined: self.counts.undefined,
-            set_aside: self.segments.set_aside(),
-            newer: self.segments.newer,
-            lost_to_rollback: self.rolled_back,
-            starts_lost_to_rollback: self.lost.starts,
-            uncertain: self.uncertain,
-            other_names: self.definitions.caps().refused(),
-            damaged_pages: pages.damaged,
-            newer_pages: pages.newer,
-            drops: pages.counters,
-        })
     }
 }

@@ -1,17 +1,19 @@
 //! Worker pages: read without locks, told apart from the dead, passed on as heartbeats.
 
 use std::collections::HashMap;
-use std::fs::{self, File};
+use std::ffi::{CStr, CString};
+use std::fs::File;
 use std::io;
 use std::os::unix::fs::FileExt;
-use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use super::Drainer;
 use super::liveness::{self, Life};
 use crate::error::{Error, Result};
 use crate::heartbeat::{COUNTERS, Content, Heartbeat, Meter, PAGE_SIZE, State, read_page};
+use crate::journal::directory::Directory;
 use crate::journal::format::{NO_TIME, NO_VALUE};
-use crate::journal::own::{self, Found};
+use crate::journal::own::Found;
 use crate::sampling::clock;
 
 /// How often a page that is being written is read again before it is left for the next time.
@@ -58,10 +60,10 @@ pub struct Summary {
 
 impl Pages {
     /// All pages, those that were deleted too.
-    pub fn summary(&self, spool: &Path) -> io::Result<Summary> {
+    pub fn summary(&self, spool: &Directory) -> io::Result<Summary> {
         let mut summary = Summary { counters: self.gone, ..Summary::default() };
-        for (_, path) in list(spool)? {
-            match read(&path)? {
+        for (_, name) in list(spool)? {
+            match read(spool, &name)? {
                 Some(Read::Whole(_, counters) | Read::Busy(counters)) => add(&mut summary.counters, &counters),
                 Some(Read::Newer(counters)) => {
                     add(&mut summary.counters, &counters);
@@ -79,12 +81,14 @@ impl Drainer {
     /// Worker id and heartbeat of every page, refreshed by what the kernel says. Who is dead shows as lost, or stopped if it said
     /// so, until twice the grace is over; then its page goes.
     pub fn heartbeats(&mut self, now: i64) -> Result<Vec<(String, Vec<u8>)>> {
+        self.renew()?;
         self.observer.look();
         let mut beats = Vec::new();
-        let pages = list(self.spool.path())?;
+        let spool = Arc::clone(self.spool.directory());
+        let pages = list(&spool)?;
         self.pages.seen.retain(|worker, _| pages.binary_search_by_key(worker, |page| page.0).is_ok());
-        for (_, path) in pages {
-            let Some(Read::Whole(mut heartbeat, counters)) = read(&path)? else { continue };
+        for (_, name) in pages {
+            let Some(Read::Whole(mut heartbeat, counters)) = read(&spool, &name)? else { continue };
             let mut done = false;
             match self.life_of(&heartbeat) {
                 Life::Alive => {
@@ -122,7 +126,7 @@ impl Drainer {
                 add(&mut self.pages.gone, &counters);
                 self.deaths.remove(&heartbeat.worker);
                 // Somebody else may have been faster.
-                let _ = fs::remove_file(&path);
+                let _ = spool.remove(&name);
             }
         }
         beats.sort_unstable();
@@ -147,23 +151,21 @@ fn add(sum: &mut [u64; COUNTERS], counters: &[u64; COUNTERS]) {
 }
 
 /// The pages of a spool with the keys of their workers, in order of these.
-fn list(spool: &Path) -> io::Result<Vec<(u64, PathBuf)>> {
-    let mut paths = Vec::new();
-    for entry in fs::read_dir(spool)? {
-        let path = entry?.path();
-        let digits = path.file_name().and_then(|name| name.to_str()).and_then(|name| name.strip_suffix(".wrk"));
-        let digits = digits.filter(|digits| digits.len() == 16);
+fn list(spool: &Directory) -> io::Result<Vec<(u64, CString)>> {
+    let mut pages = Vec::new();
+    for name in spool.names()? {
+        let digits = name.to_str().ok().and_then(|name| name.strip_suffix(".wrk")).filter(|digits| digits.len() == 16);
         if let Some(worker) = digits.and_then(|digits| u64::from_str_radix(digits, 16).ok()) {
-            paths.push((worker, path));
+            pages.push((worker, name));
         }
     }
-    paths.sort_unstable();
-    Ok(paths)
+    pages.sort_unstable();
+    Ok(pages)
 }
 
 /// Reads a page; None when it has gone.
-fn read(path: &Path) -> io::Result<Option<Read>> {
-    let file = match own::open(path, false)? {
+fn read(spool: &Directory, name: &CStr) -> io::Result<Option<Read>> {
+    let file = match spool.find(name, libc::O_RDONLY)? {
         Found::Own(file, _) => file,
         Found::Planted => return Ok(Some(Read::Damaged)),
         Found::None => return Ok(None),

@@ -1,27 +1,25 @@
 //! The segments in a spool: what is there, how long, and how far it was read. Sets aside what cannot be read.
 
 use std::collections::{BTreeMap, HashSet};
-use std::fs::{self, DirBuilder, DirEntry, Metadata};
+use std::ffi::{CStr, CString};
 use std::io;
-use std::os::unix::fs::{DirBuilderExt, MetadataExt};
-use std::path::{Path, PathBuf};
-use std::time::SystemTime;
+use std::sync::Arc;
 
+use crate::journal::directory::{Directory, Entry};
 use crate::journal::format::{HEADER_SIZE, Header, RECORD_SIZE, SegmentId, Way, Worker};
-use crate::journal::own;
+use crate::journal::own::About;
 use crate::journal::read::{Opened, SegmentReader};
 use crate::journal::repair;
-use crate::journal::spool::taken;
-use crate::kernel;
+use crate::sampling::clock::wall_us;
 use crate::sampling::process::{boot_id, boot_word};
 
 /// Where files without a readable header go.
-const DAMAGED: &str = "damaged";
+const DAMAGED: &CStr = c"damaged";
 
 /// What is known about one segment.
 #[derive(Debug)]
 pub struct Segment {
-    path: PathBuf,
+    entry: Entry,
     identity: (u64, u64),
     header: Header,
     /// Slots seen by the last look.
@@ -63,8 +61,8 @@ impl Segment {
     }
 
     /// True when this is the file that was taken up, and still ours.
-    fn is_file(&self, about: &Metadata) -> bool {
-        (about.dev(), about.ino()) == self.identity && about.uid() == kernel::user()
+    fn is_file(&self, about: &About) -> bool {
+        about.identity == self.identity && self.entry.directory.owners().have(about)
     }
 
     /// True when this worker wrote in it, or made it: its next record will be here, and until then its lock alone says that it lives.
@@ -81,7 +79,7 @@ impl Segment {
 
     /// Opens it; None when it has gone, is no segment any more, or another file stands in its place.
     pub fn open(&self) -> io::Result<Option<SegmentReader>> {
-        match open(&self.path)? {
+        match open(&self.entry)? {
             Some(Opened::Readable(reader)) if reader.identity() == self.identity => Ok(Some(reader)),
             _ => Ok(None),
         }
@@ -118,7 +116,7 @@ impl Segment {
             return Ok(self.size <= self.committed);
         }
         if self.header.way == Way::Map
-            && let Ok(reserved) = repair::seal(&self.path, &reader)
+            && let Ok(reserved) = repair::seal(&self.entry, &reader)
         {
             return Ok(reserved <= self.committed);
         }
@@ -132,8 +130,8 @@ impl Segment {
         {
             let _ = self.open().map(|reader| {
                 let Some(reader) = reader.filter(|reader| reader.is_abandoned().unwrap_or(false)) else { return };
-                if repair::seal(&self.path, &reader).is_ok_and(|reserved| reserved <= self.committed) {
-                    let _ = repair::trim(&self.path, &reader, self.size);
+                if repair::seal(&self.entry, &reader).is_ok_and(|reserved| reserved <= self.committed) {
+                    let _ = repair::trim(&self.entry, &reader, self.size);
                 }
             });
         }
@@ -141,12 +139,12 @@ impl Segment {
 
     /// Gives up a reserved and empty slot; false when it is filled.
     pub fn give_up(&self, reader: &SegmentReader, slot: u64) -> io::Result<bool> {
-        repair::tombstone(&self.path, reader, slot)
+        repair::tombstone(&self.entry, reader, slot)
     }
 
     /// Deletes the file.
     pub fn delete(&self) -> io::Result<()> {
-        fs::remove_file(&self.path)
+        self.entry.directory.remove(&self.entry.name)
     }
 }
 
@@ -162,7 +160,7 @@ pub struct Look {
 /// All segments of a spool.
 #[derive(Debug)]
 pub struct Segments {
-    spool: PathBuf,
+    spool: Arc<Directory>,
     /// Of the kernel; None when it tells none, or as long as that cannot be read.
     boot: Option<[u8; 16]>,
     known: BTreeMap<SegmentId, Segment>,
@@ -176,8 +174,14 @@ pub struct Segments {
 
 impl Segments {
     /// Nothing is known yet.
-    pub fn new(spool: &Path) -> Segments {
-        Segments { spool: spool.to_owned(), boot: None, known: BTreeMap::new(), order: Vec::new(), newer: 0, left: 0 }
+    pub fn new(spool: &Arc<Directory>) -> Segments {
+        Segments { spool: Arc::clone(spool), boot: None, known: BTreeMap::new(), order: Vec::new(), newer: 0, left: 0 }
+    }
+
+    /// Goes on in another descriptor of the spool, or in another directory that took its place.
+    pub fn go_on_in(&mut self, spool: &Arc<Directory>) {
+        self.spool = Arc::clone(spool);
+        self.known.values_mut().for_each(|segment| segment.entry.directory = Arc::clone(spool));
     }
 
     /// One by its id.
@@ -223,9 +227,8 @@ impl Segments {
 
     /// How many files were set aside, ever, and how many are left alone that should be.
     pub fn set_aside(&self) -> usize {
-        let aside = self.spool.join(DAMAGED);
-        let entries = own::is_directory(&aside).then(|| fs::read_dir(aside));
-        self.left + entries.map_or(0, |entries| entries.map_or(0, |entries| entries.filter(Result::is_ok).count()))
+        let names = self.spool.inner(DAMAGED).and_then(|aside| aside.names().ok());
+        self.left + names.map_or(0, |names| names.len())
     }
 
     /// Lists the spool and takes all sizes anew.
@@ -234,12 +237,11 @@ impl Segments {
         let mut present = HashSet::new();
         (self.newer, self.left) = (0, 0);
         self.boot = self.boot.or_else(|| boot_id().ok().flatten());
-        for entry in fs::read_dir(&self.spool)? {
-            let entry = entry?;
-            let name = entry.file_name();
-            let Some(digits) = name.to_str().and_then(|name| name.strip_suffix(".seg")) else { continue };
+        for name in self.spool.names()? {
+            let Some(digits) = name.to_str().ok().and_then(|name| name.strip_suffix(".seg")) else { continue };
             let id = u128::from_str_radix(digits, 16).ok().filter(|_| digits.len() == 32).map(u128::to_be_bytes);
-            let Some(about) = about(&entry)? else { continue };
+            // It may have gone since the directory was listed.
+            let Some(about) = self.spool.look_at(&name)? else { continue };
             match id {
                 Some(id) if self.known.get(&id).is_some_and(|known| known.is_file(&about)) => {
                     present.insert(id);
@@ -247,7 +249,7 @@ impl Segments {
                 id => {
                     // Another file has taken its place.
                     look.gone.extend(id.and_then(|id| self.remove(&id)));
-                    if let Some(found) = self.find(&entry.path(), id)? {
+                    if let Some(found) = self.find(name, id)? {
                         present.insert(found);
                         look.found.push(found);
                     }
@@ -266,12 +268,13 @@ impl Segments {
     }
 
     /// Takes up a new file, or sets it aside.
-    fn find(&mut self, path: &Path, id: Option<SegmentId>) -> io::Result<Option<SegmentId>> {
-        match open(path)? {
+    fn find(&mut self, name: CString, id: Option<SegmentId>) -> io::Result<Option<SegmentId>> {
+        let entry = Entry { directory: Arc::clone(&self.spool), name };
+        match open(&entry)? {
             Some(Opened::Readable(reader)) if Some(reader.header().id) == id => {
                 let header = *reader.header();
                 let segment = Segment {
-                    path: path.to_owned(),
+                    entry,
                     identity: reader.identity(),
                     header,
                     size: 0,
@@ -301,7 +304,7 @@ impl Segments {
             None => Ok(None),
             Some(Opened::Readable(_) | Opened::Damaged) => {
                 // A directory of another user, for one, cannot be moved: it is passed over at each look.
-                self.left += usize::from(!put_aside(&self.spool, path));
+                self.left += usize::from(!put_aside(&self.spool, &entry.name));
                 Ok(None)
             }
         }
@@ -309,34 +312,21 @@ impl Segments {
 
     /// Removes what a process that died while it made a file left behind an hour ago.
     pub fn sweep(&self) -> io::Result<()> {
-        for entry in fs::read_dir(&self.spool)? {
-            let entry = entry?;
-            let name = entry.file_name();
-            let temporary = name.to_str().is_some_and(|name| name.starts_with('.') && name.ends_with(".tmp"));
-            let old = |about: Metadata| {
-                let age = about.modified().ok().and_then(|at| SystemTime::now().duration_since(at).ok());
-                about.is_file() && age.is_some_and(|age| age.as_secs() >= 3_600)
-            };
-            if temporary && entry.metadata().is_ok_and(old) {
+        for name in self.spool.names()? {
+            let is_temporary = name.to_bytes().starts_with(b".") && name.to_bytes().ends_with(b".tmp");
+            let is_old = |about: About| about.is_file() && wall_us() / 1_000_000 - about.modified >= 3_600;
+            if is_temporary && self.spool.look_at(&name)?.is_some_and(is_old) {
                 // Somebody else may have been faster.
-                let _ = fs::remove_file(entry.path());
+                let _ = self.spool.remove(&name);
             }
         }
         Ok(())
     }
 }
 
-/// What a name in a directory stands for; None when it has gone since that was listed.
-fn about(entry: &DirEntry) -> io::Result<Option<Metadata>> {
-    match entry.metadata() {
-        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
-        about => about.map(Some),
-    }
-}
-
 /// Opens a file of the spool; None when there is none.
-fn open(path: &Path) -> io::Result<Option<Opened>> {
-    match SegmentReader::open(path) {
+fn open(entry: &Entry) -> io::Result<Option<Opened>> {
+    match SegmentReader::open_entry(entry) {
         Ok(opened) => Ok(Some(opened)),
         Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
         Err(error) => Err(error),
@@ -344,19 +334,14 @@ fn open(path: &Path) -> io::Result<Option<Opened>> {
 }
 
 /// Moves what should not be in a spool to where nobody reads it; false when that cannot be done.
-pub fn put_aside(spool: &Path, path: &Path) -> bool {
-    let aside = spool.join(DAMAGED);
-    // There already is one, as a rule; whether it is one is seen below.
-    let _ = DirBuilder::new().mode(0o700).create(&aside);
-    own::is_directory(&aside) && path.file_name().is_some_and(|name| fs::rename(path, aside.join(name)).is_ok())
+pub fn put_aside(spool: &Directory, name: &CStr) -> bool {
+    spool.make_inner(DAMAGED).is_some_and(|aside| spool.move_to(name, &aside).is_ok())
 }
 
 /// Takes the size of a segment anew. A file that got shorter keeps its position: what was counted stays counted.
 fn measure(segment: &mut Segment, boot: Option<[u8; 16]>) -> io::Result<()> {
-    let (length, bytes) = match fs::symlink_metadata(&segment.path) {
-        Err(error) if error.kind() == io::ErrorKind::NotFound => (0, 0),
-        about => about.map(|about| (about.len(), taken(&about)))?,
-    };
+    let (length, bytes) =
+        segment.entry.directory.look_at(&segment.entry.name)?.map_or((0, 0), |about| (about.length, about.taken));
     segment.size_before = segment.size;
     segment.position_before = segment.position;
     segment.bytes = bytes;

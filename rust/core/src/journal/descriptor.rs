@@ -7,7 +7,7 @@
 
 use std::fs::File;
 use std::io;
-use std::os::fd::{AsRawFd, FromRawFd, IntoRawFd, RawFd};
+use std::os::fd::{AsRawFd, BorrowedFd, FromRawFd, IntoRawFd, RawFd};
 use std::sync::atomic::{AtomicU64, Ordering};
 
 /// High numbers begin this far below the soft limit.
@@ -46,6 +46,20 @@ impl Descriptor {
         let stat = stat(self.fd).ok()?;
         let ours = stat.st_dev == self.device && stat.st_ino == self.inode;
         ours.then_some(State { size: stat.st_size as u64 })
+    }
+
+    /// For a call of the kernel; EBADF when the descriptor is not ours any more.
+    pub fn borrow(&self) -> io::Result<BorrowedFd<'_>> {
+        if !self.high && self.state().is_none() {
+            return Err(io::Error::from_raw_os_error(libc::EBADF));
+        }
+        // SAFETY: it is open as long as self, but for a program that closes what is not its own; then the call answers EBADF.
+        Ok(unsafe { BorrowedFd::borrow_raw(self.fd) })
+    }
+
+    /// Device and inode of the file that was taken over.
+    pub fn identity(&self) -> (u64, u64) {
+        (self.device, self.inode)
     }
 
     /// One `write(2)`; answers how many bytes were taken, or EBADF when the descriptor is not ours any more.

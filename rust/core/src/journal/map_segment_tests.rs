@@ -7,7 +7,9 @@ use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use super::*;
+use crate::journal::directory::Entry;
 use crate::journal::format::{Record, Slot, Stop};
+use crate::journal::own::Owners;
 use crate::journal::read::{Opened, SegmentReader};
 use crate::journal::repair;
 use crate::journal::scratch::Scratch;
@@ -26,7 +28,7 @@ fn record(at: i64, worker: u64) -> Record {
 }
 
 fn made(scratch: &Scratch, bytes: u64) -> (MapSegment, PathBuf) {
-    let spool = Spool::open(scratch.path()).unwrap();
+    let spool = Spool::open(scratch.path(), Owners::User).unwrap();
     let segment = MapSegment::create(&spool, &Identity::of_this_process(), bytes).unwrap();
     let path = scratch.path().join(format!("{}.seg", hex(segment.id())));
     (segment, path)
@@ -63,7 +65,7 @@ fn written(spool: &Path) -> Vec<u64> {
 }
 
 fn journal(path: &Path, segment_bytes: u64) -> Journal {
-    Journal::new(path, Bounds { segment_bytes, spool_bytes: 64 << 20, wish: Wish::Map })
+    Journal::new(path, Bounds { segment_bytes, spool_bytes: 64 << 20, wish: Wish::Map, owners: Owners::User })
 }
 
 #[test]
@@ -102,16 +104,16 @@ fn a_slot_that_a_drainer_gave_up_costs_no_record() {
     // As a writer that was stopped between reserving its slot and filling it.
     segment.map.word(TAIL_OFFSET).fetch_add(1, Ordering::Relaxed);
     assert_eq!(slots(&path)[1], Slot::Empty);
-    assert!(repair::tombstone(&path, &reader(&path), 1).unwrap());
-    assert!(!repair::tombstone(&path, &reader(&path), 0).unwrap(), "a record stays");
+    assert!(repair::tombstone(&Entry::at(&path).unwrap(), &reader(&path), 1).unwrap());
+    assert!(!repair::tombstone(&Entry::at(&path).unwrap(), &reader(&path), 0).unwrap(), "a record stays");
     // It goes on, and so does one that gets the slot of another's tombstone ahead.
-    assert!(repair::tombstone(&path, &reader(&path), 2).unwrap());
+    assert!(repair::tombstone(&Entry::at(&path).unwrap(), &reader(&path), 2).unwrap());
     segment.append(&stop(0, 2)).unwrap();
     assert_eq!(
         slots(&path),
         [Slot::Record(record(0, 1)), Slot::Tombstone, Slot::Tombstone, Slot::Record(record(0, 2))]
     );
-    assert!(repair::tombstone(&path, &reader(&path), 64).is_err(), "behind the end");
+    assert!(repair::tombstone(&Entry::at(&path).unwrap(), &reader(&path), 64).is_err(), "behind the end");
 }
 
 #[test]
@@ -119,15 +121,15 @@ fn a_sealed_segment_takes_nothing_and_keeps_its_size() {
     let scratch = Scratch::directory();
     let (segment, path) = made(&scratch, 8_192);
     segment.append(&stop(0, 1)).unwrap();
-    assert_eq!(repair::seal(&path, &reader(&path)).unwrap(), 1);
+    assert_eq!(repair::seal(&Entry::at(&path).unwrap(), &reader(&path)).unwrap(), 1);
     for _ in 0..100 {
         assert!(matches!(segment.append(&stop(0, 2)), Err(Refused::Ended)));
     }
-    assert_eq!(repair::seal(&path, &reader(&path)).unwrap(), 1);
+    assert_eq!(repair::seal(&Entry::at(&path).unwrap(), &reader(&path)).unwrap(), 1);
     let extent = reader(&path).extent(&Identity::of_this_process().boot).unwrap();
     assert_eq!((extent.slots, extent.is_last), (1, true));
     drop(segment);
-    repair::trim(&path, &reader(&path), 1).unwrap();
+    repair::trim(&Entry::at(&path).unwrap(), &reader(&path), 1).unwrap();
     assert_eq!(fs::metadata(&path).unwrap().len(), 4_096 + 64);
     assert_eq!(slots(&path), [Slot::Record(record(0, 1))]);
 }
@@ -158,10 +160,10 @@ fn sealing_and_tombstones_in_a_race_with_four_writers_lose_nothing() {
                 let Ok(Opened::Readable(reader)) = SegmentReader::open(&path) else { continue };
                 let slots = reader.slots().unwrap();
                 for slot in [slots.saturating_sub(1), slots, slots + 1, slots + 3] {
-                    let _ = repair::tombstone(&path, &reader, slot);
+                    let _ = repair::tombstone(&Entry::at(&path).unwrap(), &reader, slot);
                 }
                 if slots > 100 {
-                    repair::seal(&path, &reader).unwrap();
+                    repair::seal(&Entry::at(&path).unwrap(), &reader).unwrap();
                 }
             }
         });

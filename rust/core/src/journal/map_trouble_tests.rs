@@ -151,7 +151,7 @@ fn a_program_that_takes_the_signal_over_gets_no_more_maps() {
         unsafe { libc::signal(libc::SIGBUS, libc::SIG_DFL) };
         let far = segment.checked_at.load(Ordering::Relaxed) + SECOND;
         let ended = matches!(segment.append(&stop(far, 1)), Err(Refused::Ended));
-        let spool = Spool::open(scratch.path());
+        let spool = Spool::open(scratch.path(), Owners::User);
         let refused = spool.and_then(|spool| MapSegment::create(&spool, &Identity::of_this_process(), 8_192)).is_err();
         // SAFETY: leaves the child.
         unsafe { libc::_exit(if ended && refused { 7 } else { 8 }) };

@@ -2,6 +2,7 @@
 
 mod checksum;
 mod descriptor;
+pub mod directory;
 pub mod dropped;
 pub mod format;
 pub mod guard;

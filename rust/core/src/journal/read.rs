@@ -8,10 +8,11 @@ use std::mem::ManuallyDrop;
 use std::os::unix::fs::{FileExt, MetadataExt};
 use std::path::Path;
 
+use super::directory::Entry;
 use super::format::{
     Checksum, HEADER_SIZE, Header, HeaderRead, LARGEST_CAPACITY, RECORD_SIZE, SEALED, Slot, TAIL_OFFSET, Way, decode,
 };
-use super::own::{self, Found};
+use super::own::Found;
 use crate::kernel;
 
 /// Slots read by one `pread`.
@@ -49,17 +50,22 @@ pub struct SegmentReader {
 }
 
 impl SegmentReader {
-    /// Opens a segment file.
+    /// Opens a segment of this user by its path.
     pub fn open(path: &Path) -> io::Result<Opened> {
-        let (file, metadata) = match own::open(path, false)? {
-            Found::Own(file, metadata) => (file, metadata),
+        SegmentReader::open_entry(&Entry::at(path)?)
+    }
+
+    /// Opens a segment.
+    pub fn open_entry(entry: &Entry) -> io::Result<Opened> {
+        let (file, about) = match entry.find(libc::O_RDONLY)? {
+            Found::Own(file, about) => (file, about),
             Found::Planted => return Ok(Opened::Damaged),
             Found::None => return Err(io::Error::from(io::ErrorKind::NotFound)),
         };
-        if metadata.len() / RECORD_SIZE as u64 > LARGEST_FILE {
+        if about.length / RECORD_SIZE as u64 > LARGEST_FILE {
             return Ok(Opened::Damaged);
         }
-        let identity = (metadata.dev(), metadata.ino());
+        let identity = about.identity;
         let mut page = [0; HEADER_SIZE];
         let length = read_full(&file, &mut page, 0)?;
         Ok(match Header::decode(&page[..length]) {

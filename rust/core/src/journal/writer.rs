@@ -10,6 +10,7 @@ use super::dropped::Dropped;
 use super::format::{Payload, Record, Way};
 use super::hazard::{Shared, Use};
 use super::map_segment::MapSegment;
+use super::own::Owners;
 use super::segment::{Append, Refused, WriteSegment};
 use super::spool::{Spool, hex};
 use super::way::{Wish, choose};
@@ -99,6 +100,8 @@ pub struct Bounds {
     pub spool_bytes: u64,
     /// The way of appending that the user wishes.
     pub wish: Wish,
+    /// Who may write to the spool.
+    pub owners: Owners,
 }
 
 /// What a segment is, for users.
@@ -238,6 +241,11 @@ impl Journal {
         reason(self.pause_reason.load(Ordering::Relaxed))
     }
 
+    /// Opens the spool, made if need be.
+    pub fn open_spool(&self) -> io::Result<Spool> {
+        Spool::open(&self.path, self.bounds.owners)
+    }
+
     /// Where the spool is.
     pub fn path(&self) -> &Path {
         &self.path
@@ -266,7 +274,7 @@ impl Journal {
         } else {
             self.bounds.segment_bytes
         };
-        let spool = Spool::open(&self.path).map_err(|error| match error.kind() {
+        let spool = self.open_spool().map_err(|error| match error.kind() {
             io::ErrorKind::PermissionDenied | io::ErrorKind::InvalidData => (error, Dropped::NotWritable),
             _ => failed(error),
         })?;
@@ -349,7 +357,7 @@ mod tests {
     #[test]
     fn a_full_segment_is_followed_by_the_next_and_nothing_is_lost() {
         let scratch = Scratch::directory();
-        let bounds = Bounds { segment_bytes: 8_192, spool_bytes: 1 << 20, wish: Wish::Auto };
+        let bounds = Bounds { segment_bytes: 8_192, spool_bytes: 1 << 20, wish: Wish::Auto, owners: Owners::User };
         let journal = Journal::new(scratch.path(), bounds);
         for worker in 0..300 {
             append(&journal, &stop(worker)).unwrap();
@@ -365,7 +373,7 @@ mod tests {
     #[test]
     fn a_child_goes_on_in_the_segment_and_lets_go_of_it_with_the_next() {
         let scratch = Scratch::directory();
-        let bounds = Bounds { segment_bytes: 8_192, spool_bytes: 1 << 20, wish: Wish::Auto };
+        let bounds = Bounds { segment_bytes: 8_192, spool_bytes: 1 << 20, wish: Wish::Auto, owners: Owners::User };
         let parent = Journal::new(scratch.path(), bounds);
         append(&parent, &stop(1)).unwrap();
         let shared = parent.segment().unwrap().id;
@@ -386,8 +394,10 @@ mod tests {
     #[test]
     fn a_full_spool_refuses_with_its_reason_and_says_so() {
         let scratch = Scratch::directory();
-        let journal =
-            Journal::new(scratch.path(), Bounds { segment_bytes: 8_192, spool_bytes: 8_191, wish: Wish::Auto });
+        let journal = Journal::new(
+            scratch.path(),
+            Bounds { segment_bytes: 8_192, spool_bytes: 8_191, wish: Wish::Auto, owners: Owners::User },
+        );
         for _ in 0..3 {
             assert_eq!(append(&journal, &stop(1)), Err(Dropped::SpoolFull));
         }

@@ -16,7 +16,6 @@ use super::series::{Clock, Series, Table};
 use super::slots::Slots;
 use super::times::Times;
 use crate::heartbeat::{HOOK_ERRORS, Meter, State};
-use crate::journal::spool::Spool;
 use crate::journal::writer::{Bounds, Current, Journal};
 use crate::journal::{guard, random};
 use crate::names;
@@ -186,7 +185,7 @@ impl Local {
         if self.page_serial.swap(current.serial(), Ordering::AcqRel) == current.serial() {
             return false;
         }
-        let Ok(spool) = Spool::open(self.journal.path()) else { return false };
+        let Ok(spool) = self.journal.open_spool() else { return false };
         if self.page().is_some_and(Page::is_whole) {
             return false;
         }
@@ -220,7 +219,7 @@ impl Local {
             if let Some(shared) = shared {
                 move_counts(page, shared);
             }
-            page.leave(self.journal.path(), self.worker);
+            page.leave(self.journal.open_spool().ok().as_ref(), self.worker);
         } else if !page.is_whole() {
             self.page_serial.store(0, Ordering::Release);
             self.journal.doubt();

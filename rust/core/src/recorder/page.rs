@@ -5,7 +5,6 @@
 use std::io::{self, Write};
 use std::mem;
 use std::os::fd::AsRawFd;
-use std::path::Path;
 use std::ptr::{self, NonNull};
 use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering, fence};
 
@@ -121,10 +120,10 @@ impl Page {
     }
 
     /// Lets go of the file for good and removes it from the spool, where it would show a state that stands still.
-    pub fn leave(&self, spool: &Path, worker: u64) {
+    pub fn leave(&self, spool: Option<&Spool>, worker: u64) {
         if let Some((map, _)) = &self.file {
             map.detach();
-            if let (Ok(spool), Ok(name)) = (Spool::open(spool), c_name(&file_name(worker))) {
+            if let (Some(spool), Ok(name)) = (spool, c_name(&file_name(worker))) {
                 spool.remove(&name);
             }
         }
@@ -270,6 +269,7 @@ fn anonymous_map() -> io::Result<NonNull<u8>> {
 mod tests {
     use super::*;
     use crate::heartbeat::read_page;
+    use crate::journal::own::Owners;
     use crate::journal::scratch::Scratch;
 
     fn all(bytes: &mut Vec<u8>, content: &[u8]) -> u64 {
@@ -318,7 +318,7 @@ mod tests {
     #[test]
     fn what_is_written_is_read_from_the_file() {
         let scratch = Scratch::directory();
-        let spool = Spool::open(scratch.path()).unwrap();
+        let spool = Spool::open(scratch.path(), Owners::User).unwrap();
         let page = Page::create(&spool, 0xabc).unwrap();
         page.counter(3).fetch_add(5, Ordering::Relaxed);
         page.write(|bytes| all(bytes, &[7; 100]));
@@ -337,7 +337,7 @@ mod tests {
     #[test]
     fn a_page_that_others_cut_is_written_on_and_no_longer_counts_as_there() {
         let scratch = Scratch::directory();
-        let spool = Spool::open(scratch.path()).unwrap();
+        let spool = Spool::open(scratch.path(), Owners::User).unwrap();
         let page = Page::create(&spool, 0xabc).unwrap();
         page.counter(3).fetch_add(5, Ordering::Relaxed);
         let file = std::fs::File::options().write(true).open(scratch.path().join("0000000000000abc.wrk")).unwrap();

@@ -5,7 +5,9 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use queue_metrics_core::journal::directory::Entry;
 use queue_metrics_core::journal::format::{HEADER_SIZE, RECORD_SIZE, Record, Slot, WORDS, Way};
+use queue_metrics_core::journal::own::Owners;
 use queue_metrics_core::journal::read::{Opened, SegmentReader};
 use queue_metrics_core::journal::repair;
 use queue_metrics_core::journal::way::Wish;
@@ -85,7 +87,10 @@ impl Round {
     pub fn new(small: bool) -> Round {
         let scratch = Scratch::new();
         let segment_bytes = if small { 64 << 10 } else { 4 << 20 };
-        let journal = Journal::new(scratch.path(), Bounds { segment_bytes, spool_bytes: 8 << 30, wish: Wish::Map });
+        let journal = Journal::new(
+            scratch.path(),
+            Bounds { segment_bytes, spool_bytes: 8 << 30, wish: Wish::Map, owners: Owners::User },
+        );
         let round = Round {
             scratch,
             journal,
@@ -135,7 +140,7 @@ impl Round {
                     let Opened::Readable(reader) = SegmentReader::open(&shared).unwrap() else {
                         panic!("not readable")
                     };
-                    repair::seal(&shared, &reader).unwrap();
+                    repair::seal(&Entry::at(&shared).unwrap(), &reader).unwrap();
                     self.met.sealed += 1;
                 }
                 if kill == Kill::Stepped {
@@ -179,7 +184,7 @@ impl Round {
         let slots = reader.slots().unwrap();
         for (number, slot) in reader.records(slots.saturating_sub(LOOKED_AT), slots).map(Result::unwrap) {
             assert!(!matches!(slot, Slot::Damaged | Slot::Unknown(_)), "slot {number} is torn under living writers");
-            if slot == Slot::Empty && repair::tombstone(path, &reader, number).unwrap() {
+            if slot == Slot::Empty && repair::tombstone(&Entry::at(path).unwrap(), &reader, number).unwrap() {
                 self.given_up.insert((path.to_owned(), number));
             }
         }

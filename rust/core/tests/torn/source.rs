@@ -5,9 +5,11 @@ use std::fs;
 use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
 
+use queue_metrics_core::journal::directory::Entry;
 use queue_metrics_core::journal::format::{
     End, HEADER_SIZE, NO_TIME, NO_VALUE, RECORD_SIZE, Record, Start, Stop, TAIL_OFFSET, Way, definition,
 };
+use queue_metrics_core::journal::own::Owners;
 use queue_metrics_core::journal::read::{Opened, SegmentReader};
 use queue_metrics_core::journal::repair;
 use queue_metrics_core::journal::way::Wish;
@@ -38,7 +40,10 @@ impl Source {
     pub fn new(wish: Wish, chance: &mut Chance) -> Source {
         let scratch = Scratch::new();
         let bytes = HEADER_SIZE as u64 + SLOTS * RECORD_SIZE as u64;
-        let journal = Journal::new(scratch.path(), Bounds { segment_bytes: bytes, spool_bytes: 1 << 20, wish });
+        let journal = Journal::new(
+            scratch.path(),
+            Bounds { segment_bytes: bytes, spool_bytes: 1 << 20, wish, owners: Owners::User },
+        );
         let identity = Identity::of_this_process();
         let list = names::label_list(names::TASK, &["broker", "default", "app.send"]);
         let mut records: Vec<Record> = definition(&list).collect();
@@ -128,7 +133,7 @@ fn abandon(path: &Path, chance: &mut Chance) {
         }
         _ => {
             let Opened::Readable(reader) = SegmentReader::open(path).unwrap() else { panic!("not readable") };
-            assert!(repair::tombstone(path, &reader, slot).unwrap());
+            assert!(repair::tombstone(&Entry::at(path).unwrap(), &reader, slot).unwrap());
         }
     }
 }
