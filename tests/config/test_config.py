@@ -313,6 +313,7 @@ def test_every_setting_can_be_set_from_every_source(project: Path) -> None:
         "allowed_hosts": ["x"],
         "sampling_source": "proc",
         "ttl.days": 86400 * 300,
+        "shared_group": 40_010,
     }
     for name, declaration in DECLARATIONS.items():
         if declaration.variable is None:

@@ -16,7 +16,7 @@ from pathlib import Path
 from queue_metrics.config.connections import CONNECTIONS, ConnectionSettings
 from queue_metrics.config.declared import Declaration, declarations, setting
 from queue_metrics.config.places import spool_suffix, spools_dir, unique_file_name
-from queue_metrics.config.values import NAMES, PATH, PREFIXES, SWITCH, TEXT, choice, seconds, whole
+from queue_metrics.config.values import GROUP, NAMES, PATH, PREFIXES, SWITCH, TEXT, choice, seconds, whole
 
 HOUR, DAY = 3600, 86400
 FLUSH_SECONDS_MAX = 10.0
@@ -140,6 +140,10 @@ class Settings:
             choice("source", "auto", "proc", "sysinfo"),
             "who tells of the host, see [measured.md](measured.md#where-there-is-no-proc); `auto`: `/proc` where it can be read",
         ),
+    )
+    shared_group: int | None = field(
+        default=None,
+        metadata=setting(GROUP, "a group whose members share one spool and trust each other, see below; none: each user has his own"),
     )
     ttl: TimeToLive = TimeToLive()
     limits: Limits = Limits()

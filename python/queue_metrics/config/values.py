@@ -63,10 +63,26 @@ def _prefix(value: object, _from_text: bool) -> str:
     return value
 
 
+def _group(value: object, from_text: bool) -> int:
+    if from_text and isinstance(value, str) and re.fullmatch("[0-9]{1,10}", value.strip()):
+        value = int(value)
+    if isinstance(value, str):
+        try:
+            import grp
+
+            value = grp.getgrnam(value).gr_gid
+        except (ImportError, KeyError):
+            raise ValueError("the name of a group of this machine, or its number") from None
+    if isinstance(value, bool) or not isinstance(value, int) or not 0 < value < 2**32 - 1:
+        raise ValueError("the name of a group of this machine, or its number")
+    return value
+
+
 TEXT = Kind("text", "", "text that is not empty", "the same", text)
 PATH = Kind("path", "", "a path, `~` is your home; relative to the current directory", "the same", _path)
 SWITCH = Kind("switch", "", "true, false", "`1 true yes on`, `0 false no off`", _switch)
 NAMES = Kind("names", "", "a list of texts", "with commas between them", _names)
+GROUP = Kind("group", "", "the name of a group, or its number", "the same", _group)
 PREFIXES = Kind("prefix", "", "1 to 32 of the characters `a-z`, `0-9` and `_`", "the same", _prefix)
 
 

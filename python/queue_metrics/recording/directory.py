@@ -1,7 +1,7 @@
 """
 The directory of a spool by its descriptor, and whose files in it are believed. Knows nothing of what is in them.
 
-What is put in the place of the path later, or of a part of it, is not met. The rules are those of the core (`rust/core/src/journal/own.rs`).
+What is put in the place of the path later, or of a part of it, is not met. The core has the same rules (`rust/core/src/journal/own.rs`).
 """
 
 from __future__ import annotations
@@ -59,9 +59,7 @@ class Directory:
         return open(self.open(name, os.O_RDONLY), "rb")
 
     def create(self, name: str, access: int) -> int:
-        """
-        A descriptor of a new file, which the group of a shared spool may write to as well; of the one that is there without O_EXCL.
-        """
+        """A descriptor of a new file, which the group of a shared spool may write to as well; of the one that is there without O_EXCL."""
         descriptor = os.open(name, access | os.O_CREAT | _FILE, 0o600, dir_fd=self._descriptor)
         if self._group is not None and os.fstat(descriptor).st_uid == os.geteuid():
             os.fchmod(descriptor, 0o660)

@@ -60,6 +60,7 @@ class Drain:
         agent: bool = False,
         grace: float = GRACE,
         limits: Limits | None = None,
+        shared_group: int | None = None,
     ) -> None:
         """
         Args:
@@ -69,6 +70,7 @@ class Drain:
             agent: this is the agent of the spool, which other drainers make way for.
             grace: seconds between a death and the verdict on what it left open.
             limits: the most names that have numbers of their own; as many as by default where nothing is said.
+            shared_group: the group whose members share the spool.
         """
         self.spool = spool
         self.batches = 0
@@ -81,6 +83,7 @@ class Drain:
         self._agent = agent
         self._grace = grace
         self._limits = astuple(limits or Limits())
+        self._shared_group = shared_group
         self._lock = spool_lock(spool / "drain.lock")
         self._agent_lock = spool_lock(spool / "agent.lock")
         self._gate = Gate(abandon=self._abandon)
@@ -197,7 +200,9 @@ class Drain:
         drainer = self._drainer
         if drainer is None:
             with self._gate:
-                drainer = self._drainer = _core.Drainer(os.fspath(self.spool), grace=self._grace, limits=self._limits)
+                drainer = self._drainer = _core.Drainer(
+                    os.fspath(self.spool), grace=self._grace, limits=self._limits, shared_group=self._shared_group
+                )
             self._shards = None
         shards = self._shards if self._shards is not None and self._shards.fits else self._start_from(drainer, self._read_marks(drainer))
         return drainer, shards

@@ -58,9 +58,15 @@ class Runtime:
         self.spool = spool or settings.spool
         self.store = open_store(settings)
         self.recorder = _core.Recorder(
-            os.fspath(self.spool), socket.gethostname(), journal=settings.journal, exact_peak=settings.exact_peak
+            os.fspath(self.spool),
+            socket.gethostname(),
+            journal=settings.journal,
+            exact_peak=settings.exact_peak,
+            shared_group=settings.shared_group,
         )
-        self.drain = Drain(self.spool, self.recorder, self.store, agent=agent, grace=grace, limits=settings.limits)
+        self.drain = Drain(
+            self.spool, self.recorder, self.store, agent=agent, grace=grace, limits=settings.limits, shared_group=settings.shared_group
+        )
         self.reporter = Reporter(settings, self.recorder, self.store, self.drain, report=self._write_report)
         self._hooks: list[Hook] = []
         self._watches: dict[DepthProbe, DepthWatch] = {}
