@@ -19,7 +19,7 @@ from pathlib import Path
 from typing import Any
 
 from benches import callgrind, syscalls
-from benches.measure import Case, times
+from benches.measure import Case, calls, times
 from benches.native import load
 from benches.rows import Row
 
@@ -218,6 +218,24 @@ def lasting() -> Iterator[list[Case]]:
         yield [Case(f"ours, {DEPTHS[2]}", run)]
 
 
+@contextmanager
+def beside() -> Iterator[list[Case]]:
+    """What a hook calls beside a job."""
+    from queue_metrics import _core
+
+    with tempfile.TemporaryDirectory(prefix="qm-bench-") as folder:
+        recorder = _core.Recorder(folder, "bench", segment_bytes=1 << 24)
+        handle = recorder.series("bench", "default", "nothing", _core.CLOCK_NONE)
+        arrived, ready_at = recorder.arrived, _core.clock_us()
+
+        def enqueue(n: int) -> None:
+            for _ in itertools.repeat(None, n):
+                arrived(handle, JOB, 0, ready_at)
+
+        enqueue(2000)
+        yield [Case("arrived", enqueue), Case("heartbeat", calls(recorder.heartbeat))]
+
+
 def rows() -> list[Row]:
     """CPU time of the process a job."""
     found = times(alone)
@@ -260,4 +278,6 @@ def counts() -> list[Row]:
         peer = callgrind.instructions(alone, f"{way}, {DEPTHS[2]}")
         what = f"hook, {DEPTHS[2]}: user instructions / prometheus_client, {way}"
         result.append(Row(what, mine, peer, "instructions", peer / mine, note="times less"))
+    for call in ("arrived", "heartbeat"):
+        result.append(Row(f"hook, {call}: user instructions", callgrind.instructions(beside, call), None, "instructions"))
     return result

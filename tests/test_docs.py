@@ -165,15 +165,16 @@ def test_every_block_of_python_runs(name: str, tmp_path: Path) -> None:
         assert (counted.started, counted.ended) == (1, 1)
 
 
-@pytest.mark.parametrize("number", [0, 1])
+@pytest.mark.parametrize("number", [0, 1, 2])
 def test_every_block_of_toml_is_a_configuration(number: int, tmp_path: Path) -> None:
     found = blocks(page("docs/configuration.md"), "toml")
-    assert len(found) == 2
+    assert len(found) == 3
     file = tmp_path / ("pyproject.toml" if "[tool." in found[number].text else "queue-metrics.toml")
-    file.write_text(found[number].text)
+    file.write_text(found[number].text.replace('"metrics"', '"root"'))  # a group of every machine
     settings = qm.load_settings()
     assert settings.namespace == "shop"
-    assert sorted(settings.connections) == ([] if file.name == "pyproject.toml" else ["mail", "shop"])
+    assert sorted(settings.connections) == (["mail", "shop"] if "[connections." in found[number].text else [])
+    assert (settings.shared_group is None) == ("shared_group" not in found[number].text)
 
 
 def test_the_error_of_the_configuration_page_is_what_is_said(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:

@@ -16,7 +16,7 @@ from typing import Any
 from tests.flow.checks import broken
 from tests.flow.running import Running
 from tests.flow.trial import PLANS
-from tests.torture import estimators, file_systems, full_disks, full_size, segment_storm
+from tests.torture import estimators, file_systems, full_disks, full_size, segment_storm, torn_images
 from tests.torture.outage import WHOLE_SECONDS, Outage
 from tests.torture.storm import storm
 
@@ -32,6 +32,9 @@ AFTER_OUTAGE = 90.0
 KILLS = 10_000
 SEGMENT_STORM = 10.0
 """So many times the 2,000 kills of the suite, where there are ten minutes."""
+
+TORN_IMAGES = 100.0
+"""So many times the 10,000 images of each way of the suite, where there are ten minutes."""
 
 
 class Report:
@@ -73,6 +76,7 @@ def torture(seconds: float, seed: int, directory: Path) -> int:
         report.add("sketches merged in many orders", lambda: estimators.sketches(seed))
         report.add("points through a sliding window", lambda: estimators.window(seed))
         report.add("kills inside of an append to a shared map", lambda: segment_storm.storm(min(SEGMENT_STORM, seconds / 60)))
+        report.add("torn images of segments", lambda: torn_images.torn(min(TORN_IMAGES, seconds / 6)))
         for kind in full_disks.SIZES:
             _full_disk(report, kind, directory / f"disk-{kind}")
         _ways(report, directory)

@@ -73,7 +73,7 @@ def _group(value: object, from_text: bool) -> int:
             value = grp.getgrnam(value).gr_gid
         except (ImportError, KeyError):
             raise ValueError("the name of a group of this machine, or its number") from None
-    if isinstance(value, bool) or not isinstance(value, int) or not 0 < value < 2**32 - 1:
+    if isinstance(value, bool) or not isinstance(value, int) or not 0 <= value < 2**32 - 1:
         raise ValueError("the name of a group of this machine, or its number")
     return value
 

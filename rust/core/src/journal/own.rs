@@ -99,6 +99,7 @@ impl From<&Metadata> for About {
 }
 
 impl From<&libc::stat> for About {
+    #[allow(clippy::unnecessary_cast, reason = "other machines have narrower numbers")]
     fn from(stat: &libc::stat) -> About {
         let length = stat.st_size as u64;
         About {
