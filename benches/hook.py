@@ -32,6 +32,7 @@ INSTRUCTIONS = 1500
 INSTRUCTIONS_BOUND = 2550
 SEGMENT_JOBS = 8191  # records of 64 bytes, two a job, in a segment of 1 MiB
 ANEW, INSIDE = "new segments", "one segment"
+ASIDES = ("arrived", "heartbeat")
 WAYS = ("fastest use", "usual use")
 
 
@@ -278,6 +279,5 @@ def counts() -> list[Row]:
         peer = callgrind.instructions(alone, f"{way}, {DEPTHS[2]}")
         what = f"hook, {DEPTHS[2]}: user instructions / prometheus_client, {way}"
         result.append(Row(what, mine, peer, "instructions", peer / mine, note="times less"))
-    for call in ("arrived", "heartbeat"):
-        result.append(Row(f"hook, {call}: user instructions", callgrind.instructions(beside, call), None, "instructions"))
-    return result
+    asides = [Row(f"hook, {call}: user instructions", callgrind.instructions(beside, call), None, "instructions") for call in ASIDES]
+    return result + asides

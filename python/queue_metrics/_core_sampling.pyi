@@ -58,7 +58,7 @@ class ProcessSampler:
 
     def __new__(cls) -> ProcessSampler: ...
     def hot(self) -> HotSample:
-        """What this process uses now. About 2 µs: four system calls on Linux 6.2 or newer. Never raises."""
+        """What this process uses now. 1,130 instructions and four system calls on Linux 6.2 or newer. Any thread. Never raises."""
 
 @final
 class HotSample:
@@ -103,7 +103,7 @@ class ProcessWatch:
         """
         (user CPU ns, system CPU ns, RSS bytes, threads, state); None when the process is gone. CPU in steps of a tick, 10 ms.
 
-        About 5 µs: two system calls.
+        Two system calls, some 5 µs. Any thread.
         """
 
 def process_sample(

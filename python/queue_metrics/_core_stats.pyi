@@ -102,7 +102,7 @@ def quantiles_linear(values: _Numbers, qs: Sequence[float], /) -> list[float] | 
     Exact quantiles by the linear rule: `i = q (n - 1)`, between the numbers of rank floor i and ceil i in proportion. The original's rule
     and numpy's default (Hyndman & Fan 1996, type 7). None of nothing.
 
-    By selection, O(n): about 30 us for 10,000 numbers, from 8,192 on without the GIL (the numbers are copied first).
+    By selection, O(n): 50 instructions a number for three of 10,000; from 8,192 on without the GIL (the numbers are copied first).
 
     Raises:
         ValueError: a q is not between 0 and 1; NaN or infinity among the numbers.
@@ -177,7 +177,7 @@ def fit(x: _Numbers, y: _Numbers, /) -> Fit | None:
     """
     The line through points (x, y), in any order of x; None without two different x.
 
-    About 0.5 ns a point, three times that if the line fits nearly perfectly; holds the GIL.
+    9 instructions a point of 10,000, three times that if the line fits nearly perfectly; holds the GIL.
 
     Raises:
         ValueError: x and y differ in length; NaN or infinity; a spread whose square is no double (below 1e-146 or above 1e150).
@@ -206,7 +206,7 @@ class SlidingFit:
         """
         Take a point in, let go of those that are too old; the slope, or None without two different x.
 
-        About 35 ns, of which the call is most; all points are summed again once a window's length, 2 ns each.
+        750 instructions, of which the call is most; all points are summed again once a window's length, 2 ns each.
 
         Raises:
             ValueError: x or y is NaN or beyond 1e149; with a span, x is less than the one before. The window stays as it was.
@@ -239,7 +239,7 @@ class Sketch:
 
     def __new__(cls, values: _Integers, scale: int = 5, /) -> Sketch:
         """
-        Count whole numbers from 0 on. Scale 5 reads back within 1.1 %, 4 within 2.2 %, each less doubles it. Some 2 ns a number.
+        Count whole numbers from 0 on. Scale 5 reads back within 1.1 %, 4 within 2.2 %, each less doubles it. 32 instructions a number.
 
         Raises:
             ValueError: a number below 0, or a scale that is not from 0 to 5.
@@ -262,7 +262,8 @@ class Sketch:
 
     def quantiles(self, qs: Sequence[float], /) -> list[float] | None:
         """
-        The numbers of rank `ceil(q n)`, at least 1, each within the error of the scale; None of nothing. About 0.2 us for three.
+        The numbers of rank `ceil(q n)`, at least 1, each within the error of the scale; None of nothing. 5,900 instructions for three
+        of a sketch with many filled buckets.
 
         Raises:
             ValueError: a q is not between 0 and 1.

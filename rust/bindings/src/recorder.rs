@@ -52,6 +52,7 @@ impl Recorder {
         spool, host, *, segment_bytes = 1 << 20, spool_bytes = 256 << 20, memory_every = Some(0.005), journal = "auto",
         exact_peak = false, shared_group = None
     ))]
+    #[expect(clippy::too_many_arguments, reason = "settings, all of them by name in Python")]
     fn new(
         spool: PathBuf,
         host: &Bound<'_, PyString>,

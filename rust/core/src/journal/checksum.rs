@@ -1,6 +1,6 @@
 //! CRC32C over a record: its fixed size lets it take a dozen instructions where the general function takes a hundred.
 
-#![expect(unsafe_code, reason = "an instruction of the processor")]
+#![cfg_attr(target_arch = "x86_64", expect(unsafe_code, reason = "an instruction of the processor"))]
 
 #[cfg(target_arch = "x86_64")]
 use std::arch::asm;
@@ -12,17 +12,18 @@ use super::format::{RECORD_SIZE, SegmentId, WORDS};
 pub struct Checksum {
     salt: u32,
     /// The processor has the instruction; asked once a segment.
+    #[cfg(target_arch = "x86_64")]
     instruction: bool,
 }
 
 impl Checksum {
     /// For the records of this segment.
     pub fn new(segment: &SegmentId) -> Checksum {
-        #[cfg(target_arch = "x86_64")]
-        let instruction = is_x86_feature_detected!("sse4.2");
-        #[cfg(not(target_arch = "x86_64"))]
-        let instruction = false;
-        Checksum { salt: crc32c::crc32c(segment), instruction }
+        Checksum {
+            salt: crc32c::crc32c(segment),
+            #[cfg(target_arch = "x86_64")]
+            instruction: is_x86_feature_detected!("sse4.2"),
+        }
     }
 
     /// Of bytes 4-63 of a record, given as little-endian words.

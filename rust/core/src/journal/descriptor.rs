@@ -10,6 +10,8 @@ use std::io;
 use std::os::fd::{AsRawFd, BorrowedFd, FromRawFd, IntoRawFd, RawFd};
 use std::sync::atomic::{AtomicU64, Ordering};
 
+use crate::kernel;
+
 /// High numbers begin this far below the soft limit.
 const ROOM: u64 = 128;
 /// A table of descriptors grows with the highest number, and each fork copies it.
@@ -38,13 +40,14 @@ impl Descriptor {
     pub fn keep(file: File) -> io::Result<Descriptor> {
         let (file, high) = raise(file);
         let stat = stat(file.as_raw_fd())?;
-        Ok(Descriptor { fd: file.into_raw_fd(), device: stat.st_dev, inode: stat.st_ino, high })
+        let (device, inode) = kernel::identity(&stat);
+        Ok(Descriptor { fd: file.into_raw_fd(), device, inode, high })
     }
 
     /// The state of the file, or None when the number is closed or shows another file now.
     pub fn state(&self) -> Option<State> {
         let stat = stat(self.fd).ok()?;
-        let ours = stat.st_dev == self.device && stat.st_ino == self.inode;
+        let ours = kernel::identity(&stat) == self.identity();
         ours.then_some(State { size: stat.st_size as u64 })
     }
 
@@ -100,7 +103,7 @@ impl Descriptor {
     /// Size and links of a file or directory, which under `/proc` count what is in it, or None when the descriptor is not ours any more.
     pub fn size_and_links(&self) -> Option<(u64, u64)> {
         let stat = stat(self.fd).ok()?;
-        let ours = stat.st_dev == self.device && stat.st_ino == self.inode;
+        let ours = kernel::identity(&stat) == self.identity();
         ours.then_some((stat.st_size as u64, stat.st_nlink as u64))
     }
 }

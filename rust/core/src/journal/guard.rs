@@ -11,6 +11,8 @@ use std::mem::MaybeUninit;
 use std::ptr;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
+use crate::kernel;
+
 /// Mappings of one process at once: two for each recorder, one more for each time that its page was deleted, those of parents.
 const PLACES: usize = 256;
 
@@ -87,10 +89,7 @@ impl Place {
         if start == 0 || end <= start {
             return false;
         }
-        // SAFETY: nothing is changed, and the range need not be mapped for this question.
-        let read = unsafe { libc::madvise(start as *mut libc::c_void, end - start, libc::MADV_POPULATE_READ) };
-        // SAFETY: errno belongs to this thread. A kernel before 5.14 does not know the question.
-        read != 0 && unsafe { *libc::__errno_location() } == libc::EFAULT
+        kernel::is_cut(start as *mut libc::c_void, end - start)
     }
 
     /// Puts anonymous memory in place of the file; called in a signal handler too. The caller keeps the range from being unmapped.
@@ -139,22 +138,21 @@ fn disposition() -> Option<libc::sigaction> {
 }
 
 extern "C" fn on_bus_error(signal: libc::c_int, info: *mut libc::siginfo_t, context: *mut libc::c_void) {
-    // SAFETY: errno belongs to this thread, which was interrupted anywhere.
-    let errno = unsafe { *libc::__errno_location() };
+    // Of a thread that was interrupted anywhere.
+    let errno = kernel::errno();
     // SAFETY: the kernel gives a whole siginfo of a signal that is delivered with SA_SIGINFO.
     let (code, address) = unsafe { ((*info).si_code, (*info).si_addr() as usize) };
     // A code above 0 is a fault, else somebody sent the signal: perhaps a handler that was put over ours later, reported the fault and
     // sends it on, as `faulthandler` does.
     let ours = match code {
         1.. => GUARDED.iter().find(|place| place.holds(address)),
-        libc::SI_TKILL => GUARDED.iter().find(|place| place.is_cut()),
+        kernel::SENT_BY_THREAD => GUARDED.iter().find(|place| place.is_cut()),
         _ => None,
     };
     if !ours.is_some_and(Place::replace) {
         pass_on(signal, code, info, context);
     }
-    // SAFETY: as above.
-    unsafe { *libc::__errno_location() = errno };
+    kernel::set_errno(errno);
 }
 
 /// Does what would have been done without us.

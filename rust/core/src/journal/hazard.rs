@@ -12,6 +12,7 @@ use std::ptr;
 use std::sync::atomic::{AtomicBool, AtomicPtr, Ordering, compiler_fence, fence};
 use std::sync::{Mutex, PoisonError};
 
+use crate::kernel;
 use crate::thread::here;
 
 /// What one thread uses. Seats are never freed, but used again.
@@ -222,13 +223,8 @@ impl<T> fmt::Debug for Shared<T> {
 
 /// Has all threads of this process pass a memory barrier; false when the kernel does not do that.
 fn barrier() -> bool {
-    const PRIVATE_EXPEDITED: libc::c_int = 1 << 3;
-    const REGISTER_PRIVATE_EXPEDITED: libc::c_int = 1 << 4;
     fence(Ordering::SeqCst);
-    // SAFETY: membarrier takes numbers and touches no memory of ours.
-    let passed = [REGISTER_PRIVATE_EXPEDITED, PRIVATE_EXPEDITED]
-        .iter()
-        .all(|command| unsafe { libc::syscall(libc::SYS_membarrier, *command, 0, 0) } == 0);
+    let passed = kernel::barrier();
     fence(Ordering::SeqCst);
     passed
 }

@@ -10,6 +10,7 @@ use std::slice;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use super::guard::{self, Place};
+use crate::kernel;
 
 /// A shared mapping that truncation of its file cannot turn into a death of this process.
 #[derive(Debug)]
@@ -62,10 +63,7 @@ impl Map {
 
     /// Makes all pages present and writable, so that no store waits for one soon.
     pub fn populate(&self) {
-        // SAFETY: the range is a mapping of ours; nothing in it changes.
-        let populated = unsafe { libc::madvise(self.start.as_ptr().cast(), self.mapped, libc::MADV_POPULATE_WRITE) };
-        if populated != 0 {
-            // A kernel before 5.14.
+        if !kernel::populate(self.start.as_ptr().cast(), self.mapped) {
             for offset in (0..self.length).step_by(page_size()) {
                 self.word(offset).fetch_add(0, Ordering::Relaxed);
             }
@@ -109,20 +107,6 @@ impl Drop for Map {
         self.place.give_back();
         // SAFETY: the mapping is ours and no reference into it outlives self.
         unsafe { libc::munmap(self.start.as_ptr().cast(), self.mapped) };
-    }
-}
-
-/// Has a copy-on-write file system write blocks where they are, or a store could need a new one. Must be asked while the file is
-/// empty; where it does not exist it is not needed.
-pub fn keep_in_place(file: &File) {
-    const NO_COPY_ON_WRITE: libc::c_int = 0x0080_0000;
-    let mut flags: libc::c_int = 0;
-    // SAFETY: both calls take a descriptor and an int of ours.
-    unsafe {
-        if libc::ioctl(file.as_raw_fd(), libc::FS_IOC_GETFLAGS, &mut flags) == 0 {
-            flags |= NO_COPY_ON_WRITE;
-            libc::ioctl(file.as_raw_fd(), libc::FS_IOC_SETFLAGS, &flags);
-        }
     }
 }
 

@@ -4,18 +4,18 @@
 
 use std::fs::File;
 use std::io;
-use std::os::fd::AsRawFd;
 use std::os::unix::fs::FileExt;
 use std::sync::atomic::{AtomicI64, Ordering};
 
 use super::descriptor::Descriptor;
 use super::format::{Checksum, HEADER_SIZE, Header, Payload, RECORD_SIZE, SEALED, SegmentId, TAIL_OFFSET, Way};
 use super::header::MAGIC;
-use super::map::{Map, keep_in_place};
+use super::map::Map;
 use super::place::FilePlace;
 use super::segment::{Append, CHECK_US, Refused, capacity, lock_shared};
 use super::spool::{Spool, c_name, hex};
 use super::{guard, random};
+use crate::kernel;
 use crate::sampling::clock;
 use crate::sampling::process::Identity;
 
@@ -51,7 +51,7 @@ impl MapSegment {
         }
         let file = spool.create(&temporary, libc::O_RDWR)?;
         let made = (|| {
-            keep_in_place(&file);
+            kernel::keep_in_place(&file);
             allocate(&file, bytes)?;
             lock_shared(&file)?;
             let map = Map::new(&file, 0, bytes as usize)?;
@@ -166,13 +166,9 @@ impl Append for MapSegment {
 /// Gives the file all its blocks now, since a store to one that the disk has no room for is a SIGBUS.
 fn allocate(file: &File, bytes: u64) -> io::Result<()> {
     loop {
-        // SAFETY: fallocate takes a descriptor and numbers; ours is open.
-        if unsafe { libc::fallocate(file.as_raw_fd(), 0, 0, bytes as libc::off_t) } == 0 {
-            return Ok(());
-        }
-        let error = io::Error::last_os_error();
-        if error.kind() != io::ErrorKind::Interrupted {
-            return Err(error);
+        match kernel::allocate(file, bytes as libc::off_t) {
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+            done => return done,
         }
     }
 }

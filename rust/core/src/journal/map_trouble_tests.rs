@@ -2,6 +2,7 @@
 
 #![expect(unsafe_code, reason = "forks writers")]
 
+use std::os::fd::AsRawFd;
 use std::process::Command;
 use std::sync::atomic::AtomicI64;
 

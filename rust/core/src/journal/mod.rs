@@ -27,4 +27,4 @@ pub mod writer;
 
 pub use descriptor::Descriptor;
 pub use hazard::{Seat, Shared, Use};
-pub use map::{Map, keep_in_place};
+pub use map::Map;

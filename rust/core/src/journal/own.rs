@@ -50,6 +50,11 @@ impl Owners {
     }
 }
 
+/// In a mode, as POSIX has them: the type, and two of them.
+const KIND: u32 = 0o170_000;
+const PLAIN: u32 = 0o100_000;
+const DIRECTORY: u32 = 0o040_000;
+
 /// What the kernel says of a file, a directory, or a link itself.
 #[derive(Clone, Copy, Debug)]
 pub struct About {
@@ -74,12 +79,12 @@ pub struct About {
 impl About {
     /// A plain file.
     pub fn is_file(&self) -> bool {
-        self.mode & libc::S_IFMT == libc::S_IFREG
+        self.mode & KIND == PLAIN
     }
 
     /// A directory.
     pub fn is_directory(&self) -> bool {
-        self.mode & libc::S_IFMT == libc::S_IFDIR
+        self.mode & KIND == DIRECTORY
     }
 }
 
@@ -103,8 +108,8 @@ impl From<&libc::stat> for About {
     fn from(stat: &libc::stat) -> About {
         let length = stat.st_size as u64;
         About {
-            identity: (stat.st_dev, stat.st_ino),
-            mode: stat.st_mode,
+            identity: kernel::identity(stat),
+            mode: stat.st_mode as u32,
             user: stat.st_uid,
             group: stat.st_gid,
             links: stat.st_nlink as u64,

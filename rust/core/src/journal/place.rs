@@ -30,8 +30,7 @@ impl FilePlace {
     pub fn is_whole(&self, bytes: u64) -> bool {
         match kernel::lstat(&self.path) {
             Ok(stat) => {
-                stat.st_dev == self.device
-                    && stat.st_ino == self.inode
+                kernel::identity(&stat) == (self.device, self.inode)
                     && u64::try_from(stat.st_size).is_ok_and(|size| size >= bytes)
             }
             Err(error) => !matches!(error.raw_os_error(), Some(libc::ENOENT | libc::ENOTDIR)),

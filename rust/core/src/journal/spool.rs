@@ -15,6 +15,9 @@ use crate::kernel;
 /// Name of the file that holds the id of a spool.
 const ID_FILE: &CStr = c"spool.id";
 
+/// In the mode of a directory: only the owner of a file may rename or remove it.
+const STICKY: u32 = 0o1000;
+
 /// An open spool.
 #[derive(Debug)]
 pub struct Spool {
@@ -186,7 +189,7 @@ fn refuse_loose(path: &Path, directory: &Directory) -> io::Result<()> {
         Owners::Group(group) => (group, false),
     };
     let loose = if [0, trusted].contains(&about.group) { 0o002 } else { 0o022 };
-    if about.mode & loose == 0 || may_be_sticky && about.mode & libc::S_ISVTX != 0 {
+    if about.mode & loose == 0 || may_be_sticky && about.mode & STICKY != 0 {
         return Ok(());
     }
     let parent = path.parent().unwrap_or(path).display();

@@ -8,6 +8,8 @@
 use std::ptr;
 use std::sync::atomic::{AtomicPtr, AtomicU32, AtomicU64, Ordering};
 
+use crate::kernel;
+
 static WORD: AtomicPtr<AtomicU64> = AtomicPtr::new(ptr::null_mut());
 /// Ordinary memory: a child counts on where its parent was.
 static NEXT: AtomicU64 = AtomicU64::new(1);
@@ -64,7 +66,7 @@ fn wiped_word() -> Option<*mut AtomicU64> {
         if page == libc::MAP_FAILED {
             return None;
         }
-        if libc::madvise(page, length, libc::MADV_WIPEONFORK) != 0 {
+        if !kernel::wipe_in_children(page, length) {
             libc::munmap(page, length);
             return None;
         }

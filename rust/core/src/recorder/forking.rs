@@ -8,6 +8,7 @@ use std::sync::atomic::{AtomicBool, AtomicPtr, AtomicUsize, Ordering};
 
 use super::fork;
 use super::local::Local;
+use crate::kernel;
 
 /// Recorders of one process that are seen to; what is beyond has its children make segments of their own.
 const PLACES: usize = 64;
@@ -45,8 +46,8 @@ pub fn forget(local: &Local) -> bool {
 
 /// Called by the thread that forks, before it does.
 extern "C" fn before_fork() {
-    // SAFETY: errno belongs to this thread, whose fork is to change it or nobody.
-    let errno = unsafe { *libc::__errno_location() };
+    // This thread's fork is to change it or nobody.
+    let errno = kernel::errno();
     LOOKING.fetch_add(1, Ordering::SeqCst);
     for place in &WATCHED {
         // SAFETY: `forget` answers false from the addition above on, so what is met after it is not freed.
@@ -57,6 +58,5 @@ extern "C" fn before_fork() {
         }
     }
     LOOKING.fetch_sub(1, Ordering::SeqCst);
-    // SAFETY: as above.
-    unsafe { *libc::__errno_location() = errno };
+    kernel::set_errno(errno);
 }

@@ -4,16 +4,16 @@
 
 use std::io::{self, Write};
 use std::mem;
-use std::os::fd::AsRawFd;
 use std::ptr::{self, NonNull};
 use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering, fence};
 
 use crate::heartbeat::{
     COUNTERS, COUNTERS_OFFSET, FIXED, HEARTBEAT_OFFSET, Heartbeat, LIMITS, LONGEST, PAGE_MAGIC, PAGE_SIZE, PAGE_VERSION,
 };
+use crate::journal::Map;
 use crate::journal::place::FilePlace;
 use crate::journal::spool::{Spool, c_name};
-use crate::journal::{Map, keep_in_place};
+use crate::kernel;
 use crate::names::cut;
 
 const LENGTH_OFFSET: usize = 12;
@@ -93,11 +93,11 @@ impl Page {
             let mut content = [0; PAGE_SIZE];
             content[..8].copy_from_slice(&PAGE_MAGIC);
             content[8..12].copy_from_slice(&PAGE_VERSION.to_le_bytes());
-            keep_in_place(&file);
+            kernel::keep_in_place(&file);
             // Written and reserved before it is mapped: a store to a page that the disk has no room for kills the process.
             file.write_all(&content)?;
-            // SAFETY: fallocate takes a descriptor and numbers; ours is open. File systems without it have written the block.
-            unsafe { libc::fallocate(file.as_raw_fd(), 0, 0, PAGE_SIZE as libc::off_t) };
+            // File systems without it have written the block.
+            let _ = kernel::allocate(&file, PAGE_SIZE as libc::off_t);
             let map = Map::new(&file, 0, PAGE_SIZE)?;
             let place = FilePlace::of(&file, &spool.path().join(file_name(worker)))?;
             let page = Page::new(map.first(), Some((map, place)));

@@ -22,7 +22,7 @@ pub fn monotonic_ns() -> u64 {
 
 /// Time since boot with the time asleep, ns.
 pub fn boot_ns() -> Option<u64> {
-    read(libc::CLOCK_BOOTTIME)
+    read(kernel::BOOT_CLOCK)
 }
 
 /// CPU time of all threads of this process, ns.

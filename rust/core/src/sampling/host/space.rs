@@ -118,13 +118,14 @@ pub fn statvfs(path: &Path) -> io::Result<Space> {
     kernel::statvfs(&path).map(|found| space(&found))
 }
 
+#[allow(clippy::unnecessary_cast, reason = "other systems have narrower numbers")]
 fn space(found: &libc::statvfs) -> Space {
-    let bytes = |fragments: u64| fragments.saturating_mul(found.f_frsize);
+    let bytes = |fragments: u64| fragments.saturating_mul(found.f_frsize as u64);
     Space {
-        total: bytes(found.f_blocks),
-        available: bytes(found.f_bavail),
-        free: Some(bytes(found.f_bfree)),
-        inodes: (found.f_files > 0).then_some((found.f_files, found.f_ffree)),
+        total: bytes(found.f_blocks as u64),
+        available: bytes(found.f_bavail as u64),
+        free: Some(bytes(found.f_bfree as u64)),
+        inodes: (found.f_files > 0).then_some((found.f_files as u64, found.f_ffree as u64)),
     }
 }
 

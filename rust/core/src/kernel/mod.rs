@@ -1,4 +1,6 @@
 //! Calls of the kernel as safe functions, for those that need no memory of ours beyond the call. Knows nothing of what they are for.
+//!
+//! What Linux alone has is in a file of its own, and beside it the same names for other systems, where the answer is that there is no such thing.
 
 #![expect(unsafe_code, reason = "calls the kernel")]
 
@@ -8,7 +10,13 @@ use std::io;
 use std::mem::MaybeUninit;
 use std::os::fd::{AsRawFd, BorrowedFd, FromRawFd, IntoRawFd};
 
-use libc::{c_int, clockid_t, off_t};
+use libc::{c_int, clockid_t};
+
+#[cfg_attr(target_os = "linux", path = "linux.rs")]
+#[cfg_attr(not(target_os = "linux"), path = "elsewhere.rs")]
+mod system;
+
+pub use self::system::*;
 
 fn check(answer: c_int) -> io::Result<()> {
     if answer == 0 { Ok(()) } else { Err(io::Error::last_os_error()) }
@@ -20,6 +28,24 @@ fn filled<T>(call: impl FnOnce(*mut T) -> c_int) -> Option<T> {
     let mut answer = MaybeUninit::<T>::uninit();
     // SAFETY: every call that is given here fills the whole structure when it answers 0.
     (call(answer.as_mut_ptr()) == 0).then(|| unsafe { answer.assume_init() })
+}
+
+/// The error of the last call in this thread.
+pub fn errno() -> c_int {
+    // SAFETY: it belongs to this thread.
+    unsafe { *errno_place() }
+}
+
+/// Puts it back, as a handler must leave it.
+pub fn set_errno(number: c_int) {
+    // SAFETY: as above.
+    unsafe { *errno_place() = number };
+}
+
+/// Device and inode in a `stat`.
+#[allow(clippy::unnecessary_cast, reason = "other systems have narrower numbers")]
+pub fn identity(stat: &libc::stat) -> (u64, u64) {
+    (stat.st_dev as u64, stat.st_ino as u64)
 }
 
 /// The user that this process acts as.
@@ -44,19 +70,6 @@ pub fn is_gone(pid: libc::pid_t) -> bool {
 pub fn sysconf(name: c_int) -> Option<u64> {
     // SAFETY: sysconf only reads.
     u64::try_from(unsafe { libc::sysconf(name) }).ok().filter(|number| *number > 0)
-}
-
-/// Fills bytes with random ones; false when there is no getrandom(2), as where system calls are filtered.
-pub fn random(bytes: &mut [u8]) -> bool {
-    // SAFETY: the pointer and length are those of the slice.
-    let filled = unsafe { libc::getrandom(bytes.as_mut_ptr().cast(), bytes.len(), 0) };
-    usize::try_from(filled) == Ok(bytes.len())
-}
-
-/// Fills a mask of the CPUs that this thread may use; false when the mask is too short.
-pub fn affinity(mask: &mut [u64]) -> bool {
-    // SAFETY: the kernel writes at most the bytes of the mask; 0 is this thread.
-    unsafe { libc::sched_getaffinity(0, size_of_val(mask), mask.as_mut_ptr().cast()) == 0 }
 }
 
 /// What lies at a path, a link itself.
@@ -91,22 +104,10 @@ pub fn time(clock: clockid_t) -> Option<libc::timespec> {
     filled(|time| unsafe { libc::clock_gettime(clock, time) })
 }
 
-/// The clock of a process's CPU time; None without such a process in this pid namespace.
-pub fn cpu_clock(pid: libc::pid_t) -> Option<clockid_t> {
-    // SAFETY: the C library writes one number, which is ours.
-    filled(|clock| unsafe { libc::clock_getcpuclockid(pid, clock) })
-}
-
 /// flock(2).
 pub fn flock(file: &File, operation: c_int) -> io::Result<()> {
     // SAFETY: flock takes a descriptor and flags; the file is open.
     check(unsafe { libc::flock(file.as_raw_fd(), operation) })
-}
-
-/// Allocates blocks of a file behind an offset, and leaves its size as it is.
-pub fn keep_room(file: &File, offset: off_t, bytes: off_t) -> io::Result<()> {
-    // SAFETY: fallocate takes a descriptor and numbers; the file is open.
-    check(unsafe { libc::fallocate(file.as_raw_fd(), libc::FALLOC_FL_KEEP_SIZE, offset, bytes) })
 }
 
 /// Opens a file in a directory; a new one has mode 0600.
@@ -146,8 +147,8 @@ pub fn names_in(directory: BorrowedFd) -> io::Result<Vec<CString>> {
     let _ = own.into_raw_fd();
     let mut names = Vec::new();
     let end = loop {
-        // SAFETY: errno belongs to this thread; it alone tells the end from a failure.
-        unsafe { *libc::__errno_location() = 0 };
+        // It alone tells the end from a failure.
+        set_errno(0);
         // SAFETY: the stream is open, and nobody else uses it.
         let entry = unsafe { libc::readdir(stream) };
         if entry.is_null() {
