@@ -220,7 +220,7 @@ def lasting() -> Iterator[list[Case]]:
 
 
 @contextmanager
-def beside() -> Iterator[list[Case]]:
+def around() -> Iterator[list[Case]]:
     """What a hook calls beside a job."""
     from queue_metrics import _core
 
@@ -279,5 +279,5 @@ def counts() -> list[Row]:
         peer = callgrind.instructions(alone, f"{way}, {DEPTHS[2]}")
         what = f"hook, {DEPTHS[2]}: user instructions / prometheus_client, {way}"
         result.append(Row(what, mine, peer, "instructions", peer / mine, note="times less"))
-    asides = [Row(f"hook, {call}: user instructions", callgrind.instructions(beside, call), None, "instructions") for call in ASIDES]
+    asides = [Row(f"hook, {call}: user instructions", callgrind.instructions(around, call), None, "instructions") for call in ASIDES]
     return result + asides
