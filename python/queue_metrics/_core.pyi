@@ -19,6 +19,8 @@ from queue_metrics._core_drain import Value as Value
 from queue_metrics._core_drain import add_fields as add_fields
 from queue_metrics._core_drain import admitted_names as admitted_names
 from queue_metrics._core_drain import columns as columns
+from queue_metrics._core_drain import decode_heartbeat as decode_heartbeat
+from queue_metrics._core_drain import heartbeat_json as heartbeat_json
 from queue_metrics._core_drain import merge_values as merge_values
 from queue_metrics._core_exposition import Exposition as Exposition
 from queue_metrics._core_exposition import exposition_family as exposition_family
@@ -193,11 +195,7 @@ class Recorder:
         """
 
     def finished(self, slot: int, outcome: int, exception: str | None, flags: int) -> None:
-        """
-        The execution in `slot` ended; `outcome` and `flags` are numbers of the format, unknown ones count as hook error.
-
-        Nothing happens for -1, a slot twice, or in a child forked since `started`. Any thread. For the cost see `started`.
-        """
+        """The execution in `slot` ended. Nothing happens for -1, a slot twice, or in a child forked since `started`, whose cost has both."""
 
     def discarded(self, handle: int, job_id: object, reason: int) -> None:
         """A job ended without an execution."""
@@ -385,26 +383,6 @@ class Track:
     def __new__(cls, recorder: Recorder, handle: int, job_id: object, attempt: int, ready_at: int, rules: Sequence[_Rule]) -> Track: ...
     def __enter__(self) -> Track: ...
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, traceback: object) -> bool: ...
-
-def decode_heartbeat(data: bytes) -> dict[str, Any]:
-    """
-    Keys: `version state role pid parent_pid running worker_key start_ticks pid_namespace process_started written
-    job_started busy idle finished failed rss rss_peak cpu boot state_changed seen cpu_spent cpu_over host library connection queue task
-    job_id`; `state` and `role` as words, unknown numbers and moments None, µs and bytes as in the format. 32,300 instructions, most of
-    them for the dict.
-
-    Raises:
-        DecodeError: damaged bytes or a newer version.
-    """
-
-def heartbeat_json(data: bytes, /, own: bool = True) -> bytes:
-    """
-    A heartbeat as one JSON object in UTF-8: the sixteen fields of the original with its names and units, and with `own` the four of
-    ours (docs/stored-values.md, section 8). Unknown is null. 3,340 instructions, from any thread.
-
-    Raises:
-        DecodeError: damaged bytes or a newer version.
-    """
 
 def clock_us() -> int:
     """Wall clock, µs."""
