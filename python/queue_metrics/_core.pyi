@@ -195,7 +195,7 @@ class Recorder:
         """
 
     def finished(self, slot: int, outcome: int, exception: str | None, flags: int) -> None:
-        """The execution in `slot` ended. Nothing happens for -1, a slot twice, or in a child forked since `started`, which tells the cost."""
+        """The execution in `slot` ended. Nothing happens for -1, a slot twice, or in a child forked since `started`."""
 
     def discarded(self, handle: int, job_id: object, reason: int) -> None:
         """A job ended without an execution."""
