@@ -13,6 +13,7 @@ from pathlib import Path
 import pytest
 
 from benches import registry, rows, syscalls
+from benches.document import renewed
 from benches.effort import EFFORT, Effort
 from benches.measure import Case, Times, calls, times
 
@@ -116,3 +117,32 @@ def test_the_file_holds_the_promised_fields(tmp_path: Path, monkeypatch: pytest.
 
 def test_what_happens_once_in_a_while_is_not_in_the_quietest_window() -> None:
     assert syscalls.counts(cases, "uname at times", 10, windows=5) == {"getppid": 10}
+
+
+def test_the_page_of_figures_is_renewed_row_by_row() -> None:
+    """What was not measured, and whatever the page says beside a figure, stays."""
+    page = (
+        "text | of no table\n| what | ratio | goal | |\n|---|---:|---:|---|\n"
+        "| calls | 4 system calls: also those of children | exactly 5 | met |\n"
+        "| time / C | 9 (1–2) | ≤ 2x | met |\n| cost / C | 1 | ≤ 2x | met |\n| size | 1 bytes | ≤ 9 | met |\n| other | 7 | | met |\n"
+    )
+
+    def row(name: str, ours: float, reference: float | None, unit: str, goal: str | None, met: bool | None, note: str) -> dict[str, object]:
+        ratio = None if reference is None else ours / reference
+        return {"name": name, "ours": ours, "reference": reference, "unit": unit, "ratio": ratio, "goal": goal, "met": met, "note": note}
+
+    assert renewed(
+        page,
+        [
+            row("calls", 6.0, None, "system calls", "exactly 5", False, ""),
+            row("time / C", 3.0, 2.0, "ns CPU", "<= 2x", None, "90 % interval 1.38-2.2; nine rounds"),
+            row("cost / C", 2488.0, 1237.0, "instructions", "<= 2x", True, ""),
+            row("size", 12_656.0, 12_000.0, "bytes", None, None, ""),
+            row("unknown to the page", 1.0, None, "x", None, None, ""),
+        ],
+    ) == (
+        "text | of no table\n| what | ratio | goal | |\n|---|---:|---:|---|\n"
+        "| calls | 6 system calls: also those of children | exactly 5 | **not met** |\n"
+        "| time / C | 1.5 (1.38–2.2) | ≤ 2x | undecided |\n| cost / C | 2.011 (2,488 : 1,237) | ≤ 2x | met |\n"
+        "| size | 12,656 bytes | ≤ 9 |  |\n| other | 7 | | met |\n"
+    )
