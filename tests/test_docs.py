@@ -23,6 +23,7 @@ from queue_metrics.cli import EXAMPLES, _parser
 from queue_metrics.config import reference
 from queue_metrics.errors import StoreRefused
 from queue_metrics.http.parameters import LONGEST_QUERY, Number
+from queue_metrics.http.routes import Table
 from queue_metrics.storage import RedisStorageDriver
 from queue_metrics.storage.manager import StorageManager
 from queue_metrics.storage.sql.addresses import MYSQL_OPTIONS, POSTGRESQL_OPTIONS
@@ -239,6 +240,21 @@ def test_the_tables_of_fields_are_those_of_the_answers() -> None:
         answer = ask(app, f"/v1/{name}").json()
         assert set(answer) == {*every, name, "total"}
         assert fields(f"of `/v1/{name}`, each of `{name}`") == set(answer[name][0])
+    bare = {"stale", "stale_seconds"}
+    queue = ask(app, "/v1/queues/broker/default").json()
+    task = ask(app, "/v1/tasks/app.send").json()
+    assert fields("of `/v1/queues/{connection}/{queue}`, further") | fields("of `/v1/queues`, each of `queues`") | every == set(queue)
+    assert fields("of `/v1/tasks/{task}`, further") | fields("of `/v1/tasks`, each of `tasks`") | every == set(task)
+    server = ask(app, "/v1/servers").json()["servers"][0]
+    assert fields("of `/v1/servers`, each of `servers`") == set(server)
+    assert fields("of `/v1/baselines`, each of `baselines`") | bare == set(ask(app, "/v1/baselines/broker/default").json())
+    for path in ("depth/broker/default", "throughput/broker/default", "efficiency"):
+        assert fields("of `/v1/trends/depth/{connection}/{queue}`") | bare == set(ask(app, f"/v1/trends/{path}").json())
+    series = ask(app, "/v1/series?connection=broker&queue=default").json()
+    assert set(series) == {*every, *["kind", "labels", "n", "points"]}
+    told = " ".join(text.split())
+    for words in (series["points"][0], ask(app, "/v1/footprint").json()["footprint"], server["workers"], server["processes"]):
+        assert f"`{' '.join(words)}`" in told
     parts = {row[0]: re.findall(r"`([^`]+)`", row[1]) for row in table(text, "part")}
     counts, health = overview["counts"], overview["health"]
     assert [words.split() for words in parts["counts"]] == [list(counts), ["discarded"], list(counts["discarded"])]
@@ -302,9 +318,9 @@ def served(**environment: str) -> Iterator[str]:
 def test_every_curl_line_answers_as_the_page_says(monkeypatch: pytest.MonkeyPatch) -> None:
     subprocess.run([sys.executable, "-c", FILL], check=True, timeout=60)
     lines = [line for block in blocks(page("docs/http.md"), "shell") for line in block.text.splitlines() if line.startswith("curl ")]
-    assert {path for path in ROUTES if not path.endswith((".css", ".svg"))} <= {
-        re.sub(r"\?.*", "", found) for line in lines for found in re.findall(r":8787(/[^\s']*)", line)
-    }
+    asked = {re.sub(r"\?.*", "", path) for line in lines for path in re.findall(r":8787(/[^\s']*)", line)}
+    found = {route[0].path for path in asked if (route := Table(ROUTES.values()).find(path)) is not None}
+    assert {path for path in ROUTES if not path.endswith((".css", ".svg"))} <= found
     monkeypatch.setenv("NO_PROXY", "127.0.0.1")
     monkeypatch.setenv("no_proxy", "127.0.0.1")
     second = page("docs/http.md").index("With a token")

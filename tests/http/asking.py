@@ -23,6 +23,15 @@ TOKEN = "correct-horse-battery-staple"
 ROUTES = routes(scrape_minutes=3).routes
 
 
+NAMES = {"connection": "broker", "queue": "default", "task": "app.send", "hostname": "web-1", "id": "web-1%3A11%3A77"}
+"""Of the small fleet, as they stand in a path."""
+
+
+def path_of(route: str) -> str:
+    """What to ask of a route for an answer about the small fleet."""
+    return route.format_map(NAMES) + ("?connection=broker&queue=default" if route == "/v1/series" else "")
+
+
 @dataclass
 class Answer:
     """What came back."""

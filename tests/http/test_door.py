@@ -13,7 +13,7 @@ from queue_metrics.http.app import Application
 from queue_metrics.http.guard import is_loopback
 from queue_metrics.http.parameters import LONGEST_QUERY
 from queue_metrics.http.routes import Access
-from tests.http.asking import HTML, ROUTES, TOKEN, app_of, ask, small_fleet
+from tests.http.asking import HTML, ROUTES, TOKEN, app_of, ask, path_of, small_fleet
 
 EVERYWHERE = [*ROUTES, "/nothing", "/v1/nothing"]
 ORIGINALS = ["/server", "/server/health", "/trends/throughput/a/b", "/trends/queue-depth/a/b", "/trends/worker-efficiency", "/prometheus"]
@@ -121,7 +121,7 @@ def test_a_token_in_the_url_is_not_taken(guarded: Application) -> None:
     ],
 )
 def test_the_token_opens_everything_also_as_a_password(guarded: Application, header: tuple[bytes, bytes]) -> None:
-    assert {path: ask(guarded, path, header).status for path in ROUTES} == dict.fromkeys(ROUTES, 200)
+    assert {path: ask(guarded, path_of(path), header).status for path in ROUTES} == dict.fromkeys(ROUTES, 200)
 
 
 def test_health_says_one_word_without_the_token_and_reasons_with_it(guarded: Application) -> None:

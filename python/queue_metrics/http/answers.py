@@ -10,12 +10,12 @@ from typing import Any, TypeVar
 
 from starlette.responses import Response
 
-from queue_metrics.http import encode, openapi, prometheus, reference
+from queue_metrics.http import encode, openapi, prometheus, reference, shapes
 from queue_metrics.http.page import PageView, render
 from queue_metrics.http.routes import Call, Route
 from queue_metrics.http.shared import Held
 from queue_metrics.insights.scrape import Scrape
-from queue_metrics.model import Health, Reason, Snapshot, Status
+from queue_metrics.model import Health, Reason, Snapshot, Status, Window
 
 STALE_HEADER = "Queue-Metrics-Stale"
 """Seconds; on every answer that is older than it should be because the store cannot be read."""
@@ -75,17 +75,17 @@ def overview(_call: Call, held: Held[Snapshot]) -> Response:
 
 def tasks(call: Call, held: Held[Snapshot]) -> Response:
     """All tasks, most run time first."""
-    return _answer(held, _listed("tasks", held.answer.tasks, encode.task, call))
+    return _answer(held, listed("tasks", held.answer.tasks, encode.task, call))
 
 
 def queues(call: Call, held: Held[Snapshot]) -> Response:
     """All queues, worst first."""
-    return _answer(held, _listed("queues", held.answer.queues, encode.queue, call))
+    return _answer(held, listed("queues", held.answer.queues, encode.queue, call))
 
 
 def workers(call: Call, held: Held[Snapshot]) -> Response:
     """All workers, those that need a look first."""
-    return _answer(held, _listed("workers", held.answer.workers, lambda worker: worker, call))
+    return _answer(held, listed("workers", held.answer.workers, lambda worker: worker, call))
 
 
 def style(_call: Call) -> Response:
@@ -124,17 +124,18 @@ def stale_header(held: Held[Any]) -> dict[str, str]:
     return {} if held.stale_seconds is None else {STALE_HEADER: f"{held.stale_seconds:.0f}"}
 
 
-def _listed(name: str, answers: Sequence[_T], encoder: Callable[[_T], Any], call: Call) -> dict[str, Any]:
+def listed(name: str, answers: Sequence[_T], encoder: Callable[[_T], Any], call: Call) -> dict[str, Any]:
+    """As many entries as were asked for, and how many there are."""
     return {name: [encoder(each) for each in answers[: call.parameters["limit"]]], "total": len(answers)}
 
 
+def about(window: Window, held: Held[Any]) -> shapes.About:
+    """What answers about a window begin with."""
+    return {"window": encode.window(window), "stale": held.stale_seconds is not None, "stale_seconds": held.stale_seconds}
+
+
 def _answer(held: Held[Snapshot], body: Mapping[str, Any]) -> Response:
-    about = {
-        "window": encode.window(held.answer.overview.window),
-        "stale": held.stale_seconds is not None,
-        "stale_seconds": held.stale_seconds,
-    }
-    return as_json({**about, **body}, headers=stale_header(held))
+    return as_json({**about(held.answer.overview.window, held), **body}, headers=stale_header(held))
 
 
 @cache

@@ -112,6 +112,8 @@ class Application:
             return await run_in_threadpool(route.answer, call, held)
         except NothingToShow as error:
             return _unavailable(route.path, html, call, str(error))
+        except BadParameter as error:  # only the store's clock and retention can tell
+            return problem(HTTPStatus.UNPROCESSABLE_ENTITY, str(error), **error.members)
         except UnknownName:
             # Whether something of nearly this name exists is for the front door to tell, not for the network.
             return problem(HTTPStatus.NOT_FOUND, "nothing of this name was ever recorded here")

@@ -41,7 +41,7 @@ def overview(answer: Overview) -> OverviewObject:
         "n": answer.n,
         "error_ratio": answer.error_ratio,
         "health": health(answer.health),
-        "counts": _counts(answer.counts),
+        "counts": counts(answer.counts),
         "throughput_per_second": answer.throughput_per_second,
         "failure": answer.failure,
         "runtime_seconds": answer.runtime,
@@ -50,7 +50,7 @@ def overview(answer: Overview) -> OverviewObject:
         "latency_seconds": answer.latency_seconds,
         "latency_queue": _latency_queue(answer.latency_queue),
         "queues_unknown": answer.queues_unknown,
-        "workers": _workers(answer.workers),
+        "workers": worker_counts(answer.workers),
         "tasks": answer.tasks,
         "queues": answer.queues,
         "drainer_age_seconds": answer.drainer_age_seconds,
@@ -68,7 +68,7 @@ def task(answer: TaskAnswer) -> TaskObject:
         "task": answer.task,
         "n": answer.n,
         "error_ratio": answer.error_ratio,
-        "counts": _counts(answer.counts),
+        "counts": counts(answer.counts),
         "throughput_per_second": answer.throughput_per_second,
         "failure": answer.failure,
         "runtime_seconds": answer.runtime,
@@ -98,7 +98,7 @@ def queue(answer: QueueAnswer) -> QueueObject:
         "latency_seconds": answer.latency_seconds,
         "depth_age_seconds": answer.depth_age_seconds,
         "depth_reason": answer.depth_reason,
-        "counts": _counts(answer.counts),
+        "counts": counts(answer.counts),
         "arrivals_per_second": answer.arrivals_per_second,
         "starts_per_second": answer.starts_per_second,
         "ends_per_second": answer.ends_per_second,
@@ -146,7 +146,8 @@ def _fields(answer: Any) -> Any:
     raise TypeError(f"no JSON for {answer!r}")
 
 
-def _workers(counts: WorkerCounts) -> WorkerCountsObject:
+def worker_counts(counts: WorkerCounts) -> WorkerCountsObject:
+    """Workers by state."""
     return {
         "starting": counts.starting,
         "idle": counts.idle,
@@ -162,27 +163,28 @@ def _latency_queue(names: tuple[str, str] | None) -> LatencyQueue | None:
     return None if names is None else {"connection": names[0], "queue": names[1]}
 
 
-def _counts(counts: Counts) -> CountsObject:
+def counts(found: Counts) -> CountsObject:
+    """What happened, counted."""
     return {
-        "started": counts.started,
-        "ended": counts.ended,
-        "succeeded": counts.outcomes[Outcome.SUCCEEDED],
-        "failed": counts.outcomes[Outcome.FAILED],
-        "retried": counts.outcomes[Outcome.RETRIED],
-        "timed_out": counts.outcomes[Outcome.TIMED_OUT],
-        "cancelled": counts.outcomes[Outcome.CANCELLED],
-        "lost": counts.outcomes[Outcome.LOST],
-        "arrivals": counts.arrivals,
-        "retries_following": counts.retries_following,
-        "discarded": counts.discarded,
-        "result_errors": counts.result_errors,
-        "clock_skews": counts.clock_skews,
+        "started": found.started,
+        "ended": found.ended,
+        "succeeded": found.outcomes[Outcome.SUCCEEDED],
+        "failed": found.outcomes[Outcome.FAILED],
+        "retried": found.outcomes[Outcome.RETRIED],
+        "timed_out": found.outcomes[Outcome.TIMED_OUT],
+        "cancelled": found.outcomes[Outcome.CANCELLED],
+        "lost": found.outcomes[Outcome.LOST],
+        "arrivals": found.arrivals,
+        "retries_following": found.retries_following,
+        "discarded": found.discarded,
+        "result_errors": found.result_errors,
+        "clock_skews": found.clock_skews,
     }
 
 
 def _lifetime(lifetime: Lifetime) -> LifetimeObject:
     return {
-        **_counts(lifetime.counts),
+        **counts(lifetime.counts),
         "runtime_seconds": {"n": lifetime.runtime.n, "sum": lifetime.runtime.sum_seconds},
         "wait_seconds": {"n": lifetime.wait.n, "sum": lifetime.wait.sum_seconds},
         "cpu_seconds": {"n": lifetime.cpu.n, "sum": lifetime.cpu.sum},

@@ -6,6 +6,7 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 from queue_metrics._core import __version__
+from queue_metrics.http.parameters import Name
 from queue_metrics.http.routes import Access, Route, Text
 from queue_metrics.http.schema import Schema, Schemas
 from queue_metrics.http.shapes import ProblemObject
@@ -49,7 +50,7 @@ def _operation(route: Route, schemas: Schemas) -> dict[str, Any]:
     if route.access is not Access.OPEN:
         statuses.append("401") if route.access is Access.TOKEN else None
         statuses.append("503") if route.question is not None and route.access is Access.TOKEN else None
-    if route.names:
+    if route.names or any(isinstance(each, Name) for each in route.parameters):
         statuses.append("404")
     operation: dict[str, Any] = {
         "operationId": _identifier(route),
@@ -80,9 +81,7 @@ def _content(route: Route, schemas: Schemas) -> dict[str, Any]:
         schema: Schema = {"type": "object"} if kind == "application/json" else {"type": "string"}
         return {kind: {"schema": schema}}
     content: dict[str, Any] = {"application/json": {"schema": schemas.of(route.reply)}}
-    if route.path == "/":
-        content["text/html"] = {"schema": {"type": "string"}}
-    return content
+    return {**content, **{kind: {"schema": {"type": "string"}} for kind in route.also}}
 
 
 def _in_path(name: str) -> dict[str, Any]:

@@ -7,9 +7,12 @@ from dataclasses import dataclass
 from typing import Any
 from urllib.parse import parse_qsl
 
+from queue_metrics.insights.series import KINDS
+from queue_metrics.insights.trends import INTERVAL_DEFAULT, INTERVAL_LEAST, INTERVAL_MOST, PERIOD_DEFAULT, PERIOD_LEAST, PERIOD_MOST
 from queue_metrics.insights.window import MINUTES_DEFAULT, MINUTES_MAX
 
 LONGEST_QUERY = 2048
+LAST_MOMENT = 9_999_999_999
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,11 +93,46 @@ class Choice:
         return {"type": "string", "enum": list(self.words), "default": self.default}
 
 
-Parameter = Number | Name | Choice
+@dataclass(frozen=True, slots=True)
+class Moment:
+    """A moment that may be given, whole seconds since 1970."""
+
+    name: str
+    meaning: str
+    default: None = None
+
+    def read(self, text: str) -> int:
+        """
+        The moment in a query.
+
+        Raises:
+            BadParameter: it is none, or after the year 2286.
+        """
+        if text.isascii() and text.isdigit() and len(text) <= 10:
+            return int(text)
+        raise BadParameter(f"{self.name} must be whole seconds since 1970", parameter=self.name, minimum=0, maximum=LAST_MOMENT)
+
+    def schema(self) -> Mapping[str, object]:
+        """As JSON Schema."""
+        return {"type": "integer", "minimum": 0, "maximum": LAST_MOMENT}
+
+
+Parameter = Number | Name | Choice | Moment
 
 MINUTES = Number("minutes", 1, MINUTES_MAX, MINUTES_DEFAULT, "length of the window")
 LIMIT = Number("limit", 1, 10_000, 500, "at most so many entries")
 ROWS = Number("limit", 1, 1_000, 50, "at most so many rows of a table")
+PERIOD = Number("period", PERIOD_LEAST, PERIOD_MOST, PERIOD_DEFAULT, "seconds to look back")
+INTERVAL = Number(
+    "interval", INTERVAL_LEAST, INTERVAL_MOST, INTERVAL_DEFAULT, "seconds from one point to the next; a minute at least is answered"
+)
+KIND = Choice("kind", tuple(KINDS), "queue", "kind of series, which says which names it needs")
+STEP = Choice("step", ("finest", "60", "3600", "86400"), "finest", "seconds of a step; finest: what is kept of all of the window")
+FORMAT = Choice("format", ("json", "csv"), "json", "form of the answer")
+START = Moment("start", "first moment of a range, in place of minutes; seconds since 1970")
+END = Moment("end", "its last moment; now when it is left out")
+LABELS = tuple(Name(name, f"name of the {name}") for name in ("connection", "queue", "task", "exception", "server"))
+CONNECTION, QUEUE, TASK = LABELS[:3]
 REFRESH = Number("refresh", 0, 3_600, 5, "seconds until the page loads itself anew; 0: never")
 
 

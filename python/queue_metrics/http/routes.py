@@ -65,6 +65,8 @@ class Route:
     """What is asked of the store; None: nothing."""
     access: Access = Access.TOKEN
     parameters: Sequence[Parameter] = ()
+    also: Sequence[str] = ()
+    """Other media types that a good answer may have."""
     method: str = "GET"
     family: str = "own"
     """Under which heading it is documented."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping
 
 from queue_metrics.http import answers, shapes
+from queue_metrics.http.details import own_details
 from queue_metrics.http.parameters import LIMIT, MINUTES, REFRESH, ROWS
 from queue_metrics.http.prometheus import CONTENT_TYPE, Exporter
 from queue_metrics.http.routes import Access, Call, Route, Table, Text
@@ -34,6 +35,7 @@ def _general(scrape_minutes: int) -> Iterable[Route]:
         answers.page,
         _snapshot,
         parameters=(MINUTES, ROWS, REFRESH),
+        also=("text/html",),
     )
     yield Route("/ready", "the server lives; asks no store", shapes.ReadyReply, answers.ready, access=Access.OPEN)
     yield Route(
@@ -60,6 +62,7 @@ def _own() -> Iterable[Route]:
         "/v1/queues", "depth, age, flow and wait of every queue", shapes.QueuesReply, answers.queues, _snapshot, parameters=(MINUTES, LIMIT)
     )
     yield Route("/v1/workers", "every process with a heartbeat", shapes.WorkersReply, answers.workers, _snapshot, parameters=(LIMIT,))
+    yield from own_details(_snapshot)
 
 
 def _documents(table: Callable[[], Table]) -> Iterable[Route]:

@@ -209,12 +209,37 @@ def answer(
     Raises:
         UnknownName: nothing of this name was ever recorded.
     """
-    now = reading.span.now
     tasks = [series for series in reading.tasks if series.labels[: len(labels)] == labels]
     if not tasks:
         kind, known = ("queue", 1) if len(labels) == 2 else ("task", 2)
         raise UnknownName(unknown(kind, labels[-1], [series.labels[known] for series in reading.tasks]))
-    stored = decode(reading.answers[READ_BASELINES], now)
+    stored = decode(reading.answers[READ_BASELINES], reading.span.now)
+    judged = _judged(labels, tasks, stored, reading.span.now)
+    if judged.baseline is None:
+        return judged
+    return replace(judged, capacity=_capacity(judged.baseline, cpu_available_percent, memory_available_bytes))
+
+
+def answers(reading: Reading) -> tuple[BaselineAnswer, ...]:
+    """Every stored baseline of a reading, judged now; those first from which the newest executions are farthest, then by executions."""
+    stored = decode(reading.answers[READ_BASELINES], reading.span.now)
+    by_queue: dict[tuple[str, ...], list[SeriesReading]] = {}
+    for series in reading.tasks:
+        by_queue.setdefault(series.labels[:2], []).append(series)
+    found = []
+    for labels, baseline in stored.items():
+        tasks = [series for series in by_queue.get(labels[:2], ()) if series.labels[: len(labels)] == labels]
+        if tasks:
+            found.append((_judged(labels, tasks, stored, reading.span.now), baseline))
+    found.sort(
+        key=lambda each: (not each[0].deviation.deviates, -(each[0].deviation.score or 0.0), -each[1].sample_count, each[1].labels[:2])
+    )
+    return tuple(judged for judged, _ in found)
+
+
+def _judged(
+    labels: tuple[str, ...], tasks: Sequence[SeriesReading], stored: Mapping[tuple[str, ...], Baseline], now: float
+) -> BaselineAnswer:
     baseline, of_whole_queue = stored.get(labels), stored.get(labels[:2])
     if baseline is None:
         return BaselineAnswer(
@@ -239,7 +264,7 @@ def answer(
         recent=is_recent(baseline, now),
         next_interval_minutes=interval_minutes(of_whole_queue),
         deviation=_deviation(baseline, [(stored[task.labels], samples(task, now)) for task in tasks if task.labels in stored], now),
-        capacity=_capacity(baseline, cpu_available_percent, memory_available_bytes),
+        capacity=None,
     )
 
 

@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterable
 from typing import TypedDict, Unpack
 
 from queue_metrics.insights import baselines as baseline_answers
+from queue_metrics.insights import footprint as footprints
 from queue_metrics.insights import overview as overviews
 from queue_metrics.insights import queues as queue_answers
 from queue_metrics.insights import series as series_answers
@@ -26,6 +27,7 @@ from queue_metrics.model import (
     BaselineAnswer,
     DepthTrend,
     EfficiencyTrend,
+    Footprint,
     Health,
     Overview,
     QueueAnswer,
@@ -185,6 +187,13 @@ class Metrics:
             reading, labels, cpu_available_percent=cpu_available_percent, memory_available_bytes=memory_available_bytes
         )
 
+    def baselines(self) -> tuple[BaselineAnswer, ...]:
+        """Every baseline there is, of tasks and of whole queues: those first from which the newest executions are farthest."""
+        now = self._now()
+        further = parts(now, self._driver.retention, lambda _: True)
+        reading = read(self._driver, span_of(now, 1), kinds=(), further=further, totals=False, heartbeats=False, calls=(READ_BASELINES,))
+        return baseline_answers.answers(reading)
+
     # Workers
 
     def workers(self) -> tuple[WorkerAnswer, ...]:
@@ -283,6 +292,10 @@ class Metrics:
             labels,
             between(span.start, span.window(None).end, span.now, step=step, kind=number, retention=self._driver.retention),
         )
+
+    def footprint(self) -> Footprint:
+        """What the numbers take in the store. Redis is asked about each key, so this is not for every second."""
+        return footprints.footprint(self._driver)
 
     # How they are read
 

@@ -1,6 +1,7 @@
 """The answers: frozen, typed, with units; know neither the store nor any surface."""
 
 from queue_metrics.model.baselines import Baseline, BaselineAnswer, CapacityEstimate, DeviationAnswer
+from queue_metrics.model.footprint import Footprint
 from queue_metrics.model.health import Health, Reason
 from queue_metrics.model.history import History, QueueHistory, TaskHistory
 from queue_metrics.model.measures import Counts, Distribution, Histogram, Lifetime, Share, Window
@@ -55,6 +56,7 @@ __all__ = [
     "EfficiencyTrend",
     "ExceptionCount",
     "FlowEvidence",
+    "Footprint",
     "Forecast",
     "Gauge",
     "Health",

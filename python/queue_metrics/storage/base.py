@@ -300,6 +300,10 @@ class StorageDriver(GeneralOperations):
     def size(self) -> int:
         """Bytes that our data takes, as exactly as the database tells."""
 
+    def count_points(self) -> dict[int, int] | None:
+        """How many points of each series are kept, those that expired and were not removed yet among them; None: it would take too long."""
+        return None
+
     @abc.abstractmethod
     def close(self) -> None:
         """Let go of connections; may be called twice, and the driver opens again when used."""

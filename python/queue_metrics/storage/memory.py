@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import threading
 import time
+from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
@@ -177,6 +178,13 @@ class MemoryStorageDriver(StorageDriver):
             kept = [value for points in self._points.values() for value, _ in points.values()]
             kept += [*self._labels.values(), *self._totals.values(), *(payload for payload, _, _ in self._beats.values())]
             return sum(map(len, kept)) + self._keyspace.size()
+
+    def count_points(self) -> dict[int, int]:
+        counted: Counter[int] = Counter()
+        with self._gate, self._lock:
+            for (series, _), kept in self._points.items():
+                counted[series] += len(kept)
+        return dict(counted)
 
     # The same for who holds the lock
 

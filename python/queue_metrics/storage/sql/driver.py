@@ -203,6 +203,9 @@ class DatabaseStorageDriver(TransactionalDriver):
         rows = self._select("size", {})
         return int(rows[0][0]) if rows else 0
 
+    def count_points(self) -> dict[int, int]:
+        return {unsigned(series): int(number) for series, number in self._select("count_points", {})}
+
     def _setting(self, name: str) -> tuple[Any, ...]:
         """The row that answers a question about the server, whether there is a store or not."""
 

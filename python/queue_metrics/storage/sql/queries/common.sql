@@ -24,6 +24,9 @@ WHERE id = :id AND shard = :shard;
 -- name: all_labels
 SELECT series, value FROM "queue_metrics_series" WHERE step = -1;
 
+-- name: count_points
+SELECT series, COUNT(*) FROM "queue_metrics_series" WHERE step > 0 GROUP BY series;
+
 -- name: get_points
 SELECT series, bucket, value FROM "queue_metrics_series"
 WHERE step = :step AND series IN :series AND bucket >= :start AND bucket < :end AND expires_at > {second}

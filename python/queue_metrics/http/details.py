@@ -1,0 +1,253 @@
+"""Routes of `/v1` with their questions and answers: one thing in full, servers, baselines, trends, series, footprint."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping
+from typing import Any
+
+from starlette.responses import Response
+
+from queue_metrics.errors import DecodeError
+from queue_metrics.http import detail_encode
+from queue_metrics.http import detail_shapes as shapes
+from queue_metrics.http.answers import about, as_json, listed, stale_header, tagged
+from queue_metrics.http.parameters import (
+    CONNECTION,
+    END,
+    FORMAT,
+    INTERVAL,
+    KIND,
+    LABELS,
+    LIMIT,
+    MINUTES,
+    PERIOD,
+    QUEUE,
+    START,
+    STEP,
+    TASK,
+    BadParameter,
+)
+from queue_metrics.http.routes import Call, Route
+from queue_metrics.http.shared import Held, Question
+from queue_metrics.insights import Metrics
+from queue_metrics.insights.names import UnknownName
+from queue_metrics.insights.series import KINDS
+from queue_metrics.model import (
+    BaselineAnswer,
+    DepthTrend,
+    EfficiencyTrend,
+    Footprint,
+    SeriesAnswer,
+    ServerAnswer,
+    Snapshot,
+    TaskDetail,
+    ThroughputTrend,
+)
+
+CSV = "text/csv"
+
+
+def own_details(snapshot: Callable[[Call], Question[Snapshot]]) -> Iterable[Route]:
+    """
+    The routes.
+
+    Args:
+        snapshot: the question that the lists ask: one queue and one worker are found in its answer.
+    """
+    yield Route(
+        "/v1/tasks/{task}",
+        "one task in full, over its queues or those that are named",
+        shapes.TaskDetailReply,
+        _task,
+        _task_question,
+        parameters=(MINUTES, CONNECTION, QUEUE),
+    )
+    yield Route("/v1/queues/{connection}/{queue}", "one queue", shapes.QueueDetailReply, _queue, snapshot, parameters=(MINUTES,))
+    yield Route("/v1/workers/{id}", "one process", shapes.WorkerReply, _worker, snapshot)
+    yield Route(
+        "/v1/servers",
+        "every server: its health, its last sample, its workers",
+        shapes.ServersReply,
+        _servers,
+        _servers_question,
+        parameters=(MINUTES, LIMIT),
+    )
+    yield Route("/v1/servers/{hostname}", "one server", shapes.ServerReply, _server, _servers_question, parameters=(MINUTES,))
+    baselines = Question("baselines", (), lambda metrics: metrics.baselines())
+    yield Route(
+        "/v1/baselines",
+        "what executions usually cost, and how far they are from that",
+        shapes.BaselinesReply,
+        _baselines,
+        lambda _: baselines,
+        parameters=(LIMIT,),
+    )
+    yield Route(
+        "/v1/baselines/{connection}/{queue}",
+        "of one queue, or of one of its tasks",
+        shapes.BaselineReply,
+        _baseline,
+        _baseline_question,
+        parameters=(TASK,),
+    )
+    yield Route(
+        "/v1/trends/depth/{connection}/{queue}",
+        "where the depth of a queue is heading",
+        shapes.DepthTrendReply,
+        _depth,
+        lambda call: _trend_question("depth", call, lambda metrics, names, period: metrics.trend(names[0], names[1], **period)),
+        parameters=(PERIOD, INTERVAL),
+    )
+    yield Route(
+        "/v1/trends/throughput/{connection}/{queue}",
+        "where the executions of a queue that end are heading",
+        shapes.ThroughputTrendReply,
+        _throughput,
+        lambda call: _trend_question("throughput", call, lambda metrics, names, period: metrics.throughput(names[0], names[1], **period)),
+        parameters=(PERIOD, INTERVAL),
+    )
+    yield Route(
+        "/v1/trends/efficiency",
+        "how busy the workers are, and where that is heading",
+        shapes.EfficiencyTrendReply,
+        _efficiency,
+        lambda call: _trend_question("efficiency", call, lambda metrics, names, period: metrics.efficiency(**period)),
+        parameters=(PERIOD, INTERVAL),
+    )
+    yield Route(
+        "/v1/series",
+        "one series as it is kept, step by step",
+        shapes.SeriesReply,
+        _series,
+        _series_question,
+        parameters=(KIND, *LABELS, STEP, MINUTES, START, END, FORMAT),
+        also=(CSV,),
+    )
+    footprint = Question("footprint", (), lambda metrics: metrics.footprint())
+    yield Route("/v1/footprint", "what the numbers take in the store", shapes.FootprintReply, _footprint, lambda _: footprint)
+
+
+def _task_question(call: Call) -> Question[TaskDetail]:
+    task, minutes, where = call.names["task"], call.parameters["minutes"], (call.parameters["connection"], call.parameters["queue"])
+    return Question(
+        "task", (task, minutes, *where), lambda metrics: metrics.task(task, connection=where[0], queue=where[1], minutes=minutes)
+    )
+
+
+def _task(_call: Call, held: Held[TaskDetail]) -> Response:
+    return _answer(held, {**about(held.answer.window, held), **detail_encode.task_detail(held.answer)})
+
+
+def _queue(call: Call, held: Held[Snapshot]) -> Response:
+    wanted = (call.names["connection"], call.names["queue"])
+    found = next((each for each in held.answer.queues if (each.connection, each.queue) == wanted), None)
+    if found is None:
+        raise UnknownName("no such queue")
+    return _answer(held, {**about(found.window, held), **detail_encode.queue_detail(found)})
+
+
+def _worker(call: Call, held: Held[Snapshot]) -> Response:
+    found = next((each for each in held.answer.workers if each.id == call.names["id"]), None)
+    if found is None:
+        raise UnknownName("no such worker")
+    return _answer(held, {**about(held.answer.overview.window, held), "worker": found})
+
+
+def _servers_question(call: Call) -> Question[tuple[ServerAnswer, ...]]:
+    minutes = call.parameters["minutes"]
+    return Question("servers", (minutes,), lambda metrics: metrics.servers(minutes=minutes))
+
+
+def _servers(call: Call, held: Held[tuple[ServerAnswer, ...]]) -> Response:
+    return _answer(held, {**_without_window(held), **listed("servers", held.answer, detail_encode.server, call)})
+
+
+def _server(call: Call, held: Held[tuple[ServerAnswer, ...]]) -> Response:
+    found = next((each for each in held.answer if each.hostname == call.names["hostname"]), None)
+    if found is None:
+        raise UnknownName("no such server")
+    return _answer(held, {**about(found.window, held), **detail_encode.server(found)})
+
+
+def _baselines(call: Call, held: Held[tuple[BaselineAnswer, ...]]) -> Response:
+    entries = [(each.baseline.labels, each) for each in held.answer if each.baseline is not None]
+    return _answer(held, {**_without_window(held), **listed("baselines", entries, lambda each: detail_encode.baseline(*each), call)})
+
+
+def _baseline_question(call: Call) -> Question[BaselineAnswer]:
+    labels = _baseline_labels(call)
+    return Question("baseline", labels, lambda metrics: metrics.baseline(*labels))
+
+
+def _baseline(call: Call, held: Held[BaselineAnswer]) -> Response:
+    return _answer(held, {**_without_window(held), **detail_encode.baseline(_baseline_labels(call), held.answer)})
+
+
+def _baseline_labels(call: Call) -> tuple[str, ...]:
+    task = call.parameters["task"]
+    return (call.names["connection"], call.names["queue"], *(() if task is None else (task,)))
+
+
+def _trend_question(name: str, call: Call, ask: Callable[[Metrics, tuple[str, ...], Mapping[str, int]], Any]) -> Question[Any]:
+    names = tuple(call.names.values())
+    period = {"period_seconds": call.parameters["period"], "interval_seconds": call.parameters["interval"]}
+    return Question(f"trend of {name}", (*names, *period.values()), lambda metrics: ask(metrics, names, period))
+
+
+def _depth(_call: Call, held: Held[DepthTrend]) -> Response:
+    return _answer(held, {**_without_window(held), **detail_encode.depth_trend(held.answer)})
+
+
+def _throughput(_call: Call, held: Held[ThroughputTrend]) -> Response:
+    return _answer(held, {**_without_window(held), **detail_encode.throughput_trend(held.answer)})
+
+
+def _efficiency(_call: Call, held: Held[EfficiencyTrend]) -> Response:
+    return _answer(held, {**_without_window(held), **detail_encode.efficiency_trend(held.answer)})
+
+
+def _series_question(call: Call) -> Question[SeriesAnswer]:
+    """
+    Raises:
+        BadParameter: a name is missing or too many, or the range has no start.
+    """
+    given = call.parameters
+    wanted = KINDS[given["kind"]][1]
+    for each in LABELS:
+        if (given[each.name] is not None) != (each.name in wanted):
+            raise BadParameter(
+                f"a series of kind {given['kind']} has the names {', '.join(wanted)}", parameter=each.name, known=list(wanted)
+            )
+    if given["start"] is None and given["end"] is not None:
+        raise BadParameter("end alone says nothing; give start too", parameter="start")
+    labels = [given[name] for name in wanted]
+    window = {"minutes": given["minutes"]} if given["start"] is None else {"start": given["start"], "end": given["end"]}
+    step = None if given["step"] == "finest" else int(given["step"])
+
+    def ask(metrics: Metrics) -> SeriesAnswer:
+        try:
+            return metrics.series(given["kind"], *labels, step=step, **{name: value for name, value in window.items() if value is not None})
+        except DecodeError:
+            raise
+        except ValueError as error:  # the window is not kept by this step, or lies in the future: it names the bounds
+            raise BadParameter(str(error), parameter="step" if given["start"] is None else "start") from error
+
+    return Question("series", (given["kind"], *labels, step, *window.values()), ask)
+
+
+def _series(call: Call, held: Held[SeriesAnswer]) -> Response:
+    if call.parameters["format"] == "csv":
+        return tagged(Response(detail_encode.series_csv(held.answer), headers=stale_header(held), media_type=CSV))
+    return _answer(held, {**about(held.answer.window, held), **detail_encode.series(held.answer)})
+
+
+def _footprint(_call: Call, held: Held[Footprint]) -> Response:
+    return _answer(held, {**_without_window(held), "footprint": held.answer})
+
+
+def _without_window(held: Held[Any]) -> shapes.Staleness:
+    return {"stale": held.stale_seconds is not None, "stale_seconds": held.stale_seconds}
+
+
+def _answer(held: Held[Any], body: Mapping[str, Any]) -> Response:
+    return as_json(body, headers=stale_header(held))
