@@ -21,9 +21,7 @@ HOST = (b"host", b"localhost:8787")
 HTML = (b"accept", b"text/html,application/xhtml+xml,*/*;q=0.8")
 TOKEN = "correct-horse-battery-staple"
 ROUTES = routes(scrape_minutes=3).routes
-
-
-NAMES = {"connection": "broker", "queue": "default", "task": "app.send", "hostname": "web-1", "id": "web-1%3A11%3A77"}
+NAMES = {"class": "app.send", "connection": "broker", "queue": "default", "task": "app.send", "hostname": "web-1", "id": "web-1%3A11%3A77"}
 """Of the small fleet, as they stand in a path."""
 
 

@@ -70,7 +70,7 @@ def test_every_answer_is_as_told(told: dict[str, Any], app: Application) -> None
     for path, route in ROUTES.items():
         if not route.listed or isinstance(route.reply, Text):
             continue
-        answer = ask(app, path_of(path))
+        answer = ask(app, path_of(path), method=route.method)
         assert answer.status in ((200, 503) if app is not EMPTY or not (route.names or path == "/v1/series") else (404,)), path
         media = "application/problem+json" if answer.status == 404 else "application/json"
         jsonschema.validate(answer.json(), schema_of(told, path, str(answer.status), media))

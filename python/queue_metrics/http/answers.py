@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import cache
 from importlib.resources import files
@@ -50,6 +51,7 @@ def health(call: Call, held: Held[Snapshot]) -> Response:
     body: dict[str, Any] = {"status": overview.health.status.value}
     if call.trusted:
         body = {**encode.health(overview.health), "drainer_age_seconds": overview.drainer_age_seconds}
+    body["timestamp"] = int(overview.window.end)
     return as_json(body, status=503 if overview.health.status is Status.CRITICAL else 200)
 
 
@@ -59,6 +61,7 @@ def unhealthy(call: Call, headers: Mapping[str, str]) -> Response:
     body: dict[str, Any] = {"status": Status.CRITICAL.value}
     if call.trusted:
         body = {**encode.health(Health(Status.CRITICAL, 0, (reason,))), "drainer_age_seconds": None}
+    body["timestamp"] = int(time.time())
     return as_json(body, status=503, headers=headers)
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 from http import HTTPStatus
+from typing import Any
 from urllib.parse import quote
 
 from starlette.concurrency import run_in_threadpool
@@ -13,6 +14,7 @@ from starlette.types import Receive, Scope, Send
 from queue_metrics import _core
 from queue_metrics.http import answers
 from queue_metrics.http.guard import CHALLENGES, SECURITY_HEADERS, Guard, is_loopback
+from queue_metrics.http.original.index import index as original_index
 from queue_metrics.http.page import render_unavailable
 from queue_metrics.http.parameters import BadParameter, parse
 from queue_metrics.http.problem import problem
@@ -104,7 +106,9 @@ class Application:
     async def _routed(self, scope: Scope, route: Route, call: Call) -> Response:
         html = route.path == "/" and _wants_html(scope)
         if route.path == "/" and not html:
-            return answers.as_json({"name": "queue-metrics", "version": _core.__version__, "routes": index(self._table)})
+            return answers.as_json(
+                {**original_index(call.root), "name": "queue-metrics", "version": _core.__version__, "routes": index(self._table)}
+            )
         try:
             if route.question is None:
                 return await run_in_threadpool(route.answer, call)
@@ -116,7 +120,8 @@ class Application:
             return problem(HTTPStatus.UNPROCESSABLE_ENTITY, str(error), **error.members)
         except UnknownName:
             # Whether something of nearly this name exists is for the front door to tell, not for the network.
-            return problem(HTTPStatus.NOT_FOUND, "nothing of this name was ever recorded here")
+            members: dict[str, Any] = {} if route.missing is None else {"error": route.missing}
+            return problem(HTTPStatus.NOT_FOUND, "nothing of this name was ever recorded here", **members)
 
     async def _lifespan(self, receive: Receive, send: Send) -> None:
         while True:

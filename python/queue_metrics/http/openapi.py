@@ -13,6 +13,7 @@ from queue_metrics.http.shapes import ProblemObject
 
 _PROBLEMS: Mapping[str, str] = {
     "401": "a token is needed, and was not given or is wrong",
+    "403": "the page of another site asks for a duty, or it comes with a password instead of the token",
     "404": "nothing of this name was ever recorded",
     "421": "this server does not answer to that Host",
     "422": "a parameter is unknown, given twice or out of bounds; says which bounds hold",
@@ -50,8 +51,10 @@ def _operation(route: Route, schemas: Schemas) -> dict[str, Any]:
     if route.access is not Access.OPEN:
         statuses.append("401") if route.access is Access.TOKEN else None
         statuses.append("503") if route.question is not None and route.access is Access.TOKEN else None
-    if route.names or any(isinstance(each, Name) for each in route.parameters):
+    if route.names or route.missing is not None or any(isinstance(each, Name) for each in route.parameters):
         statuses.append("404")
+    if route.method != "GET":
+        statuses.append("403")
     operation: dict[str, Any] = {
         "operationId": _identifier(route),
         "tags": [route.family],

@@ -70,6 +70,8 @@ class Route:
     method: str = "GET"
     family: str = "own"
     """Under which heading it is documented."""
+    missing: str | None = None
+    """What the original says in `error` when there is nothing of the name in the path."""
     listed: bool = True
     """Whether it is something to ask for, not a part of the page."""
 

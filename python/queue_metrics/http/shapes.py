@@ -231,12 +231,14 @@ class HealthReply(HealthObject):
     """`/health`, with its reasons."""
 
     drainer_age_seconds: float | None
+    timestamp: int
 
 
 class BriefHealthReply(TypedDict):
     """`/health`, to whom no reasons may be told."""
 
     status: StatusWord
+    timestamp: int
 
 
 class IndexParameter(TypedDict):
@@ -278,3 +280,4 @@ class ProblemObject(TypedDict):
     minimum: NotRequired[int]
     maximum: NotRequired[int]
     known: NotRequired[Sequence[str]]
+    error: NotRequired[str]

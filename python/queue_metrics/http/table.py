@@ -6,6 +6,8 @@ from collections.abc import Callable, Iterable, Mapping
 
 from queue_metrics.http import answers, shapes
 from queue_metrics.http.details import own_details
+from queue_metrics.http.original.overview_shapes import OriginalIndexReply
+from queue_metrics.http.original.routes import original_routes
 from queue_metrics.http.parameters import LIMIT, MINUTES, REFRESH, ROWS
 from queue_metrics.http.prometheus import CONTENT_TYPE, Exporter
 from queue_metrics.http.routes import Access, Call, Route, Table, Text
@@ -23,7 +25,7 @@ def routes(*, scrape_minutes: int) -> Table:
     Args:
         scrape_minutes: window of `/metrics`, which shows totals and what is now.
     """
-    table = Table([*_general(scrape_minutes), *_own(), *_documents(lambda: table)])
+    table = Table([*_general(scrape_minutes), *original_routes(), *_own(), *_documents(lambda: table)])
     return table
 
 
@@ -31,7 +33,7 @@ def _general(scrape_minutes: int) -> Iterable[Route]:
     yield Route(
         "/",
         "the page, or the index of what there is",
-        shapes.IndexReply,
+        OriginalIndexReply,
         answers.page,
         _snapshot,
         parameters=(MINUTES, ROWS, REFRESH),

@@ -14,6 +14,7 @@ from queue_metrics.insights import queues as queue_answers
 from queue_metrics.insights import series as series_answers
 from queue_metrics.insights import task_details, trends
 from queue_metrics.insights import tasks as task_answers
+from queue_metrics.insights.everything import Everything, read_everything
 from queue_metrics.insights.fleet import server_calls, servers_in, worker_calls, worker_parts, workers_in
 from queue_metrics.insights.flow import dedicated
 from queue_metrics.insights.history import efficiency_rows, queue_minutes
@@ -114,6 +115,11 @@ class Metrics:
         """The snapshot, and the totals of all tasks as they are stored, in one look."""
         reading = self._read(self._span(window), further=queue_answers.parts(self._now()))
         return scrape(reading, overviews.snapshot(reading, stale_seconds=self._stale_seconds, lost_seconds=self._lost_seconds))
+
+    def everything(self) -> Everything:
+        """All that can be said about the last hour, of one look; each part is worked out when it is asked for."""
+        reading = read_everything(self._driver, self._span({}))
+        return Everything(reading, stale_seconds=self._stale_seconds, lost_seconds=self._lost_seconds, store=self.store)
 
     def overview(self, **window: Unpack[Asked]) -> Overview:
         """Everything at one glance."""

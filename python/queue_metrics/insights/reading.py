@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
-from functools import cached_property
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from queue_metrics._core import Value
@@ -56,6 +55,7 @@ class Reading:
     """Whatever travels as a heartbeat."""
     answers: Mapping[Call, Any]
     """To general calls."""
+    _observed: dict[Span, int | None] = field(default_factory=dict, repr=False, compare=False)
 
     def of(self, kind: int) -> tuple[SeriesReading, ...]:
         """The series of a kind; none where the kind was not read."""
@@ -73,7 +73,7 @@ class Reading:
     def exceptions(self) -> tuple[SeriesReading, ...]:
         return self.of(EXCEPTION)
 
-    @cached_property
+    @property
     def observed_from(self) -> int | None:
         """
         The first step of the window in which anything was recorded, of any series.
@@ -84,10 +84,12 @@ class Reading:
         return self.observed_in(self.span)
 
     def observed_in(self, span: Span) -> int | None:
-        """The same of any span that was read."""
-        of_window = span == self.span
-        every = (series.points if of_window else series.over(span) for series in (*self.tasks, *self.queues))
-        return min((min(points) for points in every if points), default=None)
+        """The same of any span that was read; looked for once, since every task asks for it."""
+        if span not in self._observed:
+            of_window = span == self.span
+            every = (series.points if of_window else series.over(span) for series in (*self.tasks, *self.queues))
+            self._observed[span] = min((min(points) for points in every if points), default=None)
+        return self._observed[span]
 
 
 @dataclass(frozen=True, slots=True)

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import fields
+from dataclasses import dataclass, fields
 
 from queue_metrics._core import Value
 from queue_metrics.insights import layout
 from queue_metrics.insights.measures import counts, distribution, failure_share, merged, success_share
 from queue_metrics.insights.reading import Part, Reading, SeriesReading
 from queue_metrics.insights.recency import WINDOWS, all_days, last, last_day, newest, parts, statistics
-from queue_metrics.insights.tasks import named, task, tasks
+from queue_metrics.insights.tasks import busy_seconds, named, task, tasks
 from queue_metrics.insights.window import Span
 from queue_metrics.model import ExceptionCount, Moment, Outcome, ServerTask, TaskAnswer, TaskDetail
 from queue_metrics.storage.base import EXCEPTION, HOUR, MINUTE, SERVER_TASK, TASK, Series
@@ -42,17 +42,45 @@ def detail(reading: Reading, name: str, queue: str | None = None, connection: st
     Raises:
         UnknownName: there is none; says which are near, or where it was recorded.
     """
-    return _detail(reading, named(reading, name, queue, connection))
+    return detail_of(Everywhere.of(reading), named(reading, name, queue, connection))
 
 
 def details(reading: Reading) -> tuple[TaskDetail, ...]:
     """Every known task, over all its queues together; most run time first."""
-    by_name: dict[str, list[SeriesReading]] = {}
-    for series in reading.tasks:
-        by_name.setdefault(series.labels[2], []).append(series)
-    answers = [_detail(reading, series) for series in by_name.values()]
+    everywhere = Everywhere.of(reading)
+    answers = [detail_of(everywhere, series) for series in by_name(reading).values()]
     answers.sort(key=lambda each: (-each.runtime.sum, -each.counts.ended, -each.lifetime.counts.started, each.task))
     return tuple(answers)
+
+
+def by_name(reading: Reading) -> dict[str, list[SeriesReading]]:
+    """The series of each task, on whatever queues."""
+    found: dict[str, list[SeriesReading]] = {}
+    for series in reading.tasks:
+        found.setdefault(series.labels[2], []).append(series)
+    return found
+
+
+@dataclass(frozen=True, slots=True)
+class Everywhere:
+    """A reading, with what belongs to each task put in its place once: to look through all of it for every task takes too long."""
+
+    reading: Reading
+    busy_seconds: float
+    exceptions: Mapping[tuple[str, ...], Sequence[SeriesReading]]
+    servers: Mapping[tuple[str, ...], Sequence[SeriesReading]]
+    """By connection, queue and task."""
+
+    @classmethod
+    def of(cls, reading: Reading) -> Everywhere:
+        """Of a reading."""
+        exceptions: dict[tuple[str, ...], list[SeriesReading]] = {}
+        servers: dict[tuple[str, ...], list[SeriesReading]] = {}
+        for one in reading.exceptions:
+            exceptions.setdefault(one.labels[:3], []).append(one)
+        for one in reading.of(SERVER_TASK):
+            servers.setdefault(one.labels[1:], []).append(one)
+        return cls(reading, busy_seconds(reading), exceptions, servers)
 
 
 def exception_span(span: Span) -> Span:
@@ -62,12 +90,13 @@ def exception_span(span: Span) -> Span:
     return Span(span.start // HOUR * HOUR, -(-span.end // HOUR) * HOUR, HOUR, span.now)
 
 
-def _detail(reading: Reading, series: Sequence[SeriesReading]) -> TaskDetail:
-    together, now = task(reading, series), reading.span.now
-    places = {one.labels for one in series}
+def detail_of(everywhere: Everywhere, series: Sequence[SeriesReading]) -> TaskDetail:
+    """A task in full, over the queues of these series."""
+    reading, now = everywhere.reading, everywhere.reading.span.now
+    together = task(reading, series, everywhere.busy_seconds)
     by_type: dict[str, list[SeriesReading]] = {}
-    for one in reading.exceptions:
-        if one.labels[:3] in places:
+    for place in series:
+        for one in everywhere.exceptions.get(place.labels, ()):
             by_type.setdefault(one.labels[3], []).append(one)
     span = exception_span(reading.span)
     latest = newest(now, by_type)
@@ -79,8 +108,8 @@ def _detail(reading: Reading, series: Sequence[SeriesReading]) -> TaskDetail:
         **{field.name: getattr(together, field.name) for field in fields(TaskAnswer)},
         success=success_share(together.counts),
         lifetime_success=success_share(together.lifetime.counts),
-        by_queue=tuple(each for each in tasks(reading) if (each.connection, each.queue, each.task) in places),
-        by_server=_servers([one for one in reading.of(SERVER_TASK) if one.labels[1:] in places], now),
+        by_queue=tasks(reading, series, everywhere.busy_seconds),
+        by_server=_servers([one for place in series for one in everywhere.servers.get(place.labels, ())], now),
         windows=tuple(statistics(reading, series, seconds) for seconds in WINDOWS),
         last_processed=happened(Outcome.SUCCEEDED),
         last_failed=happened(Outcome.FAILED, Outcome.TIMED_OUT, Outcome.LOST),

@@ -13,13 +13,25 @@ from queue_metrics.insights.window import Span
 from queue_metrics.model import TaskAnswer, TaskHistory
 
 
-def tasks(reading: Reading) -> tuple[TaskAnswer, ...]:
-    """Every known task, each queue apart; most run time first."""
-    windows = [(series, series.window) for series in reading.tasks]
-    busy = sum(distribution(value, layout.RUNTIME).sum for _, value in windows)
-    answers = [_task(reading, [series], value, series.labels, busy) for series, value in windows]
+def tasks(reading: Reading, series: Sequence[SeriesReading] | None = None, busy: float | None = None) -> tuple[TaskAnswer, ...]:
+    """
+    Tasks, each queue apart; most run time first.
+
+    Args:
+        reading: of the store.
+        series: which of them; every known one by default.
+        busy: as `busy_seconds` says, where it is known already.
+    """
+    busy = busy_seconds(reading) if busy is None else busy
+    those = reading.tasks if series is None else series
+    answers = [_task(reading, [each], each.window, each.labels, busy) for each in those]
     answers.sort(key=lambda each: (-each.runtime.sum, -each.counts.ended, -each.lifetime.counts.started, each.task))
     return tuple(answers)
+
+
+def busy_seconds(reading: Reading) -> float:
+    """Run times of all tasks in the window."""
+    return sum(distribution(each.window, layout.RUNTIME).sum for each in reading.tasks)
 
 
 def named(reading: Reading, name: str, queue: str | None, connection: str | None) -> list[SeriesReading]:
@@ -39,9 +51,8 @@ def named(reading: Reading, name: str, queue: str | None, connection: str | None
     raise UnknownName(unknown("task", name, (series.labels[2] for series in reading.tasks)))
 
 
-def task(reading: Reading, series: Sequence[SeriesReading]) -> TaskAnswer:
+def task(reading: Reading, series: Sequence[SeriesReading], busy: float) -> TaskAnswer:
     """One task over several queues together: they share its name, and their values merge without loss."""
-    busy = sum(distribution(each.window, layout.RUNTIME).sum for each in reading.tasks)
     connections = {each.labels[0] for each in series}
     queues = {each.labels[:2] for each in series}
     labels = (

@@ -14,6 +14,7 @@ from queue_metrics.insights.wording import duration
 from queue_metrics.model.trends import (
     DepthStatistics,
     DepthTrend,
+    DirectionWord,
     EfficiencyStatistics,
     EfficiencyTrend,
     Forecast,
@@ -148,7 +149,7 @@ def depth_trend(asked: Question, connection: str, queue: str, minutes: Minutes, 
             max=int(max(points.values)),
             std_dev=round(deviation, 2),
         )
-        direction = "increasing" if line.slope > _STEEP else "decreasing" if line.slope < -_STEEP else "stable"
+        direction: DirectionWord = "increasing" if line.slope > _STEEP else "decreasing" if line.slope < -_STEEP else "stable"
         trend = TrendLine(round(line.slope, 4), direction, round(line.r_squared, 3))
     return DepthTrend(
         available=statistics is not None,
@@ -322,7 +323,7 @@ def _efficiencies(asked: Question, rows: Sequence[FleetRow]) -> _Points:
     return _Points(times, [busy / time * 100 for busy, time in sums.values()])
 
 
-def _by_sign(slope: float) -> str:
+def _by_sign(slope: float) -> DirectionWord:
     return "increasing" if slope > 0 else "decreasing" if slope < 0 else "stable"
 
 

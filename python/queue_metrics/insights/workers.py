@@ -119,6 +119,7 @@ def _worker(
         utilisation_seconds=over,
         stuck=hangs,
         stuck_reason=because,
+        supervisor_pid=page["parent_pid"] if page["role"] == "child" else None,
     )
 
 

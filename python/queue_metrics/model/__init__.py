@@ -4,6 +4,7 @@ from queue_metrics.model.baselines import Baseline, BaselineAnswer, CapacityEsti
 from queue_metrics.model.footprint import Footprint
 from queue_metrics.model.health import Health, Reason
 from queue_metrics.model.history import History, QueueHistory, TaskHistory
+from queue_metrics.model.jobs import JobAnswer
 from queue_metrics.model.measures import Counts, Distribution, Histogram, Lifetime, Share, Window
 from queue_metrics.model.outcomes import Discard, Outcome, Status
 from queue_metrics.model.overview import Overview, Snapshot
@@ -62,6 +63,7 @@ __all__ = [
     "Health",
     "Histogram",
     "History",
+    "JobAnswer",
     "Lifetime",
     "Moment",
     "Outcome",

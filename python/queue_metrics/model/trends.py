@@ -4,6 +4,10 @@ from __future__ import annotations
 
 import enum
 from dataclasses import dataclass
+from typing import Literal
+
+DirectionWord = Literal["increasing", "decreasing", "stable"]
+"""Of a line, in the words of the original."""
 
 
 class Direction(enum.StrEnum):
@@ -69,8 +73,7 @@ class TrendLine:
 
     slope: float
     """Change in a second, 4 decimals."""
-    direction: str
-    """"increasing", "decreasing" or "stable"."""
+    direction: DirectionWord
     confidence: float | None
     """R squared, 0-1, 3 decimals; None where the original tells none. It is no probability: see the verdict."""
 

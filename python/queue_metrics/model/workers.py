@@ -5,8 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from types import MappingProxyType
+from typing import Literal
 
-ORIGINAL_STATES: Mapping[str, str] = MappingProxyType(
+OriginalState = Literal["idle", "busy", "stopped", "crashed", "unknown"]
+ORIGINAL_STATES: Mapping[str, OriginalState] = MappingProxyType(
     {"starting": "idle", "idle": "idle", "busy": "busy", "stopped": "stopped", "stale": "crashed", "lost": "crashed", "up": "unknown"}
 )
 """Our states in the words of the original, which has paused, too: no library tells of it. `up` is of processes that it does not list."""
@@ -63,9 +65,11 @@ class WorkerAnswer:
     """Whether its job runs far longer than such jobs do; None: nobody can say, for `stuck_reason`."""
     stuck_reason: str | None = None
     """One sentence for people; None where it is not stuck."""
+    supervisor_pid: int | None = None
+    """The main process over it, as in a prefork pool; None: it is nobody's child."""
 
     @property
-    def original_state(self) -> str:
+    def original_state(self) -> OriginalState:
         """Its state in the words of the original: idle, busy, stopped, crashed, unknown."""
         return ORIGINAL_STATES[self.state]
 

@@ -1,0 +1,216 @@
+"""The routes of the original, all but its index, its health and its Prometheus text, which have places of their own."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+from typing import Any
+
+from starlette.responses import Response
+
+from queue_metrics.http.answers import as_json, stale_header
+from queue_metrics.http.original import (
+    fleet_shapes,
+    jobs,
+    overview,
+    overview_shapes,
+    queues,
+    servers,
+    shapes,
+    trend_shapes,
+    trends,
+    workers,
+)
+from queue_metrics.http.parameters import INTERVAL, PERIOD, Choice, Name, Number, Parameter
+from queue_metrics.http.routes import Call, Route
+from queue_metrics.http.shared import Held, Question
+from queue_metrics.insights.everything import Everything
+from queue_metrics.insights.trends import INTERVAL_DEFAULT, PERIOD_DEFAULT
+from queue_metrics.model import DepthTrend, EfficiencyTrend, ThroughputTrend
+
+FAMILY = "original"
+
+FULL = Choice("full", ("0", "1"), "0", "1: everything, also baselines and trends")
+CONNECTION = Name("connection", "only workers of this connection")
+QUEUE = Name("queue", "only workers that serve this queue")
+HOSTNAME = Name("hostname", "which server; by default the machine that answers, or the only one")
+THRESHOLD = Number("threshold", 1, 604_800, 60, "seconds of silence")
+
+EVERYTHING: Question[Everything] = Question("everything", (), lambda metrics: metrics.everything())
+"""One look answers all endpoints of a second, trends of the last hour among them."""
+
+
+def original_routes() -> Iterable[Route]:
+    """In the order of the original's index."""
+    yield _route("/overview", "everything at a glance, or in full", _Overview, _overview, parameters=(FULL,))
+    yield _route("/jobs", "every job class", shapes.OriginalJobsReply, lambda _, found: jobs.jobs(found))
+    yield _route(
+        "/jobs/{class}",
+        "a job class over all of its queues",
+        shapes.OriginalJobReply,
+        lambda call, found: jobs.job_class(found, call.names["class"]),
+        missing="Job not found",
+    )
+    yield _route("/queues", "the names of all queues", shapes.OriginalQueuesReply, lambda _, found: queues.names(found))
+    yield _route("/queues/all", "every queue in full", shapes.OriginalAllQueuesReply, lambda _, found: queues.all_queues(found))
+    yield _route(
+        "/queues/{connection}/{queue}",
+        "one queue",
+        shapes.OriginalQueueReply,
+        lambda call, found: queues.queue(found, call.names["connection"], call.names["queue"]),
+        missing="Queue not found",
+    )
+    yield _route(
+        "/queues/{connection}/{queue}/depth",
+        "the jobs in a queue",
+        shapes.OriginalDepthReply,
+        lambda call, found: queues.depth(found, call.names["connection"], call.names["queue"]),
+        missing="Queue not found",
+    )
+    yield from _fleet()
+    yield from _trends()
+
+
+def _fleet() -> Iterable[Route]:
+    served = (CONNECTION, QUEUE)
+    yield _route(
+        "/workers",
+        "live workers",
+        overview_shapes.OriginalWorkersReply,
+        lambda call, found: workers.workers(found, **call.parameters),
+        parameters=served,
+    )
+    yield _route(
+        "/workers/all",
+        "every worker, and all together",
+        fleet_shapes.OriginalAllWorkersReply,
+        lambda _, found: workers.all_workers(found),
+    )
+    yield _route(
+        "/workers/status",
+        "heartbeats",
+        fleet_shapes.OriginalStatusReply,
+        lambda call, found: workers.status(found, **call.parameters),
+        parameters=served,
+    )
+    yield _route(
+        "/workers/status/{id}",
+        "one heartbeat",
+        fleet_shapes.OriginalStatusOfReply,
+        lambda call, found: workers.status_of(found, call.names["id"]),
+        missing="Worker not found",
+    )
+    yield _route(
+        "/workers/detect-stale",
+        "how many workers went silent",
+        fleet_shapes.OriginalStaleReply,
+        lambda call, found: workers.detect_stale(found, **call.parameters),
+        parameters=(THRESHOLD,),
+        method="POST",
+    )
+    yield _route("/servers", "every server rolled up", fleet_shapes.OriginalServersReply, lambda _, found: servers.servers(found))
+    yield _route(
+        "/server",
+        "the last sample of one server",
+        fleet_shapes.OriginalServerReply,
+        lambda call, found: servers.server(found, **call.parameters),
+        parameters=(HOSTNAME,),
+        missing="Server not found",
+    )
+    yield _route(
+        "/server/health",
+        "how one server is",
+        fleet_shapes.OriginalServerHealthReply,
+        lambda call, found: servers.server_health(found, **call.parameters),
+        parameters=(HOSTNAME,),
+        missing="Server not found",
+    )
+
+
+def _trends() -> Iterable[Route]:
+    yield _route(
+        "/trends/queue-depth/{connection}/{queue}",
+        "where the depth of a queue is heading",
+        trend_shapes.OriginalDepthTrend,
+        _depth_trend,
+        question=_asking_depth,
+        parameters=(PERIOD, INTERVAL),
+        missing="Queue not found",
+    )
+    yield _route(
+        "/trends/throughput/{connection}/{queue}",
+        "where the executions of a queue are heading",
+        trend_shapes.OriginalThroughputTrend,
+        _throughput_trend,
+        question=_asking_throughput,
+        parameters=(PERIOD,),
+        missing="Queue not found",
+    )
+    yield _route(
+        "/trends/worker-efficiency",
+        "how busy all workers were",
+        trend_shapes.OriginalEfficiencyTrend,
+        _efficiency_trend,
+        question=_asking_efficiency,
+        parameters=(PERIOD,),
+    )
+
+
+def _route(
+    path: str,
+    summary: str,
+    reply: Any,
+    answer: Callable[[Call, Any], Any],
+    *,
+    question: Callable[[Call], Question[Any]] = lambda _: EVERYTHING,
+    parameters: Sequence[Parameter] = (),
+    method: str = "GET",
+    missing: str | None = None,
+) -> Route:
+    def answered(call: Call, held: Held[Any]) -> Response:
+        return as_json(answer(call, held.answer), headers=stale_header(held))
+
+    return Route(path, summary, reply, answered, question, parameters=parameters, method=method, family=FAMILY, missing=missing)
+
+
+_Overview = overview_shapes.OriginalSlimOverviewReply | overview_shapes.OriginalFullOverviewReply
+
+
+def _overview(call: Call, found: Everything) -> Any:
+    return overview.full_overview(found) if call.parameters["full"] == "1" else overview.slim_overview(found)
+
+
+def _asking_depth(call: Call) -> Question[Any]:
+    connection, queue = call.names["connection"], call.names["queue"]
+    period, interval = call.parameters["period"], call.parameters["interval"]
+    if (period, interval) == (PERIOD_DEFAULT, INTERVAL_DEFAULT):
+        return EVERYTHING
+    asked = (connection, queue, period, interval)
+    return Question("trend", asked, lambda metrics: metrics.trend(connection, queue, period_seconds=period, interval_seconds=interval))
+
+
+def _depth_trend(call: Call, found: Everything | DepthTrend) -> Any:
+    trend = found.depth_trend(call.names["connection"], call.names["queue"]) if isinstance(found, Everything) else found
+    return trends.depth_trend(trend)
+
+
+def _asking_throughput(call: Call) -> Question[Any]:
+    connection, queue, period = call.names["connection"], call.names["queue"], call.parameters["period"]
+    if period == PERIOD_DEFAULT:
+        return EVERYTHING
+    return Question("throughput", (connection, queue, period), lambda metrics: metrics.throughput(connection, queue, period_seconds=period))
+
+
+def _throughput_trend(call: Call, found: Everything | ThroughputTrend) -> Any:
+    trend = found.throughput_trend(call.names["connection"], call.names["queue"]) if isinstance(found, Everything) else found
+    return trends.throughput_trend(trend)
+
+
+def _asking_efficiency(call: Call) -> Question[Any]:
+    period = call.parameters["period"]
+    if period == PERIOD_DEFAULT:
+        return EVERYTHING
+    return Question("efficiency", (period,), lambda metrics: metrics.efficiency(period_seconds=period))
+
+
+def _efficiency_trend(_call: Call, found: Everything | EfficiencyTrend) -> Any:
+    return trends.efficiency_trend(found.efficiency_trend if isinstance(found, Everything) else found)

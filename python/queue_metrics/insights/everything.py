@@ -1,0 +1,190 @@
+"""One look at the store that answers every question about now: each part is worked out when somebody asks for it, and once."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from functools import cached_property
+
+from queue_metrics.insights import layout, trends
+from queue_metrics.insights import overview as overviews
+from queue_metrics.insights import queues as queue_answers
+from queue_metrics.insights.fleet import server_calls, servers_in, worker_parts
+from queue_metrics.insights.flow import dedicated
+from queue_metrics.insights.measures import distribution, merged
+from queue_metrics.insights.minutes import minutes
+from queue_metrics.insights.names import UnknownName, unknown
+from queue_metrics.insights.reading import Part, Reading, SeriesReading, read
+from queue_metrics.insights.recency import last_hour
+from queue_metrics.insights.task_details import TOTALS, Everywhere, by_name, detail_of, exception_span, wanted
+from queue_metrics.insights.tasks import named
+from queue_metrics.insights.window import Span
+from queue_metrics.insights.workers import serving, summary
+from queue_metrics.model import (
+    Baseline,
+    DepthTrend,
+    EfficiencyTrend,
+    JobAnswer,
+    Overview,
+    QueueAnswer,
+    ServerAnswer,
+    Snapshot,
+    TaskAnswer,
+    ThroughputTrend,
+    WorkerAnswer,
+    WorkerSummary,
+)
+from queue_metrics.storage.base import HOUR, MINUTE, QUEUE, SERVER, TASK, StorageDriver
+from queue_metrics.storage.baselines import READ_BASELINES, decode
+from queue_metrics.storage.efficiency import ALL_KEY, fleet_rows, reading_rows
+
+
+def read_everything(driver: StorageDriver, span: Span) -> Reading:
+    """
+    What `Everything` is made of, in one look.
+
+    Raises:
+        StoreError: as the driver says.
+        DecodeError: a stored value is damaged or newer than this package.
+    """
+    parts = (Part(last_hour(span.now), (QUEUE,)), *queue_answers.parts(span.now), *worker_parts(span.now), *wanted(span, None))
+    calls = (*server_calls(span), READ_BASELINES, reading_rows(ALL_KEY, span.now - HOUR, span.now))
+    return read(driver, span, kinds=(TASK, QUEUE, SERVER), further=parts, totals=(*TOTALS, QUEUE, SERVER), calls=calls)
+
+
+class Everything:
+    """Overview, tasks, queues, workers, servers, baselines and the trends of the last hour: all of one moment, so they agree."""
+
+    def __init__(self, reading: Reading, *, stale_seconds: float, lost_seconds: float, store: str) -> None:
+        """
+        Args:
+            reading: of `read_everything`.
+            stale_seconds: a worker, depth or sample not heard of for so long is stale.
+            lost_seconds: a worker not heard of for so long is lost.
+            store: where it is from, without a password.
+        """
+        self._reading = reading
+        self._limits = {"stale_seconds": stale_seconds, "lost_seconds": lost_seconds}
+        self._stale_seconds = stale_seconds
+        self.store = store
+
+    @property
+    def now(self) -> float:
+        """The moment of reading, seconds since 1970."""
+        return self._reading.span.now
+
+    @cached_property
+    def _snapshot(self) -> Snapshot:
+        return overviews.snapshot(self._reading, **self._limits)
+
+    @property
+    def overview(self) -> Overview:
+        """Everything at one glance."""
+        return self._snapshot.overview
+
+    @property
+    def tasks(self) -> tuple[TaskAnswer, ...]:
+        """Each task on each queue."""
+        return self._snapshot.tasks
+
+    @property
+    def queues(self) -> tuple[QueueAnswer, ...]:
+        """Every known queue, worst first."""
+        return self._snapshot.queues
+
+    def queue(self, connection: str, name: str) -> QueueAnswer:
+        """
+        One queue.
+
+        Raises:
+            UnknownName: this connection never had a queue of this name.
+        """
+        return queue_answers.named(self.queues, connection, name)
+
+    @property
+    def workers(self) -> tuple[WorkerAnswer, ...]:
+        """Every process with a heartbeat, those that need a look first."""
+        return self._snapshot.workers
+
+    @cached_property
+    def summary(self) -> WorkerSummary:
+        """All workers together."""
+        return summary(self.workers)
+
+    def serving(self, connection: str, queue: str) -> WorkerSummary:
+        """The live workers of a queue together."""
+        return summary(serving(self.workers, connection, queue))
+
+    @cached_property
+    def servers(self) -> tuple[ServerAnswer, ...]:
+        """Every server, those that need a look first."""
+        return servers_in(self._reading, self.workers, stale_seconds=self._stale_seconds)
+
+    @cached_property
+    def baselines(self) -> Mapping[tuple[str, ...], Baseline]:
+        """What tasks usually cost by connection, queue and task; and what executions on a queue do, by connection and queue."""
+        return decode(self._reading.answers[READ_BASELINES], self.now)
+
+    @cached_property
+    def jobs(self) -> tuple[JobAnswer, ...]:
+        """Every task over all of its queues, each of them apart as well; most run time first."""
+        everywhere = Everywhere.of(self._reading)
+        found = [self._job(everywhere, series) for series in by_name(self._reading).values()]
+        return tuple(sorted(found, key=lambda job: (*_order(job), job.detail.task)))
+
+    def job(self, name: str) -> JobAnswer:
+        """
+        One task over all of its queues.
+
+        Raises:
+            UnknownName: nothing of this name was ever recorded.
+        """
+        return self._job(Everywhere.of(self._reading), named(self._reading, name, None, None))
+
+    def depth_trend(self, connection: str, queue: str) -> DepthTrend:
+        """
+        Where the depth of a queue was heading in the last hour.
+
+        Raises:
+            UnknownName: this connection never had a queue of this name.
+        """
+        asked = trends.question(trends.PERIOD_DEFAULT, trends.INTERVAL_DEFAULT, self.now)
+        workers = dedicated(self.workers, connection, queue)
+        return trends.depth_trend(asked, connection, queue, minutes(self._minutes(connection, queue), asked.end + MINUTE), workers)
+
+    def throughput_trend(self, connection: str, queue: str) -> ThroughputTrend:
+        """Where the executions of a queue were heading in the last hour; raises as `depth_trend`."""
+        asked = trends.question(trends.PERIOD_DEFAULT, trends.INTERVAL_DEFAULT, self.now)
+        return trends.throughput_trend(asked, connection, queue, minutes(self._minutes(connection, queue), asked.end + MINUTE))
+
+    @cached_property
+    def efficiency_trend(self) -> EfficiencyTrend:
+        """How busy all workers were in the last hour."""
+        asked = trends.question(trends.PERIOD_DEFAULT, trends.INTERVAL_DEFAULT, self.now)
+        return trends.efficiency_trend(asked, fleet_rows(self._reading.answers[reading_rows(ALL_KEY, self.now - HOUR, self.now)]))
+
+    @cached_property
+    def _queues(self) -> Mapping[tuple[str, ...], SeriesReading]:
+        return {series.labels: series for series in self._reading.queues}
+
+    def _minutes(self, connection: str, queue: str) -> list[tuple[int, bytes]]:
+        series = self._queues.get((connection, queue))
+        if series is None:
+            raise UnknownName(unknown("queue", queue, (labels[1] for labels in self._queues)))
+        points = series.over(last_hour(self.now))
+        return [(bucket, points[bucket].encode()) for bucket in sorted(points)]
+
+    def _job(self, everywhere: Everywhere, series: Sequence[SeriesReading]) -> JobAnswer:
+        hours = exception_span(self._reading.span)
+        value = merged(point for one in series for point in one.over(hours).values())
+        apart = [self._job(everywhere, [one]) for one in series] if len(series) > 1 else []
+        return JobAnswer(
+            detail=detail_of(everywhere, series),
+            cpu=distribution(value, layout.CPU),
+            memory_peak=distribution(value, layout.MEMORY_PEAK),
+            baseline=self.baselines.get(series[0].labels) if len(series) == 1 else None,
+            by_queue=tuple(sorted(apart, key=lambda job: (*_order(job), job.detail.connection, job.detail.queue))),
+        )
+
+
+def _order(job: JobAnswer) -> tuple[float, int]:
+    return -job.detail.runtime.sum, -job.detail.counts.ended
