@@ -126,8 +126,15 @@ def _worker(answer: WorkerAnswer, now: float) -> OriginalWorker:
         "is_horizon_worker": supervised,
         "supervisor_name": f"{answer.host}:{answer.supervisor_pid}" if supervised else None,
         "parent_supervisor_pid": answer.supervisor_pid,
-        "workers_pool_name": answer.library or None,
+        "workers_pool_name": _pool(answer),
     }
+
+
+def _pool(answer: WorkerAnswer) -> str | None:
+    match answer:
+        case WorkerAnswer(library=str(name)) if name:
+            return name
+    return None
 
 
 def _heartbeat(answer: WorkerAnswer, now: float) -> OriginalHeartbeat:
