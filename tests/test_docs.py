@@ -128,7 +128,7 @@ def test_every_command_that_a_page_names_exists(path: Path) -> None:
     said = code(path.read_text())
     targets = set(re.findall(r"^([a-z-]+):", page("Makefile"), re.MULTILINE))
     assert set(re.findall(r"\bmake ([a-z][a-z-]*)", said)) <= targets
-    assert set(re.findall(r"\bqueue-metrics ([a-z]+)", said)) <= set(EXAMPLES)
+    assert set(re.findall(r"\bqueue-metrics ([a-z]+(?:-[a-z]+)*)", said)) <= set(EXAMPLES)
     lines = [line for block in blocks(path.read_text(), "shell") for line in block.text.splitlines() if line.startswith("queue-metrics ")]
     calls = [shlex.split(line, comments=True)[1:] for line in lines]
     calls += [["demo", *shlex.split(words)] for words in re.findall(r'make demo ARGS="([^"]+)"', said)]

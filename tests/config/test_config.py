@@ -240,7 +240,7 @@ def test_tables_may_be_given_in_part_from_every_source_and_as_the_object(project
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        ("ttl = 1", "ttl must be a table of raw, aggregated, servers, hours, days, not 1"),
+        ("ttl = 1", "ttl must be a table of raw, aggregated, servers, workers, baseline, hours, days, not 1"),
         ("[ttl]\nrwa = 7200", "unknown setting 'ttl.rwa' in queue-metrics.toml; did you mean 'ttl.raw'?"),
         ("[ttl]\nraw = 3599", "ttl.raw in queue-metrics.toml must be a whole number between 3600 and 34560000, not 3599"),
         ("[ttl]\nraw = 3600.0", "a whole number between"),

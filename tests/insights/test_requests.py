@@ -8,12 +8,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-import redis
 
 from queue_metrics.insights import Metrics, connect
 from queue_metrics.storage.manager import StorageManager
 from tests.support.fleet import NOW, Fleet, minute
 from tests.support.servers import RedisServer
+from tests.support.turns import Turns
 
 QUEUES, TASKS, WORKERS = 200, 500, 1000
 
@@ -31,28 +31,6 @@ def large() -> Fleet:
     for number in range(WORKERS):
         fleet.worker(pid=number, connection="broker", queue=f"queue {number % QUEUES}")
     return fleet
-
-
-class Turns:
-    """Counts how often somebody writes after having read: a pipeline is one turn."""
-
-    def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
-        self.number = 0
-        self._writing = False
-        kind: Any = redis.Connection
-        write, read = kind.send_packed_command, kind.read_response
-
-        def written(connection: Any, *arguments: Any, **more: Any) -> Any:
-            self.number += not self._writing
-            self._writing = True
-            return write(connection, *arguments, **more)
-
-        def answered(connection: Any, *arguments: Any, **more: Any) -> Any:
-            self._writing = False
-            return read(connection, *arguments, **more)
-
-        monkeypatch.setattr(kind, "send_packed_command", written)
-        monkeypatch.setattr(kind, "read_response", answered)
 
 
 @pytest.fixture(scope="module")

@@ -21,12 +21,13 @@ EXAMPLES: Mapping[str, str] = MappingProxyType(
         "status": "queue-metrics status --minutes 15",
         "agent": "queue-metrics agent --store redis://localhost",
         "doctor": "queue-metrics doctor",
+        "record-trends": "queue-metrics record-trends --dry-run",
         "migrate": "queue-metrics migrate --dry-run --store mysql://migrator@db/shop",
         "schema": "queue-metrics schema --dialect postgresql",
         "reshard": "queue-metrics reshard --to 64 --store redis+cluster://node1,node2",
     }
 )
-"""Every command with a call of it; `run(args)` of the module `cli.<name>` does it."""
+"""Every command with a call of it; `run(args)` of the module `cli.<name>`, with `_` for `-`, does it."""
 
 FINE, BAD, WRONG_USE, NO_STORE, INTERRUPTED = 0, 1, 2, 3, 130
 """Exit codes: fine; the answer is bad; wrong use; store or server not reachable; Ctrl-C."""
@@ -83,7 +84,7 @@ def _parser(arguments: Sequence[str]) -> argparse.ArgumentParser:
         if meant in EXAMPLES and name != meant:
             commands.add_parser(name)  # only its name is needed: no module is imported for it
             continue
-        module: Any = import_module(f"queue_metrics.cli.{name}")
+        module: Any = import_module(f"queue_metrics.cli.{name.replace('-', '_')}")
         command = commands.add_parser(
             name, help=module.HELP, description=f"{module.HELP[0].upper()}{module.HELP[1:]}.", epilog=f"example: {example}"
         )

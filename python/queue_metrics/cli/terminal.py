@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import shutil
 import sys
 import unicodedata
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import TextIO
 
 from queue_metrics.insights.wording import name
@@ -70,3 +71,19 @@ def shown(text: str) -> str:
 def _cells(text: str) -> int:
     """Columns that a text takes: two for wide letters, none for those that join the one before."""
     return sum(0 if unicodedata.combining(letter) else 2 if unicodedata.east_asian_width(letter) in "WF" else 1 for letter in text)
+
+
+@contextlib.contextmanager
+def progress(*, quiet: bool = False) -> Iterator[Callable[[str], None]]:
+    """What to tell what is being done: a line on stderr that is gone at the end, and nothing where nobody looks at it."""
+    shows = sys.stderr.isatty() and not quiet
+
+    def say(text: str) -> None:
+        if shows:
+            print(f"\r\x1b[K{text} ...", end="", file=sys.stderr, flush=True)
+
+    try:
+        yield say
+    finally:
+        if shows:
+            print("\r\x1b[K", end="", file=sys.stderr, flush=True)

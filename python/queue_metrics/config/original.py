@@ -32,7 +32,6 @@ WITHOUT: Mapping[str, str] = MappingProxyType(
         "prometheus.namespace": "names of `/metrics` are fixed, so that boards and rules work everywhere",
         "prometheus.cache_ttl": "answers are shared for a second by all who ask",
         "prometheus.middleware": "as `middleware`",
-        "storage.ttl.baseline": "baselines are kept for 30 days, as there",
         "baseline.sliding_window_days, baseline.decay_factor, baseline.target_sample_size": "7 days, 0.1 a day and 200, as there",
         "baseline.intervals, baseline.deviation": "not a setting yet",
         "scheduling.enabled, scheduling.tasks.*": "nothing is to be scheduled: one process of all does the work, by a lease in the store",

@@ -41,7 +41,15 @@ class TimeToLive:
     )
     servers: int = field(
         default=7 * DAY,
-        metadata=setting(whole("whole seconds", HOUR, 400 * DAY), "minutes of servers"),
+        metadata=setting(whole("whole seconds", HOUR, 400 * DAY), "minutes of servers: executions, and samples of the host"),
+    )
+    workers: int = field(
+        default=7 * DAY,
+        metadata=setting(whole("whole seconds", HOUR, 400 * DAY), "minutes of what workers spent their time on"),
+    )
+    baseline: int = field(
+        default=30 * DAY,
+        metadata=setting(whole("whole seconds", HOUR, 400 * DAY), "baselines that nobody renews", original=("storage.ttl.baseline",)),
     )
     hours: int = field(
         default=14 * DAY,

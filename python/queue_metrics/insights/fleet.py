@@ -12,16 +12,15 @@ from queue_metrics.insights.window import Span, at_least
 from queue_metrics.insights.workers import workers
 from queue_metrics.model import ServerAnswer, WorkerAnswer
 from queue_metrics.storage.base import DAY, SERVER, TASK
+from queue_metrics.storage.collector import READ_COLLECTOR, state_of
 from queue_metrics.storage.efficiency import SERVERS_KEY, CrewMinute, counters_of, reading_counters, reading_rows, server_crews
 from queue_metrics.storage.general import Call
 from queue_metrics.storage.servers import server_reports
 
-_SETTLED = Call("get_hash_field", ("collector", "settled_since"))
-
 
 def worker_calls() -> tuple[Call, ...]:
     """Of the collector: since when it passes, and what it counted of each worker."""
-    return _SETTLED, reading_counters()
+    return READ_COLLECTOR, reading_counters()
 
 
 def worker_parts(now: float) -> tuple[Part, ...]:
@@ -34,8 +33,18 @@ def server_calls(span: Span) -> tuple[Call, ...]:
     return (*worker_calls(), reading_rows(SERVERS_KEY, span.start, span.now))
 
 
-def workers_in(reading: Reading, *, stale_seconds: float, lost_seconds: float) -> tuple[tuple[WorkerAnswer, ...], int]:
-    """The workers of a reading, and how many heartbeats could not be read."""
+def workers_in(
+    reading: Reading, *, stale_seconds: float, lost_seconds: float, settled_since: float | None = None
+) -> tuple[tuple[WorkerAnswer, ...], int]:
+    """
+    The workers of a reading, and how many heartbeats could not be read.
+
+    Args:
+        reading: with the parts and calls of this module.
+        stale_seconds: age of a heartbeat from which a worker is stale.
+        lost_seconds: age from which it is lost.
+        settled_since: instead of what the last pass of the collector left; for the pass itself, which comes after it.
+    """
     lately = _lately(reading.span.now)
     tasks = {series.labels: series for series in reading.tasks}
 
@@ -48,7 +57,7 @@ def workers_in(reading: Reading, *, stale_seconds: float, lost_seconds: float) -
         reading.span.now,
         stale_seconds=stale_seconds,
         lost_seconds=lost_seconds,
-        settled_since=_moment(reading.answers.get(_SETTLED)),
+        settled_since=state_of(reading.answers.get(READ_COLLECTOR)).settled_since if settled_since is None else settled_since,
         usual=usual,
         counters=counters_of(reading.answers.get(reading_counters()) or {}),
     )
@@ -65,10 +74,3 @@ def servers_in(reading: Reading, people: Sequence[WorkerAnswer], *, stale_second
 
 def _lately(now: float) -> Span:
     return at_least(DAY, now, DAY)
-
-
-def _moment(text: str | None) -> float | None:
-    try:
-        return None if text is None else float(text)
-    except ValueError:
-        return None

@@ -167,6 +167,9 @@ class StorageDriver(GeneralOperations):
     expiries are not stored beside points (Redis, drivers made of general operations) the retention of the reader hides what is older.
     """
 
+    lifetimes: TimeToLive = TimeToLive()
+    """What `retention` was made of, and how long is kept what the collector writes; `StorageManager.open` sets both."""
+
     requests: int = 0
     """Requests this object has made: transactions, or round trips; 0 where there is nobody to ask."""
 

@@ -10,13 +10,13 @@ import json
 import math
 from collections.abc import Iterable, Mapping
 
+from queue_metrics.config import TimeToLive
 from queue_metrics.model.baselines import Baseline
-from queue_metrics.storage.base import DAY
 from queue_metrics.storage.general import Call, GeneralOperations
 
 BASELINES = "baselines"
-KEPT_SECONDS = 30.0 * DAY
-"""A baseline that nobody renewed for so long is forgotten."""
+KEPT_SECONDS = TimeToLive().baseline
+"""A baseline that nobody renewed for so long is forgotten, where nothing is configured."""
 READ_BASELINES = Call("get_hash", (BASELINES,))
 """The question, for a look at the store; `decode` makes sense of its answer."""
 _VERSION = 1
@@ -42,33 +42,34 @@ def encode(baseline: Baseline) -> str:
     return json.dumps(told, separators=(",", ":"), allow_nan=False)
 
 
-def decode(stored: Mapping[str, str], now: float) -> dict[tuple[str, ...], Baseline]:
+def decode(stored: Mapping[str, str], now: float, kept: float = KEPT_SECONDS) -> dict[tuple[str, ...], Baseline]:
     """
     Baselines by their labels.
 
     Args:
         stored: the hash.
-        now: seconds since 1970; what was calculated more than `KEPT_SECONDS` before is forgotten.
+        now: seconds since 1970.
+        kept: what was calculated more than so many seconds before is forgotten.
 
     Those of newer versions and damaged ones are left out: they are calculated anew.
     """
     found = {}
     for name, value in stored.items():
         baseline = _decoded(name, value)
-        if baseline is not None and now - baseline.calculated_at <= KEPT_SECONDS:
+        if baseline is not None and now - baseline.calculated_at <= kept:
             found[baseline.labels] = baseline
     return found
 
 
-def write(store: GeneralOperations, baselines: Iterable[Baseline]) -> int:
+def write(store: GeneralOperations, baselines: Iterable[Baseline], kept: float = KEPT_SECONDS) -> int:
     """Store these beside the others, in one request; returns how many are new. Also into a pipeline."""
-    return store.set_hash(BASELINES, {field(each.labels): encode(each) for each in baselines}, KEPT_SECONDS)
+    return store.set_hash(BASELINES, {field(each.labels): encode(each) for each in baselines}, kept)
 
 
-def forgotten(stored: Mapping[str, str], now: float) -> list[str]:
+def forgotten(stored: Mapping[str, str], now: float, kept: float = KEPT_SECONDS) -> list[str]:
     """The fields that no longer hold a baseline, to be removed; those of a newer version stay."""
-    kept = decode(stored, now)
-    return [name for name, value in stored.items() if _version(value) <= _VERSION and not any(field(labels) == name for labels in kept)]
+    fields = set(map(field, decode(stored, now, kept)))
+    return [name for name, value in stored.items() if _version(value) <= _VERSION and name not in fields]
 
 
 def _version(value: str) -> int:

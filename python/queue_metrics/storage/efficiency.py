@@ -11,13 +11,15 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple, TypeAlias
 
-from queue_metrics.storage.base import DAY, HOUR, MINUTE
+from queue_metrics.config import TimeToLive
+from queue_metrics.storage.base import HOUR, MINUTE
 from queue_metrics.storage.general import Call, GeneralOperations
 
 ALL_KEY, SERVERS_KEY, QUEUES_KEY = "worker_efficiency", "worker_efficiency_servers", "worker_efficiency_queues"
 COUNTERS_KEY = "worker_counters"
-KEPT: Mapping[str, int] = {ALL_KEY: 7 * DAY, SERVERS_KEY: 7 * DAY, QUEUES_KEY: 6 * HOUR}
-"""Seconds; queues are many, and a row with all of them is long."""
+_WEEK = TimeToLive().workers
+QUEUES_KEPT = 6 * HOUR
+"""Seconds that rows of queues are kept at most: queues are many, and a row with all of them is long."""
 _AT = "at"  # a field beside those of workers, whose ids hold colons
 
 Queue: TypeAlias = tuple[str, str]
@@ -138,8 +140,8 @@ class FleetRow(NamedTuple):
     cpu_mean_ratio: float | None
 
 
-def add_efficiency(store: GeneralOperations, row: EfficiencyRow) -> None:
-    """Put a row in place of that of its minute, and let go of what is too old; nine operations, to be done in one transaction."""
+def add_efficiency(store: GeneralOperations, row: EfficiencyRow, kept: int = _WEEK) -> None:
+    """Put a row in place of that of its minute and let go of what is older than `kept` seconds: nine operations, for one transaction."""
     head = {"t": row.minute, "at": round(row.at, 3), "s": round(row.seconds, 3)}
     members: dict[str, dict[str, Any]] = {
         ALL_KEY: {"all": _row(row.all)},
@@ -147,9 +149,10 @@ def add_efficiency(store: GeneralOperations, row: EfficiencyRow) -> None:
         QUEUES_KEY: {"queues": {"\x00".join(queue): _row(crew) for queue, crew in row.queues.items()}},
     }
     for key, member in members.items():
+        of_key = min(kept, QUEUES_KEPT) if key == QUEUES_KEY else kept
         store.trim_sorted_set_by_score(key, row.minute, row.minute)
-        store.add_to_sorted_set(key, {_dumped({**head, **member}): row.minute}, ttl=KEPT[key])
-        store.trim_sorted_set_by_score(key, 0, row.minute - KEPT[key])
+        store.add_to_sorted_set(key, {_dumped({**head, **member}): row.minute}, ttl=of_key)
+        store.trim_sorted_set_by_score(key, 0, row.minute - of_key)
 
 
 def add_counters(store: GeneralOperations, counters: Counters) -> None:
@@ -170,6 +173,10 @@ def reading_counters() -> Call:
 def reading_rows(key: str, start: float, end: float) -> Call:
     """The call whose answer holds the rows of a key that tell of the time from `start` to `end`, seconds since 1970."""
     return Call("get_sorted_set_by_score", (key, float(int(start) // MINUTE * MINUTE), float(end), False, 0, None))
+
+
+LAST_ROW = Call("get_sorted_set_by_rank", (ALL_KEY, -1, -1, False))
+"""The call whose answer holds the newest row of all workers, for `fleet_minutes`."""
 
 
 def counters_of(answer: Mapping[str, str]) -> Counters | None:

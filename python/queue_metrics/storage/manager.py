@@ -73,7 +73,7 @@ class StorageManager:
         if ttl is not None:
             from queue_metrics.storage.base import retention_of
 
-            driver.retention = retention_of(ttl)
+            driver.lifetimes, driver.retention = ttl, retention_of(ttl)
         return driver
 
     def _make(self, scheme: str, url: str) -> StorageDriver:

@@ -11,14 +11,15 @@ from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass, fields, replace
 from typing import Any, TypeVar
 
+from queue_metrics.config import TimeToLive
 from queue_metrics.model.servers import CpuUse, DiskUse, Interface, Load, MemoryUse, Pressure, Room, ServerSample
-from queue_metrics.storage.base import DAY, Beat
+from queue_metrics.storage.base import Beat
 from queue_metrics.storage.general import GeneralOperations
 
 SERVER_PREFIX = "server:"
 BEAT_BYTES = 8192
 """No heartbeat of a server is longer."""
-MINUTES_KEPT = 7 * DAY
+_WEEK = TimeToLive().servers
 _VERSION = 1
 _OPENING = b"{"
 # Disks, interfaces and reasons that are told; the first that keep within BEAT_BYTES, the last always do.
@@ -161,12 +162,12 @@ def server_minute(minute: int, sample: ServerSample) -> ServerMinute:
     )
 
 
-def add_server_minute(store: GeneralOperations, hostname: str, row: ServerMinute) -> None:
-    """Put a minute in place of the same one, and let go of what is older than 7 days; three operations, best in a pipeline."""
+def add_server_minute(store: GeneralOperations, hostname: str, row: ServerMinute, kept: int = _WEEK) -> None:
+    """Put a minute in place of the same one, and let go of what is older than `kept` seconds; three operations, best in a pipeline."""
     key = minutes_key(hostname)
     store.trim_sorted_set_by_score(key, row.minute, row.minute)
-    store.add_to_sorted_set(key, {json.dumps(_short(asdict(row)), separators=(",", ":")): row.minute}, ttl=MINUTES_KEPT)
-    store.trim_sorted_set_by_score(key, 0, row.minute - MINUTES_KEPT)
+    store.add_to_sorted_set(key, {json.dumps(_short(asdict(row)), separators=(",", ":")): row.minute}, ttl=kept)
+    store.trim_sorted_set_by_score(key, 0, row.minute - kept)
 
 
 def server_minutes(members: Iterable[tuple[str, float]]) -> list[ServerMinute]:

@@ -1,0 +1,178 @@
+"""Who keeps what readers cannot keep: each minute one pass, by one collector of all, under a lease in the store."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import secrets
+import socket
+import threading
+import time
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any, Self
+
+from queue_metrics.collector.passes import AGES, Ages, collect
+from queue_metrics.errors import QueueMetricsError
+from queue_metrics.model.collector import PassAnswer
+from queue_metrics.recording.trouble import shown, warner
+from queue_metrics.storage.base import MINUTE, StorageDriver
+from queue_metrics.storage.collector import READ_COLLECTOR
+
+if TYPE_CHECKING:
+    from queue_metrics.config import Settings
+
+__all__ = ["Ages", "Collector", "collect", "collector", "new_owner", "once"]
+
+LEASE = "collector"
+LEASE_SECONDS, TURN_SECONDS = 30.0, 10.0
+"""How long a collector that was killed keeps the others waiting, and how often each asks."""
+_RELEASE = 0.001  # the shortest lease there is: who comes next need not wait
+
+
+def new_owner() -> str:
+    """A name for a collector that no other has: host, process, and letters by chance."""
+    return f"{socket.gethostname()}:{os.getpid()}:{secrets.token_hex(4)}"
+
+
+def once(driver: StorageDriver, *, now: float | None = None, ages: Ages = AGES, dry_run: bool = False, **more: Any) -> PassAnswer | None:
+    """
+    One pass, as cron wants it; None when another collector has the lease.
+
+    Args:
+        driver: an open store.
+        now: seconds since 1970; the wall clock by default.
+        ages: from when on nobody is believed to live.
+        dry_run: take no lease and write nothing.
+        **more: as `collect`.
+
+    Raises:
+        StoreError: the store cannot be read or written.
+    """
+    owner = new_owner()
+    if dry_run:
+        return collect(driver, owner, now=now, ages=ages, dry_run=True, **more)
+    if not driver.lease(LEASE, owner, LEASE_SECONDS):
+        return None
+    try:
+        return collect(driver, owner, now=now, ages=ages, **more)
+    finally:
+        driver.lease(LEASE, owner, _RELEASE)
+
+
+class Collector:
+    """
+    A collector in a thread of this process. Ten of them do the work once; when the one that does it is gone, the next takes over within
+    40 seconds. A store that is away stops nothing: the pass is tried again, and a minute that passed meanwhile is a gap.
+
+    As a context manager it runs while it is open. A forked child has no thread of it.
+    """
+
+    def __init__(
+        self,
+        driver: StorageDriver,
+        *,
+        ages: Ages = AGES,
+        now: Callable[[], float] = time.time,
+        lease_seconds: float = LEASE_SECONDS,
+        turn_seconds: float = TURN_SECONDS,
+    ) -> None:
+        """
+        Args:
+            driver: an open store; whoever opened it closes it, once this has stopped.
+            ages: from when on nobody is believed to live.
+            now: the clock, seconds since 1970.
+            lease_seconds: how long one that was killed keeps the others waiting.
+            turn_seconds: how often each asks for the lease; a third of its length, so that it does not end in between.
+        """
+        self.owner = new_owner()
+        self.passes = 0
+        """Passes that this one did."""
+        self.errors = 0
+        self.last_error: str | None = None
+        """Turns that failed, and the last of them while it is not mended."""
+        self._driver = driver
+        self._ages = ages
+        self._now = now
+        self._lease_seconds = lease_seconds
+        self._turn_seconds = turn_seconds
+        self._stop = threading.Event()
+        self._thread: threading.Thread | None = None
+        self._leading = self._worth = False
+        self._minute: int | None = None
+
+    def start(self) -> Self:
+        """Begin; a second call changes nothing."""
+        if self._thread is None or not self._thread.is_alive():
+            self._stop.clear()
+            self._thread = threading.Thread(target=self._run, name="queue-metrics-collector", daemon=True)
+            self._thread.start()
+        return self
+
+    def stop(self, timeout: float = 5.0) -> None:
+        """End, within `timeout` seconds; the next one may begin at once."""
+        self._stop.set()
+        if self._thread is not None and self._thread.is_alive():
+            self._thread.join(timeout)
+
+    def __enter__(self) -> Self:
+        return self.start()
+
+    def __exit__(self, *_: object) -> None:
+        self.stop()
+
+    def _run(self) -> None:
+        while not self._stop.is_set():
+            self._attempt()
+            self._stop.wait(self._turn_seconds)
+        if self._leading:
+            with contextlib.suppress(QueueMetricsError):  # the store is away: the lease ends by itself
+                self._driver.lease(LEASE, self.owner, _RELEASE)
+
+    def _attempt(self) -> None:
+        try:
+            self._turn()
+        except Exception as error:  # a thread of the user's process: what fails is told and tried again
+            self.errors += 1
+            self.last_error = shown(error)
+            warner.warn("collector", f"the collector did not pass: {self.last_error}; it tries again")
+        else:
+            self.last_error = None
+            warner.over("collector", "the collector passes again")
+
+    def _turn(self) -> None:
+        if not self._worth and not self._anything():
+            return
+        self._leading = self._driver.lease(LEASE, self.owner, self._lease_seconds)
+        now = self._now()
+        minute = int(now) // MINUTE
+        if self._leading and minute != self._minute:
+            self.passes += collect(self._driver, self.owner, now=now, ages=self._ages).done
+            self._minute = minute
+
+    def _anything(self) -> bool:
+        """Whether anybody ever recorded: a store that nobody uses is not made by looking after it."""
+        view = self._driver.read_view(calls=(READ_COLLECTOR,))
+        self._worth = bool(view.beats or view.answers[0])
+        return self._worth
+
+
+def collector(store: str | StorageDriver | None = None, *, prefix: str | None = None, settings: Settings | None = None) -> Collector:
+    """
+    Collect in a thread of this process, from now on until `stop()`.
+
+    Args:
+        store: its URL, or a driver that is open; None: as configured, and so is everything else.
+        prefix: of its keys or tables.
+        settings: in place of the configured ones.
+
+    Raises:
+        ConfigurationError: the URL is malformed or of an unknown kind, or a setting is unknown or wrong.
+        MissingDependency: the library of this database is not installed.
+    """
+    if isinstance(store, StorageDriver):
+        return Collector(store).start()
+    from queue_metrics.config import load_settings
+    from queue_metrics.storage.manager import open_store
+
+    chosen = settings or load_settings(store=store, prefix=prefix)
+    return Collector(open_store(chosen), ages=Ages(chosen.stale_seconds, chosen.lost_seconds)).start()

@@ -1,0 +1,222 @@
+"""
+One pass of the collector: a look at the store, what follows from it, and one transaction that writes all of it or nothing.
+
+Depth and throughput are in the series already: nothing of them is written. A pass writes the minute of each server and of the workers'
+time, baselines that are due, events, and its own moment; the moment is what the transaction rests on, so a minute is done once.
+"""
+
+from __future__ import annotations
+
+import time
+from collections import Counter
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+from queue_metrics.errors import TransactionConflict
+from queue_metrics.insights import changes, samples
+from queue_metrics.insights import queues as queue_answers
+from queue_metrics.insights.baselines import Calculated, calculate, due
+from queue_metrics.insights.efficiency import efficiency
+from queue_metrics.insights.fleet import worker_calls, worker_parts, workers_in
+from queue_metrics.insights.reading import Reading, read
+from queue_metrics.insights.window import span_of
+from queue_metrics.model.collector import PassAnswer
+from queue_metrics.model.events import Event
+from queue_metrics.storage.base import MINUTE, TASK, Series, StorageDriver
+from queue_metrics.storage.baselines import BASELINES, READ_BASELINES, decode, forgotten
+from queue_metrics.storage.baselines import write as write_baselines
+from queue_metrics.storage.collector import COLLECTOR, READ_COLLECTOR, CollectorState, state_of, write_state
+from queue_metrics.storage.efficiency import (
+    LAST_ROW,
+    Counters,
+    EfficiencyRow,
+    add_counters,
+    add_efficiency,
+    counters_of,
+    fleet_minutes,
+    reading_counters,
+)
+from queue_metrics.storage.events import (
+    READ_HEALTH,
+    READ_SILENT,
+    Queue,
+    ToldHealth,
+    add_events,
+    healths_of,
+    numbered,
+    write_healths,
+    write_silent,
+)
+from queue_metrics.storage.pipelines import Transaction
+from queue_metrics.storage.servers import ServerMinute, add_server_minute, server_minute, server_reports
+
+
+@dataclass(frozen=True, slots=True)
+class Ages:
+    """From when on nobody is believed to live, seconds."""
+
+    stale_seconds: float = 60.0
+    lost_seconds: float = 300.0
+
+
+AGES = Ages()
+"""Where nothing is configured."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Found:
+    """What a look at the store comes to, ready to be written."""
+
+    state: CollectorState
+    servers: dict[str, ServerMinute]
+    row: EfficiencyRow | None
+    counters: Counters
+    calculated: Sequence[Calculated]
+    forgotten: Sequence[str]
+    events: Sequence[Event]
+    healths: tuple[dict[Queue, ToldHealth], dict[Queue, ToldHealth]]
+    silent: tuple[dict[str, str], dict[str, str]]
+    """Of both: as it is stored, and as it is to be."""
+    queues: int
+    workers: int
+
+
+def collect(
+    driver: StorageDriver,
+    owner: str,
+    *,
+    now: float | None = None,
+    ages: Ages = AGES,
+    dry_run: bool = False,
+    progress: Callable[[str], None] = lambda _: None,
+) -> PassAnswer:
+    """
+    Do the pass of this minute, unless it is done.
+
+    Args:
+        driver: an open store.
+        owner: who does it; for people.
+        now: seconds since 1970; the wall clock by default.
+        ages: from when on nobody is believed to live.
+        dry_run: find out everything, write nothing.
+        progress: is told what is being done.
+
+    Raises:
+        StoreError: the store cannot be read or written; then nothing of this minute is written, and the next pass goes on.
+        DecodeError: a stored value is damaged or newer than this package.
+    """
+    now = time.time() if now is None else now
+    begun, requests = time.monotonic(), driver.requests
+    progress("reading the store")
+    reading = _look(driver, now)
+    state = state_of(reading.answers[READ_COLLECTOR])
+    found = None
+    if state.passed(now):
+        why = "this minute is done already"
+    else:
+        progress("calculating")
+        found = _find(driver, reading, state, now, ages)
+        progress("writing")
+        why = "nothing was written: this was a trial" if dry_run else _write(driver, found, state, owner, now)
+    return PassAnswer(
+        done=why == "",
+        message=why or "the minute is written",
+        minute=int(now) // MINUTE * MINUTE,
+        queues=found.queues if found else len(reading.queues),
+        workers=found.workers if found else len(reading.beats),
+        servers=len(found.servers) if found else 0,
+        baselines=len(found.calculated) if found else 0,
+        forgotten=len(found.forgotten) if found else 0,
+        events=dict(Counter(event.kind for event in found.events)) if found else {},
+        requests=driver.requests - requests,
+        seconds=time.monotonic() - begun,
+    )
+
+
+def _look(driver: StorageDriver, now: float) -> Reading:
+    """What an overview reads, and what the last pass left."""
+    calls = (*worker_calls(), READ_BASELINES, READ_HEALTH, READ_SILENT, LAST_ROW)
+    further = (*queue_answers.parts(now), *worker_parts(now))
+    return read(driver, span_of(now, retention=driver.retention), further=further, totals=False, calls=calls)
+
+
+def _find(driver: StorageDriver, reading: Reading, state: CollectorState, now: float, ages: Ages) -> _Found:
+    settled = state.settled(now)
+    people, _ = workers_in(reading, stale_seconds=ages.stale_seconds, lost_seconds=ages.lost_seconds, settled_since=settled)
+    queues = queue_answers.queues(reading, people, stale_seconds=ages.stale_seconds)
+    previous = None if state.from_the_future(now) else counters_of(reading.answers[reading_counters()] or {})
+    row, counters = efficiency(previous, reading.beats, now, stale_seconds=ages.stale_seconds, lost_seconds=ages.lost_seconds)
+    calculated = _calculated(driver, reading, now)
+    last = next(iter(fleet_minutes(reading.answers[LAST_ROW])), None)
+    told, silent = healths_of(reading.answers[READ_HEALTH]), dict(reading.answers[READ_SILENT] or {})
+    of_health, told_now = changes.health_events(queues, told, now)
+    of_workers, silent_now = changes.worker_events(people, silent, now)
+    return _Found(
+        state=CollectorState(now, settled, "", state.events),
+        servers={
+            report.hostname: server_minute(int(now) // MINUTE * MINUTE, report.sample)
+            for report in server_reports(reading.every_beat)
+            if report.age <= ages.stale_seconds
+        },
+        row=row,
+        counters=counters,
+        calculated=calculated,
+        forgotten=forgotten(reading.answers[READ_BASELINES] or {}, now, driver.lifetimes.baseline),
+        events=[
+            *changes.depth_events(queues, now),
+            *of_health,
+            *changes.efficiency_events(last, row, counters, now),
+            *of_workers,
+            *changes.baseline_events(calculated, now),
+        ],
+        healths=(told, told_now),
+        silent=(silent, silent_now),
+        queues=len(queues),
+        workers=len(people),
+    )
+
+
+def _calculated(driver: StorageDriver, reading: Reading, now: float) -> Sequence[Calculated]:
+    """New baselines of the queues that are due, each by its own; none is read that is not."""
+    stored = decode(reading.answers[READ_BASELINES] or {}, now, driver.lifetimes.baseline)
+    known = {series.labels[:2] for series in reading.tasks}
+    those = {labels for labels in known if due(stored.get(labels), now)}
+    if not those:
+        return ()
+
+    def wanted(series: Series) -> bool:
+        return series.labels[:2] in those
+
+    further = samples.parts(now, driver.retention, wanted)
+    tasks = read(driver, reading.span, kinds=(), further=further, totals=False, heartbeats=False).of(TASK)
+    return calculate([task for task in tasks if task.labels[:2] in those], stored, now)
+
+
+def _write(driver: StorageDriver, found: _Found, state: CollectorState, owner: str, now: float) -> str:
+    """All of it in one transaction; answers why nothing was written, or nothing."""
+    try:
+        with driver.transaction(watch=(COLLECTOR,)) as change:
+            latest = state_of(change.get_hash(COLLECTOR))
+            if latest.last_pass != state.last_pass:
+                return "another collector was quicker"
+            _all(change, driver, found, latest, owner, now)
+    except TransactionConflict:
+        return "another collector was quicker"
+    return ""
+
+
+def _all(change: Transaction, driver: StorageDriver, found: _Found, latest: CollectorState, owner: str, now: float) -> None:
+    kept = driver.lifetimes
+    for hostname, minute in found.servers.items():
+        add_server_minute(change, hostname, minute, kept.servers)
+    if found.row is not None:
+        add_efficiency(change, found.row, kept.workers)
+    add_counters(change, found.counters)
+    if found.calculated:
+        write_baselines(change, [each.baseline for each in found.calculated], kept.baseline)
+    change.delete_hash_field(BASELINES, *found.forgotten)
+    write_healths(change, *found.healths)
+    write_silent(change, *found.silent)
+    events = numbered(found.events, latest.events)
+    add_events(change, events)
+    write_state(change, CollectorState(now, found.state.settled_since, owner, latest.events + len(events)))

@@ -1,0 +1,44 @@
+"""Whether a collector runs, and what it wrote down: answers of what it left in the store."""
+
+from __future__ import annotations
+
+from queue_metrics.insights.wording import duration
+from queue_metrics.model.collector import CollectorAnswer
+from queue_metrics.model.events import EventsAnswer
+from queue_metrics.storage.base import StorageDriver
+from queue_metrics.storage.collector import GAP_SECONDS, READ_COLLECTOR, CollectorState, state_of
+from queue_metrics.storage.events import READ_OLDEST, events_of, reading_events
+
+WHAT_TO_DO = "run `queue-metrics serve` or `queue-metrics agent`, or `queue-metrics record-trends` each minute"
+
+
+def collector_answer(state: CollectorState, now: float) -> CollectorAnswer:
+    """What the last pass says about now."""
+    if state.last_pass is None:
+        text = f"No collector has ever run, so nobody keeps baselines, events and the history of workers and servers: {WHAT_TO_DO}."
+        return CollectorAnswer(running=False, last_pass_seconds=None, message=text)
+    age = max(now - state.last_pass, 0.0)
+    if age > GAP_SECONDS or state.from_the_future(now):
+        text = f"No collector has run for {duration(age)}, so baselines, events and the history of workers stand still: {WHAT_TO_DO}."
+        return CollectorAnswer(running=False, last_pass_seconds=age, message=text)
+    return CollectorAnswer(running=True, last_pass_seconds=age, message=f"A collector runs; it passed {duration(age)} ago.")
+
+
+def events(driver: StorageDriver, after: int, limit: int) -> EventsAnswer:
+    """
+    Events behind a number, oldest first.
+
+    A number that the store has not reached yet is of a store that was emptied since: then the log is read from its beginning.
+    """
+    view = driver.read_view(heartbeats=False, calls=(READ_COLLECTOR, READ_OLDEST, reading_events(after, limit)))
+    state, oldest, found = view.answers
+    if after > state_of(state).events:
+        return events(driver, 0, limit) if oldest else EventsAnswer((), 0, 0)
+    missed = max(int(oldest[0][1]) - after - 1, 0) if oldest else 0
+    answered = tuple(events_of(found))
+    return EventsAnswer(answered, int(found[-1][1]) if found else after, missed if after else 0)
+
+
+def last_number(driver: StorageDriver) -> int:
+    """The number of the newest event; 0 when there never was one."""
+    return state_of(driver.execute([READ_COLLECTOR])[0]).events

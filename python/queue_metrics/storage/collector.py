@@ -1,0 +1,69 @@
+"""How the collector's own state rests in a store: one hash, whose change is how two collectors notice each other."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from queue_metrics.storage.base import MINUTE
+from queue_metrics.storage.general import Call, GeneralOperations
+
+COLLECTOR = "collector"
+READ_COLLECTOR = Call("get_hash", (COLLECTOR,))
+"""The question, for a look at the store; `state_of` makes sense of its answer."""
+GAP_SECONDS = 2.0 * MINUTE
+"""Passes further apart than this have a gap between them."""
+
+
+@dataclass(frozen=True, slots=True)
+class CollectorState:
+    """What the collector of the last pass left."""
+
+    last_pass: float | None
+    """Its moment, seconds since 1970; None: there was none."""
+    settled_since: float | None
+    """Since when there has been no gap between passes, seconds since 1970."""
+    owner: str
+    """Who did it: host, process, and letters by chance."""
+    events: int
+    """The number of the last event."""
+
+    def passed(self, now: float) -> bool:
+        """Whether there was a pass in the minute of `now`. A moment far to come is of a clock that was wrong: it stops nobody."""
+        return self.last_pass is not None and self.last_pass // MINUTE >= now // MINUTE and not self.from_the_future(now)
+
+    def from_the_future(self, now: float) -> bool:
+        """Whether the last pass was by a clock that was far ahead."""
+        return self.last_pass is not None and self.last_pass - now > GAP_SECONDS
+
+    def settled(self, now: float) -> float:
+        """Since when passes have had no gap, with one at `now`."""
+        if self.last_pass is None or self.settled_since is None or abs(now - self.last_pass) > GAP_SECONDS:
+            return now
+        return self.settled_since
+
+
+def state_of(answer: Mapping[str, str] | None) -> CollectorState:
+    """The state out of the answer of `READ_COLLECTOR`; what is missing or damaged is as if there was no pass."""
+    told = answer or {}
+    events = told.get("events", "0")
+    return CollectorState(
+        last_pass=_moment(told.get("last_pass")),
+        settled_since=_moment(told.get("settled_since")),
+        owner=told.get("owner", ""),
+        events=int(events) if events.isascii() and events.isdigit() else 0,
+    )
+
+
+def write_state(store: GeneralOperations, state: CollectorState) -> None:
+    """Put a state in place of the last one."""
+    told = {"last_pass": state.last_pass, "settled_since": state.settled_since}
+    moments = {name: f"{moment:.3f}" for name, moment in told.items() if moment is not None}
+    store.set_hash(COLLECTOR, {**moments, "owner": state.owner, "events": str(state.events)})
+
+
+def _moment(text: str | None) -> float | None:
+    try:
+        return None if text is None else float(text)
+    except ValueError:
+        return None

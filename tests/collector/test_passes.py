@@ -1,0 +1,182 @@
+"""A pass of the collector through real stores: what it writes, once a minute, all of it or nothing."""
+
+from __future__ import annotations
+
+import contextlib
+import time
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+import pytest
+
+from queue_metrics.collector import Ages, collect, once
+from queue_metrics.errors import StoreUnavailable
+from queue_metrics.insights import connect
+from queue_metrics.storage.base import Commit, StorageDriver
+from queue_metrics.storage.baselines import BASELINES, decode
+from queue_metrics.storage.collector import COLLECTOR, state_of
+from queue_metrics.storage.efficiency import ALL_KEY, fleet_minutes
+from queue_metrics.storage.events import EVENTS, SILENT, events_of
+from queue_metrics.storage.general import Call
+from queue_metrics.storage.servers import server_minutes
+from tests.collector.stored import crew, general, mail
+from tests.support.fleet import NOW, heartbeat, minute
+
+
+def passed(driver: StorageDriver, back: int, **pages: tuple[float, float]) -> bool:
+    """A pass so many minutes before NOW, with workers as they were then."""
+    crew(driver, NOW - 60 * back, **pages)
+    return collect(driver, "test", now=NOW - 60 * back).done
+
+
+def test_a_pass_keeps_servers_workers_baselines_and_its_moment(driver: StorageDriver) -> None:
+    mail().store(driver)
+    assert passed(driver, 2, **{"web-1": (100.0, 0.0), "web-10": (0.0, 50.0)})
+    assert passed(driver, 1, **{"web-1": (115.0, 45.0), "web-10": (60.0, 50.0)})
+    for host in ("web-1", "web-10"):
+        rows = server_minutes(driver.get_sorted_set_by_rank(f"server_minutes:{host}"))
+        assert [row.minute for row in rows] == [minute(2), minute(1)]
+        assert (rows[0].cpu_ratio, rows[0].memory_ratio, rows[0].disk_ratio, rows[0].load, rows[0].cores) == (0.5, 0.25, 0.8, 1.5, 4)
+    (row,) = fleet_minutes(driver.get_sorted_set_by_rank(ALL_KEY))
+    assert (row.crew.spent.busy_seconds, row.crew.spent.idle_seconds, row.seconds) == (75.0, 45.0, 60.0)
+    assert (row.crew.live, row.crew.rss_mean_bytes, row.crew.cpu_mean_ratio) == (2, 1000, 0.25)
+    stored = decode(driver.get_hash(BASELINES), NOW)
+    assert set(stored) == {("broker", "mail"), ("broker", "mail", "send")}
+    assert stored["broker", "mail", "send"].duration_seconds == pytest.approx(0.1)
+    state = state_of(driver.get_hash(COLLECTOR))
+    assert (state.last_pass, state.settled_since, state.owner) == (NOW - 60, NOW - 120, "test")
+
+
+def test_a_second_pass_of_a_minute_changes_nothing(driver: StorageDriver) -> None:
+    mail(ready=500).store(driver)
+    assert passed(driver, 2, web=(0.0, 0.0))
+    assert passed(driver, 1, web=(60.0, 0.0))
+    before = general(driver)
+    crew(driver, NOW, web=(90.0, 0.0))
+    again = collect(driver, "another", now=NOW - 60 + 20)
+    assert (again.done, again.events) == (False, {})
+    assert general(driver) == before
+
+
+def test_a_trial_says_what_would_be_written_and_writes_nothing(driver: StorageDriver) -> None:
+    mail(ready=500).store(driver)
+    crew(driver, NOW, web=(0.0, 0.0))
+    before = general(driver)
+    answer = once(driver, now=NOW, dry_run=True)
+    assert answer is not None
+    assert (answer.done, answer.servers, answer.baselines) == (False, 1, 2)
+    assert answer.events == {"queue_depth_threshold_exceeded": 1, "baseline_recalculated": 1}
+    assert general(driver) == before == {}
+
+
+def test_minutes_without_a_pass_are_gaps_and_settling_begins_anew(driver: StorageDriver) -> None:
+    mail().store(driver)
+    for back, busy in ((8, 0.0), (7, 30.0), (2, 230.0), (1, 260.0)):
+        assert passed(driver, back, web=(busy, 0.0))
+    rows = fleet_minutes(driver.get_sorted_set_by_rank(ALL_KEY))
+    assert [(int(row.at) // 60 * 60, row.seconds) for row in rows] == [(minute(7), 60.0), (minute(2), 300.0), (minute(1), 60.0)]
+    assert [row.minute for row in server_minutes(driver.get_sorted_set_by_rank("server_minutes:web"))] == [
+        minute(back) for back in (8, 7, 2, 1)
+    ]
+    assert state_of(driver.get_hash(COLLECTOR)).settled_since == NOW - 120
+
+
+def test_baselines_are_made_by_the_schedule_of_each_queue(driver: StorageDriver) -> None:
+    """300 executions give a confidence of 1, so the next calculation is an hour away."""
+    mail().store(driver)
+    done = [collect(driver, "test", now=NOW + 60 * number).baselines for number in (0, 1, 59, 60)]
+    assert done == [2, 0, 0, 2]
+
+
+def test_a_clock_that_was_far_ahead_stops_nobody(driver: StorageDriver) -> None:
+    mail().store(driver)
+    crew(driver, NOW, web=(0.0, 0.0))
+    assert collect(driver, "wrong", now=NOW + 400 * 86400).done
+    assert not collect(driver, "wrong", now=NOW + 400 * 86400 + 10).done
+    assert collect(driver, "right", now=NOW).done
+    assert collect(driver, "right", now=NOW + 60).done
+    assert [int(row.at) for row in fleet_minutes(driver.get_sorted_set_by_rank(ALL_KEY))] == [int(NOW) + 60]
+
+
+@pytest.mark.parametrize("written", [False, True], ids=["before", "after"])
+def test_a_store_that_fails_in_a_pass_has_a_whole_minute_or_none(
+    driver: StorageDriver, monkeypatch: pytest.MonkeyPatch, written: bool
+) -> None:
+    """The connection breaks as the transaction is sent, or once the store has done it: nobody can tell, and the next pass goes on."""
+    mail(ready=500).store(driver)
+    assert passed(driver, 3, web=(0.0, 0.0))
+    crew(driver, NOW - 120, web=(60.0, 0.0))
+    before, watching = general(driver), driver.watching
+
+    @contextlib.contextmanager
+    def broken(names: Sequence[str]) -> Iterator[Commit]:
+        with watching(names) as commit:
+
+            def fails(calls: Sequence[Call]) -> list[Any] | None:
+                if written:
+                    commit(calls)
+                raise StoreUnavailable("the connection broke")
+
+            yield fails
+
+    monkeypatch.setattr(driver, "watching", broken)
+    with pytest.raises(StoreUnavailable):
+        collect(driver, "test", now=NOW - 120)
+    monkeypatch.undo()
+    if not written:
+        assert general(driver) == before
+    assert collect(driver, "test", now=NOW - 110).done is not written
+    assert passed(driver, 1, web=(90.0, 30.0))
+    rows = fleet_minutes(driver.get_sorted_set_by_rank(ALL_KEY))
+    assert [(row.crew.spent.busy_seconds, row.crew.spent.idle_seconds) for row in rows] == [(60.0, 0.0), (30.0, 30.0)]
+    told = [(event.number, event.kind) for event in events_of(driver.get_sorted_set_by_rank(EVENTS))]
+    assert told == [(1, "baseline_recalculated"), (2, "queue_depth_threshold_exceeded"), (3, "worker_efficiency_changed")]
+
+
+def test_of_two_passes_at_once_one_writes(driver: StorageDriver, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Both have read before either writes, as when a lease ended during a long look."""
+    mail(ready=500).store(driver)
+    crew(driver, NOW, web=(0.0, 0.0))
+    look = driver.read_view
+    first: list[bool] = []
+
+    def slow(*arguments: Any, **more: Any) -> Any:
+        view = look(*arguments, **more)
+        if not first:
+            first.append(True)
+            first.append(collect(driver, "quick", now=NOW).done)
+        return view
+
+    monkeypatch.setattr(driver, "read_view", slow)
+    answer = collect(driver, "slow", now=NOW)
+    assert first == [True, True]
+    assert (answer.done, answer.message) == (False, "another collector was quicker")
+    assert state_of(driver.get_hash(COLLECTOR)).owner == "quick"
+    assert driver.count_sorted_set(EVENTS) == 2
+
+
+def test_while_passes_settle_nobody_is_lost_for_age_alone_and_who_beats_again_is_revived(driver: StorageDriver) -> None:
+    """The collector, or the store, was away until now: who lives has had no time to beat."""
+    mail().store(driver)
+    beat = ("web-9:1:77", heartbeat(host="web-9", pid=1, written=NOW, seen=NOW, finished=12, busy=5.0))
+    driver.heartbeat_many([beat], 600.0)
+    deadline = time.monotonic() + 30
+    while driver.read_heartbeats()[0].age < 0.2:
+        assert time.monotonic() < deadline
+        time.sleep(0.02)
+    impatient, patient = Ages(0.05, 0.1), Ages(60.0, 300.0)
+    heard = []
+    for number, ages in enumerate((impatient, impatient, impatient, impatient, patient, patient)):
+        if number == 4:
+            driver.heartbeat_many([beat], 600.0)
+        answer = collect(driver, "test", now=NOW + 60 * number, ages=ages)
+        heard.append({kind for kind in answer.events if kind.startswith("worker_")})
+    assert heard == [set(), set(), {"worker_lost"}, set(), {"worker_revived"}, set()]
+    assert driver.get_hash(SILENT) == {}
+    events = [event for event in events_of(driver.get_sorted_set_by_rank(EVENTS)) if event.kind.startswith("worker_")]
+    assert [(event.data["worker_id"], event.data["hostname"], event.data["state"]) for event in events] == [
+        ("web-9:1:77", "web-9", "lost"),
+        ("web-9:1:77", "web-9", "idle"),
+    ]
+    (worker,) = connect(driver, now=lambda: NOW + 300).workers()
+    assert (worker.jobs, worker.busy_seconds) == (12, 5.0)
