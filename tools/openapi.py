@@ -13,7 +13,7 @@ PLACE = Path(__file__).parents[1] / "docs" / "openapi.json"
 
 def main() -> None:
     """Write it."""
-    told = document(routes(scrape_minutes=1).routes.values())
+    told = document(routes(scrape_minutes=1, prometheus_namespace="").routes.values())
     PLACE.write_text(json.dumps(told, indent=1, ensure_ascii=False, sort_keys=False) + "\n")
 
 

@@ -314,6 +314,7 @@ def test_every_setting_can_be_set_from_every_source(project: Path) -> None:
         "sampling_source": "proc",
         "ttl.days": 86400 * 300,
         "shared_group": 40_010,
+        "prometheus.namespace": "shop",
     }
     for name, declaration in DECLARATIONS.items():
         if declaration.variable is None:

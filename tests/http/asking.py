@@ -20,7 +20,7 @@ from tests.support.fleet import HOSTILE, NOW, Fleet, minute
 HOST = (b"host", b"localhost:8787")
 HTML = (b"accept", b"text/html,application/xhtml+xml,*/*;q=0.8")
 TOKEN = "correct-horse-battery-staple"
-ROUTES = routes(scrape_minutes=3).routes
+ROUTES = routes(scrape_minutes=3, prometheus_namespace="laravel_queue").routes
 NAMES = {"class": "app.send", "connection": "broker", "queue": "default", "task": "app.send", "hostname": "web-1", "id": "web-1%3A11%3A77"}
 """Of the small fleet, as they stand in a path."""
 

@@ -14,6 +14,7 @@ from queue_metrics.model import Discard, Outcome
 from queue_metrics.storage.memory import MemoryStorageDriver
 from queue_metrics.storage.spools import spool_beat
 from tests.http.asking import app_of, ask, small_fleet
+from tests.http.everything import app_of_everything
 from tests.support.fleet import HOSTILE, NOW, Fleet, minute
 
 
@@ -56,10 +57,16 @@ def scraped() -> tuple[str, dict[str, Any]]:
     return answer.text, {name: ask(app, f"/v1/{name}").json() for name in ("overview", "tasks", "queues")}
 
 
+@pytest.fixture(scope="module")
+def whole() -> dict[str, list[Sample]]:
+    """A scrape of a store in which everything has a number."""
+    return samples(ask(app_of_everything(), "/metrics").text)
+
+
 def test_promtool_has_nothing_to_say(scraped: tuple[str, dict[str, Any]]) -> None:
     promtool = shutil.which("promtool")
     assert promtool is not None
-    for text in (scraped[0], ask(app_of(), "/metrics").text):
+    for text in (scraped[0], ask(app_of(), "/metrics").text, ask(app_of_everything(), "/metrics").text):
         done = subprocess.run([promtool, "check", "metrics"], input=text, capture_output=True, text=True, check=False)
         assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
 
@@ -120,9 +127,47 @@ def test_the_fleet_and_what_was_dropped(scraped: tuple[str, dict[str, Any]]) -> 
     assert value(found, "queue_metrics_build_info") == 1
 
 
-def test_no_worker_host_or_job_is_a_label(scraped: tuple[str, dict[str, Any]]) -> None:
-    names = {name for found in samples(scraped[0]).values() for sample in found for name in sample.labels}
-    assert names == {"connection", "queue", "task", "outcome", "reason", "state", "le", "version"}
+def test_no_worker_and_no_job_is_a_label(whole: dict[str, list[Sample]]) -> None:
+    """Of the rest there are as many as there are names of tasks, queues and servers."""
+    names = {name for those in whole.values() for sample in those for name in sample.labels}
+    of_servers = {"server", "mountpoint", "minutes"}
+    assert names == {"connection", "queue", "task", "type", "outcome", "reason", "state", "le", "version", *of_servers}
+
+
+def test_servers_by_hand(whole: dict[str, list[Sample]]) -> None:
+    expected = {
+        "cpu_ratio": (0.5, 0.75),
+        "cores": (4, 4),
+        "memory_used_bytes": (250, 300),
+        "memory_limit_bytes": (1000, 400),
+        "health_score": (100, 80),
+    }
+    for name, numbers in expected.items():
+        told = {sample.labels["server"]: sample.value for sample in whole[f"queue_metrics_server_{name}"]}
+        assert told == dict(zip(("web-1", "web-10"), numbers, strict=True)), name
+    loads = {sample.labels["minutes"]: sample.value for sample in of(whole, "queue_metrics_server_load", {"server": "web-1"})}
+    assert loads == {"1": 1.5, "5": 1.25, "15": 0.75}
+    assert value(whole, "queue_metrics_server_disk_used_bytes", server="web-1", mountpoint="/") == 90
+    assert value(whole, "queue_metrics_server_disk_available_bytes", server="web-1", mountpoint='/srv "a"\\') == 9
+    assert value(whole, "queue_metrics_server_workers", server="web-1", state="busy") == 1
+    ended = {sample.labels["outcome"]: sample.value for sample in whole["queue_metrics_server_executions_total"]}
+    assert ended == {"succeeded": 6, "failed": 1, "retried": 2, "timed_out": 1, "cancelled": 1, "lost": 1}
+
+
+def test_a_server_that_is_gone_has_no_series(whole: dict[str, list[Sample]]) -> None:
+    """Its totals are kept; nobody there tells of itself or works any more."""
+    servers = {sample.labels["server"] for those in whole.values() for sample in those if "server" in sample.labels}
+    assert "gone" not in servers
+    assert servers >= {"web-1", "web-10"}
+
+
+def test_exceptions_baselines_and_efficiency_by_hand(whole: dict[str, list[Sample]]) -> None:
+    labels = {"connection": "broker", "queue": "mail", "task": "app.mail"}
+    assert value(whole, "queue_metrics_exceptions_total", **labels, type="ValueError") == 3
+    for name, number in {"runtime_seconds": 2.5, "cpu_ratio": 0.25, "memory_bytes": 48 * 2**20, "confidence_ratio": 0.39}.items():
+        (sample,) = whole[f"queue_metrics_baseline_{name}"]
+        assert (sample.labels, sample.value) == (labels, number)
+    assert value(whole, "queue_metrics_workers_busy_ratio") == 0.75
 
 
 def test_counters_of_a_task_are_there_at_zero_from_first_sight() -> None:

@@ -9,7 +9,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 from queue_metrics import _core
-from queue_metrics.storage.base import DAY, HOUR, MINUTE, QUEUE, SERVER, TASK, TOTAL, StorageDriver
+from queue_metrics.storage.base import DAY, HOUR, MINUTE, QUEUE, RETENTION, SERVER, TASK, TOTAL, StorageDriver
 
 NOW = float(int(time.time()) // 60 * 60 + 30)
 """30 s into the minute in which the tests began: stores expire points by their own clock, so it must be near."""
@@ -77,6 +77,10 @@ class Fleet:
         """What ended on a server in the minute `at`."""
         self._series(SERVER, (hostname,), at, _counters(counts, ()), measures or {}, {})
 
+    def series(self, kind: int, labels: Sequence[str], at: int, counts: Mapping[str, int]) -> None:
+        """What was counted of any kind of series in the minute `at`."""
+        self._series(kind, labels, at, _counters(counts, ()), {}, {})
+
     def worker(self, **fields: object) -> None:
         """A heartbeat."""
         worker_id = f"{fields.get('host', 'web-1')}:{fields.get('pid', 100)}:77"
@@ -99,7 +103,7 @@ class Fleet:
         gauges: Mapping[int, Sequence[tuple[int, int]]],
     ) -> None:
         series, label_list = _core.series_id(kind, labels), _core.label_list(kind, labels)
-        for step in (MINUTE, HOUR, DAY):
+        for step in (step for step in (MINUTE, HOUR, DAY) if (kind, step) in RETENTION):
             value = _core.Value.from_parts(counters, measures, gauges, 5 if step != DAY else 4)
             self.rows.append((series, label_list, step, at // step * step, value.encode()))
         total = [*counters, *[0] * (87 - len(counters))]

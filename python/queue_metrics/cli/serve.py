@@ -45,6 +45,7 @@ def run(args: argparse.Namespace) -> int:
         allowed_hosts=(*settings.allowed_hosts, settings.host),
         stale_seconds=settings.stale_seconds,
         lost_seconds=settings.lost_seconds,
+        prometheus_namespace=settings.prometheus.namespace,
     )
     server = server_of(app)  # before an address is printed: it may not be there
     chosen = args.port is not None or settings.port != default("port")

@@ -16,7 +16,7 @@ from pathlib import Path
 from queue_metrics.config.connections import CONNECTIONS, ConnectionSettings
 from queue_metrics.config.declared import Declaration, declarations, setting
 from queue_metrics.config.places import spool_suffix, spools_dir, unique_file_name
-from queue_metrics.config.values import GROUP, NAMES, PATH, PREFIXES, SWITCH, TEXT, choice, seconds, whole
+from queue_metrics.config.values import GROUP, METRIC_NAMESPACES, NAMES, PATH, PREFIXES, SWITCH, TEXT, choice, seconds, whole
 
 HOUR, DAY = 3600, 86400
 FLUSH_SECONDS_MAX = 10.0
@@ -73,6 +73,20 @@ class Limits:
     exceptions: int = field(default=100, metadata=setting(whole("number", 1, 100_000), "types of exceptions in a store"))
     servers: int = field(default=200, metadata=setting(whole("number", 1, 100_000), "servers in a store"))
     server_tasks: int = field(default=10_000, metadata=setting(whole("number", 1, 100_000), "tasks on servers, all together"))
+
+
+@dataclass(frozen=True, slots=True)
+class PrometheusNames:
+    """How series are called."""
+
+    namespace: str = field(
+        default="laravel_queue",
+        metadata=setting(
+            METRIC_NAMESPACES,
+            "in front of the names of `/prometheus`; by default as there, so that its boards go on, see [prometheus.md](prometheus.md)",
+            original=("prometheus.namespace",),
+        ),
+    )
 
 
 @dataclass(frozen=True, slots=True)
@@ -155,6 +169,7 @@ class Settings:
     )
     ttl: TimeToLive = TimeToLive()
     limits: Limits = Limits()
+    prometheus: PrometheusNames = PrometheusNames()
     connections: Mapping[str, ConnectionSettings] = field(
         default_factory=dict,
         metadata=setting(CONNECTIONS, "brokers that `agent` and `serve` ask, see below; in TOML only", secret=True),
@@ -179,5 +194,5 @@ class Settings:
 DECLARATIONS: dict[str, Declaration] = {each.name: each for each in declarations(Settings)}
 """Every setting by its name, in the order of the reference page."""
 
-TABLES: dict[str, type] = {"ttl": TimeToLive, "limits": Limits}
+TABLES: dict[str, type] = {"ttl": TimeToLive, "limits": Limits, "prometheus": PrometheusNames}
 """The settings that are tables of settings."""

@@ -11,6 +11,8 @@ from typing import Any, NamedTuple
 PREFIX = re.compile("[a-z0-9_]{1,32}")
 """What the prefix of a store may be: part of a key and of the name of a table on every database."""
 
+METRIC_NAMESPACE = re.compile("[a-zA-Z][a-zA-Z0-9_]{0,63}")
+
 
 class Kind(NamedTuple):
     """A kind of values, and how the reference page tells of it."""
@@ -63,6 +65,13 @@ def _prefix(value: object, _from_text: bool) -> str:
     return value
 
 
+def metric_namespace(value: object, _from_text: bool = False) -> str:
+    """How names of series may begin."""
+    if not isinstance(value, str) or not METRIC_NAMESPACE.fullmatch(value):
+        raise ValueError("a letter and up to 63 letters, digits or _")
+    return value
+
+
 def _group(value: object, from_text: bool) -> int:
     if from_text and isinstance(value, str) and re.fullmatch("[0-9]{1,10}", value.strip()):
         value = int(value)
@@ -84,6 +93,8 @@ SWITCH = Kind("switch", "", "true, false", "`1 true yes on`, `0 false no off`", 
 NAMES = Kind("names", "", "a list of texts", "with commas between them", _names)
 GROUP = Kind("group", "", "the name of a group, or its number", "the same", _group)
 PREFIXES = Kind("prefix", "", "1 to 32 of the characters `a-z`, `0-9` and `_`", "the same", _prefix)
+
+METRIC_NAMESPACES = Kind("metric namespace", "", "a letter and up to 63 letters, digits or `_`", "the same", metric_namespace)
 
 
 def choice(name: str, *words: str) -> Kind:

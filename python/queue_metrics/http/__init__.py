@@ -5,7 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING
 
-from queue_metrics.errors import MissingDependency
+from queue_metrics.config.settings import PrometheusNames
+from queue_metrics.config.values import metric_namespace
+from queue_metrics.errors import ConfigurationError, MissingDependency
 
 if TYPE_CHECKING:
     from queue_metrics.http.app import Application
@@ -22,6 +24,7 @@ def asgi_app(
     allowed_hosts: Sequence[str] = (),
     stale_seconds: float = 60.0,
     lost_seconds: float = 300.0,
+    prometheus_namespace: str = PrometheusNames().namespace,
     now: Callable[[], float] | None = None,
 ) -> Application:
     """
@@ -35,11 +38,12 @@ def asgi_app(
         allowed_hosts: names, addresses or networks (`10.0.0.0/8`) by which it may be called, beside those of loopback.
         stale_seconds: a worker or depth not heard of for so long is stale.
         lost_seconds: a worker not heard of for so long is lost.
+        prometheus_namespace: in front of the names of `/prometheus`.
         now: the clock, seconds since 1970; the wall clock by default.
 
     Raises:
         MissingDependency: starlette is not installed.
-        ConfigurationError: the URL is malformed, or the token too short to be safe.
+        ConfigurationError: the URL is malformed, the token too short to be safe, or no name can begin with `prometheus_namespace`.
     """
     try:
         import starlette  # noqa: F401 - only to ask whether it is there
@@ -50,7 +54,11 @@ def asgi_app(
     from queue_metrics.http.shared import SharedReading
     from queue_metrics.insights import connect
 
+    try:
+        namespace = metric_namespace(prometheus_namespace)
+    except ValueError as error:
+        raise ConfigurationError(f"prometheus_namespace must be {error}, not {prometheus_namespace!r}") from None
     guard = Guard(token, allowed_hosts)
     metrics = connect(store, prefix=prefix, now=now, stale_seconds=stale_seconds, lost_seconds=lost_seconds)
     # A scrape wants totals and what is now: as many minutes as a depth may be old, and the open one.
-    return Application(SharedReading(metrics), guard, scrape_minutes=int(stale_seconds // 60) + 2)
+    return Application(SharedReading(metrics), guard, scrape_minutes=int(stale_seconds // 60) + 2, prometheus_namespace=namespace)

@@ -11,10 +11,11 @@ from typing import Any, TypeVar
 
 from starlette.responses import Response
 
-from queue_metrics.http import encode, openapi, prometheus, reference, shapes
+from queue_metrics.http import encode, openapi, prometheus, prometheus_original, reference, shapes
 from queue_metrics.http.page import PageView, render
 from queue_metrics.http.routes import Call, Route
 from queue_metrics.http.shared import Held
+from queue_metrics.insights.everything import Everything
 from queue_metrics.insights.scrape import Scrape
 from queue_metrics.model import Health, Reason, Snapshot, Status, Window
 
@@ -68,6 +69,12 @@ def unhealthy(call: Call, headers: Mapping[str, str]) -> Response:
 def metrics(exporter: prometheus.Exporter, held: Held[Scrape]) -> Response:
     """Prometheus text."""
     text = exporter.text(held.answer, held.stale_seconds)
+    return tagged(Response(text, headers={"content-type": prometheus.CONTENT_TYPE} | stale_header(held)))
+
+
+def original_metrics(namespace: str, held: Held[Everything]) -> Response:
+    """Prometheus text as the original has it."""
+    text = prometheus_original.text(held.answer, namespace)
     return tagged(Response(text, headers={"content-type": prometheus.CONTENT_TYPE} | stale_header(held)))
 
 

@@ -37,16 +37,17 @@ class Application:
     paths exist.
     """
 
-    def __init__(self, reading: SharedReading, guard: Guard, *, scrape_minutes: int) -> None:
+    def __init__(self, reading: SharedReading, guard: Guard, *, scrape_minutes: int, prometheus_namespace: str) -> None:
         """
         Args:
             reading: of the store.
             guard: who may ask.
             scrape_minutes: window of `/metrics`, which shows totals and what is now.
+            prometheus_namespace: in front of the names of `/prometheus`.
         """
         self._reading = reading
         self._guard = guard
-        self._table = routes(scrape_minutes=scrape_minutes)
+        self._table = routes(scrape_minutes=scrape_minutes, prometheus_namespace=prometheus_namespace)
 
     @property
     def store(self) -> str:

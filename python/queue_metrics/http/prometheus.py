@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 
 from queue_metrics import _core
 from queue_metrics.insights import layout
-from queue_metrics.insights.scrape import Scrape
-from queue_metrics.model import QueueAnswer, Snapshot
+from queue_metrics.insights.measures import counts
+from queue_metrics.insights.scrape import Scrape, Totals
+from queue_metrics.model import Baseline, QueueAnswer, ServerAnswer
+from queue_metrics.model.servers import ServerSample, ServerStatus
 
 CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
 _ESCAPES = str.maketrans({"\\": "\\\\", '"': '\\"', "\n": "\\n"})
@@ -16,15 +18,18 @@ Sample = tuple[str, float | None]
 """Labels, rendered, and a number; None is not known, and absent."""
 Family = tuple[str, str, str, Sequence[Sample]]
 """Name, what it means, its type, samples."""
+TASK_LABELS = ("connection", "queue", "task")
+_WORKER_STATES = ("starting", "idle", "busy", "stopped", "stale", "lost")
 _Line = tuple[str, str, str, int]
 _Totals = tuple[str, str, str, Sequence[_Line]]
 
 
 class Exporter:
-    """The text of `/metrics`, scrape after scrape: what stands before the numbers of a task is made once and kept."""
+    """The text of `/metrics`, scrape after scrape: what stands before the numbers of a series is made once and kept."""
 
     def __init__(self) -> None:
         self._tasks = _core.Exposition(list(_task_families()))
+        self._servers = _core.Exposition([_server_executions()])
 
     def text(self, scrape: Scrape, stale_seconds: float | None) -> bytes:
         """
@@ -34,11 +39,20 @@ class Exporter:
             scrape: what is told.
             stale_seconds: its age if the store cannot be read now.
         """
-        names = ("connection", "queue", "task")
-        tasks = [(labels(zip(names, series, strict=True)), total) for series, total in scrape.totals]
         queues = [(labels((("connection", queue.connection), ("queue", queue.queue))), queue) for queue in scrape.snapshot.queues]
-        families = (*_queue_families(queues), *_own_families(scrape.snapshot, stale_seconds))
-        return self._tasks.text(tasks) + rendered("queue_metrics_", families)
+        families = (
+            _exceptions(scrape),
+            *_queue_families(queues),
+            *_server_families(scrape.servers),
+            *_baselines(scrape),
+            *_own_families(scrape, stale_seconds),
+        )
+        totals = self._tasks.text(_places(TASK_LABELS, scrape.tasks)), self._servers.text(_places(("server",), scrape.server_totals))
+        return b"".join(totals) + rendered("queue_metrics_", families)
+
+
+def _places(names: Sequence[str], totals: Totals) -> list[tuple[str, _core.Value]]:
+    return [(labels(zip(names, series, strict=True)), total) for series, total in totals]
 
 
 def rendered(prefix: str, families: Iterable[Family]) -> bytes:
@@ -102,6 +116,11 @@ def _task_families() -> Iterator[_Totals]:
         yield f"queue_metrics_{name}", text, kind, lines
 
 
+def _server_executions() -> _Totals:
+    lines = [("", f'outcome="{outcome}"', "counter", index) for outcome, index in layout.OUTCOMES.items()]
+    return "queue_metrics_server_executions_total", "Executions that ended on a server, by outcome.", "counter", lines
+
+
 def _one(cell: str, index: int) -> list[_Line]:
     return [("", "", cell, index)]
 
@@ -128,11 +147,62 @@ def _queue_families(queues: Sequence[tuple[str, QueueAnswer]]) -> Iterator[Famil
     yield "queue_health_score", "Health of a queue, 0 to 100; absent when not known.", "gauge", scores
 
 
-def _own_families(snapshot: Snapshot, stale_seconds: float | None) -> Iterator[Family]:
-    overview = snapshot.overview
-    states = ("starting", "idle", "busy", "stopped", "stale", "lost")
-    workers = [(f'state="{state}"', getattr(overview.workers, state)) for state in states]
+def _exceptions(scrape: Scrape) -> Family:
+    counted = [(labels(zip((*TASK_LABELS, "type"), series, strict=True)), counts(total).ended) for series, total in scrape.exceptions]
+    return "exceptions_total", "Executions that ended with an exception, by its type.", "counter", counted
+
+
+def _server_families(servers: Sequence[ServerAnswer]) -> Iterator[Family]:
+    hosts = [(labels((("server", server.hostname),)), server) for server in servers]
+    # What a server told long ago says nothing of now: its health is unknown then, too.
+    told = [(host, server) for host, server in hosts if server.health.status is not ServerStatus.UNKNOWN]
+    fresh = [(host, server.sample) for host, server in told if server.sample is not None]
+
+    def column(number: Callable[[ServerSample], float | None]) -> list[Sample]:
+        return [(host, number(sample)) for host, sample in fresh]
+
+    yield "server_cpu_ratio", "CPU in use, 0 to 1, of the container's limit where it has one.", "gauge", column(lambda each: each.cpu_ratio)
+    loads = [
+        (f'{host},minutes="{minutes}"', load)
+        for host, sample in fresh
+        for minutes, load in ((1, sample.load.over_1_minute), (5, sample.load.over_5_minutes), (15, sample.load.over_15_minutes))
+    ]
+    yield "server_load", "Load of the machine over so many minutes.", "gauge", loads
+    yield "server_cores", "Cores online in the machine.", "gauge", column(lambda each: each.cpu.host_cores)
+    text = "Memory in use, of the container where it has the limit."
+    yield "server_memory_used_bytes", text, "gauge", column(lambda each: each.memory_bytes[0])
+    text = "Memory that can be used: the container's limit, else what the machine has."
+    yield "server_memory_limit_bytes", text, "gauge", column(lambda each: each.memory_bytes[1])
+    # Each mount point once: where a long one was cut, another may read the same.
+    disks = {f"{host},{labels((('mountpoint', disk.mountpoint),))}": disk for host, sample in fresh for disk in sample.disks or ()}
+    used = [(place, disk.used_bytes) for place, disk in disks.items()]
+    yield "server_disk_used_bytes", "Bytes in use on a file system.", "gauge", used
+    available = [(place, disk.available_bytes) for place, disk in disks.items()]
+    yield "server_disk_available_bytes", "Bytes that a user may still write.", "gauge", available
+    scores = [(host, server.health.score) for host, server in told]
+    yield "server_health_score", "Health of a server, 0 to 100; absent when not known.", "gauge", scores
+    working = [(f'{host},state="{state}"', getattr(server.workers.counts, state)) for host, server in hosts for state in _WORKER_STATES]
+    yield "server_workers", "Processes that execute jobs on a server, by state.", "gauge", working
+
+
+def _baselines(scrape: Scrape) -> Iterator[Family]:
+    places = [(labels(zip(TASK_LABELS, series, strict=True)), baseline) for series, baseline in scrape.baselines.items()]
+    numbers: Sequence[tuple[str, str, Callable[[Baseline], float | None]]] = (
+        ("runtime_seconds", "What an execution usually takes, by the last 7 days.", lambda each: each.duration_seconds),
+        ("cpu_ratio", "CPU time by run time that it usually takes; 1 is a whole core.", lambda each: each.cpu_ratio),
+        ("memory_bytes", "Peak resident memory of the process that it usually has.", lambda each: each.memory_bytes),
+        ("confidence_ratio", "How much the executions behind it tell, 0 to 1.", lambda each: each.confidence),
+    )
+    for name, text, number in numbers:
+        yield f"baseline_{name}", text, "gauge", [(place, number(baseline)) for place, baseline in places]
+
+
+def _own_families(scrape: Scrape, stale_seconds: float | None) -> Iterator[Family]:
+    overview = scrape.snapshot.overview
+    workers = [(f'state="{state}"', getattr(overview.workers, state)) for state in _WORKER_STATES]
     yield "workers", "Processes that execute jobs, by state.", "gauge", workers
+    text = "Busy time of all workers by all their time, 0 to 1, in the last minute that a collector counted."
+    yield "workers_busy_ratio", text, "gauge", [("", scrape.busy_ratio)]
     dropped = [(labels((("reason", reason),)), number) for reason, number in (overview.dropped or {}).items()]
     text = "Records that spools of today had to drop, by reason; while any is here, the counts are too low."
     yield "dropped_records", text, "gauge", dropped

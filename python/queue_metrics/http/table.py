@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable, Mapping
 from queue_metrics.http import answers, shapes
 from queue_metrics.http.details import own_details
 from queue_metrics.http.original.overview_shapes import OriginalIndexReply
-from queue_metrics.http.original.routes import original_routes
+from queue_metrics.http.original.routes import EVERYTHING, FAMILY, original_routes
 from queue_metrics.http.parameters import LIMIT, MINUTES, REFRESH, ROWS
 from queue_metrics.http.prometheus import CONTENT_TYPE, Exporter
 from queue_metrics.http.routes import Access, Call, Route, Table, Text
@@ -18,14 +18,15 @@ from queue_metrics.model import Snapshot
 PROMETHEUS_TEXT = Text(CONTENT_TYPE)
 
 
-def routes(*, scrape_minutes: int) -> Table:
+def routes(*, scrape_minutes: int, prometheus_namespace: str) -> Table:
     """
     Every route.
 
     Args:
         scrape_minutes: window of `/metrics`, which shows totals and what is now.
+        prometheus_namespace: in front of the names of `/prometheus`.
     """
-    table = Table([*_general(scrape_minutes), *original_routes(), *_own(), *_documents(lambda: table)])
+    table = Table([*_general(scrape_minutes), *original_routes(), *_prometheus(prometheus_namespace), *_own(), *_documents(lambda: table)])
     return table
 
 
@@ -65,6 +66,17 @@ def _own() -> Iterable[Route]:
     )
     yield Route("/v1/workers", "every process with a heartbeat", shapes.WorkersReply, answers.workers, _snapshot, parameters=(LIMIT,))
     yield from own_details(_snapshot)
+
+
+def _prometheus(namespace: str) -> Iterable[Route]:
+    yield Route(
+        "/prometheus",
+        "the original's series for Prometheus",
+        PROMETHEUS_TEXT,
+        lambda _, held: answers.original_metrics(namespace, held),
+        lambda _: EVERYTHING,
+        family=FAMILY,
+    )
 
 
 def _documents(table: Callable[[], Table]) -> Iterable[Route]:

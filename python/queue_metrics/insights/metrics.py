@@ -21,7 +21,7 @@ from queue_metrics.insights.history import efficiency_rows, queue_minutes
 from queue_metrics.insights.names import UnknownName, unknown
 from queue_metrics.insights.reading import Part, Reading, read
 from queue_metrics.insights.samples import parts
-from queue_metrics.insights.scrape import Scrape, scrape
+from queue_metrics.insights.scrape import TOTALS, Scrape, scrape, scrape_calls
 from queue_metrics.insights.trends import INTERVAL_DEFAULT, PERIOD_DEFAULT
 from queue_metrics.insights.window import Span, between, span_of
 from queue_metrics.model import (
@@ -42,6 +42,7 @@ from queue_metrics.model import (
 )
 from queue_metrics.storage.base import QUEUE, SERVER, TASK, StorageDriver
 from queue_metrics.storage.baselines import READ_BASELINES
+from queue_metrics.storage.general import Call
 
 STALE_SECONDS, LOST_SECONDS = 60.0, 300.0
 
@@ -112,9 +113,11 @@ class Metrics:
         return overviews.snapshot(reading, stale_seconds=self._stale_seconds, lost_seconds=self._lost_seconds)
 
     def scrape(self, **window: Unpack[Asked]) -> Scrape:
-        """The snapshot, and the totals of all tasks as they are stored, in one look."""
-        reading = self._read(self._span(window), further=queue_answers.parts(self._now()))
-        return scrape(reading, overviews.snapshot(reading, stale_seconds=self._stale_seconds, lost_seconds=self._lost_seconds))
+        """The snapshot, servers and baselines, and the totals of tasks, exceptions and servers as they are stored, in one look."""
+        span = self._span(window)
+        reading = self._read(span, further=queue_answers.parts(span.now), totals=TOTALS, calls=scrape_calls(span))
+        snapshot = overviews.snapshot(reading, stale_seconds=self._stale_seconds, lost_seconds=self._lost_seconds)
+        return scrape(reading, snapshot, stale_seconds=self._stale_seconds)
 
     def everything(self) -> Everything:
         """All that can be said about the last hour, of one look; each part is worked out when it is asked for."""
@@ -316,9 +319,18 @@ class Metrics:
         further: Iterable[Part] = (),
         totals: bool | tuple[int, ...] = True,
         heartbeats: bool = True,
+        calls: tuple[Call, ...] = (),
     ) -> Reading:
-        parts, calls = (worker_parts(span.now), worker_calls()) if heartbeats else ((), ())
-        return read(self._driver, span, kinds=kinds, further=(*further, *parts), totals=totals, heartbeats=heartbeats, calls=calls)
+        parts, of_workers = (worker_parts(span.now), worker_calls()) if heartbeats else ((), ())
+        return read(
+            self._driver,
+            span,
+            kinds=kinds,
+            further=(*further, *parts),
+            totals=totals,
+            heartbeats=heartbeats,
+            calls=(*of_workers, *calls),
+        )
 
     def _workers(self, reading: Reading) -> tuple[WorkerAnswer, ...]:
         answers, _ = workers_in(reading, stale_seconds=self._stale_seconds, lost_seconds=self._lost_seconds)

@@ -1,12 +1,27 @@
-"""What a scrape tells: the snapshot of a moment, and the totals of all tasks as they are stored."""
+"""What a scrape tells: the snapshot of a moment, servers, baselines, and the totals of tasks, exceptions and servers as they are stored."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 from queue_metrics._core import Value
-from queue_metrics.insights.reading import Reading
-from queue_metrics.model import Snapshot
+from queue_metrics.insights.fleet import server_calls, servers_in
+from queue_metrics.insights.reading import Reading, SeriesReading
+from queue_metrics.insights.window import Span
+from queue_metrics.model import Baseline, ServerAnswer, Snapshot
+from queue_metrics.storage.base import EXCEPTION, MINUTE, QUEUE, SERVER, TASK
+from queue_metrics.storage.baselines import READ_BASELINES, decode
+from queue_metrics.storage.efficiency import ALL_KEY, fleet_rows, reading_rows
+from queue_metrics.storage.general import Call
+
+TOTALS = (TASK, QUEUE, EXCEPTION, SERVER)
+"""The kinds of series whose totals are read."""
+_LATELY = 3 * MINUTE
+"""A minute of the collector that is older says nothing about now."""
+
+Totals = tuple[tuple[tuple[str, ...], Value], ...]
+"""Labels, and everything ever; ordered by name."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -14,10 +29,49 @@ class Scrape:
     """For exposition, where thousands of totals become text and none an object."""
 
     snapshot: Snapshot
-    totals: tuple[tuple[tuple[str, ...], Value], ...]
-    """Connection, queue and task, and everything ever; ordered by name."""
+    tasks: Totals
+    """By connection, queue and task."""
+    exceptions: Totals
+    """By connection, queue, task and type."""
+    servers: tuple[ServerAnswer, ...]
+    """Those that tell of themselves, or have a worker with a heartbeat; ordered by name."""
+    server_totals: Totals
+    """Of these, by hostname."""
+    baselines: Mapping[tuple[str, ...], Baseline]
+    """Of tasks on queues, by connection, queue and task."""
+    busy_ratio: float | None
+    """Busy time of all workers by all time, 0-1, in the last minute that a collector counted; None: none did lately."""
 
 
-def scrape(reading: Reading, snapshot: Snapshot) -> Scrape:
-    """Of one reading with totals."""
-    return Scrape(snapshot, tuple(sorted(((series.labels, series.total) for series in reading.tasks), key=lambda each: each[0])))
+def scrape_calls(span: Span) -> tuple[Call, ...]:
+    """What is read besides the parts of a snapshot."""
+    return (*server_calls(span), READ_BASELINES, _efficiency(span.now))
+
+
+def scrape(reading: Reading, snapshot: Snapshot, *, stale_seconds: float) -> Scrape:
+    """Of one reading, with `TOTALS` and the answers to `scrape_calls`."""
+    servers = sorted(servers_in(reading, snapshot.workers, stale_seconds=stale_seconds), key=lambda each: each.hostname)
+    present = {(server.hostname,) for server in servers}
+    stored = decode(reading.answers[READ_BASELINES], reading.span.now)
+    return Scrape(
+        snapshot=snapshot,
+        tasks=_totals(reading.tasks),
+        exceptions=_totals(reading.exceptions),
+        servers=tuple(servers),
+        server_totals=tuple(each for each in _totals(reading.of(SERVER)) if each[0] in present),
+        baselines={labels: stored[labels] for labels in sorted(stored) if stored[labels].task is not None},
+        busy_ratio=_busy_ratio(reading),
+    )
+
+
+def _totals(series: tuple[SeriesReading, ...]) -> Totals:
+    return tuple(sorted(((each.labels, each.total) for each in series), key=lambda each: each[0]))
+
+
+def _efficiency(now: float) -> Call:
+    return reading_rows(ALL_KEY, now - _LATELY, now)
+
+
+def _busy_ratio(reading: Reading) -> float | None:
+    rows = [row for row in fleet_rows(reading.answers[_efficiency(reading.span.now)]) if row.busy_seconds + row.idle_seconds > 0]
+    return rows[-1].busy_seconds / (rows[-1].busy_seconds + rows[-1].idle_seconds) if rows else None

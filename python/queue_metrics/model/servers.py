@@ -152,15 +152,25 @@ class ServerSample:
         return _of_limit(self.memory_room, self.memory.total_bytes, self.memory.usage_ratio)
 
     @property
+    def memory_bytes(self) -> tuple[float | None, float | None]:
+        """Memory in use and the most that can be, bytes, of which `memory_ratio` is made: of the container where it has the limit."""
+        room = self.memory_room
+        limited = _limited(room, self.memory.total_bytes)
+        return (room.usage, room.limit) if limited else (self.memory.used_bytes, self.memory.total_bytes)
+
+    @property
     def load_per_core(self) -> float | None:
         """Load over one minute by cores online. Both are the machine's: in a container, too, the load is that of all its tasks."""
         load, cores = self.load.over_1_minute, self.cpu.host_cores
         return None if load is None or not cores else load / cores
 
 
+def _limited(room: Room, whole: float | None) -> bool:
+    return room.source not in (None, "host") and room.limit is not None and (whole is None or room.limit < whole)
+
+
 def _of_limit(room: Room, whole: float | None, ratio: float | None) -> float | None:
-    limited = room.limit is not None and (whole is None or room.limit < whole)
-    if room.source in (None, "host") or not limited:
+    if not _limited(room, whole):
         return ratio
     return room.usage / room.limit if room.usage is not None and room.limit else None
 
