@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Literal, NotRequired, TypedDict
+from typing import NotRequired, TypedDict
 
 from queue_metrics.model import ServerStatus
 from queue_metrics.model.workers import OriginalState
@@ -165,7 +165,7 @@ class OriginalMemoryLimits(TypedDict):
 class OriginalResources(TypedDict):
     """What a server has and uses."""
 
-    available: Literal[True]
+    available: bool
     cpu: OriginalCpuLimits
     memory: OriginalMemoryLimits
 
