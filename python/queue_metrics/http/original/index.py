@@ -43,6 +43,7 @@ ENDPOINTS: Mapping[str, tuple[str, str, str] | Group] = MappingProxyType(
             "throughput": ("/trends/throughput/{connection}/{queue}", GET, "where its executions are heading"),
             "worker_efficiency": ("/trends/worker-efficiency", GET, "how busy the workers were"),
         },
+        "prometheus": ("/prometheus", GET, "the original's series for Prometheus"),
         "prometheus": ("/prometheus", GET, "the series of all this"),
     }
 )
