@@ -6,6 +6,7 @@ from collections import defaultdict
 from typing import Any
 
 from prometheus_client.parser import text_string_to_metric_families
+from prometheus_client.samples import Sample
 
 import queue_metrics as qm
 from tests.flow.checks import stored
@@ -48,6 +49,46 @@ def by_prometheus(store: str) -> Counts:
                 assert name not in found[key]
                 found[key][name] = int(sample.value)
     return {key: {name: number for name, number in numbers.items() if number} for key, numbers in found.items()}
+
+
+FATES = ("processed", "failed", "debounced")
+"""How the original counts: what succeeded, what failed, timed out or was lost, what ended without an execution."""
+
+
+def in_the_words_of_the_original(counts: dict[str, int]) -> dict[str, int]:
+    """Of counters by hand."""
+    failed = sum(counts.get(name, 0) for name in ("failed", "timed_out", "lost"))
+    debounced = sum(counts.get(name, 0) for name in ("revoked", "expired", "rejected", "skipped", "unknown"))
+    return {"processed": counts.get("succeeded", 0), "failed": failed, "debounced": debounced}
+
+
+def by_the_original_series(store: str) -> Counts:
+    """`/prometheus`, read by the official parser."""
+    found: Counts = defaultdict(dict)
+    for sample in _original(store):
+        for fate in FATES:
+            if sample.name == f"laravel_queue_job_{fate}_total":
+                found[sample.labels["connection"], sample.labels["queue"], sample.labels["job"]][fate] = int(sample.value)
+    return dict(found)
+
+
+def sums_of_the_original(store: str) -> dict[str, int]:
+    """The same over all tasks, as `/prometheus` has them."""
+    values = {sample.name: int(sample.value) for sample in _original(store) if not sample.labels}
+    return {fate: values[f"laravel_queue_jobs_{fate}_total"] for fate in ("processed", "failed")}
+
+
+def _original(store: str) -> list[Sample]:
+    text = ask(qm.asgi_app(store), "/prometheus").text
+    return [sample for family in text_string_to_metric_families(text) for sample in family.samples]
+
+
+def by_the_original_endpoint(store: str) -> Counts:
+    """`/jobs`; each task of these stories is on one queue."""
+    found: Counts = {}
+    for job in ask(qm.asgi_app(store), "/jobs").json()["data"].values():
+        found[job["connection"], job["queue"], job["job_class"]] = {fate: job["execution"][f"total_{fate}"] for fate in FATES}
+    return found
 
 
 def by_the_front_door(store: str) -> Counts:

@@ -1,11 +1,12 @@
 """
-The whole path: jobs of each kind through real workers, and what was counted by hand is what store, API, `/metrics` and page tell.
+The whole path: jobs of each kind through real workers, and what was counted by hand is what store, API, Prometheus and page tell.
 
-Every outcome is there at least once, and every reason for which a job ends without an execution.
+Every outcome is there at least once, and every reason for which a job ends without an execution; by both libraries, on each kind of store.
 """
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import signal
@@ -26,6 +27,7 @@ from tests.hooks.processes import Worker, worker
 from tests.hooks.test_huey import DISCARDED, OUTCOMES, TIMED
 from tests.recording.tools import eventually
 from tests.support.servers import RedisServer
+from tests.support.sql_servers import PostgreSQLServer
 
 INSTRUMENTED = "tests.flow.instrumented"
 NONE_IN_HUEY = {"rejected", "unknown", "result_errors"}
@@ -71,8 +73,7 @@ def counted(running: Worker, store: str, by_hand: Counts, warm: signal.Signals) 
     return Story(store, by_hand, running.directory)
 
 
-def huey_story(directory: Path) -> Story:
-    store = f"sqlite:///{directory}/metrics.db"
+def huey_story(directory: Path, store: str) -> Story:
     by_hand: Counts = {}
     jobs: Mapping[str, list[str]] = {**OUTCOMES, **TIMED, "killed": ["lost"]}
     for job, outcomes in jobs.items():
@@ -111,7 +112,7 @@ CELERY = {
 }
 
 
-def celery_story(directory: Path, store: RedisServer) -> Story:
+def celery_story(directory: Path, store: str) -> Story:
     plan = [
         ["revoke", "revoked", None, None, None],
         ["send", "revoked", "ok", [], {}],
@@ -126,29 +127,32 @@ def celery_story(directory: Path, store: RedisServer) -> Story:
     words = (INSTRUMENTED, app, "celery", "-A", app, "worker", "-P", "prefork", "-c", "3", "-l", "INFO", "--without-gossip")
     with (
         RedisServer(directory) as broker,
-        worker(directory, *words, HOOK_TEST_BROKER=broker.url, **environment(directory, store.url)) as running,
+        worker(directory, *words, HOOK_TEST_BROKER=broker.url, **environment(directory, store)) as running,
     ):
         eventually(lambda: " ready." in running.log() or running.process.poll() is not None, "it answers a revocation")
         running.run(INSTRUMENTED, app, "tests.hooks.apps.celery_send", json.dumps(plan))
         eventually((directory / "begun-terminated").exists, "the job to be terminated runs")
         terminate = json.dumps([["terminate", "terminated", None, None, None]])
         running.run(INSTRUMENTED, app, "tests.hooks.apps.celery_send", terminate)
-        return counted(running, store.url, {("shop", "celery", task): counts for task, counts in CELERY.items()}, signal.SIGTERM)
+        return counted(running, store, {("shop", "celery", task): counts for task, counts in CELERY.items()}, signal.SIGTERM)
 
 
 @pytest.fixture(scope="module")
 def stories(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, Story]]:
-    """Both, side by side: mostly they wait."""
+    """All of them, side by side: mostly they wait."""
     place = tmp_path_factory.mktemp
-    with RedisServer(place("store")) as server, ThreadPoolExecutor() as threads:
-        told = {
-            "huey": threads.submit(huey_story, place("huey")),
-            "celery": threads.submit(celery_story, place("celery"), server),
-        }
-        yield {library: future.result() for library, future in told.items()}
+    with contextlib.ExitStack() as stack, ThreadPoolExecutor() as threads:
+        told = {}
+        for library, tell in (("huey", huey_story), ("celery", celery_story)):
+            redis = stack.enter_context(RedisServer(place("redis")))
+            urls = {"sqlite": f"sqlite:///{place('sqlite')}/metrics.db", "redis": redis.url}
+            urls["postgresql"] = stack.enter_context(PostgreSQLServer()).url
+            for kind, url in urls.items():
+                told[f"{library}-{kind}"] = threads.submit(tell, place(library), url)
+        yield {name: future.result() for name, future in told.items()}
 
 
-@pytest.fixture(params=["huey", "celery"])
+@pytest.fixture(params=[f"{library}-{kind}" for library in ("huey", "celery") for kind in ("sqlite", "redis", "postgresql")])
 def story(request: pytest.FixtureRequest, stories: dict[str, Story]) -> Story:
     return stories[request.param]
 
@@ -156,8 +160,9 @@ def story(request: pytest.FixtureRequest, stories: dict[str, Story]) -> Story:
 def test_by_hand_every_outcome_and_reason_is_there(stories: dict[str, Story]) -> None:
     """Not in Huey: messages that a consumer rejects, names that it does not know, results that it cannot store."""
     never = {"clock_skews"}
-    for library, absent in (("celery", {"skipped"}), ("huey", NONE_IN_HUEY)):
-        assert {name for counts in stories[library].by_hand.values() for name in counts} == set(COUNTERS) - never - absent
+    for name, story in stories.items():
+        absent = NONE_IN_HUEY if name.startswith("huey") else {"skipped"}
+        assert {counter for counts in story.by_hand.values() for counter in counts} == set(COUNTERS) - never - absent
 
 
 def test_the_store_has_what_was_counted_by_hand(story: Story) -> None:
@@ -172,6 +177,15 @@ def test_the_api_tells_what_was_counted_by_hand(story: Story, part: str) -> None
 
 def test_prometheus_reads_what_was_counted_by_hand(story: Story) -> None:
     assert telling.by_prometheus(story.store) == story.by_hand
+
+
+def test_the_series_and_endpoints_of_the_original_tell_what_was_counted_by_hand(story: Story) -> None:
+    """L26: its exporter read other numbers than its endpoints did. Processed is what succeeded, debounced what had no execution."""
+    by_hand = {key: telling.in_the_words_of_the_original(counts) for key, counts in story.by_hand.items()}
+    assert telling.by_the_original_series(story.store) == by_hand
+    assert telling.by_the_original_endpoint(story.store) == by_hand
+    sums = telling.sums_of_the_original(story.store)
+    assert sums == {name: sum(counts[name] for counts in by_hand.values()) for name in ("processed", "failed")}
 
 
 def test_the_front_door_answers_what_was_counted_by_hand(story: Story) -> None:
