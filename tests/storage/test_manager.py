@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 import queue_metrics.storage
-from queue_metrics.errors import ConfigurationError, MissingDependency
+from queue_metrics.errors import ConfigurationError, MissingDependency, StoreError
 from queue_metrics.storage import DatabaseStorageDriver, MemoryStorageDriver, RedisStorageDriver, StorageManager, urls
 from tests.storage.batches import everything, ones, send, series, starts
 
@@ -193,6 +193,14 @@ SECRET = "s3:cr@t"
         ("memory://", "memory://"),
         ("sqlite:////a/b.db", "sqlite:////a/b.db"),
         ("what is this", "what is this"),
+        ("redis://user:s3cret?x@host/0", "redis://user:***@host/0"),
+        ("redis://user:s3cret#x@host", "redis://user:***@host"),
+        ("postgresql://user:1234/s3cret@host/db", "postgresql://user:***@host/db"),
+        ("redis://host:1/0?client_name=me@home", "redis://host:1/0?client_name=me%40home"),
+        ("redis://host?password=a&s3cret", "redis://host?password=***&***="),
+        ("redis:/u:s3cret@host/0", "***@host/0"),
+        ("u:s3cret@host", "***@host"),
+        ("sqlite:////a@b:c/d@e.db", "sqlite:////a@b:c/d@e.db"),
     ],
 )
 def test_a_password_is_masked(url: str, shown: str) -> None:
@@ -212,6 +220,20 @@ def test_a_password_is_masked(url: str, shown: str) -> None:
         f"mysql://u:{SECRET}@h/db?ssl_key_password={SECRET}",
         f"mysql://u:{SECRET}@h/db?what=1",
         f"redis://h?password={SECRET}",
+        *(
+            url.replace("PASSWORD", secret)
+            for secret in ("cr@t/x", "cr@t#x", "cr@t?x", "1/cr@t", "cr@t[", "cr@t%zz", "cr@t%00", "a&cr@t", "cr@t\ud800", "cr@té")
+            for url in (
+                "redis://u:PASSWORD@127.0.0.1:1/0",
+                "redis+sentinel://u:PASSWORD@127.0.0.1:1/shop",
+                "redis://127.0.0.1:1/0?password=PASSWORD",
+                "postgresql://u:PASSWORD@127.0.0.1:1/db",
+                "mysql://u:PASSWORD@127.0.0.1:1/db",
+                "redis:/u:PASSWORD@127.0.0.1/0",
+                "u:PASSWORD@127.0.0.1",
+                "sqlite://u:PASSWORD@h/db",
+            )
+        ),
     ],
 )
 def test_no_message_or_repr_shows_a_password(url: str) -> None:
@@ -221,6 +243,10 @@ def test_no_message_or_repr_shows_a_password(url: str) -> None:
         shown = f"{error}{error!r}{error.__cause__}"
     else:
         shown = f"{driver}{driver!r}{driver.url}"
+        if "127.0.0.1:1/" in url:  # where nobody listens
+            with pytest.raises(StoreError) as caught:
+                driver.known_series()
+            shown += f"{caught.value}{caught.value.__cause__}"
     assert SECRET not in shown
     assert "cr@t" not in shown
 

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 import redis
 
-from queue_metrics.errors import StoreRefused, StoreUnavailable, TransactionConflict
+from queue_metrics.errors import SchemaMismatch, StoreRefused, StoreUnavailable, TransactionConflict
 from queue_metrics.storage import RedisStorageDriver
 from queue_metrics.storage.general import LARGEST
 from tests.support.servers import RedisServer
@@ -217,3 +217,37 @@ def all_in_a_transaction(driver: RedisStorageDriver, last: Callable[[Any], objec
     with driver.transaction(["h"]) as transaction:
         all_writes(transaction)
         last(transaction)
+
+
+def test_many_fields_and_an_increment_are_one_transaction(driver: RedisStorageDriver) -> None:
+    """A command of thousands of words is more than Lua's stack holds at once."""
+    fields = {f"field {number}": str(number) for number in range(9_001)}
+    with driver.transaction() as transaction:
+        transaction.set_hash("many", fields)
+        transaction.add_to_sorted_set("ranks", {name: float(number) for name, number in fields.items()})
+        transaction.add_to_set("names", *fields)
+        transaction.increment_hash_field("counts", "n", 1)
+    assert transaction.answers[-1] == 1
+    assert driver.get_hash("many") == fields
+    assert (driver.count_sorted_set("ranks"), driver.count_set("names")) == (9_001, 9_001)
+    with driver.transaction() as transaction:
+        transaction.delete_hash_field("many", *fields)
+        transaction.remove_from_set("names", *list(fields)[:8_500])
+        transaction.increment_hash_field("counts", "n", 1)
+    assert transaction.answers == [9_001, 8_500, 2]
+    assert driver.get_hash("many") == {}
+
+
+def test_a_store_of_a_newer_version_is_left_untouched_by_whatever_is_asked(driver: RedisStorageDriver, client: Any) -> None:
+    """Its keys may mean something else."""
+    client.set(f"{driver._keys.prefix}:{{q00}}:schema", "77")
+    before = client.dbsize()
+
+    def transact() -> None:
+        with driver.transaction(["name"]) as transaction:
+            transaction.set_key("name", "value")
+
+    for write in (lambda: driver.set_key("name", "value"), lambda: driver.add_to_set("name", "value"), transact):
+        with pytest.raises(SchemaMismatch, match="'77'"):
+            write()
+    assert client.dbsize() == before

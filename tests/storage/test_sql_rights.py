@@ -193,3 +193,24 @@ def test_the_other_errors_of_pymysql_are_ours_too() -> None:
     for one in classes:
         assert isinstance(dialect.store_error(one("words")), StoreRefused)
         assert isinstance(dialect.store_error(one()), StoreRefused)
+
+
+def test_a_table_of_another_program_under_our_name_is_refused_and_left_as_it_is(shared_sql: SQLServer, prefix: str) -> None:
+    """MySQL passes over a table that is there: it would be taken for ours, and the schema written down beside it."""
+    shared_sql.execute(f"CREATE TABLE {prefix}_sets (a int, b int)")
+    shared_sql.execute(f"INSERT INTO {prefix}_sets VALUES (1, 2)")
+    with opened(shared_sql.url, prefix) as driver:
+        for _ in range(2):
+            with pytest.raises(StoreRefused, match=f"{prefix}_sets"):
+                driver.add_to_set("a", "b")
+    assert shared_sql.execute(f"SELECT a, b FROM {prefix}_sets") == [(1, 2)]
+
+
+def test_what_a_library_raises_before_it_reaches_a_server_is_refused() -> None:
+    for url, words in (
+        ("mysql://u:p@127.0.0.1:1/db?ssl_mode=verify_ca&ssl_ca=/nowhere/ca.pem", "No such file"),
+        (f"mysql://u:p@{'a' * 70}.example:1/db", "cannot connect|unknown|not known|resolve"),
+        (f"postgresql://u:p@{'a' * 70}.example:1/db", "cannot connect|unknown|not known|resolve|translate"),
+    ):
+        with opened(url, "nowhere") as driver, pytest.raises(StoreError, match=words):
+            driver.known_series()

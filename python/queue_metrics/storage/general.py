@@ -227,12 +227,15 @@ def _texts(values: Iterable[str]) -> tuple[str, ...]:
 
 
 def _bound(value: float) -> float:
-    if isinstance(value, bool) or not isinstance(value, (int, float)) or math.isnan(value):
+    if isinstance(value, bool) or not isinstance(value, (int, float)):
         raise ValueError(f"a score is a number, not {value!r}")
     try:
-        return float(value) + 0.0  # no negative zero: not every database keeps its sign
+        score = float(value)
     except OverflowError:
         raise ValueError("a score is a double; this number is larger") from None
+    if math.isnan(score):
+        raise ValueError("a score is a number, not nan")
+    return score + 0.0  # no negative zero: not every database keeps its sign
 
 
 def _score(value: float) -> float:

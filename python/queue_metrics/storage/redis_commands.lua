@@ -33,6 +33,31 @@ local function put_back()
   end
 end
 
+-- Words of a command that is made at once: Lua's stack has room for some 8,000. Of these commands the answers of parts add up, and a part
+-- is a whole number of pairs.
+local MOST = 4000
+local ADDS_UP = { HSET = true, HDEL = true, SADD = true, SREM = true, ZADD = true, ZREM = true, DEL = true }
+
+local function made(command)
+  if #command <= MOST or not ADDS_UP[command[1]] then
+    return redis.pcall(unpack(command))
+  end
+  local first = command[1] == 'DEL' and 2 or 3
+  local sum = 0
+  for from = first, #command, MOST do
+    local part = { command[1], first == 3 and command[2] or nil }
+    for at = from, math.min(from + MOST - 1, #command) do
+      part[#part + 1] = command[at]
+    end
+    local answer = redis.pcall(unpack(part))
+    if type(answer) == 'table' and answer.err then
+      return answer
+    end
+    sum = sum + answer
+  end
+  return sum
+end
+
 local function done(command)
   if command[1] == 'ZINCRBY' then
     local score = redis.pcall('ZSCORE', command[2], command[4])
@@ -44,7 +69,7 @@ local function done(command)
       return { err = 'ERR the sum would leave its range: overflow' }
     end
   end
-  local answer = redis.pcall(unpack(command))
+  local answer = made(command)
   if command[1] == 'HINCRBY' and not (type(answer) == 'table' and answer.err) then
     return redis.call('HGET', command[2], command[3])
   end

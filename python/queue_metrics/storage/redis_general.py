@@ -23,6 +23,7 @@ class RedisGeneral:
         self._home = store.keys.of(0)
 
     def execute(self, calls: Sequence[Call]) -> list[Any]:
+        self._store.recognise()
         answers: list[Any] = []
         waiting: list[Call] = []
         for call in calls:
@@ -84,6 +85,7 @@ class RedisGeneral:
 
     @contextlib.contextmanager
     def watching(self, names: Sequence[str]) -> Iterator[Commit]:
+        self._store.recognise()
         keys = [key for name in names for key in self._planner.all_of(name)]
         with contextlib.ExitStack() as stack:
             with self._store.translated():

@@ -40,6 +40,7 @@ class RedisStore:
         self.shards = shards
         self.requests = 0
         self.connections = Connections(url, lambda: (load(), redis_commands.load()))
+        self._known = False  # that what is stored is ours
         self._agreed = False  # on the number of shards; with one shard each request finds out by itself
 
     def agree(self, *, writing: bool = False) -> None:
@@ -53,6 +54,21 @@ class RedisStore:
             with contextlib.suppress(OtherShards):
                 self.check(found)
             self._agreed = True
+
+    def recognise(self) -> None:
+        """
+        Once: see that the store is of a version that this package may write to, before a request that does not look itself.
+
+        Raises:
+            SchemaMismatch: it is not; nothing was changed.
+        """
+        if not self._known:
+            key = self.keys.of(0, "schema")
+            (found,) = self.ask(key, [("GET", key)], raising=True)
+            if found is not None:
+                with contextlib.suppress(OtherShards):
+                    self.check(found)
+            self._known = True
 
     def check(self, found: bytes) -> None:
         """

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import difflib
 import re
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import parse_qsl, quote, unquote, urlencode, urlsplit
@@ -33,23 +34,39 @@ REDIS_OPTIONS = frozenset(
 SENTINEL_OPTIONS = frozenset({"sentinel_username", "sentinel_password"})
 """Behind `?` of a Sentinel URL besides: for the sentinels themselves, whose users are not those of the servers."""
 
+PERCENT = "a password with special characters written as %XX"
 _MASK = "***"
 _SECRET_NAMES = re.compile(r"passw|secret|token|pwd", re.IGNORECASE)
+_PLACES = re.compile(r"[^:@]*(:\d+)?(,[^:@]*(:\d+)?)*|\[[^\]@]*\](:\d+)?")
+"""Hosts with their ports, and nobody who asks."""
+_WITH_AT = re.compile(r"[?&](client_name|username|sentinel_username|application_name|user)=[^&@]*@[^&@]*$")
+"""Options in which an @ is no end of a password."""
 
 
 def masked(url: str) -> str:
-    """The URL with every password replaced; also of text that is no URL, since it ends up in messages."""
-    head, separator, query = url.partition("?")
-    # Everything between the colon behind the user and the last @ of the authority: a password may hold "@", ":" and "/".
-    scheme, slashes, rest = head.partition("://")
-    if slashes and "@" in rest:
-        user, place = rest.rsplit("@", 1)
+    """
+    The URL with every password replaced; also of text that is no URL, since it ends up in messages.
+
+    A password that was not written as %XX may hold any character: what stands between the first colon and the last @ is taken for it, and
+    rather too much is hidden than a part of it shown.
+    """
+    scheme, slashes, rest = url.partition("://")
+    if scheme.lower() == "sqlite" and rest.startswith("/"):
+        return url  # a path, which is taken literally
+    user, at, place = rest.rpartition("@") if slashes else url.rpartition("@")
+    if not slashes:
+        return f"{_MASK}@{place}" if at else url
+    if at and not (_PLACES.fullmatch(re.split(r"[/?#]", rest, maxsplit=1)[0]) and _WITH_AT.search(rest)):
         name, colon, _ = user.partition(":")
-        head = f"{scheme}://{name}{colon}{_MASK if colon else ''}@{place}"
+        rest = f"{name}{colon}{_MASK if colon else ''}@{place}"
+    head, separator, query = rest.partition("?")
     if separator:
         fields = parse_qsl(query, keep_blank_values=True)
-        query = urlencode([(name, _MASK if _SECRET_NAMES.search(name) else value) for name, value in fields], safe="*/")
-    return head + separator + query
+        secret = any(_SECRET_NAMES.search(name) for name, _ in fields)
+        # Behind a password that holds an &, its rest looks like an option without a value.
+        told = [(name, _MASK if _SECRET_NAMES.search(name) else value) if value or not secret else (_MASK, value) for name, value in fields]
+        query = urlencode(told, safe="*/", errors="replace")
+    return f"{scheme}://{head}{separator}{query}"
 
 
 def scheme_of(url: str) -> str:
@@ -59,6 +76,10 @@ def scheme_of(url: str) -> str:
     Raises:
         ConfigurationError: no URL, or a scheme that is unknown; says what there is.
     """
+    try:
+        url.encode()
+    except UnicodeEncodeError:
+        raise malformed(url, "it holds half of a character, which is no text") from None
     scheme, separator, _ = url.partition("://")
     scheme = scheme.lower()
     if scheme in SCHEMES and separator:
@@ -89,7 +110,9 @@ def sqlite_path(url: str) -> Path:
     """
     rest = url.partition("://")[2]
     if not rest.startswith("/"):
-        raise malformed(url, "a third slash begins the path", f"sqlite:///{rest}" if rest else "sqlite:////absolute/path.db")
+        raise malformed(
+            url, "a third slash begins the path", f"sqlite:///{rest}" if rest and "@" not in rest else "sqlite:////absolute/path.db"
+        )
     text = rest[1:]
     if text in ("", "/") or text.endswith("/"):
         raise malformed(url, "it names no file")
@@ -139,23 +162,22 @@ def redis_parts(url: str) -> RedisParts:
     """
     try:
         parts = urlsplit(url)
-    except ValueError as error:
-        raise _unsplit(url, error) from None
+    except ValueError:
+        raise unsplit(url) from None
     scheme, _, kind = parts.scheme.lower().partition("+")
     kind = kind or ("unix" if scheme == "unix" else "single")
     query = parse_qsl(parts.query, keep_blank_values=True)
     options = dict(query)
     known = REDIS_OPTIONS | SENTINEL_OPTIONS if kind == "sentinel" else REDIS_OPTIONS
-    for name in options:
-        if name not in known:
-            fits = difflib.get_close_matches(name, sorted(known), 1)
-            raise malformed(url, f"unknown option {name!r}; there are {', '.join(sorted(known))}", fits[0] if fits else "")
+    check_options(url, options, known)
     if "db" in options and not _is_number(options["db"]):
         raise malformed(url, f"the database is a number, not {options['db']!r}", "?db=0")
     if kind == "unix":
         if len(parts.path) < 2:
             raise malformed(url, "no path of a socket", "unix:///run/redis/redis.sock")
         return RedisParts(kind, False, [], "", url, {})
+    if "@" in parts.path:
+        raise unsplit(url)
     user, at, places = parts.netloc.rpartition("@")
     hosts = [_host(url, place, 26379 if kind == "sentinel" else 6379) for place in (places.split(",") if kind != "single" else [places])]
     service, _, database = parts.path.strip("/").partition("/") if kind == "sentinel" else ("", "", parts.path.strip("/"))
@@ -172,12 +194,28 @@ def redis_parts(url: str) -> RedisParts:
     return RedisParts(kind, scheme == "rediss", hosts, unquote(service), node, asking)
 
 
+def check_options(url: str, options: Mapping[str, str], known: frozenset[str]) -> None:
+    """
+    Refuse an option that is not known.
+
+    Raises:
+        ConfigurationError: says which there are. What may be the rest of a password is not repeated.
+    """
+    secret = any(_SECRET_NAMES.search(name) for name in options)
+    for name, value in options.items():
+        if name not in known:
+            if (secret and not value) or "@" in name + value:
+                raise unsplit(url)
+            fits = difflib.get_close_matches(name, sorted(known), 1)
+            raise malformed(url, f"unknown option {name!r}; there are {', '.join(sorted(known))}", fits[0] if fits else "")
+
+
 def _host(url: str, place: str, port: int) -> tuple[str, int]:
     try:
         parts = urlsplit(f"//{place}")
         given = parts.port
-    except ValueError as error:
-        raise _unsplit(url, error) from None
+    except ValueError:
+        raise unsplit(url) from None
     if not parts.hostname or parts.netloc != place:
         raise malformed(url, "no host", "redis://127.0.0.1:6379/0")
     if given == 0:
@@ -185,8 +223,9 @@ def _host(url: str, place: str, port: int) -> tuple[str, int]:
     return parts.hostname, given or port
 
 
-def _unsplit(url: str, error: ValueError) -> ConfigurationError:
-    return malformed(url, str(error).replace(url, masked(url)), "a password with special characters written as %XX")
+def unsplit(url: str) -> ConfigurationError:
+    """An error for a URL that cannot be taken apart. Python's own names the part that it could not read, which may be of a password."""
+    return malformed(url, "its host or port cannot be read", PERCENT)
 
 
 def _is_number(text: str) -> bool:

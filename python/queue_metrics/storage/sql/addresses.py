@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import difflib
+import re
 from dataclasses import dataclass
 from urllib.parse import parse_qsl, unquote, urlsplit
 
-from queue_metrics.storage.urls import malformed, masked
+from queue_metrics.storage.urls import PERCENT, check_options, malformed, unsplit
 
 POSTGRESQL_OPTIONS = frozenset(
     {"host", "sslmode", "sslrootcert", "sslcert", "sslkey", "sslpassword", "sslcrl", "application_name", "target_session_attrs"}
@@ -18,6 +18,9 @@ SSL_MODES = ("disabled", "required", "verify_ca", "verify_identity")
 
 MYSQL_OPTIONS = frozenset({"unix_socket", "ssl_mode", "ssl_ca", "ssl_cert", "ssl_key", "ssl_key_password"})
 """What may stand behind `?`."""
+
+_BAD_PERCENT = re.compile(r"%(?![0-9A-Fa-f]{2})|%00")
+"""What libpq refuses, repeating the part of the URL that it is in."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,18 +45,19 @@ def address(url: str, allowed: frozenset[str]) -> Address:
     try:
         parts = urlsplit(url)
         port = None if "," in parts.netloc else parts.port
-    except ValueError as error:
-        raise malformed(url, str(error).replace(url, masked(url)), "a password with special characters written as %XX") from None
+    except ValueError:
+        raise unsplit(url) from None
     if parts.fragment:
-        raise malformed(url, "a # begins what no server sees", "a password with special characters written as %XX")
+        raise malformed(url, "a # begins what no server sees", PERCENT)
+    if _BAD_PERCENT.search(parts.netloc):
+        raise malformed(url, "a % is followed by two hexadecimal digits that are not 00", PERCENT)
     options = dict(parse_qsl(parts.query, keep_blank_values=True))
-    for name in options:
-        if name not in allowed:
-            fits = difflib.get_close_matches(name, sorted(allowed), 1)
-            raise malformed(url, f"unknown option {name!r}; there are {', '.join(sorted(allowed))}", fits[0] if fits else "")
+    check_options(url, options, allowed)
     if port == 0:
         raise malformed(url, "port 0")
     database = unquote(parts.path[1:])
+    if "@" in database:
+        raise unsplit(url)
     if not database or "/" in database:
         raise malformed(url, "the path is the name of one database", f"{parts.scheme}://{parts.hostname or 'localhost'}/metrics")
     user, password = (None if one is None else unquote(one) for one in (parts.username, parts.password))

@@ -110,6 +110,16 @@ class Dialect(abc.ABC):
     def capabilities(self, ask: Callable[[str], tuple[Any, ...]]) -> dict[str, object]:
         """What `StorageDriver.capabilities` answers; `ask` is how a statement about the server is answered."""
 
+    def recognise(self, session: Session) -> None:  # noqa: B027 - most databases need not
+        """
+        See that the tables a migration found or made are ours, before it is written down as applied.
+
+        For a dialect whose statements pass over a table that is there: of somebody else it would be taken for ours.
+
+        Raises:
+            StoreRefused: another program has a table of this name.
+        """
+
     @abc.abstractmethod
     def missing(self) -> str | None:
         """Why there can be no store where there is none; None when the first batch will make it."""

@@ -86,6 +86,8 @@ def migrate(dialect: Dialect, *, dry_run: bool = False) -> list[Migration]:
         for one in missing:
             for statement in one.statements.values():
                 session.run(statement)
+        if missing:
+            dialect.recognise(session)
         for id_, letter, name, value in _records(missing) if missing else ():
             session.tell("put_schema", {"id": id_, "type": letter, "name": name, "value": value})
         return missing

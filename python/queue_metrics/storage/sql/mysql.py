@@ -10,6 +10,8 @@ from typing import Any
 from queue_metrics.errors import MissingDependency, StoreError, StoreRefused, StoreUnavailable
 from queue_metrics.storage import urls
 from queue_metrics.storage.sql.addresses import MYSQL_OPTIONS, SSL_MODES, address
+from queue_metrics.storage.sql.dialect import Session
+from queue_metrics.storage.sql.names import text
 from queue_metrics.storage.sql.servers import ServerDialect, ServerSession
 from queue_metrics.storage.sql.statements import queries
 
@@ -24,6 +26,17 @@ _PASSING = _AGAIN | _LOST | {
     1226, 1290, 1317, 1637, 1792, 1836, 1969, 2002, 2003, 2005, 3024, 3098, 3100,
 }  # fmt: skip
 """Disk, memory, connections, the network, I/O, a read-only server, time limits."""
+
+
+_TABLES = {
+    "series": {"step", "series", "bucket", "value", "expires_at"},
+    "marks": {"id", "shard", "spool", "sequence", "positions", "touched_at"},
+    "keys": {"id", "type", "name", "value", "expires_at", "version", "written_at"},
+    "hashes": {"id", "field_id", "field", "value"},
+    "sets": {"id", "member_id", "member"},
+    "sorted_sets": {"id", "member_id", "member", "score"},
+}
+"""Our tables with their columns. One that was there already is passed over when tables are made, since making them cannot be undone."""
 
 
 class MySQL(ServerDialect):
@@ -69,6 +82,16 @@ class MySQL(ServerDialect):
         text = f"{self.url}: {words or type(error).__name__}" + (f" ({code})" if code else "")
         untrusted = isinstance(error.__cause__ or error.__context__, ssl.SSLCertVerificationError) or "certificate verify" in str(error)
         return StoreUnavailable(text) if code in _PASSING and not untrusted else StoreRefused(text)
+
+    def recognise(self, session: Session) -> None:
+        (rows,) = session.ask(("columns", {}))
+        found: dict[str, set[str]] = {}
+        for table, column in rows:
+            found.setdefault(text(table), set()).add(text(column))
+        for name, columns in _TABLES.items():
+            table = f"{self.prefix}_{name}"
+            if found.get(table, columns) != columns:
+                raise StoreRefused(f"{self.url}: the table {table} belongs to another program: give this one another prefix")
 
     def capabilities(self, ask: Callable[[str], tuple[Any, ...]]) -> dict[str, object]:
         version, flush = ask("settings")

@@ -8,6 +8,7 @@ import os
 from collections.abc import Iterator
 from typing import Any
 
+from queue_metrics.errors import StoreRefused
 from queue_metrics.storage.forks import loading
 from queue_metrics.storage.sql.dialect import Dialect, Session
 
@@ -128,6 +129,12 @@ class ServerDialect(Dialect):
             return self._connect()
         except self.errors as error:
             raise self.store_error(error) from error
+        except OSError as error:  # of the library's own making comes what the network says; this is a file of a certificate
+            what = f"{error.filename}: " if error.filename else ""
+            raise StoreRefused(f"{self.url}: cannot connect: {what}{error.strerror or type(error).__name__}") from error
+        except (UnicodeError, ValueError):
+            # Not repeated, since it may be about the password; nor chained, for the same reason.
+            raise StoreRefused(f"{self.url}: cannot connect: the user, password or host holds what no server takes") from None
 
     def _discard(self, connection: Any) -> None:
         with contextlib.suppress(*self.errors, OSError):

@@ -84,3 +84,11 @@ SELECT coalesce(sum(data_length + index_length), 0) FROM information_schema.tabl
 
 -- name: settings
 SELECT version(), @@innodb_flush_log_at_trx_commit;
+
+-- name: columns
+-- Of our tables, as they are there.
+SELECT lower(table_name), lower(column_name) FROM information_schema.columns
+WHERE table_schema = DATABASE() AND lower(table_name) IN (
+    'queue_metrics_series', 'queue_metrics_marks', 'queue_metrics_keys', 'queue_metrics_hashes', 'queue_metrics_sets',
+    'queue_metrics_sorted_sets'
+);
