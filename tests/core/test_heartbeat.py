@@ -245,5 +245,6 @@ def test_other_bytes_have_no_json_and_a_newer_version_says_so() -> None:
 
 
 def test_the_page_of_the_documentation_names_every_field_in_order() -> None:
-    cells = [row[0] for row in table((DOCS / "stored-values.md").read_text(), "field")]
+    page = (DOCS / "stored-values.md").read_text()
+    cells = [row[0] for row in table(page[page.index(" A heartbeat as JSON") :].split("\n## ")[0], "field")]
     assert re.findall("`([a-z_]+)`", " ".join(cells)) == [*ORIGINAL, *OURS]

@@ -12,11 +12,14 @@ from queue_metrics.config.settings import DECLARATIONS
 def checked(name: str) -> Callable[[str], Any]:
     """The `type=` of an option for a setting: as in an environment variable."""
 
+    declared = DECLARATIONS[name]
+
     def check(text: str) -> Any:
         try:
-            return DECLARATIONS[name].kind.check(text, True)
+            return declared.kind.check(text, True)
         except ValueError as error:
-            raise argparse.ArgumentTypeError(f"must be {error}") from None
+            given = "" if declared.secret else f", not {text!r}"
+            raise argparse.ArgumentTypeError(f"must be {error}{given}") from None
 
     return check
 

@@ -44,7 +44,6 @@ ENDPOINTS: Mapping[str, tuple[str, str, str] | Group] = MappingProxyType(
             "worker_efficiency": ("/trends/worker-efficiency", GET, "how busy the workers were"),
         },
         "prometheus": ("/prometheus", GET, "the original's series for Prometheus"),
-        "prometheus": ("/prometheus", GET, "the series of all this"),
     }
 )
 
