@@ -256,7 +256,8 @@ class HostSampler:
         The tables that change all the time, since boot, without differences: what psutil tells in ten calls. `/proc` only.
 
         60,800 instructions and six system calls. Any thread. A helper thread asks for the first room on `/`, and for each where a server
-        or FUSE is behind it; when that hangs, a sample takes 0.2 s. The GIL is released. Never raises; all None by sysinfo.
+        or FUSE is behind it; when that hangs, a sample takes 0.2 s. A disk of this machine that hangs is waited for. The GIL is released.
+        Never raises; all None by sysinfo.
         """
 
     def process(self, pid: int | None = None) -> _ProcessFacts | None:

@@ -43,6 +43,7 @@ PARTS = (
         10,
     ),
     Part("any batches in any order on every driver", ("tests/storage/test_equality.py",), 10),
+    Part("each failing system call with each of five errors", ("tests/faults/test_system_calls.py",), 5),
     Part("any bytes for the decoders, each two minutes", ("tests/fuzz/test_decoders.py",), 2),
 )
 
