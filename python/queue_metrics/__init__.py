@@ -16,6 +16,7 @@ import sys
 TYPE_CHECKING = False  # as in `typing`, which takes longer to load than all of this
 if TYPE_CHECKING:
     from queue_metrics._core import __version__
+    from queue_metrics.collector import Collector, collector
     from queue_metrics.config import Settings, load_settings
     from queue_metrics.errors import (
         ConfigurationError,
@@ -37,6 +38,8 @@ _HOMES = {
     "__version__": "_core",
     "HostWatch": "recording.host",
     "asgi_app": "http",
+    "Collector": "collector",
+    "collector": "collector",
     "connect": "insights",
     "instrument": "instrument",
     "track": "instrument",
@@ -55,6 +58,7 @@ _HOMES = {
 }
 
 __all__ = [
+    "Collector",
     "ConfigurationError",
     "DecodeError",
     "HostWatch",
@@ -69,6 +73,7 @@ __all__ = [
     "UnsupportedTarget",
     "__version__",
     "asgi_app",
+    "collector",
     "connect",
     "instrument",
     "load_settings",
@@ -92,11 +97,11 @@ def __dir__() -> list[str]:
 
 
 class _FrontDoor(type(sys)):  # type: ignore[misc]  # the type of modules, without loading `types`
-    """This module. Its name `instrument` is the function, also after the submodule of that name has been imported."""
+    """This module. Its names `instrument` and `collector` are the functions, also after the submodules of those names were imported."""
 
     def __setattr__(self, name: str, value: object) -> None:
-        if name == "instrument" and isinstance(value, type(sys)):
-            value = value.instrument
+        if name in ("instrument", "collector") and isinstance(value, type(sys)):
+            value = getattr(value, name)
         super().__setattr__(name, value)
 
 

@@ -4,13 +4,22 @@ from __future__ import annotations
 
 import json
 import os
+import signal
+import subprocess
+import sys
+import time
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from queue_metrics.cli import main
 from queue_metrics.collector import LEASE
+from queue_metrics.insights import connect
+from queue_metrics.model import Baseline
 from queue_metrics.storage.base import StorageDriver
+from queue_metrics.storage.baselines import write
+from queue_metrics.storage.events import EVENTS, events_of
 from queue_metrics.storage.manager import StorageManager
 from tests.collector.stored import crew, general, mail
 from tests.support.fleet import NOW
@@ -64,3 +73,95 @@ def test_record_trends_leaves_it_to_the_collector_that_has_the_lease(store: Stor
 def test_record_trends_says_when_the_store_is_away(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["record-trends", "--store", "redis://127.0.0.1:1"]) == 3
     assert "queue-metrics doctor" in capsys.readouterr().err
+
+
+def test_calculate_shows_the_last_minute_of_a_queue(store: StorageDriver, capsys: pytest.CaptureFixture[str]) -> None:
+    answer = told(capsys, "calculate", "--store", store.url, "--connection", "broker", "--queue", "mail")
+    assert isinstance(answer["queues"], list)
+    (queue,) = answer["queues"]
+    assert {name: queue[name] for name in ("connection", "queue", "ready", "failure_rate", "total_processed")} == {
+        "connection": "broker",
+        "queue": "mail",
+        "ready": 250,
+        "failure_rate": 0.0,
+        "total_processed": 300,
+    }
+    assert main(["calculate", "--store", store.url]) == 0
+    assert "mail · broker" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("command", ["calculate", "calculate-baselines"])
+def test_a_queue_needs_its_connection(store: StorageDriver, capsys: pytest.CaptureFixture[str], command: str) -> None:
+    assert main([command, "--store", store.url, "--queue", "mail"]) == 2
+    assert "--queue needs --connection" in capsys.readouterr().err
+
+
+def test_a_queue_that_nobody_knows_is_a_bad_answer(store: StorageDriver, capsys: pytest.CaptureFixture[str]) -> None:
+    for command in ("calculate", "calculate-baselines"):
+        assert main([command, "--store", store.url, "--connection", "broker", "--queue", "mial"]) == 1
+        capsys.readouterr()
+
+
+def test_calculate_baselines_obeys_the_schedule_unless_a_queue_is_named(store: StorageDriver, capsys: pytest.CaptureFixture[str]) -> None:
+    before = general(store)
+    trial = told(capsys, "calculate-baselines", "--dry-run", "--store", store.url)
+    assert (trial["count"], trial["written"], trial["mean_confidence"], trial["next_interval_minutes"]) == (2, False, 1.0, 60)
+    assert general(store) == before
+    assert told(capsys, "calculate-baselines", "--store", store.url)["written"] is True
+    assert told(capsys, "calculate-baselines", "--store", store.url)["count"] == 0
+    named = told(capsys, "calculate-baselines", "--store", store.url, "--connection", "broker", "--queue", "mail")
+    assert (named["count"], named["written"]) == (2, True)
+    assert [event.kind for event in events_of(store.get_sorted_set_by_rank(EVENTS))] == ["baseline_recalculated"] * 2
+    assert main(["calculate-baselines", "--store", store.url, "--connection", "broker"]) == 0
+    assert "mail · send" in capsys.readouterr().out
+
+
+def test_silent_workers_are_found_and_forgotten_and_one_that_beats_again_is_there_again(
+    store: StorageDriver, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (beat,) = [beat for beat in store.read_heartbeats() if beat.worker_id == "web:100:77"]
+    assert main(["detect-stale-workers", "--store", store.url, "--threshold", "1000"]) == 0
+    capsys.readouterr()
+    deadline = time.monotonic() + 30
+    while main(["detect-stale-workers", "--store", store.url, "--threshold", "1", "--json"]) == 0:
+        capsys.readouterr()
+        assert time.monotonic() < deadline
+        time.sleep(0.1)
+    found = json.loads(capsys.readouterr().out)
+    assert (found["count"], found["workers"][0]["id"], found["threshold_seconds"]) == (1, "web:100:77", 1.0)
+    assert told(capsys, "cleanup-stale-workers", "--store", store.url, "--threshold", "1", "--dry-run")["count"] == 1
+    assert [worker.id for worker in connect(store).workers()] == ["web:100:77"]
+    assert told(capsys, "cleanup-stale-workers", "--store", store.url)["count"] == 0, "by default only who is lost"
+    assert told(capsys, "cleanup-stale-workers", "--store", store.url, "--threshold", "1")["count"] == 1
+    assert connect(store).workers() == ()
+    store.heartbeat_many([(beat.worker_id, beat.payload)], 600.0)
+    assert [(worker.id, worker.state) for worker in connect(store).workers()] == [("web:100:77", "idle")]
+
+
+def test_cleanup_removes_what_has_expired(store: StorageDriver, capsys: pytest.CaptureFixture[str]) -> None:
+    store.heartbeat_many([(f"old:{number}", b"x") for number in range(25)], 0.001)
+    old = Baseline("broker", "mail", None, 1.0, None, None, 1, 0.1, NOW - 31 * 86400, False)
+    write(store, [old, replace(old, task="send", calculated_at=NOW)])
+    removed = told(capsys, "cleanup", "--chunk", "10", "--store", store.url)
+    assert removed == {"expired": 25, "baselines": 1}
+    assert told(capsys, "cleanup", "--store", store.url) == {"expired": 0, "baselines": 0}
+
+
+@pytest.mark.parametrize("command", [["serve", "--port", "0"], ["agent"]], ids=["serve", "agent"])
+def test_a_server_and_an_agent_collect(store: StorageDriver, command: list[str]) -> None:
+    program = [sys.executable, "-c", "import sys; from queue_metrics.cli import main; sys.exit(main())"]
+    assert not connect(store).collector().running
+    running = subprocess.Popen([*program, *command, "--store", store.url], stderr=subprocess.DEVNULL, stdout=subprocess.DEVNULL)
+    try:
+        deadline = time.monotonic() + 60
+        while not connect(store).collector().running:
+            assert running.poll() is None
+            assert time.monotonic() < deadline
+            time.sleep(0.1)
+        running.send_signal(signal.SIGTERM)
+        running.wait(30)
+    finally:
+        running.kill()
+        running.wait()
+    assert store.count_sorted_set("server_minutes:web") >= 1
+    assert store.lease(LEASE, "next", 1.0), "who leaves in good order keeps nobody waiting"

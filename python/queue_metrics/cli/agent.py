@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from queue_metrics import _core
+from queue_metrics.collector import collector
 from queue_metrics.config import ConnectionSettings, Settings, load_settings
 from queue_metrics.errors import ConfigurationError
 from queue_metrics.hooks.base import DepthProbe, HookContext
@@ -68,6 +69,7 @@ class Agent:
         self._begin(own)
         for probe in probes:
             runtime.watch(probe)
+        collecting = collector(settings=self._settings) if self._settings.collector else None
         looked_at = float("-inf")
         while not stop.is_set():
             if self._every_namespace and time.monotonic() - looked_at >= _LOOK_EVERY:
@@ -79,6 +81,8 @@ class Agent:
             for spool, runtime in self._runtimes.items():
                 self._show(spool, runtime)
             stop.wait(1.0)
+        if collecting is not None:
+            collecting.stop()
         for runtime in self._runtimes.values():
             runtime.stop()
         return 0

@@ -36,6 +36,7 @@ def run(args: argparse.Namespace) -> int:
 
     settings = load_settings(store=args.store, host=args.host, port=args.port, token=args.token, allowed_hosts=args.allowed_hosts)
     refuse_open_doors(settings)
+    from queue_metrics.collector import collector
     from queue_metrics.http import asgi_app
     from queue_metrics.storage.manager import open_store
 
@@ -55,9 +56,12 @@ def run(args: argparse.Namespace) -> int:
         print(elsewhere, file=sys.stderr)
     print(f"store {app.store}\nspool {settings.spool}", file=sys.stderr, flush=True)
     runtime = _asking(settings)
+    collecting = collector(settings=settings) if settings.collector else None
     try:
         serve(server, listener)
     finally:
+        if collecting is not None:
+            collecting.stop()
         if runtime is not None:
             runtime.stop()
     return 0

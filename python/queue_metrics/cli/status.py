@@ -94,6 +94,8 @@ def _numbers(screen: Screen, overview: Overview) -> None:
         "" if overview.latency_queue is None else f", oldest {duration(overview.latency_seconds)} in {shown(overview.latency_queue[1])}"
     )
     screen.line(f"  waiting now: {count(overview.ready)}{oldest}; workers: {workers.busy} busy of {workers.live} live")
+    if overview.lacks_collector and not any(reason.code == "no_collector" for reason in overview.health.reasons):
+        screen.line(f"  {overview.collector.message}", "soft")
 
 
 def _queues(screen: Screen, snapshot: Snapshot) -> None:

@@ -99,6 +99,7 @@ class Collector:
         self._thread: threading.Thread | None = None
         self._leading = self._worth = False
         self._minute: int | None = None
+        self._turns = 0
 
     def start(self) -> Self:
         """Begin; a second call changes nothing."""
@@ -138,6 +139,7 @@ class Collector:
         else:
             self.last_error = None
             warner.over("collector", "the collector passes again")
+        self._turns += 1
 
     def _turn(self) -> None:
         if not self._worth and not self._anything():

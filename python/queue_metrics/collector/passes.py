@@ -12,18 +12,19 @@ from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
+from queue_metrics.collector.baselines import recalculated
 from queue_metrics.errors import TransactionConflict
-from queue_metrics.insights import changes, samples
+from queue_metrics.insights import changes
 from queue_metrics.insights import queues as queue_answers
-from queue_metrics.insights.baselines import Calculated, calculate, due
+from queue_metrics.insights.baselines import Calculated
 from queue_metrics.insights.efficiency import efficiency
 from queue_metrics.insights.fleet import worker_calls, worker_parts, workers_in
 from queue_metrics.insights.reading import Reading, read
 from queue_metrics.insights.window import span_of
 from queue_metrics.model.collector import PassAnswer
 from queue_metrics.model.events import Event
-from queue_metrics.storage.base import MINUTE, TASK, Series, StorageDriver
-from queue_metrics.storage.baselines import BASELINES, READ_BASELINES, decode, forgotten
+from queue_metrics.storage.base import MINUTE, StorageDriver
+from queue_metrics.storage.baselines import BASELINES, READ_BASELINES, forgotten
 from queue_metrics.storage.baselines import write as write_baselines
 from queue_metrics.storage.collector import COLLECTOR, READ_COLLECTOR, CollectorState, state_of, write_state
 from queue_metrics.storage.efficiency import (
@@ -59,6 +60,7 @@ class Ages:
     lost_seconds: float = 300.0
 
 
+_ATTEMPTS = 5
 AGES = Ages()
 """Where nothing is configured."""
 
@@ -146,7 +148,7 @@ def _find(driver: StorageDriver, reading: Reading, state: CollectorState, now: f
     queues = queue_answers.queues(reading, people, stale_seconds=ages.stale_seconds)
     previous = None if state.from_the_future(now) else counters_of(reading.answers[reading_counters()] or {})
     row, counters = efficiency(previous, reading.beats, now, stale_seconds=ages.stale_seconds, lost_seconds=ages.lost_seconds)
-    calculated = _calculated(driver, reading, now)
+    calculated = recalculated(driver, reading, now)
     last = next(iter(fleet_minutes(reading.answers[LAST_ROW])), None)
     told, silent = healths_of(reading.answers[READ_HEALTH]), dict(reading.answers[READ_SILENT] or {})
     of_health, told_now = changes.health_events(queues, told, now)
@@ -176,33 +178,19 @@ def _find(driver: StorageDriver, reading: Reading, state: CollectorState, now: f
     )
 
 
-def _calculated(driver: StorageDriver, reading: Reading, now: float) -> Sequence[Calculated]:
-    """New baselines of the queues that are due, each by its own; none is read that is not."""
-    stored = decode(reading.answers[READ_BASELINES] or {}, now, driver.lifetimes.baseline)
-    known = {series.labels[:2] for series in reading.tasks}
-    those = {labels for labels in known if due(stored.get(labels), now)}
-    if not those:
-        return ()
-
-    def wanted(series: Series) -> bool:
-        return series.labels[:2] in those
-
-    further = samples.parts(now, driver.retention, wanted)
-    tasks = read(driver, reading.span, kinds=(), further=further, totals=False, heartbeats=False).of(TASK)
-    return calculate([task for task in tasks if task.labels[:2] in those], stored, now)
-
-
 def _write(driver: StorageDriver, found: _Found, state: CollectorState, owner: str, now: float) -> str:
     """All of it in one transaction; answers why nothing was written, or nothing."""
-    try:
-        with driver.transaction(watch=(COLLECTOR,)) as change:
-            latest = state_of(change.get_hash(COLLECTOR))
-            if latest.last_pass != state.last_pass:
-                return "another collector was quicker"
-            _all(change, driver, found, latest, owner, now)
-    except TransactionConflict:
-        return "another collector was quicker"
-    return ""
+    for _ in range(_ATTEMPTS):
+        try:
+            with driver.transaction(watch=(COLLECTOR,)) as change:
+                latest = state_of(change.get_hash(COLLECTOR))
+                if latest.last_pass != state.last_pass:
+                    return "another collector was quicker"
+                _all(change, driver, found, latest, owner, now)
+        except TransactionConflict:  # another pass, which the next look shows, or a baseline calculated by hand
+            continue
+        return ""
+    return "others kept changing what a pass rests on"
 
 
 def _all(change: Transaction, driver: StorageDriver, found: _Found, latest: CollectorState, owner: str, now: float) -> None:

@@ -33,7 +33,6 @@ WITHOUT: Mapping[str, str] = MappingProxyType(
         "prometheus.middleware": "as `middleware`",
         "baseline.sliding_window_days, baseline.decay_factor, baseline.target_sample_size": "7 days, 0.1 a day and 200, as there",
         "baseline.intervals, baseline.deviation": "not a setting yet",
-        "scheduling.enabled, scheduling.tasks.*": "nothing is to be scheduled: one process of all does the work, by a lease in the store",
     }
 )
 """Our answer to each key."""

@@ -156,6 +156,14 @@ class Settings:
         default=(),
         metadata=setting(NAMES, "further names, addresses or networks under which `serve` answers, as `--allow-host`"),
     )
+    collector: bool = field(
+        default=True,
+        metadata=setting(
+            SWITCH,
+            "`serve` and `agent` collect each minute, see [collector.md](collector.md)",
+            original=("scheduling.enabled", "scheduling.tasks.*"),
+        ),
+    )
     sampling_source: str = field(
         default="auto",
         metadata=setting(

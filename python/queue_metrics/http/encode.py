@@ -57,6 +57,7 @@ def overview(answer: Overview) -> OverviewObject:
         "waiting_records": answer.waiting_records,
         "dropped": answer.dropped,
         "history": _task_history(answer.history),
+        "collector": answer.collector,
     }
 
 

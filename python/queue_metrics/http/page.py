@@ -216,6 +216,7 @@ def _footer(view: PageView) -> Html:
             error,
             handed,
             waiting,
+            f" {overview.collector.message}" if overview.lacks_collector else "",
         ),
         tag(
             "p",

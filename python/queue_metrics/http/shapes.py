@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Literal, NotRequired, TypedDict
 
-from queue_metrics.model import Discard, Distribution, Share, WorkerAnswer
+from queue_metrics.model import CollectorAnswer, Discard, Distribution, Share, WorkerAnswer
 
 StatusWord = Literal["unknown", "healthy", "warning", "critical"]
 
@@ -142,6 +142,7 @@ class OverviewObject(TypedDict):
     waiting_records: int | None
     dropped: Mapping[str, int] | None
     history: TaskHistoryObject
+    collector: CollectorAnswer
 
 
 class TaskObject(TypedDict):

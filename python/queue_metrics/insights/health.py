@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 
 from queue_metrics.insights.wording import count, duration, name, ratio
-from queue_metrics.model import Health, QueueAnswer, Reason, Share, Status, WorkerCounts
+from queue_metrics.model import CollectorAnswer, Health, QueueAnswer, Reason, Share, Status, WorkerCounts
 
 # The original's limits: what of a backlog, an age and a failure share still counts as normal, and where their points end.
 DEPTH_NORMAL, DEPTH_PER_POINT, DEPTH_POINTS = 100, 10, 30
@@ -82,6 +82,7 @@ def overall_health(
     unreadable: int,
     recorded: bool,
     goodbye: bool = False,
+    collector: CollectorAnswer | None = None,
 ) -> Health:
     """
     The health of the whole: the worst of what is wrong anywhere, its score the sum of all.
@@ -96,6 +97,7 @@ def overall_health(
         unreadable: heartbeats of a newer version, or damaged.
         recorded: whether anything was ever recorded.
         goodbye: whether the last process left in good order, with everything counted, and none came since.
+        collector: whether one runs. That none ever ran is a choice, that one stopped while workers go on is not.
     """
     # Where no worker was ever seen, an agent or a producer that came and went has left no numbers that could stand still.
     seen = recorded or workers != _NO_WORKERS
@@ -110,6 +112,8 @@ def overall_health(
     if unreadable:
         text = f"{count(unreadable)} heartbeats cannot be read: damaged, or of a newer version."
         reasons.append(Reason(Status.WARNING, "heartbeats_unreadable", text, 10))
+    if collector is not None and not collector.running and collector.last_pass_seconds is not None and workers.live:
+        reasons.append(Reason(Status.WARNING, "no_collector", collector.message, 5))
     told = False  # the queues' own failures say it already
     for queue in queues:
         told = told or any(reason.code == "failures" for reason in queue.health.reasons)

@@ -8,11 +8,11 @@ from collections.abc import Callable, Iterable
 from typing import TypedDict, Unpack
 
 from queue_metrics.insights import baselines as baseline_answers
+from queue_metrics.insights import collecting, task_details, trends
 from queue_metrics.insights import footprint as footprints
 from queue_metrics.insights import overview as overviews
 from queue_metrics.insights import queues as queue_answers
 from queue_metrics.insights import series as series_answers
-from queue_metrics.insights import task_details, trends
 from queue_metrics.insights import tasks as task_answers
 from queue_metrics.insights.everything import Everything, read_everything
 from queue_metrics.insights.fleet import server_calls, servers_in, worker_calls, worker_parts, workers_in
@@ -26,8 +26,10 @@ from queue_metrics.insights.trends import INTERVAL_DEFAULT, PERIOD_DEFAULT
 from queue_metrics.insights.window import Span, between, span_of
 from queue_metrics.model import (
     BaselineAnswer,
+    CollectorAnswer,
     DepthTrend,
     EfficiencyTrend,
+    EventsAnswer,
     Footprint,
     Health,
     Overview,
@@ -42,6 +44,7 @@ from queue_metrics.model import (
 )
 from queue_metrics.storage.base import QUEUE, SERVER, TASK, StorageDriver
 from queue_metrics.storage.baselines import READ_BASELINES
+from queue_metrics.storage.collector import READ_COLLECTOR, state_of
 from queue_metrics.storage.general import Call
 
 STALE_SECONDS, LOST_SECONDS = 60.0, 300.0
@@ -132,6 +135,25 @@ class Metrics:
     def health(self, **window: Unpack[Asked]) -> Health:
         """How the whole is, with every reason and what it takes from the score."""
         return self.overview(**window).health
+
+    def collector(self) -> CollectorAnswer:
+        """Whether somebody keeps, each minute, what only shows over time; and the command where nobody does."""
+        return collecting.collector_answer(state_of(self._driver.execute([READ_COLLECTOR])[0]), self._now())
+
+    def events(self, *, after: int = 0, limit: int = 1000) -> EventsAnswer:
+        """
+        What the collector told, oldest first; reading takes nothing away.
+
+        Args:
+            after: the `cursor` of the last answer; 0: from the oldest that is left.
+            limit: at most so many; ask again behind the cursor until there are none.
+
+        Raises:
+            ValueError: a number below 0, or no limit.
+        """
+        if after < 0 or limit < 1:
+            raise ValueError(f"a cursor is 0 or more and a limit 1 or more, not {after} and {limit}")
+        return collecting.events(self._driver, after, limit)
 
     # Tasks
 

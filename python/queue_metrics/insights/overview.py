@@ -6,6 +6,7 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 
 from queue_metrics.insights import layout
+from queue_metrics.insights.collecting import collector_answer
 from queue_metrics.insights.fleet import workers_in
 from queue_metrics.insights.health import overall_health
 from queue_metrics.insights.measures import counts, distribution, failure_share, merged, rate
@@ -14,6 +15,7 @@ from queue_metrics.insights.reading import Reading
 from queue_metrics.insights.tasks import history, points_together, tasks
 from queue_metrics.insights.workers import by_state
 from queue_metrics.model import Overview, QueueAnswer, Snapshot, WorkerAnswer
+from queue_metrics.storage.collector import READ_COLLECTOR, state_of
 
 
 def snapshot(reading: Reading, *, stale_seconds: float, lost_seconds: float) -> Snapshot:
@@ -39,6 +41,7 @@ def _overview(
     goodbye = () if reading.goodbye_age is None else (reading.goodbye_age,)
     drainer_age = min((*(beat.age for beat in reading.beats), *(spool.age for spool in reading.spools), *goodbye), default=None)
     dropped = _dropped(reading)
+    collector = collector_answer(state_of(reading.answers.get(READ_COLLECTOR)), reading.span.now)
     oldest = max((line for line in lines if line.latency_seconds is not None), key=lambda line: line.latency_seconds or 0.0, default=None)
     depths = [line.ready for line in lines if line.ready is not None]
     return Overview(
@@ -53,6 +56,7 @@ def _overview(
             unreadable=unreadable,
             recorded=bool(reading.tasks or reading.queues),
             goodbye=bool(goodbye),
+            collector=collector,
         ),
         counts=counted,
         throughput_per_second=rate(counted.ended, when.observed_seconds),
@@ -70,6 +74,7 @@ def _overview(
         waiting_records=sum(spool.waiting for spool in reading.spools) if reading.spools else None,
         dropped=dropped,
         history=history(reading.span, reading.observed_from, points),
+        collector=collector,
     )
 
 

@@ -1,6 +1,8 @@
 """The answers: frozen, typed, with units; know neither the store nor any surface."""
 
 from queue_metrics.model.baselines import Baseline, BaselineAnswer, CapacityEstimate, DeviationAnswer
+from queue_metrics.model.collector import CollectorAnswer, PassAnswer
+from queue_metrics.model.events import Event, EventsAnswer
 from queue_metrics.model.footprint import Footprint
 from queue_metrics.model.health import Health, Reason
 from queue_metrics.model.history import History, QueueHistory, TaskHistory
@@ -46,6 +48,7 @@ __all__ = [
     "BaselineAnswer",
     "Capacity",
     "CapacityEstimate",
+    "CollectorAnswer",
     "Counts",
     "DepthStatistics",
     "DepthTrend",
@@ -55,6 +58,8 @@ __all__ = [
     "Distribution",
     "EfficiencyStatistics",
     "EfficiencyTrend",
+    "Event",
+    "EventsAnswer",
     "ExceptionCount",
     "FlowEvidence",
     "Footprint",
@@ -68,6 +73,7 @@ __all__ = [
     "Moment",
     "Outcome",
     "Overview",
+    "PassAnswer",
     "QueueAnswer",
     "QueueHistory",
     "Reason",

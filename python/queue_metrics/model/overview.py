@@ -5,12 +5,16 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+from queue_metrics.model.collector import CollectorAnswer
 from queue_metrics.model.health import Health
 from queue_metrics.model.history import TaskHistory
 from queue_metrics.model.measures import Counts, Distribution, Sampled, Share, Window
 from queue_metrics.model.queues import QueueAnswer
 from queue_metrics.model.tasks import TaskAnswer
 from queue_metrics.model.workers import WorkerAnswer, WorkerCounts
+
+UNNOTICED_SECONDS = 120.0
+"""So long after the first record nobody misses a collector: the first pass needs a minute."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,6 +48,13 @@ class Overview(Sampled):
     dropped: Mapping[str, int] | None
     """Records that spools had to drop, by reason; empty: none; None: no spool says."""
     history: TaskHistory
+    collector: CollectorAnswer
+    """Whether somebody keeps what only shows over time."""
+
+    @property
+    def lacks_collector(self) -> bool:
+        """Whether people should hear that none runs: not of a store in which the first jobs have just been recorded."""
+        return not self.collector.running and (self.window.observed_seconds or 0.0) > UNNOTICED_SECONDS
 
 
 @dataclass(frozen=True, slots=True)

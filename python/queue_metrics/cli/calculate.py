@@ -1,0 +1,76 @@
+"""`queue-metrics calculate`: each queue in the last minute, and its health; nothing is to be stored, the workers have."""
+
+from __future__ import annotations
+
+import argparse
+from typing import Any
+
+from queue_metrics.config import load_settings
+from queue_metrics.errors import ConfigurationError
+from queue_metrics.insights import connect
+from queue_metrics.insights.measures import failure_share
+from queue_metrics.model import QueueAnswer
+from queue_metrics.storage.manager import open_store
+
+HELP = "show what the last minute of each queue comes to, from the points that its workers stored"
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--store", metavar="URL", help="the store; default: as configured")
+    parser.add_argument("--connection", metavar="NAME", help="of this connection alone")
+    parser.add_argument("--queue", metavar="NAME", help="this queue alone; needs --connection")
+    parser.add_argument("--json", action="store_true", help="one JSON object on stdout")
+
+
+def run(args: argparse.Namespace) -> int:
+    """1 when nothing of that name was ever recorded."""
+    from queue_metrics.cli.terminal import Screen, shown
+    from queue_metrics.http.encode import dumps
+
+    check_names(args)
+    settings = load_settings(store=args.store)
+    metrics = connect(open_store(settings), stale_seconds=settings.stale_seconds, lost_seconds=settings.lost_seconds)
+    try:
+        answers = [metrics.queue(args.connection, args.queue)] if args.queue is not None else list(metrics.queues())
+    finally:
+        metrics.close()
+    rows = [_row(answer) for answer in answers if args.connection in (None, answer.connection)]
+    if args.json:
+        print(dumps({"queues": rows}))
+        return 0
+    heads = ("QUEUE", "HEALTH", "READY", "A MINUTE", "MEAN ms", "FAILED %", "PROCESSED")
+    cells = ("status", "ready", "throughput_per_minute", "avg_duration", "failure_rate", "total_processed")
+    table = [
+        ("plain", (shown(f"{row['queue']} · {row['connection']}"), *("–" if row[name] is None else f"{row[name]}" for name in cells)))
+        for row in rows
+    ]
+    Screen().table(heads, table)
+    return 0
+
+
+def check_names(args: argparse.Namespace) -> None:
+    """
+    A queue is known by its connection too.
+
+    Raises:
+        ConfigurationError: it is not given.
+    """
+    if args.queue is not None and args.connection is None:
+        raise ConfigurationError("--queue needs --connection: two connections may each have a queue of this name")
+
+
+def _row(answer: QueueAnswer) -> dict[str, Any]:
+    """Row 35 of the original, with its names and units."""
+    minute, failed = answer.minute, failure_share(answer.lifetime.counts).ratio
+    rate, mean = minute.throughput_per_second, minute.mean_runtime_seconds
+    return {
+        "connection": answer.connection,
+        "queue": answer.queue,
+        "status": answer.health.status.value,
+        "score": answer.health.score,
+        "ready": answer.ready,
+        "throughput_per_minute": None if rate is None else round(rate * 60, 2),
+        "avg_duration": None if mean is None else round(mean * 1000, 2),
+        "failure_rate": None if failed is None else round(failed * 100, 2),
+        "total_processed": answer.lifetime.counts.ended,
+    }

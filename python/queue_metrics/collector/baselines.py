@@ -1,0 +1,104 @@
+"""Baselines of the queues that are due, or of those that somebody names."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from queue_metrics.errors import TransactionConflict
+from queue_metrics.insights import samples
+from queue_metrics.insights.baselines import Calculated, calculate, due, interval_minutes
+from queue_metrics.insights.changes import baseline_events
+from queue_metrics.insights.reading import Reading, read
+from queue_metrics.insights.window import span_of
+from queue_metrics.model import Baseline
+from queue_metrics.storage.base import TASK, Series, StorageDriver
+from queue_metrics.storage.baselines import READ_BASELINES, decode, write
+from queue_metrics.storage.collector import COLLECTOR, state_of
+from queue_metrics.storage.events import add_events, numbered
+
+_ATTEMPTS = 5
+
+
+@dataclass(frozen=True, slots=True)
+class Recalculation:
+    """What a calculation came to."""
+
+    calculated: Sequence[Calculated]
+    next_minutes: int | None
+    """Minutes until the first of all queues is due by its schedule; None: no queue is known."""
+
+
+def recalculated(
+    driver: StorageDriver, reading: Reading, now: float, *, connection: str | None = None, queue: str | None = None
+) -> tuple[Calculated, ...]:
+    """
+    New baselines of queues, and of the tasks on them; no task is read of another queue.
+
+    Args:
+        driver: an open store.
+        reading: of all tasks, with the answer to `READ_BASELINES`.
+        now: seconds since 1970.
+        connection: its queues, due or not; None: of all those that are due, each by its own schedule.
+        queue: of this connection, this one alone.
+    """
+    stored = decode(reading.answers[READ_BASELINES] or {}, now, driver.lifetimes.baseline)
+    known = {series.labels[:2] for series in reading.tasks}
+    if connection is None:
+        those = {labels for labels in known if due(stored.get(labels), now)}
+    else:
+        those = {labels for labels in known if labels[0] == connection and queue in (None, labels[1])}
+    if not those:
+        return ()
+
+    def wanted(series: Series) -> bool:
+        return series.labels[:2] in those
+
+    further = samples.parts(now, driver.retention, wanted)
+    tasks = read(driver, reading.span, kinds=(), further=further, totals=False, heartbeats=False).of(TASK)
+    return calculate([task for task in tasks if task.labels[:2] in those], stored, now)
+
+
+def calculate_now(
+    driver: StorageDriver, *, connection: str | None = None, queue: str | None = None, dry_run: bool = False, now: float | None = None
+) -> Recalculation:
+    """
+    Calculate baselines and store them with their events, as the pass of a collector does; what is named is calculated, due or not.
+
+    Raises:
+        StoreError: the store cannot be read or written; then nothing is written.
+        TransactionConflict: others kept coming in between.
+    """
+    now = time.time() if now is None else now
+    reading = read(driver, span_of(now, 1), kinds=(TASK,), totals=False, heartbeats=False, calls=(READ_BASELINES,))
+    found = recalculated(driver, reading, now, connection=connection, queue=queue)
+    after = decode(reading.answers[READ_BASELINES] or {}, now, driver.lifetimes.baseline)
+    after |= {each.baseline.labels: each.baseline for each in found}
+    if found and not dry_run:
+        _store(driver, found, now)
+    waits = [_left(after.get(labels), now) for labels in {series.labels[:2] for series in reading.tasks}]
+    return Recalculation(found, min(waits, default=None))
+
+
+def _store(driver: StorageDriver, found: Sequence[Calculated], now: float) -> None:
+    for attempt in range(1, _ATTEMPTS + 1):
+        try:
+            with driver.transaction(watch=(COLLECTOR,)) as change:
+                last = state_of(change.get_hash(COLLECTOR)).events
+                write(change, [each.baseline for each in found], driver.lifetimes.baseline)
+                events = numbered(baseline_events(found, now), last)
+                add_events(change, events)
+                change.set_hash(COLLECTOR, {"events": str(last + len(events))})
+        except TransactionConflict:
+            if attempt == _ATTEMPTS:
+                raise
+        else:
+            return
+
+
+def _left(of_whole_queue: Baseline | None, now: float) -> int:
+    """Minutes until a queue is due."""
+    if of_whole_queue is None:
+        return interval_minutes(None)
+    return max(interval_minutes(of_whole_queue) - int(now // 60 - of_whole_queue.calculated_at // 60), 0)

@@ -1,0 +1,119 @@
+"""Whether a collector runs, as every surface says it; and that reading raises nothing and changes nothing."""
+
+from __future__ import annotations
+
+import os
+import threading
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+import queue_metrics as qm
+from queue_metrics.collector import TURN_SECONDS, Collector, collect
+from queue_metrics.http import asgi_app
+from queue_metrics.insights import connect
+from queue_metrics.storage.base import StorageDriver
+from queue_metrics.storage.collector import GAP_SECONDS
+from queue_metrics.storage.manager import StorageManager
+from tests.collector.stored import crew, general, mail
+from tests.http.asking import HTML, ask
+from tests.support.fleet import NOW, minute
+
+COMMAND = "queue-metrics record-trends"
+
+
+def used(driver: StorageDriver) -> None:
+    """A store in which something was recorded for some minutes, and a worker lives."""
+    fleet = mail()
+    fleet.task(("broker", "mail", "send"), minute(9), counts={"started": 1, "succeeded": 1})
+    fleet.store(driver)
+    crew(driver, NOW, web=(0.0, 0.0))
+
+
+def test_a_store_without_a_collector_says_so_on_every_surface_and_is_healthy_all_the_same(driver: StorageDriver) -> None:
+    used(driver)
+    overview = connect(driver, now=lambda: NOW).overview()
+    assert (overview.collector.running, overview.collector.last_pass_seconds) == (False, None)
+    assert COMMAND in overview.collector.message
+    assert overview.lacks_collector
+    assert overview.health.reasons == ()
+    app = asgi_app(driver, now=lambda: NOW)
+    assert ask(app, "/v1/overview").json()["collector"]["running"] is False
+    assert COMMAND in ask(app, "/", HTML).text
+
+
+def test_a_store_that_was_just_made_misses_nobody(driver: StorageDriver) -> None:
+    mail().store(driver)
+    assert not connect(driver, now=lambda: NOW).overview().lacks_collector
+    assert COMMAND not in ask(asgi_app(driver, now=lambda: NOW), "/", HTML).text
+
+
+@pytest.mark.parametrize(("later", "running"), [(0.0, True), (GAP_SECONDS, True), (GAP_SECONDS + 1, False), (-GAP_SECONDS - 1, False)])
+def test_a_collector_runs_while_its_last_pass_is_two_minutes_old_at_most(driver: StorageDriver, later: float, running: bool) -> None:
+    used(driver)
+    collect(driver, "test", now=NOW)
+    metrics = connect(driver, now=lambda: NOW + later)
+    assert (metrics.collector().running, metrics.collector().last_pass_seconds) == (running, max(later, 0.0))
+    assert ("no_collector" in {reason.code for reason in metrics.health().reasons}) is not running
+
+
+def test_reading_everything_ten_times_changes_nothing(driver: StorageDriver) -> None:
+    """L18: a health that changed was told by whoever looked, so a scrape every ten seconds changed what it told of."""
+    used(driver)
+    collect(driver, "test", now=NOW - 60)
+    mail(ready=900, failed=200).store(driver, sequence=1)
+    before, metrics, app = general(driver), connect(driver, now=lambda: NOW), asgi_app(driver, now=lambda: NOW)
+    for _ in range(10):
+        metrics.snapshot()
+        metrics.servers()
+        metrics.task_details()
+        metrics.events()
+        metrics.collector()
+        metrics.baseline("broker", "mail", "send")
+        metrics.efficiency()
+        for path in ("/", "/metrics", "/health", "/v1/overview", "/v1/queues"):
+            ask(app, path)
+    assert general(driver) == before
+
+
+def test_a_collector_in_a_thread_passes_and_lets_go_of_its_lease(driver: StorageDriver) -> None:
+    used(driver)
+    with Collector(driver, turn_seconds=0.05) as running:
+        until(lambda: running.passes == 1)
+        assert running.last_error is None
+    assert connect(driver).collector().running
+    with Collector(driver, turn_seconds=0.05) as following:
+        until(lambda: following._leading)
+
+
+def test_a_collector_of_a_store_that_nobody_uses_makes_nothing(tmp_path: Path) -> None:
+    running = qm.collector(f"sqlite:///{tmp_path}/never.db")
+    assert isinstance(running, qm.Collector)
+    until(lambda: running._turns > 0)
+    running.stop()
+    assert os.listdir(tmp_path) == []
+    assert TURN_SECONDS > 1
+
+
+def test_a_store_that_is_away_ends_no_collector(tmp_path: Path) -> None:
+    place = tmp_path / "later"
+    place.write_text("no directory yet")
+    driver = StorageManager().open(f"sqlite:///{place}/m.db")
+    with Collector(driver, turn_seconds=0.05) as running:
+        until(lambda: running.errors > 2)
+        assert running.last_error
+        place.unlink()
+        place.mkdir()
+        used(driver)
+        until(lambda: running.passes == 1)
+        until(lambda: running.last_error is None)
+    assert "queue-metrics-collector" not in {thread.name for thread in threading.enumerate()}
+
+
+def until(holds: Callable[[], bool]) -> None:
+    deadline = time.monotonic() + 60
+    while not holds():
+        assert time.monotonic() < deadline, "in vain"
+        time.sleep(0.02)
