@@ -306,6 +306,7 @@ def test_every_setting_can_be_set_from_every_source(project: Path) -> None:
         "prefix": "p",
         "journal": "map",
         "exact_peak": True,
+        "collector": False,
         "stale_seconds": 61.0,
         "lost_seconds": 301.0,
         "host": "h",
