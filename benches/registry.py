@@ -67,6 +67,10 @@ BENCHES: dict[str, Bench] = {
     # The heartbeat.
     "heartbeat": Bench("benches.heartbeat:rows", "a heartbeat as JSON beside orjson", ("cc", "orjson")),
     "heartbeat-counts": Bench("benches.heartbeat:counts", "its instructions", ("cc", "orjson", "valgrind"), gated=True),
+    # Prometheus.
+    "exposition": Bench("benches.exposition:rows", "a scrape of 10,000 series beside C and prometheus_client", ("cc", "prometheus_client")),
+    "exposition-counts": Bench("benches.exposition:counts", "its instructions a line", ("cc", "prometheus_client", "valgrind"), gated=True),
+    "scrape": Bench("benches.exposition:http_rows", "a scrape of 10,000 series over HTTP", ("starlette", "uvicorn")),
     # Statistics.
     "stats": Bench("benches.stats:rows", "lines, windows, percentiles, sketches and the fold, beside C and numpy", ("cc", "numpy")),
     "stats-counts": Bench("benches.stats:counts", "their instructions", ("cc", "numpy", "valgrind"), gated=True),
