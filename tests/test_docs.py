@@ -19,6 +19,7 @@ import redis
 import queue_metrics as qm
 from benches.registry import BENCHES
 from queue_metrics.cli import EXAMPLES, _parser
+from queue_metrics.cli.reference import with_commands
 from queue_metrics.config import reference
 from queue_metrics.errors import StoreRefused
 from queue_metrics.http.parameters import LONGEST_QUERY, Number
@@ -135,6 +136,10 @@ def test_every_command_that_a_page_names_exists(path: Path) -> None:
         _parser(call).parse_args(call)  # leaves with an error for what it does not know
     benches = " ".join(quoted or word for quoted, word in re.findall(r'make bench ARGS=(?:"([^"]*)"|(\S+))', said)).split()
     assert {word for word in benches if not word.startswith("--")} <= set(BENCHES)
+
+
+def test_the_commands_of_the_page_are_those_of_the_code() -> None:
+    assert page("docs/cli.md") == with_commands(page("docs/cli.md")), "python -m queue_metrics.cli.reference docs/cli.md writes them anew"
 
 
 # Blocks of Python and TOML

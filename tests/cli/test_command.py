@@ -73,7 +73,7 @@ def test_wrong_use_is_2_with_the_right_one(arguments: list[str], capsys: pytest.
     assert "usage: queue-metrics" in capsys.readouterr().err
 
 
-@pytest.mark.parametrize(("typed", "meant"), [("stauts", "status"), ("docter", "doctor"), ("server", "serve")])
+@pytest.mark.parametrize(("typed", "meant"), [("stauts", "status"), ("docter", "doctor"), ("server", "servers"), ("srve", "serve")])
 def test_a_command_that_is_not_quite_one_is_told_which_was_meant(typed: str, meant: str, capsys: pytest.CaptureFixture[str]) -> None:
     assert main([typed]) == 2
     assert f"unknown command {typed!r}; did you mean {meant!r}?" in capsys.readouterr().err

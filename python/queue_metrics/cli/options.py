@@ -1,4 +1,4 @@
-"""Options that stand for a setting: what they take and what they are by default is said at its declaration, and only there."""
+"""Options that stand for a setting, whose kind and default are said at its declaration and only there; and whole numbers."""
 
 from __future__ import annotations
 
@@ -27,3 +27,14 @@ def checked(name: str) -> Callable[[str], Any]:
 def default(name: str) -> Any:
     """What a setting is where nobody says anything."""
     return DECLARATIONS[name].default
+
+
+def whole_number(low: int, high: int) -> Callable[[str], int]:
+    """The `type=` of an option for a whole number between two bounds."""
+
+    def check(text: str) -> int:
+        if not (text.isascii() and text.isdigit() and len(text) <= 9 and low <= int(text) <= high):
+            raise argparse.ArgumentTypeError(f"must be a whole number from {low} to {high}")
+        return int(text)
+
+    return check

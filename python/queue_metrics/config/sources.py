@@ -86,14 +86,25 @@ def from_file(config: str | os.PathLike[str] | None) -> dict[str, Any]:
     Raises:
         ConfigurationError: a named file is missing, cannot be read, a name in it is unknown or a value wrong.
     """
+    found = _file(config)
+    return {} if found is None else _settings_of(*found)
+
+
+def file_of(config: str | os.PathLike[str] | None) -> Path | None:
+    """The file that `from_file` reads; None: there is none. Raises as it does."""
+    found = _file(config)
+    return None if found is None else found[0]
+
+
+def _file(config: str | os.PathLike[str] | None) -> tuple[Path, Mapping[str, object] | None] | None:
     if config is not None:
         path = Path(config).expanduser()
-        return _settings_of(path, _table(path, required=True))
+        return path, _table(path, required=True)
     for name in ("queue-metrics.toml", "pyproject.toml"):
         table = _table(Path(name), required=False)
         if table is not None:
-            return _settings_of(Path(name), table)
-    return {}
+            return Path(name), table
+    return None
 
 
 def _table(path: Path, *, required: bool) -> Mapping[str, object] | None:
