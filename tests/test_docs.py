@@ -162,6 +162,8 @@ for block in blocks(text, "python"):
 
 @pytest.mark.parametrize("name", [str(path.relative_to(ROOT)) for path in PAGES if blocks(path.read_text(), "python")])
 def test_every_block_of_python_runs(name: str, tmp_path: Path) -> None:
+    (tmp_path / "shop").mkdir()
+    (tmp_path / "shop" / "settings.py").write_text("SECRET_KEY = 'of a test'\n")
     run = [sys.executable, "-c", RUNNER, str(ROOT / name), str(ROOT)]
     done = subprocess.run(run, capture_output=True, text=True, timeout=60, check=False)
     assert done.returncode == 0, done.stderr

@@ -29,7 +29,7 @@ if TYPE_CHECKING:
         StoreUnavailable,
         UnsupportedTarget,
     )
-    from queue_metrics.http import asgi_app
+    from queue_metrics.http import asgi_app, serve_in_thread
     from queue_metrics.insights import connect
     from queue_metrics.instrument import Instrumentation, instrument, track
     from queue_metrics.recording.host import HostWatch
@@ -40,6 +40,7 @@ _HOMES = {
     "asgi_app": "http",
     "Collector": "collector",
     "collector": "collector",
+    "serve_in_thread": "http",
     "connect": "insights",
     "instrument": "instrument",
     "track": "instrument",
@@ -77,6 +78,7 @@ __all__ = [
     "connect",
     "instrument",
     "load_settings",
+    "serve_in_thread",
     "track",
 ]
 

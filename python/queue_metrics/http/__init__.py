@@ -11,9 +11,10 @@ from queue_metrics.errors import ConfigurationError, MissingDependency
 
 if TYPE_CHECKING:
     from queue_metrics.http.app import Application
+    from queue_metrics.http.server import BackgroundServer
     from queue_metrics.storage.base import StorageDriver
 
-__all__ = ["asgi_app"]
+__all__ = ["asgi_app", "serve_in_thread"]
 
 
 def asgi_app(
@@ -62,3 +63,42 @@ def asgi_app(
     metrics = connect(store, prefix=prefix, now=now, stale_seconds=stale_seconds, lost_seconds=lost_seconds)
     # A scrape wants totals and what is now: as many minutes as a depth may be old, and the open one.
     return Application(SharedReading(metrics), guard, scrape_minutes=int(stale_seconds // 60) + 2, prometheus_namespace=namespace)
+
+
+def serve_in_thread(
+    store: str | StorageDriver,
+    *,
+    host: str = "127.0.0.1",
+    port: int = 8787,
+    prefix: str = "queue_metrics",
+    token: str | None = None,
+    allowed_hosts: Sequence[str] = (),
+) -> BackgroundServer:
+    """
+    Serve a store in a thread of this process, which ends with it: for a program that has no web server.
+
+    Args:
+        store: its URL, or a driver that is open.
+        host: address to listen at; another than loopback needs a token.
+        port: where to listen, or the next free one after it; 0: any free one.
+        prefix: of its keys or tables.
+        token: as for `asgi_app`.
+        allowed_hosts: as for `asgi_app`; `host` is one of them.
+
+    Returns:
+        The server, which answers already: its `url`, and `stop()`. As a context manager it stops at the end.
+
+    Raises:
+        MissingDependency: starlette or uvicorn is not installed.
+        ConfigurationError: the URL is malformed, the address is not of this machine, no port is free, or others could read without a token.
+        TimeoutError: it did not begin within 10 s.
+    """
+    app = asgi_app(store, prefix=prefix, token=token, allowed_hosts=(*allowed_hosts, host))
+    from queue_metrics.http.guard import is_loopback
+    from queue_metrics.http.server import BackgroundServer, bound
+
+    if token is None and not is_loopback(host):
+        raise ConfigurationError(f"listening at {host} lets others on the network read your numbers: give a token, or stay at 127.0.0.1")
+    server = BackgroundServer(app, bound(host, port, search=True))
+    server.start()
+    return server

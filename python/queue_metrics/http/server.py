@@ -75,7 +75,12 @@ def serve(server: Any, listener: socket.socket) -> None:
 
 
 class BackgroundServer:
-    """The app in a thread of a process that does other things; as a context manager it serves while it is open."""
+    """
+    The app in a thread of a process that does other things; as a context manager it serves while it is open.
+
+    Attributes:
+        url: of the page, on this machine.
+    """
 
     def __init__(self, app: Application, listener: socket.socket) -> None:
         self.url = page_address(listener)
@@ -105,7 +110,8 @@ class BackgroundServer:
         self._listener.close()
 
     def __enter__(self) -> Self:
-        self.start()
+        if not self._server.started:
+            self.start()
         return self
 
     def __exit__(self, *_: object) -> None:
