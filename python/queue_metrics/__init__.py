@@ -29,6 +29,7 @@ if TYPE_CHECKING:
         StoreUnavailable,
         UnsupportedTarget,
     )
+    from queue_metrics.events import on
     from queue_metrics.http import asgi_app, serve_in_thread
     from queue_metrics.insights import connect
     from queue_metrics.instrument import Instrumentation, instrument, track
@@ -43,6 +44,7 @@ _HOMES = {
     "serve_in_thread": "http",
     "connect": "insights",
     "instrument": "instrument",
+    "on": "events",
     "track": "instrument",
     "Instrumentation": "instrument",
     "Settings": "config",
@@ -78,6 +80,7 @@ __all__ = [
     "connect",
     "instrument",
     "load_settings",
+    "on",
     "serve_in_thread",
     "track",
 ]
