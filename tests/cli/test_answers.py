@@ -16,7 +16,7 @@ import jsonschema
 import pytest
 
 from queue_metrics.cli import main
-from queue_metrics.cli.terminal import Screen, rows_that_fit, spark
+from queue_metrics.cli.terminal import Screen, rows_that_fit, shortened, spark
 from queue_metrics.insights import connect
 from queue_metrics.model import Baseline
 from queue_metrics.storage import baselines
@@ -272,7 +272,8 @@ def test_status_of_a_crowd_says_first_what_is_wrong_and_how_much_it_does_not_sho
     code, out, _ = said("status", "--store", file_url)
     lines = out.splitlines()
     assert (code, lines[0].split()[1]) == (1, "critical")
-    assert re.match("  [✗!] ", lines[1])
+    told = " ".join(out.split())
+    assert re.search(r"! Queue a-queue\S+: 5,000 jobs are waiting. So it is with 99 more. ! 6 workers were lost. ! 33.3 % of all", told)
     for what in ("QUEUE", "TASK", "WORKER"):
         assert re.search(rf"^  {what}, \d+ of 300 ", out, re.MULTILINE)
 
@@ -348,6 +349,12 @@ def test_the_interface_is_that_of_the_app(said: Any) -> None:
 
 
 # The terminal
+
+
+def test_a_name_that_is_too_long_keeps_its_end() -> None:
+    assert shortened("a-long-name-1 · redis", 21) == "a-long-name-1 · redis"
+    assert shortened("a-long-name-17", 9) == "a-lo…e-17"
+    assert shortened("任务任务任务", 6) == "任…务"
 
 
 def test_tables_share_the_lines_that_there_are() -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import io
 import time
+from pathlib import Path
 
 import pytest
 
@@ -17,6 +18,7 @@ from queue_metrics.storage.manager import StorageManager
 from queue_metrics.storage.memory import MemoryStorageDriver
 from tests.http.asking import app_of, ask, hostile_fleet, small_fleet
 from tests.support.fleet import NOW, Fleet, minute
+from tests.support.servers import RedisServer
 
 
 @pytest.fixture(scope="module")
@@ -185,8 +187,18 @@ def test_a_range_of_a_series_has_what_lies_in_it(app: Application) -> None:
     assert hour["counts"]["started"] == 4
 
 
+def test_a_store_that_cannot_count_its_points_says_so(tmp_path: Path) -> None:
+    with RedisServer(tmp_path) as server:
+        driver = StorageManager().open(f"redis://127.0.0.1:{server.port}/0")
+        small_fleet().store(driver)
+        told = ask(asgi_app(driver, now=time.time), "/v1/footprint").json()["footprint"]
+        assert (told["driver"], told["series"]["task"], told["points"]) == ("redis", 2, None)
+        assert told["bytes"] == driver.size() > 500
+        driver.close()
+
+
 @pytest.mark.parametrize("kind", ["memory", "sqlite"])
-def test_the_footprint_counts_what_was_stored(kind: str, tmp_path: object) -> None:
+def test_the_footprint_counts_what_was_stored(kind: str, tmp_path: Path) -> None:
     driver = StorageManager().open("memory://" if kind == "memory" else f"sqlite:///{tmp_path}/metrics.db")
     small_fleet().store(driver)
     told = ask(asgi_app(driver, now=time.time), "/v1/footprint").json()["footprint"]

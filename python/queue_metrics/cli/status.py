@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+from collections import Counter
 
 from queue_metrics.cli import queues, tasks, workers
 from queue_metrics.cli.reading import add_store_options, add_window_options, open_metrics, print_json, window_of
@@ -13,7 +14,7 @@ from queue_metrics.model import Overview, Snapshot, Status
 HELP = "show on one screen how the queues, tasks and workers are, what is wrong first"
 
 _REASONS = 3
-"""Reasons on a screen of 24 lines, each of two lines at most, so that the tables find room."""
+"""Kinds of reasons on a screen of 24 lines, each of two lines at most, so that the tables find room."""
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -53,10 +54,13 @@ def _show(screen: Screen, snapshot: Snapshot, store: str) -> None:
     score = "" if health.score is None else f" {health.score}"
     screen.line(f"{SIGNS[health.status]} {health.status.value}{score}", STYLES[health.status])
     most = _REASONS + max(screen.height - 24, 0) // 4
-    for reason in health.reasons[:most]:
-        screen.paragraph(reason.text, STYLES[reason.severity], first=f"  {SIGNS[reason.severity]} ", indent="    ", most=2)
-    if len(health.reasons) > most:
-        screen.paragraph(f"and {len(health.reasons) - most} more: `queue-metrics status --json` has all", "soft")
+    kinds = Counter(reason.code for reason in health.reasons)
+    first = list({reason.code: reason for reason in reversed(health.reasons)}.values())[::-1]
+    for reason in first[:most]:
+        alike = f" So it is with {count(kinds[reason.code] - 1)} more." if kinds[reason.code] > 1 else ""
+        screen.paragraph(reason.text + alike, STYLES[reason.severity], first=f"  {SIGNS[reason.severity]} ", indent="    ", most=2)
+    if len(first) > most:
+        screen.paragraph(f"and {len(first) - most} more: `queue-metrics status --json` has all", "soft")
     screen.line(f"  store {store}", "soft")
     if overview.tasks or overview.queues:
         _numbers(screen, overview)

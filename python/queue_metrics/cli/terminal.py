@@ -87,7 +87,7 @@ class Screen:
             kept.remove(list(heads).index(head))
         widths[0] = max(min(widths[0], self.width - sum(widths[at] + 2 for at in kept[1:]) - 2), 12)
         for style, texts in (("soft", heads), *rows):
-            first = fitted(texts[0], widths[0])
+            first = shortened(texts[0], widths[0])
             cells = [" " * (widths[at] - _cells(texts[at])) + texts[at] for at in kept[1:]]
             self.line("  " + first + " " * (widths[0] - _cells(first)) + "".join(f"  {cell}" for cell in cells), style)
 
@@ -112,6 +112,14 @@ def fitted(text: str, width: int) -> str:
             break
         shown.append(letter)
     return "".join(shown) + "…"
+
+
+def shortened(text: str, width: int) -> str:
+    """A name that takes at most so many columns; its middle gives way, since names often differ at their end."""
+    if _cells(text) <= width:
+        return text
+    behind = fitted(text[::-1], (width + 1) // 2).removesuffix("…")[::-1]
+    return fitted(text, width - _cells(behind)) + behind
 
 
 def shown(text: str) -> str:
