@@ -38,8 +38,7 @@ def _family(family: str, operations: Iterable[tuple[str, str, Mapping[str, Any]]
 
 def _operation(path: str, method: str, operation: Mapping[str, Any]) -> Html:
     rows = [
-        tag("tr", tag("td", tag("code", each["name"])), tag("td", _kind(each["schema"])), tag("td", each["description"]))
-        for each in operation["parameters"]
+        tag("li", tag("code", each["name"]), " ", _kind(each["schema"]), f": {each['description']}") for each in operation["parameters"]
     ]
     content = operation["responses"]["200"]["content"]
     answers = [join(" ", tag("code", media), " ", _kind(about["schema"])) for media, about in content.items()]
@@ -48,7 +47,7 @@ def _operation(path: str, method: str, operation: Mapping[str, Any]) -> Html:
         "article",
         tag("h3", tag("code", f"{method.upper()} {path}")),
         tag("p", f"{operation['summary'][0].upper()}{operation['summary'][1:]}."),
-        tag("table", tag("tbody", *rows)) if rows else None,
+        tag("ul", *rows) if rows else None,
         tag("p", "200:", *answers, f"; otherwise {statuses}" if statuses else ""),
         id=operation["operationId"],
     )
@@ -56,10 +55,10 @@ def _operation(path: str, method: str, operation: Mapping[str, Any]) -> Html:
 
 def _object(name: str, schema: Mapping[str, Any]) -> Html:
     rows = [
-        tag("tr", tag("td", tag("code", field)), tag("td", _kind(kind)), tag("td", "" if field in schema["required"] else "may be absent"))
+        tag("li", tag("code", field), " ", _kind(kind), "" if field in schema["required"] else ", may be absent")
         for field, kind in schema["properties"].items()
     ]
-    return tag("article", tag("h3", name), tag("p", schema["description"]), tag("table", tag("tbody", *rows)), id=name)
+    return tag("article", tag("h3", name), tag("p", schema["description"]), tag("ul", *rows), id=name)
 
 
 def _kind(schema: Mapping[str, Any]) -> Html:
