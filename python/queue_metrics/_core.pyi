@@ -10,7 +10,7 @@ microsecond), and system calls. Where nothing else is said the GIL is held: givi
 """
 
 from collections.abc import Callable, Sequence
-from typing import Any, Final, TypeAlias, final
+from typing import Any, Final, final
 
 from queue_metrics._core_drain import Batch as Batch
 from queue_metrics._core_drain import Drainer as Drainer
@@ -57,6 +57,12 @@ from queue_metrics._core_stats import quantiles_linear as quantiles_linear
 from queue_metrics._core_stats import quantiles_nearest_rank as quantiles_nearest_rank
 from queue_metrics._core_stats import student_t_cdf as student_t_cdf
 from queue_metrics._core_stats import student_t_quantile as student_t_quantile
+from queue_metrics._core_tracked import Method as Method
+from queue_metrics._core_tracked import Track as Track
+from queue_metrics._core_tracked import Tracked as Tracked
+from queue_metrics._core_tracked import listen as listen
+from queue_metrics._core_tracked import listen_no_more as listen_no_more
+from queue_metrics._core_tracked import method as method
 
 __version__: Final[str]
 
@@ -97,8 +103,6 @@ AGENT: Final[int]
 
 NO_TIME: Final[int]  # the smallest i64: a moment that is not known
 STAMP_SIZE: Final[int]  # bytes of a stamp behind a message
-
-_Rule: TypeAlias = tuple[type[BaseException], int, int] | tuple[type[BaseException], int, int, str, object]  # see Tracked
 
 def hash64(data: bytes) -> int:
     """BLAKE2b with 8 bytes of digest, as a number. About 200 ns."""
@@ -146,7 +150,8 @@ class Recorder:
             spool: directory of the spool; made with mode 0700 at the first record.
             host: name of this server or container.
             segment_bytes: size of a segment after the first, which has 64 KiB; default 1 MiB.
-            spool_bytes: bound of all segments together; default 256 MiB. Full: records are dropped and counted.
+            spool_bytes: bound of all segments together; default 256 MiB. Full: records are dropped and counted. 0: nothing is written, not
+                even the spool, and nothing counts as dropped.
             memory_every: seconds for which a reading of this process's memory is good; default 0.005, 0: read at the end of each
                 execution, None: never, and the memory of executions is not known.
             journal: the way of appending: `auto` (default: a map where the file system is known to be safe), `write` or `map`.
@@ -246,62 +251,6 @@ class Recorder:
         """
 
 @final
-class Tracked:
-    """
-    A native callable around the function that runs a job.
-
-    Native because soft limits and terminate are asynchronous exceptions, which break a Python try / except around the call
-    (13,812 of 59,050 ends lost; native none). An exception of the call is passed on unchanged, always. As a class attribute it
-    binds like a function.
-    """
-
-    def __new__(
-        cls,
-        recorder: Recorder,
-        inner: Callable[..., Any],
-        probe: Callable[..., tuple[int, object, int, int, bool] | None],
-        rules: Sequence[_Rule],
-        *,
-        terminating: Callable[[], bool] | None = None,
-        pass_self: bool = False,
-        messages: Messages | None = None,
-    ) -> Tracked:
-        """
-        Args:
-            inner: called with exactly the arguments of the call.
-            probe: asked before each call, without arguments (with the first argument if `pass_self`): (handle, job id, attempt,
-                ready_at µs, an ordinary exception means a retry follows); None: this call is no execution. An Exception it raises
-                counts as hook error and the call goes untracked; one that a rule without ASK_TERMINATING names, or that is no
-                Exception, is an interruption of the job: recorded as the end of an execution that began, and passed on.
-            rules: (exception class, outcome, flags), or with two more, (.., name of an attribute of the exception, value that it
-                must equal); the first that matches the exception decides. Else: with retries left RETRIED and RETRY_FOLLOWS,
-                else FAILED. An attribute that is missing or cannot be compared does not match.
-            terminating: for rules with ASK_TERMINATING.
-            messages: of a `method`: the note of its first argument tells the execution, `probe` is asked only where it does not.
-        """
-
-    @property
-    def inner(self) -> Callable[..., Any]: ...
-    def __call__(self, *args: Any, **kwargs: Any) -> Any: ...
-
-def method(tracked: Tracked) -> Method:
-    """
-    The `Tracked` as an attribute of a class.
-
-    It binds like a function, and the interpreter remembers it as one: 700 instructions over the bare function, 1,700 by way of
-    `types.MethodType`.
-    """
-
-@final
-class Method:
-    """A native callable as an attribute of a class: what `method` makes of a `Tracked` with `pass_self`, and `Messages.storing`."""
-
-    @property
-    def target(self) -> Any: ...
-    def __call__(self, *args: Any, **kwargs: Any) -> Any: ...
-    def __get__(self, instance: object, owner: type | None = None, /) -> Any: ...
-
-@final
 class Messages:
     """
     Stamps behind messages, arrivals and executions of a library whose jobs are objects that become messages and objects again.
@@ -375,14 +324,6 @@ class Messages:
 
 def read_stamp(message: bytes) -> tuple[int, int] | None:
     """(the moment a job could run, µs or NO_TIME; its attempt) by the end of its message; None if that has no stamp."""
-
-@final
-class Track:
-    """A context manager that records its body as one execution; `with Track(recorder, handle, job_id, attempt, ready_at, rules):`."""
-
-    def __new__(cls, recorder: Recorder, handle: int, job_id: object, attempt: int, ready_at: int, rules: Sequence[_Rule]) -> Track: ...
-    def __enter__(self) -> Track: ...
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, traceback: object) -> bool: ...
 
 def clock_us() -> int:
     """Wall clock, µs."""

@@ -19,6 +19,7 @@ from queue_metrics.hooks.base import Hook, HookContext
 from queue_metrics.recording.fork import Gate
 from queue_metrics.recording.runtime import Runtime, runtime
 from queue_metrics.recording.trouble import shown, warner
+from queue_metrics.recording.unstored import Unstored, unstored
 
 if TYPE_CHECKING:
     from queue_metrics.hooks.custom import Track
@@ -49,7 +50,12 @@ class Instrumentation:
     """What `instrument` did to a target, and how it goes."""
 
     def __init__(
-        self, target: object, settings: Settings, hook: Hook | None, runtime: Runtime | None, connection: str | None = None
+        self,
+        target: object,
+        settings: Settings,
+        hook: Hook | None,
+        runtime: Runtime | Unstored | None,
+        connection: str | None = None,
     ) -> None:
         self.target = target
         self.settings = settings
@@ -183,7 +189,7 @@ def _library_of(target: object) -> Library:
 def _install(target: object, library: Library, settings: Settings, connection: str | None) -> Instrumentation:
     if not settings.enabled:
         return Instrumentation(target, settings, None, None, connection)
-    records = runtime(settings)
+    records = _records(settings)
     context = HookContext(
         records.recorder,
         on_main=records.on_main,
@@ -195,6 +201,10 @@ def _install(target: object, library: Library, settings: Settings, connection: s
     hook.install()
     records.add(hook)
     return Instrumentation(target, settings, hook, records, connection)
+
+
+def _records(settings: Settings) -> Runtime | Unstored:
+    return runtime(settings) if settings.persistence else unstored(settings)
 
 
 def _say_difference(handle: Instrumentation, chosen: Settings, connection: str | None) -> None:
@@ -244,7 +254,7 @@ class _Tracking:
             if not settings.enabled:
                 self._pid = os.getpid()
                 return
-            records = runtime(settings)
+            records = _records(settings)
         self._context = HookContext(records.recorder, on_main=records.on_main, on_child=records.on_child, on_producer=records.on_producer)
         records.on_execution()
         self._pid = os.getpid()

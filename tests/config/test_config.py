@@ -303,6 +303,7 @@ def test_every_setting_can_be_set_from_every_source(project: Path) -> None:
         "namespace": "n",
         "state_dir": "/srv/a",
         "enabled": False,
+        "persistence": False,
         "prefix": "p",
         "journal": "map",
         "exact_peak": True,

@@ -36,6 +36,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     settings = load_settings(store=args.store, namespace=args.namespace)
+    if not settings.persistence:
+        raise ConfigurationError("nothing is recorded that could be drained: unset QUEUE_METRICS_PERSISTENCE, or set `persistence = true`")
     why = missing_for_good(settings.spool / "drain.lock")
     if why is not None:
         raise ConfigurationError(

@@ -99,6 +99,11 @@ class Examination:
             )
         if not settings.enabled:
             self._problem("recording is disabled", "unset QUEUE_METRICS_ENABLED, or set `enabled = true`")
+        elif not settings.persistence:
+            self._problem(
+                "nothing is stored: persistence is off",
+                "unset QUEUE_METRICS_PERSISTENCE, or set `persistence = true`, if that is not meant",
+            )
         return {
             "ok": not self._problems,
             "version": _core.__version__,
@@ -258,7 +263,7 @@ class Examination:
         if report.get("hook_errors"):
             self._problem(
                 f"{report['hook_errors']} errors inside the hook of {library} ({path.name}), the last: {report.get('last_error')}",
-                "jobs are not affected; please report it with this text",
+                "jobs are not affected; the log of the workers has the reason where it was a callback of `qm.on`, else please report it",
             )
         for connection, error in (report.get("depth") or {}).items():
             if error:

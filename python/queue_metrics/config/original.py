@@ -20,7 +20,6 @@ VARIABLES: Mapping[str, str] = MappingProxyType(
 
 WITHOUT: Mapping[str, str] = MappingProxyType(
     {
-        "persistence.enabled": "a job pays the same whether its numbers are stored or not; `enabled` turns all off",
         "storage.max_samples_per_key": "no samples are kept: every execution counts in the sketch of its minute",
         "storage.cleanup_chunk_size": "a sweep removes at most 200 rows in one transaction, on every database",
         "windows.short, windows.medium, windows.long": "a window is a parameter of each question, `minutes`",

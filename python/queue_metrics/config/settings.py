@@ -112,6 +112,14 @@ class Settings:
     )
     state_dir: Path = field(metadata=setting(PATH, "where spools and the default store are, see below", computed=True))
     enabled: bool = field(default=True, metadata=setting(SWITCH, "false: nothing is wrapped and nothing recorded", original=("enabled",)))
+    persistence: bool = field(
+        default=True,
+        metadata=setting(
+            SWITCH,
+            "false: jobs are measured and told by [events](events.md), nothing is stored and no store needed",
+            original=("persistence.enabled",),
+        ),
+    )
     prefix: str = field(
         default="queue_metrics",
         metadata=setting(PREFIXES, "in front of every key or table in the store", original=("storage.prefix",)),

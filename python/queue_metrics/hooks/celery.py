@@ -21,7 +21,7 @@ from celery import Celery, current_app, signals
 from celery.exceptions import Ignore, Reject, Retry
 
 from queue_metrics import _core
-from queue_metrics.hooks import celery_trace
+from queue_metrics.hooks import celery_trace, job_events
 from queue_metrics.hooks.base import DepthProbe, Hook, HookContext, guarded
 from queue_metrics.hooks.celery_depth import RedisDepth, redis_parameters
 from queue_metrics.hooks.replaced import Replaced
@@ -314,7 +314,9 @@ class CeleryHook(Hook):
         elif "gevent" in pool or "eventlet" in pool:
             self._clock = _core.CLOCK_NONE
         self._handles.clear()  # whoever published before had another clock in mind
-        if getattr(sender, "max_memory_per_child", None):
+        limit = getattr(sender, "max_memory_per_child", None)
+        job_events.limit_memory(self._connection, limit if "prefork" in pool else None)  # no other pool heeds it
+        if limit:
             self._recorder.refuse_exact_peak("max_memory_per_child reads the mark that it resets")
         self._context.known_pid = os.getpid()
         self._recorder.describe(_core.MAIN, self.library, self._connection, ",".join(sorted(self._app.amqp.queues.consume_from)))

@@ -23,6 +23,7 @@ mod robust;
 mod rules;
 mod sketch;
 mod stats;
+mod telling;
 mod text;
 mod track;
 mod tracked;
@@ -48,6 +49,8 @@ mod _core {
     use crate::names::{clock_us, file_system, hash64, job_hash, journal_way, label_list, parse_label_list, series_id};
     #[pymodule_export]
     use crate::recorder::Recorder;
+    #[pymodule_export]
+    use crate::telling::{listen, listen_no_more};
     #[pymodule_export]
     use crate::track::Track;
     #[pymodule_export]

@@ -19,6 +19,8 @@ use crate::guard::guarded;
 use crate::names::{owners, wish};
 use crate::native::values::{integer, number, small_integer, utf8};
 use crate::native::{Answer, methods, raising};
+use crate::rules::Ending;
+use crate::telling;
 use crate::text::{attempt, job_text_or_counted, text};
 
 /// The write side of a spool in this process and in the children it forks.
@@ -119,13 +121,10 @@ impl Recorder {
 
     fn discarded(&self, handle: i64, job_id: &Bound<'_, PyAny>, reason: &Bound<'_, PyAny>) -> PyResult<()> {
         let id = self.job(job_id)?;
-        guarded(&self.0, (), || {
-            let reason = integer(reason).and_then(|number| u16::try_from(number).ok());
-            if let Some(reason) = self.known(reason) {
-                self.0.discarded(handle, &id, reason);
-            }
-        });
-        Ok(())
+        let reason = integer(reason).and_then(|number| u16::try_from(number).ok());
+        let Some(reason) = self.known(reason) else { return Ok(()) };
+        guarded(&self.0, (), || self.0.discarded(handle, &id, reason));
+        telling::discarded(job_id.py(), &self.0, handle, &id, reason)
     }
 
     fn hinted(
@@ -299,13 +298,14 @@ impl methods::Method<4> for Finished {
                 Err(error) => return raising(py, || Err(error.into())),
             },
         };
-        guarded(&recorder.0, (), || {
-            // An end of no known outcome is still an end.
-            let outcome = recorder.known(outcome_of(&outcome)).unwrap_or(Outcome::Failed);
-            let flags = small_integer(&flags).unwrap_or(0) as u8;
-            recorder.0.finished(slot, outcome, exception.as_deref().map(text).as_deref(), flags);
-        });
-        Some(nothing(py))
+        // An end of no known outcome is still an end.
+        let outcome = recorder.known(outcome_of(&outcome)).unwrap_or(Outcome::Failed);
+        let flags = small_integer(&flags).unwrap_or(0) as u8;
+        let ending = Ending { outcome, flags, exception: exception.as_deref().map(text) };
+        match telling::end(py, &recorder.0, slot, ending, None) {
+            Ok(()) => Some(nothing(py)),
+            Err(interruption) => raising(py, || Err(interruption)),
+        }
     }
 }
 

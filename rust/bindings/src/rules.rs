@@ -1,5 +1,7 @@
 //! How an execution ended, by the exception that it raised.
 
+use std::borrow::Cow;
+
 use pyo3::exceptions::PyException;
 use pyo3::gc::{PyTraverseError, PyVisit};
 use pyo3::prelude::*;
@@ -27,13 +29,18 @@ struct Rule {
 }
 
 /// The end of an execution.
-pub struct Ending {
+pub struct Ending<'a> {
     /// Its outcome.
     pub outcome: Outcome,
     /// Flags of END.
     pub flags: u8,
     /// Name of the exception type.
-    pub exception: Option<String>,
+    pub exception: Option<Cow<'a, str>>,
+}
+
+impl Ending<'_> {
+    /// Of one that returned.
+    pub const SUCCEEDED: Ending<'static> = Ending { outcome: Outcome::Succeeded, flags: 0, exception: None };
 }
 
 impl Rules {
@@ -56,8 +63,8 @@ impl Rules {
         error: &PyErr,
         retries_left: bool,
         terminating: Option<&Py<PyAny>>,
-    ) -> Ending {
-        let exception = error.get_type(py).name().ok().map(|name| text(&name).into_owned());
+    ) -> Ending<'static> {
+        let exception = error.get_type(py).name().ok().map(|name| Cow::Owned(text(&name).into_owned()));
         let holds = |rule: &&Rule| {
             rule.matches(py, error)
                 && (rule.flags & ASK_TERMINATING == 0 || self.is_terminating(py, recorder, terminating))

@@ -11,7 +11,8 @@ use queue_metrics_core::recorder::{Job, NO_SLOT};
 use crate::guard::guarded;
 use crate::native::values::integer;
 use crate::recorder::Recorder;
-use crate::rules::Rules;
+use crate::rules::{Ending, Rules};
+use crate::telling;
 use crate::text::{attempt, job_text_or_counted};
 
 /// A context manager that records its body as one execution.
@@ -71,17 +72,16 @@ impl Track {
         _kind: &Bound<'_, PyAny>,
         error: &Bound<'_, PyAny>,
         _traceback: &Bound<'_, PyAny>,
-    ) -> bool {
+    ) -> PyResult<bool> {
         let recorder = self.recorder.get();
         let slot = self.slot.swap(NO_SLOT, Ordering::AcqRel);
-        guarded(&recorder.0, (), || {
-            if error.is_none() {
-                return recorder.0.finished(slot, Outcome::Succeeded, None, 0);
-            }
+        if error.is_none() {
+            telling::end(py, &recorder.0, slot, Ending::SUCCEEDED, None)?;
+        } else {
             let ending = self.rules.ending(py, recorder, &PyErr::from_value(error.clone()), false, None);
-            recorder.0.finished(slot, ending.outcome, ending.exception.as_deref(), ending.flags);
-        });
-        false
+            telling::end(py, &recorder.0, slot, ending, Some(error))?;
+        }
+        Ok(false)
     }
 
     fn __traverse__(&self, visit: PyVisit<'_>) -> Result<(), PyTraverseError> {

@@ -9,7 +9,7 @@ use std::ffi::CStr;
 use pyo3::gc::{PyTraverseError, PyVisit};
 use pyo3::prelude::*;
 use pyo3::types::{PyDict, PySequence, PyTuple};
-use queue_metrics_core::journal::format::{NO_TIME, Outcome};
+use queue_metrics_core::journal::format::NO_TIME;
 use queue_metrics_core::recorder::{Job, NO_SLOT};
 
 use crate::guard::guarded;
@@ -17,7 +17,8 @@ use crate::messages::{Messages, Noted};
 use crate::native::values::integer;
 use crate::native::{self, Answer, Arguments, Function, raising};
 use crate::recorder::Recorder;
-use crate::rules::Rules;
+use crate::rules::{Ending, Rules};
+use crate::telling;
 use crate::text::{JobText, attempt, job_text, text, unprintable};
 
 /// A native callable around the function that runs a job.
@@ -109,14 +110,15 @@ impl Function for Tracked {
         let slot = guarded(self.recorder(), NO_SLOT, || self.recorder().started(handle, job));
         let answer = arguments.forward(inner);
         match answer {
-            Some(_) => self.finish(slot, Outcome::Succeeded, None, 0),
-            None => Python::attach(|_| {
-                let error = PyErr::fetch(py);
-                self.end(py, slot, &error, || messages.retries_left(&object));
-                error.restore(py);
-            }),
+            Some(answer) => match self.succeed(py, slot) {
+                Ok(()) => Some(answer),
+                Err(interruption) => raising(py, || {
+                    drop(answer);
+                    Err(interruption)
+                }),
+            },
+            None => raising(py, || Err(self.fail(py, slot, PyErr::fetch(py), || messages.retries_left(&object)))),
         }
-        answer
     }
 }
 
@@ -139,12 +141,10 @@ impl Tracked {
             }
         };
         let slot = self.start(&probed)?;
-        let result = inner.call(args, kwargs);
-        match &result {
-            Ok(_) => self.finish(slot, Outcome::Succeeded, None, 0),
-            Err(error) => self.end(py, slot, error, || probed.retries_left),
+        match inner.call(args, kwargs) {
+            Ok(answer) => self.succeed(py, slot).map(|()| answer),
+            Err(error) => Err(self.fail(py, slot, error, || probed.retries_left)),
         }
-        result
     }
 
     fn recorder(&self) -> &queue_metrics_core::recorder::Recorder {
@@ -181,8 +181,7 @@ impl Tracked {
             JobText::Raised(error) => {
                 let slot = job(&unprintable(&probed.job_id));
                 if self.rules.is_interruption(py, &error) {
-                    self.end(py, slot, &error, || probed.retries_left);
-                    return Err(error);
+                    return Err(self.fail(py, slot, error, || probed.retries_left));
                 }
                 self.recorder().hook_error();
                 Ok(slot)
@@ -201,7 +200,7 @@ impl Tracked {
         }
         match asked {
             Ok(Some(probed)) => match self.start(&probed) {
-                Ok(slot) => self.end(py, slot, &error, || probed.retries_left),
+                Ok(slot) => return self.fail(py, slot, error, || probed.retries_left),
                 Err(later) => return later,
             },
             Ok(None) => {}
@@ -210,15 +209,24 @@ impl Tracked {
         error
     }
 
-    fn end(&self, py: Python<'_>, slot: i64, error: &PyErr, retries_left: impl FnOnce() -> bool) {
-        let retries_left = retries_left();
-        let ending = self.rules.ending(py, self.recorder.get(), error, retries_left, self.terminating.as_ref());
-        self.finish(slot, ending.outcome, ending.exception.as_deref(), ending.flags);
+    /// The execution returned. Err: an interruption that came after its end.
+    #[inline]
+    fn succeed(&self, py: Python<'_>, slot: i64) -> PyResult<()> {
+        telling::end(py, self.recorder(), slot, Ending::SUCCEEDED, None)
     }
 
-    #[inline]
-    fn finish(&self, slot: i64, outcome: Outcome, exception: Option<&str>, flags: u8) {
-        guarded(self.recorder(), (), || self.recorder().finished(slot, outcome, exception, flags));
+    /// The execution raised; answers what is to be raised now.
+    fn fail(&self, py: Python<'_>, slot: i64, error: PyErr, retries_left: impl FnOnce() -> bool) -> PyErr {
+        let retries_left = retries_left();
+        let ending = self.rules.ending(py, self.recorder.get(), &error, retries_left, self.terminating.as_ref());
+        match telling::end(py, self.recorder(), slot, ending, Some(error.value(py))) {
+            Ok(()) => error,
+            Err(interruption) => {
+                // As of an exception that is raised while another one is handled.
+                let _ = interruption.value(py).setattr("__context__", error.value(py));
+                interruption
+            }
+        }
     }
 }
 

@@ -96,7 +96,7 @@ impl Current {
 pub struct Bounds {
     /// Size of a segment after the first of a process.
     pub segment_bytes: u64,
-    /// Bound of all segments together.
+    /// Bound of all segments together; 0: nothing is to be written, which is no loss.
     pub spool_bytes: u64,
     /// The way of appending that the user wishes.
     pub wish: Wish,
@@ -186,6 +186,9 @@ impl Journal {
         mut refused: Option<(*const Current, Refused)>,
         write: &mut dyn FnMut(&Current) -> Result<(), Refused>,
     ) -> Result<(), Dropped> {
+        if self.keeps_nothing() {
+            return Ok(());
+        }
         for _ in 0..ATTEMPTS {
             match refused {
                 None => self.begin(identity)?,
@@ -244,6 +247,11 @@ impl Journal {
     /// Opens the spool, made if need be.
     pub fn open_spool(&self) -> io::Result<Spool> {
         Spool::open(&self.path, self.bounds.owners)
+    }
+
+    /// Whether nothing is to be written: no segment is ever made.
+    pub fn keeps_nothing(&self) -> bool {
+        self.bounds.spool_bytes == 0
     }
 
     /// Where the spool is.

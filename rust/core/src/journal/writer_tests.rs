@@ -1,4 +1,4 @@
-//! Segments that follow each other, forked children, and a spool that is full.
+//! Segments that follow each other, forked children, and spools that are full or take nothing.
 
 use super::*;
 use crate::journal::format::{Slot, Stop};
@@ -81,4 +81,16 @@ fn a_full_spool_refuses_with_its_reason_and_says_so() {
     assert_eq!(journal.last_reason(), Dropped::SpoolFull);
     assert!(journal.last_error().unwrap().contains("8191"));
     assert!(journal.segment().is_none());
+}
+
+#[test]
+fn a_spool_that_may_take_nothing_is_never_made_and_refuses_nothing() {
+    let scratch = Scratch::directory();
+    let path = scratch.path().join("spool");
+    let bounds = Bounds { segment_bytes: 8_192, spool_bytes: 0, wish: Wish::Auto, owners: Owners::User };
+    let journal = Journal::new(&path, bounds);
+    assert_eq!(append(&journal, &stop(1)), Ok(()));
+    assert_eq!(append(&journal.forked(), &stop(2)), Ok(()));
+    journal.before_fork(&Identity::of_this_process());
+    assert!(!path.exists() && journal.segment().is_none() && journal.last_error().is_none());
 }

@@ -7,9 +7,9 @@ use super::measure::{cpu, memory_of};
 use super::series::Clock;
 use super::slots::Execution;
 use super::state::Started;
-use super::{Job, NO_SLOT, Recorder};
+use super::{Job, Measured, NO_SLOT, Recorder};
 use crate::journal::dropped::Dropped;
-use crate::journal::format::{End, NO_VALUE, Outcome, Record, Start};
+use crate::journal::format::{End, NO_CHANGE, NO_PEAK, NO_VALUE, Outcome, Record, Start};
 use crate::names;
 use crate::sampling::clock;
 use crate::thread::{Here, here};
@@ -83,10 +83,45 @@ impl Recorder {
         }
     }
 
+    /// As [`finished`](Self::finished); answers what became known of an execution that ended by this call. To be followed by
+    /// [`told`](Self::told) when somebody was told.
+    #[cold]
+    #[inline(never)]
+    pub fn finished_and_known(
+        &self,
+        ticket: i64,
+        outcome: Outcome,
+        exception: Option<&str>,
+        flags: u8,
+    ) -> Option<Measured> {
+        let job = self.local().slots.job(ticket);
+        let (execution, end) = here(|here| self.finished_here(here, ticket, outcome, exception, flags))?;
+        Some(Measured {
+            job: job?,
+            labels: self.labels(i64::from(execution.handle))?,
+            runtime_ns: end.runtime,
+            cpu_ns: (end.cpu != NO_VALUE).then_some(end.cpu),
+            rss_peak_kib: (end.rss_peak != NO_PEAK).then_some(end.rss_peak),
+            rss_change_kib: (end.rss_change != NO_CHANGE).then_some(end.rss_change),
+        })
+    }
+
+    /// Somebody was told and did what he likes: its memory is not that of the next execution.
+    pub fn told(&self) {
+        self.local().memory.forget();
+    }
+
     #[inline(always)]
-    fn finished_here(&self, here: &Here, ticket: i64, outcome: Outcome, exception: Option<&str>, flags: u8) {
+    fn finished_here(
+        &self,
+        here: &Here,
+        ticket: i64,
+        outcome: Outcome,
+        exception: Option<&str>,
+        flags: u8,
+    ) -> Option<(Execution, End)> {
         let local = self.local();
-        let Some(execution) = local.slots.release(ticket) else { return };
+        let execution = local.slots.release(ticket)?;
         let measured = Clock::from_number(execution.clock.into()).unwrap_or(Clock::None);
         let own_ns = cpu(measured);
         let now = local.clocks.now();
@@ -126,5 +161,6 @@ impl Recorder {
             local.unwritten.fetch_add(1, Ordering::Relaxed);
         }
         self.show_change(local, now, None);
+        Some((execution, record))
     }
 }

@@ -39,6 +39,11 @@ impl Memory {
         }
     }
 
+    /// Something else than an execution ran: the last reading is good for nothing.
+    pub fn forget(&self) {
+        self.kept.store(NO_VALUE, Ordering::Relaxed);
+    }
+
     /// Bytes now: a new reading, or one that is still good.
     #[inline]
     pub fn now(&self, now_ns: u64) -> Option<u64> {

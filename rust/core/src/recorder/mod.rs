@@ -59,6 +59,23 @@ pub struct Job<'a> {
     pub ready_at: i64,
 }
 
+/// What became known of an execution with its end; None is unknown.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Measured {
+    /// Connection, queue and task.
+    pub labels: [String; 3],
+    /// Id of the job, as much of it as was kept.
+    pub job: String,
+    /// From start to end.
+    pub runtime_ns: u64,
+    /// CPU time in it.
+    pub cpu_ns: Option<u64>,
+    /// Peak of resident memory.
+    pub rss_peak_kib: Option<u32>,
+    /// Change of resident memory.
+    pub rss_change_kib: Option<i32>,
+}
+
 /// The write side of a spool. No method waits for a lock that is held over a system call, none fails: what cannot be
 /// written is counted.
 #[derive(Debug)]
@@ -116,6 +133,17 @@ impl Recorder {
     /// Says why the kernel's mark must be left alone, which holds in children forked later, too.
     pub fn refuse_exact_peak(&self, reason: &str) {
         self.peak.refuse(reason);
+    }
+
+    /// Name of the host, as it was given.
+    pub fn host(&self) -> &str {
+        &self.host
+    }
+
+    /// Connection, queue and task of a handle.
+    pub fn labels(&self, handle: i64) -> Option<[String; 3]> {
+        let labels = self.table.get(u64::try_from(handle).ok()?)?.labels();
+        <[&str; 3]>::try_from(labels).ok().map(|labels| labels.map(str::to_owned))
     }
 
     /// Where the spool is.

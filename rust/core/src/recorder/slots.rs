@@ -11,6 +11,8 @@ pub const SLOTS: usize = 4_096;
 const CHUNK: usize = 64;
 /// Bytes kept of a job id, for the worker page.
 const JOB_BYTES: usize = 248;
+/// Bytes of the length in front of a job id in a heartbeat.
+const LENGTH_BYTES: usize = size_of::<u16>();
 const INDEX_BITS: u32 = SLOTS.trailing_zeros();
 
 /// What is kept of an execution while it runs.
@@ -184,6 +186,13 @@ impl Slots {
             bytes.truncate(before); // another thread may have been writing it
         }
         done
+    }
+
+    /// The job id of a ticket, as much of it as is kept; None if its execution does not run.
+    pub fn job(&self, ticket: i64) -> Option<String> {
+        let mut bytes = Vec::new();
+        let whole = self.put_job(ticket, &mut bytes).then_some(bytes)?;
+        Some(String::from_utf8_lossy(whole.get(LENGTH_BYTES..)?).into_owned())
     }
 
     /// Ticket of the execution that has run longest, among the first 64 found.

@@ -108,7 +108,7 @@ impl Recorder {
         Status {
             segment: local.journal.segment(),
             page: local.page().is_some(),
-            records: local.records(),
+            records: if local.journal.keeps_nothing() { 0 } else { local.records() },
             running: local.times.counts().running,
             drops: std::array::from_fn(count),
             hook_errors: count(HOOK_ERRORS),
