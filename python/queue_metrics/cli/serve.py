@@ -56,7 +56,7 @@ def run(args: argparse.Namespace) -> int:
         print(elsewhere, file=sys.stderr)
     print(f"store {app.store}\nspool {settings.spool}", file=sys.stderr, flush=True)
     runtime = _asking(settings)
-    collecting = collector(settings=settings) if settings.collector else None
+    collecting = collector(settings=settings) if settings.collector and settings.persistence else None
     try:
         serve(server, listener)
     finally:
