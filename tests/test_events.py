@@ -279,7 +279,7 @@ def test_an_unknown_kind_is_answered_with_the_known_ones() -> None:
     with pytest.raises(ValueError, match=r"'happened'.*job_completed.*job_debounced.*health_score_changed"):
         qm.on("happened", print)
     with pytest.raises(ValueError, match="leave out `store`"):
-        qm.on("job_completed", print, store="memory://")  # type: ignore[call-overload]
+        qm.on("job_completed", print, store="memory://")
 
 
 def test_only_one_pair_of_functions_listens_to_the_core(on: Any) -> None:

@@ -64,7 +64,7 @@ class _Listener:
 
 
 def listen(kind: str, callback: Callable[[Any], object]) -> Callable[[], None]:
-    """Have `callback` called with each event of one of `JOB_EVENT_KINDS`, in this process and those forked from it; answers what ends it."""
+    """Have `callback` called with each event of one of `JOB_EVENT_KINDS`, here and in processes forked later; answers what ends it."""
     listener = _Listener(kind, callback)
     _listeners[kind].append(listener)
     _core.listen(_ended, _discarded)
