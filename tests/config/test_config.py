@@ -308,6 +308,9 @@ def test_every_setting_can_be_set_from_every_source(project: Path) -> None:
         "journal": "map",
         "exact_peak": True,
         "collector": False,
+        "baseline.decay_factor": 0.2,
+        "baseline.intervals": [1, 2, 3, 4, 5],
+        "baseline.deviation": False,
         "stale_seconds": 61.0,
         "lost_seconds": 301.0,
         "host": "h",
@@ -323,7 +326,7 @@ def test_every_setting_can_be_set_from_every_source(project: Path) -> None:
             continue
         value = others.get(name, (declaration.default or 0) + 1 if isinstance(declaration.default, (int, float)) else None)
         assert value is not None, f"a value for {name}"
-        text = ",".join(value) if isinstance(value, list) else str(value)
+        text = ",".join(map(str, value)) if isinstance(value, list) else str(value)
         table, _, key = name.rpartition(".")
         shown = f"[{table}]\n" * bool(table) + f"{key} = {json.dumps(value)}\n"
         (project / "queue-metrics.toml").write_text(shown)

@@ -6,6 +6,7 @@ import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from queue_metrics.config import BaselineRules
 from queue_metrics.errors import TransactionConflict
 from queue_metrics.insights import samples
 from queue_metrics.insights.baselines import Calculated, calculate, due, interval_minutes
@@ -46,7 +47,7 @@ def recalculated(
     stored = decode(reading.answers[READ_BASELINES] or {}, now, driver.lifetimes.baseline)
     known = {series.labels[:2] for series in reading.tasks}
     if connection is None:
-        those = {labels for labels in known if due(stored.get(labels), now)}
+        those = {labels for labels in known if due(stored.get(labels), now, driver.baselines)}
     else:
         those = {labels for labels in known if labels[0] == connection and queue in (None, labels[1])}
     if not those:
@@ -55,9 +56,9 @@ def recalculated(
     def wanted(series: Series) -> bool:
         return series.labels[:2] in those
 
-    further = samples.parts(now, driver.retention, wanted)
+    further = samples.parts(now, driver.retention, wanted, driver.baselines)
     tasks = read(driver, reading.span, kinds=(), further=further, totals=False, heartbeats=False).of(TASK)
-    return calculate([task for task in tasks if task.labels[:2] in those], stored, now)
+    return calculate([task for task in tasks if task.labels[:2] in those], stored, now, driver.baselines)
 
 
 def calculate_now(
@@ -77,7 +78,7 @@ def calculate_now(
     after |= {each.baseline.labels: each.baseline for each in found}
     if found and not dry_run:
         _store(driver, found, now)
-    waits = [_left(after.get(labels), now) for labels in {series.labels[:2] for series in reading.tasks}]
+    waits = [_left(after.get(labels), now, driver.baselines) for labels in {series.labels[:2] for series in reading.tasks}]
     return Recalculation(found, min(waits, default=None))
 
 
@@ -97,8 +98,8 @@ def _store(driver: StorageDriver, found: Sequence[Calculated], now: float) -> No
             return
 
 
-def _left(of_whole_queue: Baseline | None, now: float) -> int:
+def _left(of_whole_queue: Baseline | None, now: float, rules: BaselineRules) -> int:
     """Minutes until a queue is due."""
     if of_whole_queue is None:
-        return interval_minutes(None)
-    return max(interval_minutes(of_whole_queue) - int(now // 60 - of_whole_queue.calculated_at // 60), 0)
+        return interval_minutes(None, rules)
+    return max(interval_minutes(of_whole_queue, rules) - int(now // 60 - of_whole_queue.calculated_at // 60), 0)

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from queue_metrics.config.places import absolute_store, default_state_dir, project_name, spools_dir
-from queue_metrics.config.settings import FLUSH_SECONDS_MAX, TABLES, Settings
+from queue_metrics.config.settings import DAY, FLUSH_SECONDS_MAX, TABLES, Settings
 from queue_metrics.config.sources import CONFIG_VARIABLE, MEND, from_arguments, from_environment, from_file
 from queue_metrics.errors import ConfigurationError
 
@@ -56,6 +56,12 @@ def load_settings(
         least, value = _value(settings, name), _value(settings, other)
         if value < least:
             raise ConfigurationError(f"{other} ({value}) must not be less than {name} ({least}): {why}; {MEND}")
+    days, hours = settings.baseline.sliding_window_days, settings.ttl.hours
+    # By default it is as long as hours are kept, if that is shorter.
+    if "baseline.sliding_window_days" in values and days * DAY > hours:
+        raise ConfigurationError(
+            f"baseline.sliding_window_days ({days}) must not be more than ttl.hours ({hours} s): a baseline is made of hours; {MEND}"
+        )
     return settings
 
 

@@ -30,8 +30,6 @@ WITHOUT: Mapping[str, str] = MappingProxyType(
         "prometheus.enabled": "`/metrics` and `/prometheus` are always there, behind the token when there is one",
         "prometheus.cache_ttl": "answers are shared for a second by all who ask",
         "prometheus.middleware": "as `middleware`",
-        "baseline.sliding_window_days, baseline.decay_factor, baseline.target_sample_size": "7 days, 0.1 a day and 200, as there",
-        "baseline.intervals, baseline.deviation": "not a setting yet",
     }
 )
 """Our answer to each key."""

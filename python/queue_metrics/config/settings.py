@@ -16,7 +16,20 @@ from pathlib import Path
 from queue_metrics.config.connections import CONNECTIONS, ConnectionSettings
 from queue_metrics.config.declared import Declaration, declarations, setting
 from queue_metrics.config.places import spool_suffix, spools_dir, unique_file_name
-from queue_metrics.config.values import GROUP, METRIC_NAMESPACES, NAMES, PATH, PREFIXES, SWITCH, TEXT, choice, seconds, whole
+from queue_metrics.config.values import (
+    GROUP,
+    METRIC_NAMESPACES,
+    NAMES,
+    PATH,
+    PREFIXES,
+    SWITCH,
+    TEXT,
+    choice,
+    number,
+    rising,
+    seconds,
+    whole,
+)
 
 HOUR, DAY = 3600, 86400
 FLUSH_SECONDS_MAX = 10.0
@@ -58,6 +71,50 @@ class TimeToLive:
     days: int = field(
         default=400 * DAY,
         metadata=setting(whole("whole seconds", DAY, 400 * DAY), "days of all; not less than `ttl.hours`"),
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class BaselineRules:
+    """What a baseline is made of, and when; see docs/insights.md."""
+
+    sliding_window_days: int = field(
+        default=7,
+        metadata=setting(
+            whole("days", 1, 400, "a whole number of days"),
+            "executions of so many days count; not more than `ttl.hours`",
+            original=("baseline.sliding_window_days",),
+        ),
+    )
+    decay_factor: float = field(
+        default=0.1,
+        metadata=setting(
+            number(0, 1), "an execution that is d days old counts exp(-`decay_factor` d)", original=("baseline.decay_factor",)
+        ),
+    )
+    target_sample_size: int = field(
+        default=200,
+        metadata=setting(
+            whole("number", 1, 1_000_000), "executions from which on the confidence is 1", original=("baseline.target_sample_size",)
+        ),
+    )
+    intervals: tuple[int, ...] = field(
+        default=(1, 5, 10, 30, 60),
+        metadata=setting(
+            rising(5, 1, 1440),
+            "minutes between two calculations of a queue without a baseline, and with a confidence below 0.5, 0.7, 0.9, and from there on",
+            original=("baseline.intervals",),
+        ),
+    )
+    deviation: bool = field(
+        default=True,
+        metadata=setting(SWITCH, "the newest executions are compared with the baseline", original=("baseline.deviation",)),
+    )
+    deviation_threshold: float = field(
+        default=2.0, metadata=setting(number(0.1, 100), "spreads from which on the newest executions deviate")
+    )
+    deviation_interval: int = field(
+        default=5, metadata=setting(whole("minutes", 1, 1440), "minutes between two calculations of a queue that deviates, at most")
     )
 
 
@@ -185,6 +242,7 @@ class Settings:
     )
     ttl: TimeToLive = TimeToLive()
     limits: Limits = Limits()
+    baseline: BaselineRules = BaselineRules()
     prometheus: PrometheusNames = PrometheusNames()
     connections: Mapping[str, ConnectionSettings] = field(
         default_factory=dict,
@@ -210,5 +268,5 @@ class Settings:
 DECLARATIONS: dict[str, Declaration] = {each.name: each for each in declarations(Settings)}
 """Every setting by its name, in the order of the reference page."""
 
-TABLES: dict[str, type] = {"ttl": TimeToLive, "limits": Limits, "prometheus": PrometheusNames}
+TABLES: dict[str, type] = {"ttl": TimeToLive, "limits": Limits, "baseline": BaselineRules, "prometheus": PrometheusNames}
 """The settings that are tables of settings."""

@@ -127,6 +127,41 @@ def seconds(low: float, high: float = 86400) -> Kind:
     return Kind("seconds", f"{low:g} to {high:,}", "a number", "the same", check)
 
 
+def number(low: float, high: float) -> Kind:
+    """A number between two bounds."""
+    expected = f"a number between {low:g} and {high:g}"
+
+    def check(value: object, from_text: bool) -> float:
+        if from_text and isinstance(value, str):
+            try:
+                value = float(value)
+            except ValueError:
+                raise ValueError(expected) from None
+        if isinstance(value, bool) or not isinstance(value, (int, float)) or not low <= value <= high:
+            raise ValueError(expected)
+        return float(value)
+
+    return Kind("number with decimals", f"{low:g} to {high:g}", "a number", "the same", check)
+
+
+def rising(length: int, low: int, high: int) -> Kind:
+    """So many whole numbers between two bounds, none less than the one before it."""
+    expected = f"{length} whole numbers between {low} and {high}, none less than the one before it"
+
+    def check(value: object, from_text: bool) -> tuple[int, ...]:
+        parts = [part.strip() for part in value.split(",")] if from_text and isinstance(value, str) else value
+        if not isinstance(parts, (list, tuple)) or len(parts) != length:
+            raise ValueError(expected)
+        found = [int(part) if from_text and isinstance(part, str) and re.fullmatch("[0-9]{1,9}", part) else part for part in parts]
+        if not all(isinstance(each, int) and not isinstance(each, bool) and low <= each <= high for each in found):
+            raise ValueError(expected)
+        if found != sorted(found):
+            raise ValueError(expected)
+        return tuple(found)
+
+    return Kind("numbers", f"{length}, {low:,} to {high:,}", "a list of whole numbers", "with commas between them", check)
+
+
 def whole(name: str, low: int, high: int, what: str = "a whole number") -> Kind:
     """A whole number between two bounds."""
     expected = f"{what} between {low} and {high}"

@@ -11,25 +11,22 @@ import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
+from queue_metrics.config import BaselineRules
 from queue_metrics.insights import layout
 from queue_metrics.insights.deviation import deviation, no_deviation
 from queue_metrics.insights.names import UnknownName, unknown
-from queue_metrics.insights.reading import Reading, SeriesReading
+from queue_metrics.insights.reading import RULES, Reading, SeriesReading
 from queue_metrics.insights.samples import Sample, samples
 from queue_metrics.model.baselines import Baseline, BaselineAnswer, CapacityEstimate, DeviationAnswer
 from queue_metrics.storage.base import DAY, MINUTE
 from queue_metrics.storage.baselines import READ_BASELINES, decode
 
-DECAY_A_DAY = 0.1
-TARGET_SAMPLES = 200
-"""Executions from which on the confidence is 1."""
 RELIABLE_SAMPLES, RELIABLE_CONFIDENCE = 50, 0.7
 ENOUGH_SAMPLES = 100
 RECENT_SECONDS = DAY
 SIGNIFICANT_CHANGE = 0.2
-INTERVALS = ((0.9, 60), (0.7, 30), (0.5, 10), (0.0, 5))
-"""Minutes between two calculations of a queue, from this confidence on."""
-INTERVAL_WITHOUT, INTERVAL_DEVIATING = 1, 5
+CONFIDENCES = (0.9, 0.7, 0.5, 0.0)
+"""From which on the longest interval is right, the next one, ...; the shortest of the five is for a queue without a baseline."""
 _MEBIBYTE = 1024 * 1024
 
 
@@ -41,17 +38,17 @@ class Calculated:
     significant_change: bool
 
 
-def confidence(n: int) -> float:
+def confidence(n: int, rules: BaselineRules = RULES) -> float:
     """How much n executions tell, 0 to 1: the logarithm of their number by that of the target, to two decimals."""
-    return round(min(1.0, math.log(n + 1) / math.log(TARGET_SAMPLES + 1)), 2)
+    return round(min(1.0, math.log(n + 1) / math.log(rules.target_sample_size + 1)), 2)
 
 
-def of_task(labels: Sequence[str], measured: Iterable[Sample], now: float) -> Baseline | None:
+def of_task(labels: Sequence[str], measured: Iterable[Sample], now: float, rules: BaselineRules = RULES) -> Baseline | None:
     """The baseline of one task on one queue; None when none of its executions ended in the window."""
     sums = {name: [0.0, 0.0] for name in ("runtime", "cpu", "memory")}
     count = 0
     for sample in measured:
-        weight = math.exp(-DECAY_A_DAY * max(now - sample.at, 0.0) / DAY)
+        weight = math.exp(-rules.decay_factor * max(now - sample.at, 0.0) / DAY)
         count += sample.runtime[0]
         for name, (n, total) in (("runtime", sample.runtime), ("cpu", sample.cpu), ("memory", sample.memory)):
             sums[name][0] += weight * n
@@ -68,13 +65,13 @@ def of_task(labels: Sequence[str], measured: Iterable[Sample], now: float) -> Ba
         cpu_ratio=None if cpu is None or duration <= 0 else round(cpu / duration, 4),
         memory_bytes=memory,
         sample_count=count,
-        confidence=confidence(count),
+        confidence=confidence(count, rules),
         calculated_at=now,
         deviates=False,
     )
 
 
-def of_queue(tasks: Sequence[Baseline]) -> Baseline | None:
+def of_queue(tasks: Sequence[Baseline], rules: BaselineRules = RULES) -> Baseline | None:
     """The baseline of a queue: that of its tasks, weighted by their executions; None when there is none."""
     if not tasks:
         return None
@@ -91,13 +88,15 @@ def of_queue(tasks: Sequence[Baseline]) -> Baseline | None:
         cpu_ratio=None if cpu is None else round(cpu, 4),
         memory_bytes=_mean((each.memory_bytes, each.sample_count) for each in tasks),
         sample_count=count,
-        confidence=confidence(count),
+        confidence=confidence(count, rules),
         calculated_at=max(each.calculated_at for each in tasks),
         deviates=any(each.deviates for each in tasks),
     )
 
 
-def calculate(tasks: Iterable[SeriesReading], previous: Mapping[tuple[str, ...], Baseline], now: float) -> tuple[Calculated, ...]:
+def calculate(
+    tasks: Iterable[SeriesReading], previous: Mapping[tuple[str, ...], Baseline], now: float, rules: BaselineRules = RULES
+) -> tuple[Calculated, ...]:
     """
     New baselines of these tasks, each on its queue, and of their queues as wholes.
 
@@ -108,15 +107,15 @@ def calculate(tasks: Iterable[SeriesReading], previous: Mapping[tuple[str, ...],
     """
     by_queue: dict[tuple[str, ...], list[Baseline]] = {}
     for task in tasks:
-        measured = samples(task, now)
-        baseline = of_task(task.labels, measured, now)
+        measured = samples(task, now, rules)
+        baseline = of_task(task.labels, measured, now, rules)
         if baseline is not None:
             before = previous.get(baseline.labels)
-            deviates = before is not None and deviation(before, measured, now).deviates
+            deviates = before is not None and deviation(before, measured, now, rules).deviates
             by_queue.setdefault(baseline.labels[:2], []).append(replace(baseline, deviates=deviates))
     found: list[Baseline] = []
     for of_one_queue in by_queue.values():
-        whole = of_queue(of_one_queue)
+        whole = of_queue(of_one_queue, rules)
         found += [*of_one_queue, *([] if whole is None else [whole])]
     return tuple(Calculated(each, significant_change(previous.get(each.labels), each)) for each in found)
 
@@ -139,15 +138,17 @@ def significant_change(before: Baseline | None, after: Baseline) -> bool:
     return any(old is not None and new is not None and abs(new - old) > SIGNIFICANT_CHANGE * max(old, 1.0) for old, new in pairs)
 
 
-def interval_minutes(of_whole_queue: Baseline | None) -> int:
+def interval_minutes(of_whole_queue: Baseline | None, rules: BaselineRules = RULES) -> int:
     """Minutes from one calculation of a queue to the next: the less is known, the sooner; soon again after a deviation."""
     if of_whole_queue is None:
-        return INTERVAL_WITHOUT
-    usual = next(minutes for least, minutes in INTERVALS if of_whole_queue.confidence >= least)
-    return min(usual, INTERVAL_DEVIATING) if of_whole_queue.deviates else usual
+        return rules.intervals[0]
+    usual = next(
+        minutes for least, minutes in zip(CONFIDENCES, reversed(rules.intervals[1:]), strict=True) if of_whole_queue.confidence >= least
+    )
+    return min(usual, rules.deviation_interval) if of_whole_queue.deviates else usual
 
 
-def due(of_whole_queue: Baseline | None, now: float) -> bool:
+def due(of_whole_queue: Baseline | None, now: float, rules: BaselineRules = RULES) -> bool:
     """
     Whether a queue is to be calculated in this minute, by its own baseline alone.
 
@@ -157,7 +158,7 @@ def due(of_whole_queue: Baseline | None, now: float) -> bool:
         return True
     passed = now // MINUTE - of_whole_queue.calculated_at // MINUTE
     # A moment to come is of a clock that was set back: waiting for it could take years.
-    return passed < 0 or passed >= interval_minutes(of_whole_queue)
+    return passed < 0 or passed >= interval_minutes(of_whole_queue, rules)
 
 
 def is_reliable(baseline: Baseline) -> bool:
@@ -213,8 +214,8 @@ def answer(
     if not tasks:
         kind, known = ("queue", 1) if len(labels) == 2 else ("task", 2)
         raise UnknownName(unknown(kind, labels[-1], [series.labels[known] for series in reading.tasks]))
-    stored = decode(reading.answers[READ_BASELINES], reading.span.now)
-    judged = _judged(labels, tasks, stored, reading.span.now)
+    stored = decode(reading.answers[READ_BASELINES], reading.span.now, reading.kept)
+    judged = _judged(labels, tasks, stored, reading.span.now, reading.rules)
     if judged.baseline is None:
         return judged
     return replace(judged, capacity=_capacity(judged.baseline, cpu_available_percent, memory_available_bytes))
@@ -222,7 +223,7 @@ def answer(
 
 def answers(reading: Reading) -> tuple[BaselineAnswer, ...]:
     """Every stored baseline of a reading, judged now; those first from which the newest executions are farthest, then by executions."""
-    stored = decode(reading.answers[READ_BASELINES], reading.span.now)
+    stored = decode(reading.answers[READ_BASELINES], reading.span.now, reading.kept)
     by_queue: dict[tuple[str, ...], list[SeriesReading]] = {}
     for series in reading.tasks:
         by_queue.setdefault(series.labels[:2], []).append(series)
@@ -230,7 +231,7 @@ def answers(reading: Reading) -> tuple[BaselineAnswer, ...]:
     for labels, baseline in stored.items():
         tasks = [series for series in by_queue.get(labels[:2], ()) if series.labels[: len(labels)] == labels]
         if tasks:
-            found.append((_judged(labels, tasks, stored, reading.span.now), baseline))
+            found.append((_judged(labels, tasks, stored, reading.span.now, reading.rules), baseline))
     found.sort(
         key=lambda each: (not each[0].deviation.deviates, -(each[0].deviation.score or 0.0), -each[1].sample_count, each[1].labels[:2])
     )
@@ -238,7 +239,7 @@ def answers(reading: Reading) -> tuple[BaselineAnswer, ...]:
 
 
 def _judged(
-    labels: tuple[str, ...], tasks: Sequence[SeriesReading], stored: Mapping[tuple[str, ...], Baseline], now: float
+    labels: tuple[str, ...], tasks: Sequence[SeriesReading], stored: Mapping[tuple[str, ...], Baseline], now: float, rules: BaselineRules
 ) -> BaselineAnswer:
     baseline, of_whole_queue = stored.get(labels), stored.get(labels[:2])
     if baseline is None:
@@ -250,8 +251,8 @@ def _judged(
             reliable=False,
             needs_more_samples=True,
             recent=False,
-            next_interval_minutes=interval_minutes(of_whole_queue),
-            deviation=no_deviation("there is no baseline to compare with"),
+            next_interval_minutes=interval_minutes(of_whole_queue, rules),
+            deviation=no_deviation("there is no baseline to compare with", rules),
             capacity=None,
         )
     return BaselineAnswer(
@@ -262,17 +263,19 @@ def _judged(
         reliable=is_reliable(baseline),
         needs_more_samples=needs_more_samples(baseline),
         recent=is_recent(baseline, now),
-        next_interval_minutes=interval_minutes(of_whole_queue),
-        deviation=_deviation(baseline, [(stored[task.labels], samples(task, now)) for task in tasks if task.labels in stored], now),
+        next_interval_minutes=interval_minutes(of_whole_queue, rules),
+        deviation=_deviation(
+            baseline, [(stored[task.labels], samples(task, now, rules)) for task in tasks if task.labels in stored], now, rules
+        ),
         capacity=None,
     )
 
 
-def _deviation(asked: Baseline, tasks: Sequence[tuple[Baseline, Sequence[Sample]]], now: float) -> DeviationAnswer:
+def _deviation(asked: Baseline, tasks: Sequence[tuple[Baseline, Sequence[Sample]]], now: float, rules: BaselineRules) -> DeviationAnswer:
     """Of a queue that of the task which is farthest from its own baseline: the mean of a queue also moves when its mixture does."""
-    found = [(each, baseline.task) for baseline, measured in tasks if (each := deviation(baseline, measured, now)).available]
+    found = [(each, baseline.task) for baseline, measured in tasks if (each := deviation(baseline, measured, now, rules)).available]
     if not found:
-        return no_deviation("nothing ended in the last hour")
+        return no_deviation("nothing ended in the last hour", rules)
     farthest, task = max(found, key=lambda each: each[0].score or 0.0)
     return farthest if asked.task is not None else replace(farthest, message=f"{task}: {farthest.message}")
 

@@ -5,12 +5,13 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 
 from queue_metrics import _core
+from queue_metrics.config import BaselineRules
 from queue_metrics.insights import layout
+from queue_metrics.insights.reading import RULES
 from queue_metrics.insights.samples import Sample
 from queue_metrics.model.baselines import Baseline, DeviationAnswer
 from queue_metrics.storage.base import HOUR, MINUTE
 
-THRESHOLD = 2.0
 NEWEST_SAMPLES = 10
 """So many executions are compared, or as many more as the oldest minute of them holds."""
 NEWEST_SECONDS = HOUR
@@ -23,7 +24,7 @@ FLOOR_SECONDS, FLOOR_CPU_RATIO, FLOOR_BYTES = 0.001, 0.01, 1024.0 * 1024.0
 """Least spread at all: what is below this is noise of the machine."""
 
 
-def deviation(baseline: Baseline, measured: Sequence[Sample], now: float) -> DeviationAnswer:
+def deviation(baseline: Baseline, measured: Sequence[Sample], now: float, rules: BaselineRules = RULES) -> DeviationAnswer:
     """
     Compare the newest executions with a baseline of the same task.
 
@@ -34,14 +35,17 @@ def deviation(baseline: Baseline, measured: Sequence[Sample], now: float) -> Dev
         baseline: of the same task on the same queue.
         measured: newest first, as `samples` answers.
         now: seconds since 1970.
+        rules: whether, and from which score on.
     """
+    if not rules.deviation:
+        return no_deviation("it is switched off by `baseline.deviation`", rules)
     newest: list[Sample] = []
     for sample in measured:
         if sum(each.runtime[0] for each in newest) >= NEWEST_SAMPLES or sample.step != MINUTE or now - sample.at > NEWEST_SECONDS:
             break
         newest.append(sample)
     if not newest:
-        return no_deviation("nothing ended in the last hour")
+        return no_deviation("nothing ended in the last hour", rules)
     before = measured[len(newest) :]
     minutes = [each for each in before if each.step == MINUTE]
     usual = minutes if len(minutes) >= FEWEST_POINTS else before
@@ -59,14 +63,14 @@ def deviation(baseline: Baseline, measured: Sequence[Sample], now: float) -> Dev
         "CPU": score(_cpu_ratio, baseline.cpu_ratio, FLOOR_CPU_RATIO),
         "memory": score(_memory, baseline.memory_bytes, FLOOR_BYTES),
     }
-    far = [name for name, each in scores.items() if each is not None and each > THRESHOLD]
+    far = [name for name, each in scores.items() if each is not None and each > rules.deviation_threshold]
     n = sum(each.runtime[0] for each in newest)
     usually = f"the newest {n} executions are as usual"
     return DeviationAnswer(
         available=True,
         message=f"{' and '.join(far)} of the newest {n} executions far from the baseline" if far else usually,
         deviates=bool(far),
-        threshold=THRESHOLD,
+        threshold=rules.deviation_threshold,
         n=n,
         duration_score=scores["run time"],
         cpu_score=scores["CPU"],
@@ -74,9 +78,11 @@ def deviation(baseline: Baseline, measured: Sequence[Sample], now: float) -> Dev
     )
 
 
-def no_deviation(why: str) -> DeviationAnswer:
+def no_deviation(why: str, rules: BaselineRules = RULES) -> DeviationAnswer:
     """Nothing to compare."""
-    return DeviationAnswer(False, why, deviates=False, threshold=THRESHOLD, n=0, duration_score=None, cpu_score=None, memory_score=None)
+    return DeviationAnswer(
+        False, why, deviates=False, threshold=rules.deviation_threshold, n=0, duration_score=None, cpu_score=None, memory_score=None
+    )
 
 
 def _duration(of: Sequence[Sample]) -> float | None:

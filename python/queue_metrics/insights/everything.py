@@ -122,7 +122,7 @@ class Everything:
     @cached_property
     def baselines(self) -> Mapping[tuple[str, ...], Baseline]:
         """What tasks usually cost by connection, queue and task; and what executions on a queue do, by connection and queue."""
-        return decode(self._reading.answers[READ_BASELINES], self.now)
+        return decode(self._reading.answers[READ_BASELINES], self.now, self._reading.kept)
 
     @cached_property
     def jobs(self) -> tuple[JobAnswer, ...]:

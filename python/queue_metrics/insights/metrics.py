@@ -212,7 +212,7 @@ class Metrics:
         """
         labels = (connection, queue) if task is None else (connection, queue, task)
         now = self._now()
-        further = parts(now, self._driver.retention, lambda series: series.labels[:2] == labels[:2])
+        further = parts(now, self._driver.retention, lambda series: series.labels[:2] == labels[:2], self._driver.baselines)
         reading = read(self._driver, span_of(now, 1), kinds=(), further=further, totals=False, heartbeats=False, calls=(READ_BASELINES,))
         return baseline_answers.answer(
             reading, labels, cpu_available_percent=cpu_available_percent, memory_available_bytes=memory_available_bytes
@@ -221,7 +221,7 @@ class Metrics:
     def baselines(self) -> tuple[BaselineAnswer, ...]:
         """Every baseline there is, of tasks and of whole queues: those first from which the newest executions are farthest."""
         now = self._now()
-        further = parts(now, self._driver.retention, lambda _: True)
+        further = parts(now, self._driver.retention, lambda _: True, self._driver.baselines)
         reading = read(self._driver, span_of(now, 1), kinds=(), further=further, totals=False, heartbeats=False, calls=(READ_BASELINES,))
         return baseline_answers.answers(reading)
 

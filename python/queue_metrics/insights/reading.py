@@ -7,12 +7,15 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from queue_metrics._core import Value
+from queue_metrics.config import BaselineRules, TimeToLive
 from queue_metrics.insights.measures import merged
 from queue_metrics.insights.window import Span
 from queue_metrics.storage.base import EXCEPTION, QUEUE, TASK, Beat, Series, StorageDriver
 from queue_metrics.storage.general import Call
 from queue_metrics.storage.spools import SpoolReport, goodbye_age, spool_reports, worker_beats
 from queue_metrics.storage.view import Range
+
+RULES = BaselineRules()
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,6 +58,10 @@ class Reading:
     """Whatever travels as a heartbeat."""
     answers: Mapping[Call, Any]
     """To general calls."""
+    rules: BaselineRules = RULES
+    """What baselines are made of where this was read."""
+    kept: int = TimeToLive().baseline
+    """Seconds that a baseline is kept there."""
     _observed: dict[Span, int | None] = field(default_factory=dict, repr=False, compare=False)
 
     def of(self, kind: int) -> tuple[SeriesReading, ...]:
@@ -167,6 +174,8 @@ def read(
         goodbye_age=goodbye_age(view.beats),
         every_beat=tuple(view.beats),
         answers=dict(zip(calls, view.answers, strict=True)),
+        rules=driver.baselines,
+        kept=driver.lifetimes.baseline,
     )
 
 

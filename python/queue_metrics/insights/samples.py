@@ -6,12 +6,11 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from queue_metrics._core import Value
+from queue_metrics.config import BaselineRules
 from queue_metrics.insights import layout
-from queue_metrics.insights.reading import Part, SeriesReading
+from queue_metrics.insights.reading import RULES, Part, SeriesReading
 from queue_metrics.insights.window import Span
 from queue_metrics.storage.base import DAY, HOUR, MINUTE, RETENTION, TASK, Retention, Series
-
-WINDOW_SECONDS = 7 * DAY
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,17 +28,19 @@ class Sample:
     """The same, bytes."""
 
 
-def parts(now: float, retention: Retention = RETENTION, where: Callable[[Series], bool] | None = None) -> tuple[Part, Part]:
+def parts(
+    now: float, retention: Retention = RETENTION, where: Callable[[Series], bool] | None = None, rules: BaselineRules = RULES
+) -> tuple[Part, Part]:
     """What must be read for `samples`: minutes as long as they are kept, and the hours of the window; of some tasks or of all."""
     minutes = int(now - retention[TASK, MINUTE]) // HOUR * HOUR
-    hours = int(now - WINDOW_SECONDS) // HOUR * HOUR
+    hours = int(now - rules.sliding_window_days * DAY) // HOUR * HOUR
     return (
         Part(Span(minutes, int(now) // MINUTE * MINUTE + MINUTE, MINUTE, now), (TASK,), where),
         Part(Span(hours, int(now) // HOUR * HOUR + HOUR, HOUR, now), (TASK,), where),
     )
 
 
-def samples(task: SeriesReading, now: float) -> tuple[Sample, ...]:
+def samples(task: SeriesReading, now: float, rules: BaselineRules = RULES) -> tuple[Sample, ...]:
     """
     The executions of the window, each once, newest first: an hour by its minutes if all of them are there, else as one.
 
@@ -53,7 +54,7 @@ def samples(task: SeriesReading, now: float) -> tuple[Sample, ...]:
         whole, of_minutes = _sample(bucket, HOUR, value), by_hour.get(bucket, [])
         found += of_minutes if sum(each.runtime[0] for each in of_minutes) == whole.runtime[0] else [whole]
     # A moment to come is of a clock that is ahead; what it measured is as good as new.
-    recent = [each for each in found if now - each.at <= WINDOW_SECONDS and each.runtime[0]]
+    recent = [each for each in found if now - each.at <= rules.sliding_window_days * DAY and each.runtime[0]]
     return tuple(sorted(recent, key=lambda each: each.at, reverse=True))
 
 

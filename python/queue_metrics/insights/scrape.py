@@ -52,7 +52,7 @@ def scrape(reading: Reading, snapshot: Snapshot, *, stale_seconds: float) -> Scr
     """Of one reading, with `TOTALS` and the answers to `scrape_calls`."""
     servers = sorted(servers_in(reading, snapshot.workers, stale_seconds=stale_seconds), key=lambda each: each.hostname)
     present = {(server.hostname,) for server in servers}
-    stored = decode(reading.answers[READ_BASELINES], reading.span.now)
+    stored = decode(reading.answers[READ_BASELINES], reading.span.now, reading.kept)
     return Scrape(
         snapshot=snapshot,
         tasks=_totals(reading.tasks),

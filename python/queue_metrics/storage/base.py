@@ -10,7 +10,7 @@ from types import MappingProxyType
 from typing import Any, TypeAlias
 
 from queue_metrics import _core
-from queue_metrics.config import TimeToLive
+from queue_metrics.config import BaselineRules, TimeToLive
 from queue_metrics.errors import SchemaMismatch, StoreRefused, TransactionConflict
 from queue_metrics.storage.general import Call, GeneralOperations
 from queue_metrics.storage.pipelines import Pipeline, Transaction
@@ -169,6 +169,9 @@ class StorageDriver(GeneralOperations):
 
     lifetimes: TimeToLive = TimeToLive()
     """What `retention` was made of, and how long is kept what the collector writes; `StorageManager.open` sets both."""
+
+    baselines: BaselineRules = BaselineRules()
+    """What baselines are made of, for all who calculate or read them here; `open_store` sets it."""
 
     requests: int = 0
     """Requests this object has made: transactions, or round trips; 0 where there is nobody to ask."""

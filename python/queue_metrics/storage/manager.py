@@ -92,7 +92,9 @@ class StorageManager:
 
 def open_store(settings: Settings) -> StorageDriver:
     """The driver for the configured store, which keeps points as configured. Raises as `StorageManager.open`."""
-    return StorageManager(settings.prefix).open(settings.store, ttl=settings.ttl)
+    driver = StorageManager(settings.prefix).open(settings.store, ttl=settings.ttl)
+    driver.baselines = settings.baseline
+    return driver
 
 
 def _plugin(scheme: str, url: str) -> metadata.EntryPoint | None:
