@@ -6,13 +6,18 @@ import importlib.util
 import os
 import subprocess
 import sys
+from collections.abc import Callable
+from functools import partial
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 import queue_metrics.storage
 from queue_metrics.errors import ConfigurationError, MissingDependency, StoreError
 from queue_metrics.storage import DatabaseStorageDriver, MemoryStorageDriver, RedisStorageDriver, StorageManager, urls
+from queue_metrics.storage.redis_reshard import Reshard
+from queue_metrics.storage.sql.migrations import DIALECTS, schema
 from tests.storage.batches import everything, ones, send, series, starts
 
 A = ("conn", "queue", "task")
@@ -136,6 +141,8 @@ def test_a_relative_file_stays_where_it_was_when_a_job_changes_the_directory(tmp
         ("redis://localhost?db=x", "database is a number"),
         ("redis://localhost?ssl_ca_cert=/x", "did you mean ssl_ca_certs"),
         ("redis://localhost?decode_responses=1", "unknown option"),
+        ("redis://localhost?max_connections=1", "2 at least"),
+        ("redis://localhost?max_connections=many", "2 at least"),
         ("redis://user:pa[ss@localhost", "cannot be used"),
         ("unix://", "no path"),
         ("unix:///", "no path"),
@@ -156,8 +163,17 @@ def test_no_text_at_all_is_refused() -> None:
 
 @pytest.mark.parametrize("prefix", ["", "A", "a-b", "a b", "x" * 33, "a:b", "é", "a;b", "x\n", 7, None])
 def test_a_prefix_that_could_reach_beyond_its_keys_is_refused(prefix: object) -> None:
-    with pytest.raises(ConfigurationError, match="1 to 32"):
-        StorageManager(prefix)  # type: ignore[arg-type]
+    given: Any = prefix
+    makers: list[Callable[[], object]] = [
+        lambda: StorageManager(given),
+        lambda: RedisStorageDriver("redis://localhost", given),
+        lambda: Reshard("redis://localhost", given, 64),
+        *(partial(DatabaseStorageDriver, url, given) for url in ("sqlite:////tmp/x.db", "postgresql://h/db", "mysql://h/db")),
+        *(partial(schema, dialect, given) for dialect in DIALECTS),
+    ]
+    for make in makers:
+        with pytest.raises(ConfigurationError, match="1 to 32"):
+            make()
 
 
 @pytest.mark.parametrize("prefix", ["a", "0", "_", "x" * 32, "1_a", "select", "order"])

@@ -59,7 +59,8 @@ def _names(value: object, from_text: bool) -> tuple[str, ...]:
     raise ValueError("a list of names")
 
 
-def _prefix(value: object, _from_text: bool) -> str:
+def prefix(value: object, _from_text: bool = False) -> str:
+    """How the names of keys and tables may begin: what could reach beyond its own keys, or into a statement, is none."""
     if not isinstance(value, str) or not PREFIX.fullmatch(value):
         raise ValueError("1 to 32 of the characters a-z, 0-9 and _")
     return value
@@ -92,7 +93,7 @@ PATH = Kind("path", "", "a path, `~` is your home; relative to the current direc
 SWITCH = Kind("switch", "", "true, false", "`1 true yes on`, `0 false no off`", _switch)
 NAMES = Kind("names", "", "a list of texts", "with commas between them", _names)
 GROUP = Kind("group", "", "the name of a group, or its number", "the same", _group)
-PREFIXES = Kind("prefix", "", "1 to 32 of the characters `a-z`, `0-9` and `_`", "the same", _prefix)
+PREFIXES = Kind("prefix", "", "1 to 32 of the characters `a-z`, `0-9` and `_`", "the same", prefix)
 
 METRIC_NAMESPACES = Kind("metric namespace", "", "a letter and up to 63 letters, digits or `_`", "the same", metric_namespace)
 

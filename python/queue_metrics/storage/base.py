@@ -12,7 +12,7 @@ from typing import Any, TypeAlias
 from queue_metrics import _core
 from queue_metrics.config import BaselineRules, TimeToLive
 from queue_metrics.errors import SchemaMismatch, StoreRefused, TransactionConflict
-from queue_metrics.storage.general import Call, GeneralOperations
+from queue_metrics.storage.general import Call, GeneralOperations, watched_names
 from queue_metrics.storage.pipelines import Pipeline, Transaction
 from queue_metrics.storage.view import Range, View, view_in_parts
 
@@ -217,10 +217,11 @@ class StorageDriver(GeneralOperations):
             watch: the names that it rests on.
 
         Raises:
+            ValueError: at the beginning; `watch` is a single `str`, or holds what no operation takes for a name.
             TransactionConflict: at the end, when one of them was changed since the block began; nothing is changed, try again.
             StoreRefused: at the end, when one of the writes is refused; nothing is changed.
         """
-        with self.watching(tuple(watch)) as commit:
+        with self.watching(watched_names(watch)) as commit:
             transaction = Transaction(self.execute)
             yield transaction
             answers = commit(transaction.calls)

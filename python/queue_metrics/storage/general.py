@@ -221,6 +221,18 @@ def _text(value: str) -> str:
     return str(value)
 
 
+def watched_names(names: Iterable[str]) -> tuple[str, ...]:
+    """
+    What a transaction rests on, each name once.
+
+    Raises:
+        ValueError: a single `str`, of which each character would be watched; or a name that no operation takes.
+    """
+    if isinstance(names, (str, bytes)):
+        raise ValueError(f"the names to watch are a list of names, not {names!r}; one name alone is watch=[{names!r}]")
+    return _texts(names)
+
+
 def _texts(values: Iterable[str]) -> tuple[str, ...]:
     """Each text once, in its order."""
     return tuple(dict.fromkeys(map(_text, values)))

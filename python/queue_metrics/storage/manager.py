@@ -5,10 +5,10 @@ from __future__ import annotations
 from importlib import metadata
 from typing import TYPE_CHECKING
 
-from queue_metrics.config.values import PREFIX
 from queue_metrics.errors import ConfigurationError, QueueMetricsError
 from queue_metrics.storage import urls
 from queue_metrics.storage.forks import loading
+from queue_metrics.storage.prefixes import checked_prefix
 
 if TYPE_CHECKING:
     from queue_metrics.config import Settings, TimeToLive
@@ -37,9 +37,7 @@ class StorageManager:
     """
 
     def __init__(self, prefix: str = "queue_metrics") -> None:
-        if not isinstance(prefix, str) or not PREFIX.fullmatch(prefix):
-            raise ConfigurationError(f"the prefix {prefix!r} cannot be used: it is 1 to 32 of the characters a-z, 0-9 and _")
-        self.prefix = prefix
+        self.prefix = checked_prefix(prefix)
 
     def __repr__(self) -> str:
         return f"StorageManager(prefix={self.prefix!r})"

@@ -43,11 +43,11 @@ class RedisStorageDriver(StorageDriver):
 
     Args:
         url: as in `urls.FORMS`.
-        prefix: first part of every key.
+        prefix: first part of every key: 1 to 32 of a-z, 0-9 and "_".
         shards: number of hash tags that the series of a new store are spread over, 64 in a cluster, else 1. An old store has its own.
 
     Raises:
-        ConfigurationError: the URL is malformed.
+        ConfigurationError: the URL is malformed, or the prefix none.
         MissingDependency: redis-py is not installed.
     """
 

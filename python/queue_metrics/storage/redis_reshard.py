@@ -45,7 +45,7 @@ class Reshard:
         shards: how many it is to have.
 
     Raises:
-        ConfigurationError: the URL is malformed.
+        ConfigurationError: the URL is malformed, or the prefix none.
         StoreRefused: a number of shards that is not between 2 and 100.
     """
 

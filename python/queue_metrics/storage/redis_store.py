@@ -12,6 +12,7 @@ from queue_metrics.errors import StoreRefused, StoreUnavailable
 from queue_metrics.storage import redis_commands, redis_errors, urls
 from queue_metrics.storage.base import wrong_schema
 from queue_metrics.storage.forks import loading
+from queue_metrics.storage.prefixes import checked_prefix
 from queue_metrics.storage.redis_connection import Command, Connection, Connections
 from queue_metrics.storage.redis_keys import Keys, is_splitting, schema_record, shards_in
 
@@ -36,7 +37,7 @@ class RedisStore:
 
     def __init__(self, url: str, prefix: str, shards: int) -> None:
         self.url = urls.masked(url)
-        self.keys = Keys(prefix)
+        self.keys = Keys(checked_prefix(prefix))
         self.shards = shards
         self.requests = 0
         self.connections = Connections(url, lambda: (load(), redis_commands.load()))

@@ -23,6 +23,7 @@ from queue_metrics.storage.base import (
     unmergeable,
 )
 from queue_metrics.storage.general import Call
+from queue_metrics.storage.prefixes import checked_prefix
 from queue_metrics.storage.sql import viewing
 from queue_metrics.storage.sql.dialect import Dialect, OnceMoreError, Parameters, Place, Session
 from queue_metrics.storage.sql.names import LEASE, WORKER, digest, header_id, signed, unsigned
@@ -39,7 +40,7 @@ NO_MARK = Mark(0, b"")
 
 def dialect_of(url: str, prefix: str) -> Dialect:
     """The dialect for a URL, whose library is not loaded yet. Raises ConfigurationError or MissingDependency."""
-    scheme = urls.scheme_of(url)
+    scheme, prefix = urls.scheme_of(url), checked_prefix(prefix)
     if scheme == "sqlite":
         try:
             from queue_metrics.storage.sql.sqlite import SQLite
@@ -65,10 +66,10 @@ class DatabaseStorageDriver(TransactionalDriver):
     Args:
         url: `sqlite:///` and a path, `postgresql://`, `mysql://` or `mariadb://`. Nothing is connected to yet; the first write makes the
             tables.
-        prefix: first part of the names of all tables.
+        prefix: first part of the names of all tables: 1 to 32 of a-z, 0-9 and "_".
 
     Raises:
-        ConfigurationError: the URL is malformed, or the prefix one that the database keeps for itself.
+        ConfigurationError: the URL is malformed, or the prefix none, or one that the database keeps for itself.
         MissingDependency: the database needs a library that is not installed; names the extra.
     """
 

@@ -16,6 +16,7 @@ from importlib.resources import files
 
 from queue_metrics.errors import SchemaMismatch
 from queue_metrics.storage.base import wrong_schema
+from queue_metrics.storage.prefixes import checked_prefix
 from queue_metrics.storage.sql.dialect import Dialect, NothingThereError, Session
 from queue_metrics.storage.sql.names import MIGRATION, SCHEMA, header_id, text
 from queue_metrics.storage.sql.statements import statements
@@ -106,9 +107,12 @@ def schema(dialect: str, prefix: str = "queue_metrics") -> str:
 
     Args:
         dialect: one of DIALECTS.
-        prefix: first part of the names of all tables.
+        prefix: first part of the names of all tables: 1 to 32 of a-z, 0-9 and "_".
+
+    Raises:
+        ConfigurationError: another prefix.
     """
-    applied = migrations(dialect, prefix)
+    applied = migrations(dialect, checked_prefix(prefix))
     # Nothing is there that could be copied, and the function that copies names is in no database.
     texts = [text for one in applied for name, text in one.statements.items() if not name.startswith("copy_")]
     begin, end = ("'\\x", "'") if dialect == "postgresql" else ("x'", "'")
