@@ -23,7 +23,7 @@ class Exposition:
             ValueError: there is no such cell.
         """
 
-    def text(self, series: Sequence[tuple[str, Value]]) -> bytes:
+    def text(self, series: list[tuple[str, Value]]) -> bytes:
         """All lines of all series (rendered labels, total), by family; UTF-8."""
 
 def exposition_family(name: str, help: str, kind: str, samples: list[tuple[str, float | None]]) -> bytes:

@@ -96,7 +96,8 @@ impl Drainer {
     ) -> PyResult<Drainer> {
         let (grace, window) = (microseconds("grace", grace)?, microseconds("window", window)?);
         let limits = limits.map_or_else(Limits::default, limits_of);
-        let options = Options { grace, window, spool_bytes, limits, owners: owners(shared_group), ..Options::default() };
+        let options =
+            Options { grace, window, spool_bytes, limits, owners: owners(shared_group), ..Options::default() };
         let inner = py.detach(|| core::Drainer::new(&spool, options)).map_err(raised)?;
         Ok(Drainer { spool_id: inner.spool_id().to_owned(), inner: Mutex::new(inner) })
     }

@@ -5,7 +5,7 @@ use std::sync::Mutex;
 use pyo3::exceptions::PyValueError;
 use pyo3::prelude::*;
 use pyo3::pybacked::PyBackedStr;
-use pyo3::types::{PyBytes, PyList};
+use pyo3::types::{PyBytes, PyList, PyString, PyTuple};
 use queue_metrics_core::exposition::{self as core, Cell, Family, Line};
 
 use crate::value::Value;
@@ -24,11 +24,17 @@ impl Exposition {
         Ok(Exposition(Mutex::new(core::Exposition::new(families))))
     }
 
-    fn text<'py>(&self, py: Python<'py>, series: Vec<(PyBackedStr, Py<Value>)>) -> Bound<'py, PyBytes> {
-        let series: Vec<(&str, &queue_metrics_core::value::Value)> =
-            series.iter().map(|(labels, value)| (&**labels, &value.get().0)).collect();
+    fn text<'py>(&self, py: Python<'py>, series: &Bound<'py, PyList>) -> PyResult<Bound<'py, PyBytes>> {
+        // Held as they are: a copy of each would cost more than to write its line.
+        let mut held = Vec::with_capacity(series.len());
+        for pair in series.iter() {
+            let pair = pair.cast_into::<PyTuple>()?;
+            held.push((pair.get_item(0)?.cast_into::<PyString>()?, pair.get_item(1)?.cast_into::<Value>()?));
+        }
+        let series =
+            held.iter().map(|(labels, value)| Ok((labels.to_str()?, &value.get().0))).collect::<PyResult<Vec<_>>>()?;
         let text = py.detach(|| self.0.lock().unwrap_or_else(|poisoned| poisoned.into_inner()).text(&series));
-        PyBytes::new(py, &text)
+        Ok(PyBytes::new(py, &text))
     }
 }
 

@@ -50,43 +50,33 @@ pub struct Family {
 
 /// The heads of all lines of one series, one behind the other, and where each ends.
 struct Heads {
+    labels: String,
     text: Vec<u8>,
     ends: Vec<u32>,
-    scrape: u64,
 }
 
 /// Writes totals of series, again and again.
 pub struct Exposition {
     families: Vec<Family>,
-    kept: HashMap<String, Heads>,
-    scrapes: u64,
+    kept: Vec<Heads>,
 }
 
 impl Exposition {
     /// Of these families, in this order.
     pub fn new(families: Vec<Family>) -> Exposition {
-        Exposition { families, kept: HashMap::new(), scrapes: 0 }
+        Exposition { families, kept: Vec::new() }
     }
 
     /// The text of all series (rendered labels, total). What is kept of a series that is not among them any more is dropped.
     pub fn text(&mut self, series: &[(&str, &Value)]) -> Vec<u8> {
-        self.scrapes += 1;
-        for (labels, _) in series {
-            if let Some(heads) = self.kept.get_mut(*labels) {
-                heads.scrape = self.scrapes;
-            } else {
-                self.kept.insert((*labels).to_owned(), heads(&self.families, labels, self.scrapes));
-            }
-        }
-        self.kept.retain(|_, heads| heads.scrape == self.scrapes);
-        let known: Vec<(&Heads, &Value)> = series.iter().map(|(labels, value)| (&self.kept[*labels], *value)).collect();
+        self.keep(series);
         // Numbers take some ten bytes a line on top of the heads.
-        let lines: usize = known.iter().map(|(heads, _)| heads.text.len() + 12 * heads.ends.len()).sum();
+        let lines: usize = self.kept.iter().map(|heads| heads.text.len() + 12 * heads.ends.len()).sum();
         let mut text = Vec::with_capacity(lines + 256 * self.families.len());
         let mut first: usize = 0;
         for family in &self.families {
             family_head(&mut text, &family.name, &family.help, &family.kind);
-            for (heads, value) in &known {
+            for (heads, (_, value)) in self.kept.iter().zip(series) {
                 let mut start = first.checked_sub(1).map_or(0, |before| heads.ends[before] as usize);
                 let mut steps = 0;
                 for (line, end) in family.lines.iter().zip(&heads.ends[first..]) {
@@ -100,6 +90,21 @@ impl Exposition {
             first += family.lines.len();
         }
         text
+    }
+
+    /// Brings the heads into the order of the series. From scrape to scrape they are mostly the same, and then nothing is looked for.
+    fn keep(&mut self, series: &[(&str, &Value)]) {
+        if self.kept.len() == series.len()
+            && self.kept.iter().zip(series).all(|(heads, (labels, _))| heads.labels == *labels)
+        {
+            return;
+        }
+        let mut known: HashMap<String, Heads> =
+            self.kept.drain(..).map(|heads| (heads.labels.clone(), heads)).collect();
+        self.kept = series
+            .iter()
+            .map(|(labels, _)| known.remove(*labels).unwrap_or_else(|| heads(&self.families, labels)))
+            .collect();
     }
 
     /// How many series something is kept of.
@@ -128,8 +133,8 @@ pub fn line(text: &mut Vec<u8>, name: &str, labels: &str, number: f64) {
     text.push(b'\n');
 }
 
-fn heads(families: &[Family], labels: &str, scrape: u64) -> Heads {
-    let mut heads = Heads { text: Vec::new(), ends: Vec::new(), scrape };
+fn heads(families: &[Family], labels: &str) -> Heads {
+    let mut heads = Heads { labels: labels.to_owned(), text: Vec::new(), ends: Vec::new() };
     for family in families {
         for line in &family.lines {
             let between = if labels.is_empty() || line.label.is_empty() { "" } else { "," };
@@ -266,6 +271,8 @@ memory_bytes_sum{} 0\nmemory_bytes_count{} 0\n";
         let text = said(&mut exposition, &[("a=\"2\"", &one)]);
         assert!(!text.contains("a=\"1\""));
         assert_eq!(exposition.kept(), 1);
+        let swapped = said(&mut exposition, &[("a=\"3\"", &one), ("a=\"2\"", &value(&[7], &[]))]);
+        assert!(swapped.ends_with("n_total{a=\"3\"} 1\nn_total{a=\"2\"} 7\n"), "{swapped}");
         assert_eq!(said(&mut exposition, &[]), "# HELP n_total Help.\n# TYPE n_total counter\n");
         assert_eq!(exposition.kept(), 0);
     }
