@@ -44,6 +44,7 @@ PARTS = (
     ),
     Part("any batches in any order on every driver", ("tests/storage/test_equality.py",), 10),
     Part("each failing system call with each of five errors", ("tests/faults/test_system_calls.py",), 5),
+    Part("whatever schemathesis asks over HTTP", ("tests/http/test_schemathesis.py",), 30),
     Part("any bytes for the decoders, each two minutes", ("tests/fuzz/test_decoders.py",), 2),
 )
 

@@ -1,0 +1,60 @@
+"""schemathesis against a real server: whatever it thinks of, no error of the server, and no answer off its schema."""
+
+from __future__ import annotations
+
+import os
+from contextlib import suppress
+from typing import Any
+
+import hypothesis
+import pytest
+import schemathesis
+from schemathesis import Case, GenerationMode
+from schemathesis.checks import not_a_server_error
+from schemathesis.core.result import Ok
+from schemathesis.specs.openapi.checks import positive_data_acceptance
+
+from queue_metrics.http import asgi_app
+from queue_metrics.http.app import Application
+from queue_metrics.http.server import BackgroundServer, bound
+from tests.http.asking import app_of, hostile_fleet
+from tests.http.invented import invent
+from tests.support.fleet import NOW
+
+EXAMPLES = max(2, round(3 * float(os.environ.get("QM_TEST_SCALE", "1"))))
+"""For each operation and each way of making requests: right ones and wrong ones."""
+
+EXCLUDED: dict[str, list[Any]] = {
+    # Which names it needs depends on the kind, and a range on both of its ends: the interface cannot tell that of parameters; the 422 does.
+    "/v1/series": [positive_data_acceptance],
+    # 503 is what it says of a fleet that is critical, as its description tells.
+    "/health": [not_a_server_error],
+}
+
+
+def invented_app() -> Application:
+    return asgi_app(invent(1)[1], now=lambda: NOW)
+
+
+@pytest.mark.parametrize("mode", list(GenerationMode), ids=lambda mode: mode.value)
+@pytest.mark.parametrize("make", [invented_app, lambda: app_of(hostile_fleet()), app_of], ids=["invented", "hostile", "empty"])
+def test_no_request_breaks_it_and_every_answer_is_as_told(make: Any, mode: GenerationMode) -> None:
+    asked = []
+    with BackgroundServer(make(), bound("127.0.0.1", 0)) as server:
+        schema = schemathesis.openapi.from_url(f"{server.url}openapi.json")
+        operations = [found.ok() for found in schema.get_all_operations() if isinstance(found, Ok)]
+        for operation in operations:
+
+            @hypothesis.settings(
+                max_examples=EXAMPLES, deadline=None, database=None, suppress_health_check=list(hypothesis.HealthCheck), derandomize=True
+            )
+            @hypothesis.given(operation.as_strategy(generation_mode=mode))
+            def ask_so(case: Case) -> None:
+                asked.append(case.operation.path)
+                case.call_and_validate(excluded_checks=EXCLUDED.get(case.operation.path, []))
+
+            with suppress(hypothesis.errors.Unsatisfiable):  # an operation without a parameter has no wrong one
+                ask_so()
+    told = {operation.path for operation in operations}
+    assert len(told) >= 40
+    assert set(asked) == told if mode is GenerationMode.POSITIVE else len(set(asked)) > 20
