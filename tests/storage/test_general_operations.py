@@ -223,7 +223,7 @@ def test_a_transaction_does_nothing_when_what_it_rests_on_changed(driver: Storag
 
 @pytest.mark.parametrize("watch", ["stock", b"stock", ["a\0"], ["\ud800"], [1], [b"x"], [None]])
 def test_names_to_watch_are_a_list_of_what_every_operation_takes_for_a_name(driver: StorageDriver, watch: Any) -> None:
-    with pytest.raises(ValueError, match="expected|list of names"), driver.transaction(watch=watch) as transaction:
+    with pytest.raises(ValueError, match=r"expected|list of names"), driver.transaction(watch=watch) as transaction:
         transaction.set_key("begun", "1")
     assert driver.scan_keys() == []
 

@@ -171,9 +171,7 @@ def redis_parts(url: str) -> RedisParts:
     known = REDIS_OPTIONS | SENTINEL_OPTIONS if kind == "sentinel" else REDIS_OPTIONS
     check_options(url, options, known)
     if not _is_number(options.get("max_connections", "2")) or int(options.get("max_connections", 2)) < 2:
-        raise malformed(
-            url, "max_connections is a number, 2 at least: a transaction holds one connection and reads by another", "max_connections=20"
-        )
+        raise malformed(url, "max_connections is a number, 2 at least: a transaction holds one and reads by another", "?max_connections=20")
     if "db" in options and not _is_number(options["db"]):
         raise malformed(url, f"the database is a number, not {options['db']!r}", "?db=0")
     if kind == "unix":
