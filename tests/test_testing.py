@@ -9,10 +9,13 @@ import pytest
 
 import queue_metrics
 from queue_metrics import _core
+from queue_metrics.config import load_settings
 from queue_metrics.errors import StoreRefused, StoreUnavailable
+from queue_metrics.recording.runtime import Runtime
 from queue_metrics.storage.base import StorageDriver
+from queue_metrics.storage.servers import server_reports
 from queue_metrics.testing import Clock, FailingDriver, HostFiles, MemoryStorageDriver
-from tests.storage.batches import A, batch, everything, ones, send, series, starts
+from tests.storage.batches import A, batch, eventually, everything, ones, send, series, starts
 
 GONE = StoreUnavailable("gone")
 
@@ -89,3 +92,83 @@ def test_a_host_can_be_made_of_files(tmp_path: Path) -> None:
     assert any("uptime" in name for name in second["unread"])
     with pytest.raises(ValueError, match="knows no usr"):
         files.cpu({"usr": 1})
+
+
+def test_the_disks_the_network_and_the_pressure_of_a_host_can_be_set(tmp_path: Path) -> None:
+    files = HostFiles(tmp_path)
+    files.network(eth0={"received_bytes": 5, "sent_bytes": 7, "sent_drops": 1})
+    files.disks(sda={"reads": 1, "read_bytes": 512})
+    files.pressure("cpu", some=0.25)
+    sampler = files.sampler()
+    first = sampler.sample()
+    assert first["network"] is not None
+    (interface,) = first["network"]
+    assert (interface["name"], interface["bytes_received"], interface["bytes_sent"], interface["drops_out"]) == ("eth0", 5, 7, 1)
+    assert first["pressure"]["cpu"]["some"]["average_10_ratio"] == 0.25
+    assert first["pressure"]["io"]["some"]["average_10_ratio"] is None
+    files.disks(sda={"reads": 1, "read_bytes": 512 * 100})
+    time.sleep(0.11)  # closer samples share their interval
+    second = sampler.sample()
+    assert second["interval_seconds"] is not None
+    assert second["disk_io"] is not None
+    assert second["disk_io"]["total"]["read_bytes_per_second"] == pytest.approx(512 * 99 / second["interval_seconds"])
+    files.write("proc/diskstats", "nonsense\n")
+    assert sampler.sample()["disk_io"] is None or any("diskstats" in why for why in sampler.sample()["unread"].values())
+    with pytest.raises(ValueError, match="knows no bytes"):
+        files.network(eth0={"bytes": 1})
+
+
+def test_a_process_can_be_made_of_files_and_end(tmp_path: Path) -> None:
+    files = HostFiles(tmp_path)
+    sampler = files.sampler()
+    assert sampler.process(7) is None
+    peak = 4 << 20
+    files.process(
+        7, name="celery (x)", user_seconds=1.5, system_seconds=0.5, rss_bytes=2 << 20, peak_rss_bytes=peak, threads=3, descriptors=5
+    )
+    found = sampler.process(7)
+    assert found is not None
+    assert (found["name"], found["parent_pid"], found["state"], found["threads"]) == ("celery (x)", 1, "S", 3)
+    assert (found["cpu_ns"], found["cpu_user_ns"]) == (2_000_000_000, 1_500_000_000)
+    assert (found["rss_bytes"], found["peak_rss_bytes"], found["open_descriptors"]) == (2 << 20, peak, 5)
+    files.remove("proc/7/status")
+    spoilt = sampler.process(7)
+    assert spoilt is not None
+    assert spoilt["peak_rss_bytes"] is None
+    assert any("/proc/7/status" in why for why in spoilt["unread"].values())
+    files.end(7)
+    assert sampler.process(7) is None
+
+
+def test_a_host_can_be_put_into_a_container(tmp_path: Path) -> None:
+    files = HostFiles(tmp_path)
+    bare = files.sampler().sample()["capacity"]
+    assert (bare["memory"]["source"], bare["memory"]["limit_bytes"]) == ("host", 8 << 30)
+    files.container(limit_cores=0.5, limit_bytes=512 << 20, used_bytes=128 << 20, oom_kills=2)
+    sample = files.sampler().sample()
+    group, room = sample["cgroup"], sample["capacity"]
+    assert group is not None
+    assert (group["version"], group["container"], group["memory"]["oom_kills"]) == (2, "/.dockerenv", 2)
+    assert (room["cpu"]["limit_cores"], room["memory"]["limit_bytes"], room["memory"]["headroom_bytes"]) == (0.5, 512 << 20, 384 << 20)
+    files.container()
+    assert files.sampler().sample()["capacity"]["memory"]["limit_bytes"] == 8 << 30
+
+
+def test_a_worker_reports_the_store_and_the_host_that_are_handed_in(tmp_path: Path) -> None:
+    files = HostFiles(tmp_path / "host")
+    files.load(1.5, 1.0, 0.5)
+    files.container(limit_cores=0.5)
+    store = MemoryStorageDriver()
+    settings = load_settings(store="memory://another", state_dir=tmp_path, namespace="test")
+    runtime = Runtime(settings, store=store, server=files.server())
+    runtime.on_main()
+    handle = runtime.recorder.series(*A, _core.CLOCK_THREAD)  # nobody drains a spool in which nothing is
+    runtime.recorder.finished(runtime.recorder.started(handle, 1, 0, _core.NO_TIME), _core.SUCCEEDED, None, 0)
+    try:
+        eventually(lambda: bool(server_reports(store.read_heartbeats())))
+    finally:
+        runtime.stop()
+    (report,) = server_reports(store.read_heartbeats())
+    assert report.sample.load.over_1_minute == 1.5
+    assert report.sample.cpu.cores == 0.5
+    assert (report.sample.kernel, report.sample.uptime_seconds) == ("6.1.0", 3600.0)

@@ -1,21 +1,28 @@
 """
 For tests of what rests on this package: a store in memory, a store that fails on command, a clock, and a host of files.
 
-Everything that reads takes its store, its clock and its sampler as an argument, so each of these can be handed in:
+Whatever reads takes its store and its clock as arguments, whatever samples the root of the files it samples:
 
     driver = FailingDriver(MemoryStorageDriver())
     metrics = queue_metrics.connect(driver, now=Clock(1_700_000_000))
     driver.fail(StoreUnavailable("gone"))
+    files = HostFiles(tmp_path)
+    files.container(limit_cores=0.5)
+    files.sampler().sample()["capacity"]["cpu"]["limit_cores"]
 """
 
 from __future__ import annotations
 
 import contextlib
+import os
+import shutil
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, TypeVar
 
 from queue_metrics import _core
+from queue_metrics.config import BaselineRules, TimeToLive
+from queue_metrics.recording.servers import ServerSampler
 from queue_metrics.storage.base import Applied, Beat, Commit, Mark, Retention, Series, StorageDriver
 from queue_metrics.storage.general import Call
 from queue_metrics.storage.memory import MemoryStorageDriver
@@ -64,6 +71,24 @@ class FailingDriver(StorageDriver):
     @retention.setter
     def retention(self, retention: Retention) -> None:
         self.driver.retention = retention
+
+    @property
+    def lifetimes(self) -> TimeToLive:
+        """How long is kept what the collector writes into the other driver."""
+        return self.driver.lifetimes
+
+    @lifetimes.setter
+    def lifetimes(self, lifetimes: TimeToLive) -> None:
+        self.driver.lifetimes = lifetimes
+
+    @property
+    def baselines(self) -> BaselineRules:
+        """What baselines of the other driver are made of."""
+        return self.driver.baselines
+
+    @baselines.setter
+    def baselines(self, baselines: BaselineRules) -> None:
+        self.driver.baselines = baselines
 
     def fail(self, error: Exception, *operations: str, calls: float = float("inf"), done: bool = False) -> None:
         """
@@ -149,17 +174,24 @@ class FailingDriver(StorageDriver):
     def size(self) -> int:
         return self._call("size", self.driver.size)
 
+    def count_points(self) -> dict[int, int] | None:
+        return self._call("count_points", self.driver.count_points)
+
     def close(self) -> None:
         self.driver.close()
 
 
 class HostFiles:
     """
-    The files that a sampler reads, under a directory of a test: `HostSampler("proc", root=str(files.root))`.
+    The files that the samplers read, under a directory of a test: of a host, of processes and of a control group.
 
-    It begins as a quiet machine of two cores and 8 GiB; each method writes one file anew.
+    It begins as a quiet machine of two cores and 8 GiB without disks, network and container; each method writes its files anew. The real
+    samplers read them (`sampler`, `server`), so a fake cannot answer what no kernel would. `remove` a file, or `write` nonsense into it,
+    and what comes from it is unknown. Room on disks is not in files: it is that of the disk below the directory.
     """
 
+    INTERFACE = ("bytes", "packets", "errors", "drops")
+    DISK = ("reads", "read_bytes", "writes", "written_bytes")
     CPU = ("user", "nice", "system", "idle", "iowait", "irq", "softirq", "steal", "guest", "guest_nice")
 
     def __init__(self, directory: Path) -> None:
@@ -179,6 +211,14 @@ class HostFiles:
         self.write("proc/diskstats", "")
         self.write("proc/self/mountinfo", "")
 
+    def sampler(self) -> _core.HostSampler:
+        """A sampler of these files: `sample()` of the host and its group, `process(pid)`; as `HostWatch(root=str(files.root))` has one."""
+        return _core.HostSampler("proc", root=str(self.root))
+
+    def server(self) -> ServerSampler:
+        """The same in the units of everything new, for what reports the server: `Runtime(settings, server=files.server())`."""
+        return ServerSampler("proc", root=str(self.root))
+
     def write(self, path: str, text: str) -> None:
         """Write any other file, such as `proc/pressure/cpu`."""
         file = self.root / path
@@ -196,10 +236,7 @@ class HostFiles:
         Raises:
             ValueError: an unknown name.
         """
-        unknown = {name for core in cores for name in core} - set(self.CPU)
-        if unknown:
-            raise ValueError(f"the kernel knows no {', '.join(sorted(unknown))}; it has {', '.join(self.CPU)}")
-        rows = [[core.get(name, 0) for name in self.CPU] for core in cores]
+        rows = [_row(core, self.CPU) for core in cores]
         total = [sum(column) for column in zip(*rows, strict=True)]
         lines = [("cpu ", total), *((f"cpu{number}", row) for number, row in enumerate(rows))]
         text = "".join(f"{name} {' '.join(map(str, ticks))}\n" for name, ticks in lines)
@@ -227,3 +264,111 @@ class HostFiles:
     def uptime(self, seconds: float) -> None:
         """`/proc/uptime`."""
         self.write("proc/uptime", f"{seconds:.2f} {seconds:.2f}\n")
+
+    def network(self, **interfaces: Mapping[str, int]) -> None:
+        """
+        `/proc/net/dev`: counters since boot of each interface: the names of `INTERFACE` with `received_` or `sent_` in front.
+
+        Raises:
+            ValueError: an unknown name.
+        """
+        names = [f"{way}_{name}" for way in ("received", "sent") for name in self.INTERFACE]
+        rows = {interface: _row(counters, names) for interface, counters in interfaces.items()}
+        lines = [f"{name}: {' '.join(map(str, [*row[:4], 0, 0, 0, 0, *row[4:], 0, 0, 0, 0]))}\n" for name, row in rows.items()]
+        self.write("proc/net/dev", "Inter-|   Receive  |  Transmit\n face |bytes packets|bytes packets\n" + "".join(lines))
+
+    def disks(self, **disks: Mapping[str, int]) -> None:
+        """
+        `/proc/diskstats`: counters since boot of each disk by the names of `DISK`; bytes in whole sectors of 512.
+
+        Raises:
+            ValueError: an unknown name.
+        """
+        lines = []
+        for number, (name, counters) in enumerate(disks.items()):
+            reads, read, writes, written = _row(counters, self.DISK)
+            lines.append(f"8 {16 * number} {name} {reads} 0 {read // 512} 0 {writes} 0 {written // 512} 0 0 0 0\n")
+        self.write("proc/diskstats", "".join(lines))
+
+    def pressure(self, resource: str, *, some: float = 0.0, full: float = 0.0) -> None:
+        """`/proc/pressure/` of `cpu`, `memory` or `io`: shares of the time (0 to 1) in which some or all waited."""
+        lines = [f"{kind} avg10={share:.2f} avg60={share:.2f} avg300={share:.2f} total=0\n" for kind, share in _percent(some, full)]
+        self.write(f"proc/pressure/{resource}", "".join(lines))
+
+    def process(
+        self,
+        pid: int,
+        *,
+        name: str = "worker",
+        parent_pid: int = 1,
+        state: str = "S",
+        user_seconds: float = 0.0,
+        system_seconds: float = 0.0,
+        rss_bytes: int = 0,
+        peak_rss_bytes: int | None = None,
+        virtual_bytes: int = 0,
+        threads: int = 1,
+        descriptors: int = 0,
+    ) -> None:
+        """`/proc/<pid>`, for `sampler().process(pid)`; the peak is what is resident now unless it is given. `end` takes it away."""
+        ticks, page = os.sysconf("SC_CLK_TCK"), os.sysconf("SC_PAGE_SIZE")
+        resident = rss_bytes // page
+        times = f"{round(user_seconds * ticks)} {round(system_seconds * ticks)} 0 0"
+        self.end(pid)
+        self.write(
+            f"proc/{pid}/stat",
+            f"{pid} ({name}) {state} {parent_pid} {pid} {pid} 0 -1 0 0 0 0 0 {times} 20 0 {threads} 0 0 {virtual_bytes} {resident}\n",
+        )
+        self.write(f"proc/{pid}/statm", f"{virtual_bytes // page} {resident} 0 0 0 0 0\n")
+        peak = rss_bytes if peak_rss_bytes is None else peak_rss_bytes
+        self.write(f"proc/{pid}/status", f"Name:\t{name}\nVmHWM:\t{peak // 1024} kB\nVmRSS:\t{rss_bytes // 1024} kB\nThreads:\t{threads}\n")
+        (self.root / f"proc/{pid}/fd").mkdir()
+        for number in range(descriptors):
+            self.write(f"proc/{pid}/fd/{number}", "")
+
+    def end(self, pid: int) -> None:
+        """Let a process be gone, if it was there."""
+        shutil.rmtree(self.root / f"proc/{pid}", ignore_errors=True)
+
+    def container(
+        self,
+        *,
+        limit_cores: float | None = None,
+        limit_bytes: int | None = None,
+        used_bytes: int = 0,
+        cpu_seconds: float = 0.0,
+        throttled_seconds: float = 0.0,
+        oom_kills: int = 0,
+    ) -> None:
+        """
+        Put all that is sampled into a container: a control group of version 2 with its limits (None: no limit) and what it used so far.
+
+        The cores that are counted are also bounded by those that this process may run on, which no file tells.
+        """
+        self.write(".dockerenv", "")
+        self.write("proc/self/cgroup", "0::/pod\n")
+        self.write("proc/self/mountinfo", "30 1 0:26 / /sys/fs/cgroup rw - cgroup2 cgroup rw\n")
+        period, used, throttled = 100_000, round(cpu_seconds * 1e6), round(throttled_seconds * 1e6)
+        group = {
+            "cpu.max": f"{'max' if limit_cores is None else round(limit_cores * period)} {period}",
+            "cpu.stat": f"usage_usec {used}\nuser_usec {used}\nsystem_usec 0\n"
+            f"nr_periods 1\nnr_throttled {int(throttled > 0)}\nthrottled_usec {throttled}",
+            "memory.max": "max" if limit_bytes is None else str(limit_bytes),
+            "memory.current": str(used_bytes),
+            "memory.stat": "inactive_file 0",
+            "memory.events": f"oom_kill {oom_kills}",
+        }
+        for name, text in group.items():
+            self.write(f"sys/fs/cgroup/pod/{name}", f"{text}\n")
+
+
+def _row(counters: Mapping[str, int], names: Sequence[str]) -> list[int]:
+    """The counters in the order of the names, 0 where one is not given. Raises ValueError for a name that is not among them."""
+    unknown = sorted(counters.keys() - set(names))
+    if unknown:
+        raise ValueError(f"the kernel knows no {', '.join(unknown)}; it has {', '.join(names)}")
+    return [counters.get(name, 0) for name in names]
+
+
+def _percent(some: float, full: float) -> tuple[tuple[str, float], ...]:
+    return ("some", some * 100), ("full", full * 100)

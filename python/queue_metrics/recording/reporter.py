@@ -44,10 +44,18 @@ class Reporter:
     """Reports for this process; `start` makes the thread, and nothing before it does anything."""
 
     def __init__(
-        self, settings: Settings, recorder: _core.Recorder, store: StorageDriver, drain: Drain, *, report: Callable[[], None] | None = None
+        self,
+        settings: Settings,
+        recorder: _core.Recorder,
+        store: StorageDriver,
+        drain: Drain,
+        *,
+        server: ServerSampler | None = None,
+        report: Callable[[], None] | None = None,
     ) -> None:
         """
         Args:
+            server: what samples the host for its heartbeat; None: this host by the source of `settings`.
             report: called about each `heartbeat_seconds` while this process reports, to leave its report file, also while the store is
                 away.
         """
@@ -55,7 +63,7 @@ class Reporter:
         self._recorder = recorder
         self._store = store
         self._drain = drain
-        self._server = ServerSampler(settings.sampling_source)
+        self._server = server or ServerSampler(settings.sampling_source)
         self._report = report
         self._thread: threading.Thread | None = None
         self._refresh()

@@ -24,6 +24,8 @@ from queue_metrics.storage.manager import open_store
 if TYPE_CHECKING:
     from queue_metrics.config import Settings
     from queue_metrics.hooks.base import DepthProbe, Hook
+    from queue_metrics.recording.servers import ServerSampler
+    from queue_metrics.storage.base import StorageDriver
 
 _runtimes: dict[Path, Runtime] = {}
 _guard = Gate()
@@ -47,16 +49,27 @@ def runtime(settings: Settings) -> Runtime:
 class Runtime:
     """Made by `runtime`, or by the agent for each spool that it drains."""
 
-    def __init__(self, settings: Settings, *, spool: Path | None = None, agent: bool = False, grace: float = GRACE) -> None:
+    def __init__(
+        self,
+        settings: Settings,
+        *,
+        store: StorageDriver | None = None,
+        server: ServerSampler | None = None,
+        spool: Path | None = None,
+        agent: bool = False,
+        grace: float = GRACE,
+    ) -> None:
         """
         Args:
+            store: an open driver; None: that of `settings`.
+            server: what samples the host for its heartbeat; None: this host by the source of `settings`.
             spool: another spool than that of `settings`.
             agent: other drainers of the spool make way for this one.
             grace: seconds between a death and the verdict on what it left open.
         """
         self.settings = settings
         self.spool = spool or settings.spool
-        self.store = open_store(settings)
+        self.store = open_store(settings) if store is None else store
         self.recorder = _core.Recorder(
             os.fspath(self.spool),
             socket.gethostname(),
@@ -67,7 +80,7 @@ class Runtime:
         self.drain = Drain(
             self.spool, self.recorder, self.store, agent=agent, grace=grace, limits=settings.limits, shared_group=settings.shared_group
         )
-        self.reporter = Reporter(settings, self.recorder, self.store, self.drain, report=self._write_report)
+        self.reporter = Reporter(settings, self.recorder, self.store, self.drain, server=server, report=self._write_report)
         self._hooks: list[Hook] = []
         self._watches: dict[DepthProbe, DepthWatch] = {}
         self._pid = 0  # the process in which the threads run
