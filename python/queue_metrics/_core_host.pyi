@@ -265,5 +265,6 @@ class HostSampler:
         A process by the same source, this one by default; None when there is none. `process_sample` tells more, by `/proc` only.
 
         Raises:
-            OSError: the source does not say.
+            OSError: the source does not say; also when it knows not even this process.
+            OverflowError: a pid below 0, or above 2^32 - 1.
         """

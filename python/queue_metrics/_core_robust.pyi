@@ -40,7 +40,7 @@ def weighted_median(values: _Numbers, weights: _Numbers, /) -> float | None:
 def autocorrelation(values: _Numbers, lag: int, /) -> float | None:
     """
     How alike a series is to itself `lag` steps later, -1 to 1. Box & Jenkins (1976). None of nothing, of a constant series, and for a lag
-    that has no two numbers. About 2 ns a number.
+    that has no two numbers. About 2 ns a number; from 65,536 on without the GIL.
 
     Raises:
         ValueError: NaN, infinity, or a spread whose square is no double.
@@ -62,7 +62,7 @@ def effective_size(values: _Numbers, /) -> float:
 def dispersion_index(counts: _Numbers, /) -> float | None:
     """
     Variance by mean of counts in windows of equal length (Fano 1947): 1 of a Poisson process, above 1 of bursts. None below two
-    counts and when all are 0. About 2 ns a count.
+    counts and when all are 0. About 2 ns a count; from 65,536 on without the GIL.
 
     Raises:
         ValueError: NaN, infinity, or a count below 0.
@@ -240,7 +240,8 @@ class Ewma:
 
     def push_all(self, times: _Numbers, values: _Numbers, /) -> Series:
         """
-        Push numbers one after the other; the mean after each. About 12 ns a number; holds the GIL.
+        Push numbers one after the other; the mean after each. About 12 ns a number, of which nothing is copied: the GIL goes to whoever
+        waits after each 8,192, and then others may push between them, and change those to come.
 
         Raises:
             ValueError: as `push`; the numbers before the refused one are in. Or the lengths differ: then none is.

@@ -93,6 +93,7 @@ class ProcessWatch:
         Raises:
             ProcessLookupError: there is no such process.
             OSError: `/proc` does not say.
+            OverflowError: a pid below 0, or above 2^32 - 1.
         """
 
     @property
@@ -104,6 +105,9 @@ class ProcessWatch:
         (user CPU ns, system CPU ns, RSS bytes, threads, state); None when the process is gone. CPU in steps of a tick, 10 ms.
 
         Two system calls, some 5 µs. Any thread.
+
+        Raises:
+            OSError: `/proc` does not say; also when it knows not even this process.
         """
 
 def process_sample(
@@ -116,8 +120,8 @@ def process_sample(
     each process of the machine where the kernel has no lists of children. The GIL is released.
 
     Raises:
-        OSError: `/proc` does not say.
-        OverflowError: a pid below 0.
+        OSError: `/proc` does not say; also when it knows not even this process, so that a missing one means nothing.
+        OverflowError: a pid below 0, or above 2^32 - 1.
     """
 
 def usage_of(rusage: object) -> _Usage | None:

@@ -19,9 +19,12 @@ class _Array(Protocol):
 
 _Numbers: TypeAlias = Buffer | _Array | Sequence[float]
 """
-n numbers in one dimension, all finite. A contiguous buffer of float64 (`array('d')`, numpy, memoryview, Series) is read in place, with
-the GIL held, which keeps other threads from changing it; one with gaps and any other sequence of numbers is copied first (some 20 ns a
-number for a list). Other buffers are a TypeError, more dimensions, NaN and infinity a ValueError that names the place.
+n numbers in one dimension, all finite. A contiguous buffer of float64 (`array('d')`, numpy, memoryview, Series) is read in place; one
+with gaps and any other sequence of numbers is copied first (some 20 ns a number for a list). Other buffers are a TypeError, more
+dimensions, NaN and infinity a ValueError that names the place.
+
+From 65,536 numbers on, where nothing else is said, the GIL is given away while they are worked on. A buffer that others could write to,
+which is any but a Series, is copied for that: 8 bytes a number as long as the call lasts. Give a Series where memory is short.
 """
 
 _Integers: TypeAlias = Buffer | _Array | Sequence[int]
@@ -32,7 +35,10 @@ class Series:
     """n numbers (float64) that never change, and a read-only buffer of them: `numpy.asarray(series)` copies nothing."""
 
     def __new__(cls, values: _Numbers, /) -> Series:
-        """A copy of the numbers, here also of NaN and infinity."""
+        """
+        A copy of the numbers, here also of NaN and infinity, as they are at one moment. From 65,536 on without the GIL while room is made
+        for them, which takes most of the time; the copying itself holds it.
+        """
 
     def __len__(self) -> int: ...
     def __getitem__(self, index: int, /) -> float: ...
@@ -45,7 +51,7 @@ class Moments:
 
     def __new__(cls, values: _Numbers | None = None, /) -> Moments:
         """
-        About 1 ns a number. Without numbers the moments of none, neutral in `merge`.
+        About 1 ns a number; from 65,536 on without the GIL. Without numbers the moments of none, neutral in `merge`.
 
         Raises:
             ValueError: NaN, infinity, or a spread above 1e75, whose fourth power is no double.
@@ -177,7 +183,8 @@ def fit(x: _Numbers, y: _Numbers, /) -> Fit | None:
     """
     The line through points (x, y), in any order of x; None without two different x.
 
-    9 instructions a point of 10,000, three times that if the line fits nearly perfectly; holds the GIL.
+    9 instructions a point of 10,000, three times that if the line fits nearly perfectly; from 65,536 on without
+    the GIL.
 
     Raises:
         ValueError: x and y differ in length; NaN or infinity; a spread whose square is no double (below 1e-146 or above 1e150).
@@ -214,7 +221,8 @@ class SlidingFit:
 
     def push_all(self, x: _Numbers, y: _Numbers, /) -> Series:
         """
-        Push points one after the other; the slope after each, NaN where there is none. About 10 ns a point; holds the GIL.
+        Push points one after the other; the slope after each, NaN where there is none. About 10 ns a point, of which nothing
+        is copied: the GIL goes to whoever waits after each 8,192, and then others may push between them, and change those to come.
 
         Raises:
             ValueError: as `push`; the points before the refused one are in. Or x and y differ in length: then none is.
@@ -239,7 +247,8 @@ class Sketch:
 
     def __new__(cls, values: _Integers, scale: int = 5, /) -> Sketch:
         """
-        Count whole numbers from 0 on. Scale 5 reads back within 1.1 %, 4 within 2.2 %, each less doubles it. 32 instructions a number.
+        Count whole numbers from 0 on. Scale 5 reads back within 1.1 %, 4 within 2.2 %, each less doubles it. 32 instructions a number; from
+        8,192 on without the GIL (the numbers are copied first).
 
         Raises:
             ValueError: a number below 0, or a scale that is not from 0 to 5.
@@ -274,7 +283,8 @@ class Sketch:
 
     def merge(self, other: Sketch, /) -> Sketch:
         """
-        The counts of both, at the lower scale. About 2 us.
+        The counts of both, at the lower scale. About 2 us. To have one result of sketches of different scales whatever the order, bring
+        all to the lowest scale first: what a finer one lost when it collapsed depends on what it was merged with until then.
 
         Raises:
             OverflowError: more than 2^63 - 1 numbers.

@@ -12,6 +12,7 @@ import os
 import sys
 import threading
 import time
+from collections.abc import Callable
 from pathlib import Path
 
 CLONE_NEWNS, CLONE_NEWUSER = 0x20000, 0x10000000
@@ -68,9 +69,35 @@ def hidden() -> dict[str, object]:
     """What is chosen where `/proc` cannot be read, and what each source says there."""
     from queue_metrics import _core
 
+    pid, parent = os.getpid(), os.getppid()
+    unopened, opened = _core.ProcessWatch(parent), _core.ProcessWatch(pid)
+    before = opened.hot()
     mount("empty", "/proc", "tmpfs", 0, None)
-    chosen = _core.HostSampler()
-    return {"chosen": chosen.source_name, "sample": chosen.sample(), "proc": _core.HostSampler("proc").sample()}
+    chosen, proc = _core.HostSampler(), _core.HostSampler("proc")
+    questions: dict[str, Callable[[], object]] = {
+        "process_sample()": _core.process_sample,
+        "process_sample(pid)": lambda: _core.process_sample(parent),
+        "process_sample(tree)": lambda: _core.process_sample(parent, tree=True),
+        "ProcessWatch": lambda: _core.ProcessWatch(pid),
+        "unopened.hot": unopened.hot,
+        "proc.process": proc.process,
+        "sysinfo.process": chosen.process,
+    }
+    return {
+        "chosen": chosen.source_name,
+        "sample": chosen.sample(),
+        "proc": proc.sample(),
+        "answers": {name: answer(question) for name, question in questions.items()},
+        "opened": (before is not None, opened.hot() is not None),
+    }
+
+
+def answer(question: Callable[[], object]) -> str:
+    """What a question about a living process brings: an error by its kind and words, else what was returned."""
+    try:
+        return repr(question())
+    except Exception as error:  # every kind is told, so that a test can refuse all but one
+        return f"{type(error).__name__}: {error}"
 
 
 def main() -> None:

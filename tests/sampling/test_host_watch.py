@@ -116,6 +116,18 @@ def test_where_proc_cannot_be_read_sysinfo_is_chosen_and_zeros_are_not_told() ->
     assert by_proc["unread"]["memory"] == "/proc/meminfo: no such file"
 
 
+def test_a_living_process_is_never_called_gone_where_proc_is_hidden() -> None:
+    """None would say that there is no such process; files that were opened before go on."""
+    found = mounting("hidden")
+    answers = found["answers"]
+    assert len(answers) == 7
+    for question, answer in answers.items():
+        assert answer.startswith("OSError: "), (question, answer)
+    assert answers["process_sample()"] == "OSError: /proc/self/stat: no such file"
+    assert answers["sysinfo.process"] == "OSError: sysinfo: it knows not even this process"
+    assert found["opened"] == [True, True]
+
+
 def test_a_job_that_closes_all_descriptors_costs_no_sample() -> None:
     """The kept files are opened again, and nobody else's file under their number is read or closed."""
     sampler = _core.HostSampler()

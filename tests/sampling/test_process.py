@@ -245,3 +245,12 @@ def test_the_usage_of_a_reaped_child_is_told_in_our_units() -> None:
     assert ours["voluntary_switches"] == usage.ru_nvcsw
     with pytest.raises(AttributeError):
         _core.usage_of(7)
+
+
+def test_a_number_that_is_no_pid_is_refused_with_what_is_one() -> None:
+    for number in (-1, 1 << 32, 1 << 40):
+        for question in (_core.process_sample, _core.ProcessWatch, _core.HostSampler().process):
+            with pytest.raises(OverflowError, match=rf"^a pid is from 0 to 4294967295, not {number}\b"):
+                question(number)
+    with pytest.raises(TypeError):
+        _core.process_sample("1")  # type: ignore[arg-type]

@@ -3,6 +3,7 @@
 #![expect(unsafe_code, reason = "reads buffers of Python in place")]
 
 use std::ffi::{CStr, c_int, c_void};
+use std::hint::black_box;
 use std::marker::PhantomData;
 use std::ptr;
 use std::slice;
@@ -12,9 +13,10 @@ use pyo3::exceptions::{PyBufferError, PyIndexError, PyTypeError, PyValueError};
 use pyo3::ffi;
 use pyo3::prelude::*;
 use pyo3::types::{PyIterator, PyMemoryView, PySequence, PyString};
+use queue_metrics_core::stats::InputError;
 
 /// What a buffer may hold: plain numbers of 8 bytes, any bits of which are a value.
-pub trait Item: Copy + sealed::Sealed {
+pub trait Item: Copy + Default + Send + Sync + sealed::Sealed {
     /// Its format in the `struct` module, and what to say it is.
     const FORMAT: (&'static str, &'static str);
 
@@ -59,7 +61,8 @@ impl Item for i64 {
 
 /// Numbers as an argument: a buffer of them in one dimension, or else any sequence of numbers, which is copied.
 ///
-/// Cannot leave the thread that holds the GIL: that is what keeps other Python threads from changing a lent buffer.
+/// Cannot leave the thread that holds the GIL: that is what keeps other Python threads from changing a lent buffer. That a buffer is
+/// read-only says nothing about others who see the same memory; only a `Series` never changes.
 pub struct Numbers<'py, T: Item>(Kind<T>, PhantomData<Python<'py>>);
 
 /// Numbers of estimators.
@@ -71,33 +74,110 @@ pub type Integers<'py> = Numbers<'py, i64>;
 enum Kind<T> {
     /// Aligned numbers without gaps in the memory of another object, which can neither go nor move while this lives.
     Lent(PyUntypedBuffer),
+    /// The same of a `Series`.
+    Frozen(PyUntypedBuffer),
     Copied(Vec<T>),
 }
+
+/// From so many numbers on, one pass over them takes longer than giving the GIL away and copying them for that: some 0.1 ms.
+pub const MANY: usize = 1 << 16;
 
 impl<T: Item> Numbers<'_, T> {
     fn copied(values: Vec<T>) -> Self {
         Numbers(Kind::Copied(values), PhantomData)
     }
 
-    /// The numbers, not copied where they are lent.
+    /// The numbers, not copied where they are lent; to be read with the GIL held.
     pub fn as_slice(&self) -> &[T] {
         match &self.0 {
-            Kind::Lent(buffer) if buffer.item_count() == 0 => &[],
+            Kind::Copied(values) => values,
+            Kind::Lent(buffer) | Kind::Frozen(buffer) if buffer.item_count() == 0 => &[],
             // SAFETY: the exporter guarantees the memory until the buffer is released, which is after the life of the slice; format,
             // size, dimension, contiguity and alignment were checked in `extract`. No Python code runs while the slice lives, since the
-            // estimators are pure Rust and the GIL is held, so nothing writes to it but what breaks the GIL's rule itself.
-            Kind::Lent(buffer) => unsafe { slice::from_raw_parts(buffer.buf_ptr().cast(), buffer.item_count()) },
-            Kind::Copied(values) => values,
+            // estimators are pure Rust and the GIL is held, so nothing writes to it but what breaks the GIL's rule itself. The GIL is
+            // given away in `read` and `read_both` only, of numbers that nobody writes to.
+            Kind::Lent(buffer) | Kind::Frozen(buffer) => unsafe {
+                slice::from_raw_parts(buffer.buf_ptr().cast(), buffer.item_count())
+            },
         }
     }
 
-    /// The numbers as our own, to be used without the GIL. Copies lent ones, since their owner may write to them then.
-    pub fn owned(self) -> Vec<T> {
+    /// What `work` makes of the numbers; from `many` on without the GIL, where numbers that are lent are copied first.
+    pub fn read<R: Send>(self, py: Python<'_>, many: usize, work: impl FnOnce(&[T]) -> R + Send) -> R {
+        if self.as_slice().len() < many {
+            return work(self.as_slice());
+        }
+        let own = self.settled(py);
+        let values = own.as_slice();
+        py.detach(|| work(values))
+    }
+
+    /// [`read`](Numbers::read) of two series; `many` is of the first.
+    pub fn read_both<R: Send>(
+        self,
+        other: Self,
+        py: Python<'_>,
+        many: usize,
+        work: impl FnOnce(&[T], &[T]) -> R + Send,
+    ) -> R {
+        if self.as_slice().len() < many {
+            return work(self.as_slice(), other.as_slice());
+        }
+        let own = (self.settled(py), other.settled(py));
+        let (first, second) = (own.0.as_slice(), own.1.as_slice());
+        py.detach(|| work(first, second))
+    }
+
+    /// The same numbers where nobody writes to them: those that are lent are copied, as they are at one moment.
+    fn settled(self, py: Python<'_>) -> Self {
         match self.0 {
-            Kind::Copied(values) => values,
-            Kind::Lent(_) => self.as_slice().to_vec(),
+            Kind::Lent(_) => Numbers::copied(self.owned(py)),
+            Kind::Frozen(_) | Kind::Copied(_) => self,
         }
     }
+
+    /// The numbers as our own.
+    pub fn owned(self, py: Python<'_>) -> Vec<T> {
+        if let Kind::Copied(values) = self.0 {
+            return values;
+        }
+        let count = self.as_slice().len();
+        if count < MANY {
+            return self.as_slice().to_vec();
+        }
+        // Most of the time of a copy goes into pages that are touched for the first time, which needs no GIL. Hidden from the compiler,
+        // which would ask for memory that is zero and touch none.
+        let mut room = py.detach(|| {
+            let mut room = black_box(Vec::with_capacity(count));
+            room.resize(count, T::default());
+            room
+        });
+        room.copy_from_slice(self.as_slice());
+        room
+    }
+}
+
+/// Takes points into a state one after the other, and gives the GIL to whoever waits for it after some 0.1 ms each time. The state is
+/// locked by `push` with the GIL held, so that no fork can find it locked. Points that are refused are named by their place.
+pub fn push_in_parts<T: Item>(
+    py: Python<'_>,
+    first: &Numbers<'_, T>,
+    second: &Numbers<'_, T>,
+    mut push: impl FnMut(&[T], &[T]) -> Result<Vec<f64>, InputError>,
+) -> Result<Vec<f64>, InputError> {
+    const PART: usize = 8192;
+    let (first, second) = (|| first.as_slice(), || second.as_slice());
+    let count = first().len();
+    if count != second().len() || count <= PART {
+        return push(first(), second());
+    }
+    let mut answers = Vec::with_capacity(count);
+    for from in (0..count).step_by(PART) {
+        let part = from..count.min(from + PART);
+        answers.extend(push(&first()[part.clone()], &second()[part]).map_err(|why| why.later(from))?);
+        py.detach(|| ());
+    }
+    Ok(answers)
 }
 
 impl<'py, T: Item> FromPyObject<'_, 'py> for Numbers<'py, T> {
@@ -130,7 +210,8 @@ impl<'py, T: Item> FromPyObject<'_, 'py> for Numbers<'py, T> {
             return Err(PyValueError::new_err(message));
         }
         if buffer.is_c_contiguous() && buffer.buf_ptr().cast::<T>().is_aligned() {
-            return Ok(Numbers(Kind::Lent(buffer), PhantomData));
+            let kind = if object.is_instance_of::<Series>() { Kind::Frozen(buffer) } else { Kind::Lent(buffer) };
+            return Ok(Numbers(kind, PhantomData));
         }
         gathered(&buffer).map(Numbers::copied)
     }
@@ -187,8 +268,8 @@ impl From<Vec<f64>> for Series {
 impl Series {
     #[new]
     #[pyo3(signature = (values, /))]
-    fn new(values: Values<'_>) -> Series {
-        values.owned().into()
+    fn new(py: Python<'_>, values: Values<'_>) -> Series {
+        values.owned(py).into()
     }
 
     fn __len__(&self) -> usize {

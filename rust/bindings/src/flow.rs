@@ -3,7 +3,7 @@
 use pyo3::prelude::*;
 use queue_metrics_core::stats::flow as core;
 
-use crate::buffer::Values;
+use crate::buffer::{MANY, Values};
 use crate::errors::refused;
 
 /// Events a second, and how sure that is.
@@ -15,8 +15,9 @@ pub struct Rate(core::Rate);
 impl Rate {
     #[staticmethod]
     #[pyo3(signature = (counts, seconds, /))]
-    fn of_counts(counts: Values<'_>, seconds: f64) -> PyResult<Option<Rate>> {
-        core::Rate::of_counts(counts.as_slice(), seconds).map(|found| found.map(Rate)).map_err(refused)
+    fn of_counts(py: Python<'_>, counts: Values<'_>, seconds: f64) -> PyResult<Option<Rate>> {
+        let found = counts.read(py, MANY, |counts| core::Rate::of_counts(counts, seconds));
+        found.map(|found| found.map(Rate)).map_err(refused)
     }
 
     #[staticmethod]

@@ -16,6 +16,7 @@ use queue_metrics_core::sampling::tree::Tree;
 
 use crate::cgroup::of_group;
 use crate::host_tables::tables;
+use crate::process::Pid;
 
 /// Samples of the host, and of processes by the same source.
 #[pyclass(frozen, module = "queue_metrics._core")]
@@ -76,9 +77,9 @@ impl HostSampler {
     }
 
     #[pyo3(signature = (pid = None))]
-    fn process<'py>(&self, py: Python<'py>, pid: Option<u32>) -> PyResult<Option<Bound<'py, PyAny>>> {
+    fn process<'py>(&self, py: Python<'py>, pid: Option<Pid>) -> PyResult<Option<Bound<'py, PyAny>>> {
         let source = self.source()?;
-        let pid = pid.unwrap_or_else(std::process::id);
+        let pid = pid.map_or_else(std::process::id, |Pid(pid)| pid);
         match py.detach(|| lock(&source).process(pid)) {
             Ok(found) => of(py, &process_view(&found)).map(Some),
             Err(Absent::Gone) => Ok(None),

@@ -5,7 +5,7 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use pyo3::prelude::*;
 use queue_metrics_core::stats::{least_squares, window};
 
-use crate::buffer::{Series, Values};
+use crate::buffer::{MANY, Series, Values, push_in_parts};
 use crate::errors::refused;
 use crate::stats::place;
 
@@ -17,15 +17,15 @@ pub struct Fit(least_squares::Fit);
 /// The line of least squares through points, from centred sums.
 #[pyfunction]
 #[pyo3(signature = (x, y, /))]
-pub fn fit(x: Values<'_>, y: Values<'_>) -> PyResult<Option<Fit>> {
-    least_squares::fit(x.as_slice(), y.as_slice()).map(|found| found.map(Fit)).map_err(refused)
+pub fn fit(py: Python<'_>, x: Values<'_>, y: Values<'_>) -> PyResult<Option<Fit>> {
+    x.read_both(y, py, MANY, least_squares::fit).map(|found| found.map(Fit)).map_err(refused)
 }
 
 /// The line of least squares through numbers at 0, 1, 2, ...
 #[pyfunction]
 #[pyo3(signature = (y, /))]
-pub fn fit_counted(y: Values<'_>) -> PyResult<Option<Fit>> {
-    least_squares::fit_counted(y.as_slice()).map(|found| found.map(Fit)).map_err(refused)
+pub fn fit_counted(py: Python<'_>, y: Values<'_>) -> PyResult<Option<Fit>> {
+    y.read(py, MANY, least_squares::fit_counted).map(|found| found.map(Fit)).map_err(refused)
 }
 
 #[pymethods]
@@ -120,8 +120,9 @@ impl SlidingFit {
     }
 
     #[pyo3(signature = (x, y, /))]
-    fn push_all(&self, x: Values<'_>, y: Values<'_>) -> PyResult<Series> {
-        self.window().push_all(x.as_slice(), y.as_slice()).map(Series::from).map_err(refused)
+    fn push_all(&self, py: Python<'_>, x: Values<'_>, y: Values<'_>) -> PyResult<Series> {
+        let push = |x: &[f64], y: &[f64]| self.window().push_all(x, y);
+        push_in_parts(py, &x, &y, push).map(Series::from).map_err(refused)
     }
 
     #[getter]

@@ -1,11 +1,25 @@
 //! Processes for Python.
 
-use pyo3::exceptions::{PyOSError, PyProcessLookupError};
+use pyo3::exceptions::{PyOSError, PyOverflowError, PyProcessLookupError};
 use pyo3::prelude::*;
 use pyo3::types::PyDict;
 use queue_metrics_core::sampling::process::{self as core, Absent, Wish};
 use queue_metrics_core::sampling::root::Root;
 use queue_metrics_core::sampling::unread::Unread;
+
+/// A pid as Python gives it.
+pub struct Pid(pub u32);
+
+impl FromPyObject<'_, '_> for Pid {
+    type Error = PyErr;
+
+    fn extract(object: Borrowed<'_, '_, PyAny>) -> PyResult<Pid> {
+        object.extract().map(Pid).map_err(|error: PyErr| match error.is_instance_of::<PyOverflowError>(object.py()) {
+            true => PyOverflowError::new_err(format!("a pid is from 0 to {}, not {}", u32::MAX, &*object)),
+            false => error,
+        })
+    }
+}
 
 /// User CPU, system CPU, resident, threads, state.
 type Watched = (u64, u64, Option<u64>, u64, char);
@@ -71,7 +85,8 @@ pub struct ProcessWatch(core::Watch);
 impl ProcessWatch {
     #[new]
     #[pyo3(signature = (pid, start_ticks = None))]
-    fn new(pid: u32, start_ticks: Option<u64>) -> PyResult<ProcessWatch> {
+    fn new(pid: Pid, start_ticks: Option<u64>) -> PyResult<ProcessWatch> {
+        let Pid(pid) = pid;
         let found = core::Watch::new(&Root::default(), pid, start_ticks).map_err(|absent| raised(absent, pid))?;
         Ok(ProcessWatch(found))
     }
@@ -103,13 +118,13 @@ impl ProcessWatch {
 #[pyo3(signature = (pid = None, *, start_ticks = None, pss = false, tree = false))]
 pub fn process_sample(
     py: Python<'_>,
-    pid: Option<u32>,
+    pid: Option<Pid>,
     start_ticks: Option<u64>,
     pss: bool,
     tree: bool,
 ) -> PyResult<Option<Bound<'_, PyDict>>> {
     let wish = Wish { pss, start_ticks };
-    let number = pid.unwrap_or_else(std::process::id);
+    let number = pid.map_or_else(std::process::id, |Pid(pid)| pid);
     let read = py.detach(|| {
         let root = Root::default();
         let sample = core::sample(&root, number, wish)?;

@@ -5,80 +5,62 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use pyo3::prelude::*;
 use queue_metrics_core::stats::{autocorrelation as lags, dispersion, ewma, robust, theil_sen as line, wilson};
 
-use crate::buffer::{Series, Values};
+use crate::buffer::{MANY, Series, Values, push_in_parts};
 use crate::errors::refused;
-use crate::stats::{place, shown};
+use crate::stats::{MANY_SELECTED, place, shown};
 
-/// From so many numbers on, selecting takes longer than giving the GIL away: some 30 µs.
-const MANY: usize = 8192;
-/// The same of points whose pairs are compared.
+/// From so many points on, comparing pairs takes longer than giving the GIL away.
 const MANY_POINTS: usize = 64;
 
 /// The middle of the numbers, or the mean of the two in the middle.
 #[pyfunction]
 #[pyo3(signature = (values, /))]
 pub fn median(py: Python<'_>, values: Values<'_>) -> PyResult<Option<f64>> {
-    if values.as_slice().len() < MANY {
-        return robust::median(values.as_slice()).map_err(refused);
-    }
-    let values = values.owned();
-    py.detach(|| robust::median(&values)).map_err(refused)
+    values.read(py, MANY_SELECTED, robust::median).map_err(refused)
 }
 
 /// The median, and the median of the distances from it. Source: Hampel (1974).
 #[pyfunction]
 #[pyo3(signature = (values, /))]
 pub fn median_and_mad(py: Python<'_>, values: Values<'_>) -> PyResult<Option<(f64, f64)>> {
-    if values.as_slice().len() < MANY {
-        return robust::median_and_mad(values.as_slice()).map_err(refused);
-    }
-    let values = values.owned();
-    py.detach(|| robust::median_and_mad(&values)).map_err(refused)
+    values.read(py, MANY_SELECTED, robust::median_and_mad).map_err(refused)
 }
 
 /// The number at which half of the weight is reached. Source: Edgeworth (1888).
 #[pyfunction]
 #[pyo3(signature = (values, weights, /))]
 pub fn weighted_median(py: Python<'_>, values: Values<'_>, weights: Values<'_>) -> PyResult<Option<f64>> {
-    if values.as_slice().len() < MANY {
-        return robust::weighted_median(values.as_slice(), weights.as_slice()).map_err(refused);
-    }
-    let (values, weights) = (values.owned(), weights.owned());
-    py.detach(|| robust::weighted_median(&values, &weights)).map_err(refused)
+    values.read_both(weights, py, MANY_SELECTED, robust::weighted_median).map_err(refused)
 }
 
 /// The autocorrelation at one lag. Source: Box & Jenkins (1976).
 #[pyfunction]
 #[pyo3(signature = (values, lag, /))]
-pub fn autocorrelation(values: Values<'_>, lag: usize) -> PyResult<Option<f64>> {
-    lags::at_lag(values.as_slice(), lag).map_err(refused)
+pub fn autocorrelation(py: Python<'_>, values: Values<'_>, lag: usize) -> PyResult<Option<f64>> {
+    values.read(py, MANY, |values| lags::at_lag(values, lag)).map_err(refused)
 }
 
 /// The autocorrelations from lag 0 on. Source: Box & Jenkins (1976).
 #[pyfunction]
 #[pyo3(signature = (values, most, /))]
 pub fn autocorrelations(py: Python<'_>, values: Values<'_>, most: usize) -> PyResult<Option<Series>> {
-    let found = if values.as_slice().len().saturating_mul(most) < MANY {
-        lags::lags(values.as_slice(), most)
-    } else {
-        let values = values.owned();
-        py.detach(|| lags::lags(&values, most))
-    };
+    let many = MANY_SELECTED / most.max(1);
+    let found = values.read(py, many, |values| lags::lags(values, most));
     found.map(|found| found.map(Series::from)).map_err(refused)
 }
 
 /// How many independent numbers the series is worth. Source: Bayley & Hammersley (1946).
 #[pyfunction]
 #[pyo3(signature = (values, /))]
-pub fn effective_size(values: Values<'_>) -> PyResult<f64> {
-    lags::effective_size(values.as_slice()).map_err(refused)
+pub fn effective_size(py: Python<'_>, values: Values<'_>) -> PyResult<f64> {
+    values.read(py, MANY, lags::effective_size).map_err(refused)
 }
 
 /// Variance over mean of counts. Source: Fano (1947).
 #[pyfunction]
 #[pyo3(signature = (counts, /))]
-pub fn dispersion_index(counts: Values<'_>) -> PyResult<Option<f64>> {
-    dispersion::index(counts.as_slice()).map_err(refused)
+pub fn dispersion_index(py: Python<'_>, counts: Values<'_>) -> PyResult<Option<f64>> {
+    counts.read(py, MANY, dispersion::index).map_err(refused)
 }
 
 /// An interval for a probability, of k in n. Source: Wilson (1927).
@@ -97,12 +79,7 @@ pub struct TheilSen(line::TheilSen);
 #[pyfunction]
 #[pyo3(signature = (x, y, /))]
 pub fn theil_sen(py: Python<'_>, x: Values<'_>, y: Values<'_>) -> PyResult<Option<TheilSen>> {
-    let found = if x.as_slice().len() < MANY_POINTS {
-        line::theil_sen(x.as_slice(), y.as_slice())
-    } else {
-        let (x, y) = (x.owned(), y.owned());
-        py.detach(|| line::theil_sen(&x, &y))
-    };
+    let found = x.read_both(y, py, MANY_POINTS, line::theil_sen);
     found.map(|found| found.map(TheilSen)).map_err(refused)
 }
 
@@ -183,8 +160,9 @@ impl Ewma {
     }
 
     #[pyo3(signature = (times, values, /))]
-    fn push_all(&self, times: Values<'_>, values: Values<'_>) -> PyResult<Series> {
-        self.state().push_all(times.as_slice(), values.as_slice()).map(Series::from).map_err(refused)
+    fn push_all(&self, py: Python<'_>, times: Values<'_>, values: Values<'_>) -> PyResult<Series> {
+        let push = |times: &[f64], values: &[f64]| self.state().push_all(times, values);
+        push_in_parts(py, &times, &values, push).map(Series::from).map_err(refused)
     }
 
     #[getter]

@@ -6,7 +6,7 @@ use queue_metrics_core::stats::sketch as core;
 
 use crate::buffer::Integers;
 use crate::errors::{raised, refused};
-use crate::stats::quantiles_of;
+use crate::stats::{MANY_SELECTED, quantiles_of};
 
 /// Counts of whole numbers by bucket.
 #[pyclass(frozen, eq, module = "queue_metrics._core")]
@@ -17,8 +17,8 @@ pub struct Sketch(core::Sketch);
 impl Sketch {
     #[new]
     #[pyo3(signature = (values, scale = 5, /))]
-    fn new(values: Integers<'_>, scale: u8) -> PyResult<Sketch> {
-        core::Sketch::of(values.as_slice(), scale).map(Sketch).map_err(refused)
+    fn new(py: Python<'_>, values: Integers<'_>, scale: u8) -> PyResult<Sketch> {
+        values.read(py, MANY_SELECTED, |values| core::Sketch::of(values, scale)).map(Sketch).map_err(refused)
     }
 
     #[getter]

@@ -6,11 +6,11 @@ use pyo3::types::{PyBytes, PyList, PyTuple};
 use queue_metrics_core::stats::quantiles::Selection;
 use queue_metrics_core::stats::{InputError, distributions, moments};
 
-use crate::buffer::Values;
+use crate::buffer::{MANY, Values};
 use crate::errors::{raised, refused};
 
-/// From so many numbers on, selecting takes longer than giving the GIL away: some 30 µs.
-const MANY: usize = 8192;
+/// From so many numbers on, selecting or sorting them into buckets takes longer than giving the GIL away: some 30 µs.
+pub const MANY_SELECTED: usize = 8192;
 
 /// P(Z <= z) of the normal distribution. Source: Abramowitz & Stegun 7.1.6 and 7.1.14.
 #[pyfunction]
@@ -73,7 +73,7 @@ fn selected(
 ) -> PyResult<Option<Vec<f64>>> {
     let qs = quantiles_of(qs)?;
     let mut selection = Selection::of(values.as_slice()).map_err(refused)?;
-    if selection.count() < MANY {
+    if selection.count() < MANY_SELECTED {
         return rule(&mut selection, &qs).map_err(refused);
     }
     // A selection has its own copy of the numbers.
@@ -103,9 +103,12 @@ pub struct Moments(moments::Moments);
 impl Moments {
     #[new]
     #[pyo3(signature = (values = None, /))]
-    fn new(values: Option<Values<'_>>) -> PyResult<Moments> {
-        let values = values.as_ref().map_or(&[][..], |values| values.as_slice());
-        moments::Moments::of(values).map(Moments).map_err(refused)
+    fn new(py: Python<'_>, values: Option<Values<'_>>) -> PyResult<Moments> {
+        let found = match values {
+            Some(values) => values.read(py, MANY, moments::Moments::of),
+            None => moments::Moments::of(&[]),
+        };
+        found.map(Moments).map_err(refused)
     }
 
     #[staticmethod]

@@ -51,12 +51,12 @@ impl Default for Tree {
 }
 
 impl Tree {
-    /// An empty one.
+    /// One with the mark of a `/proc` that can be believed, and nothing else.
     pub fn new() -> Tree {
         static NEXT: AtomicU64 = AtomicU64::new(0);
         let name = format!("qm-root-{}-{}", std::process::id(), NEXT.fetch_add(1, Ordering::Relaxed));
         let path = std::env::temp_dir().join(name);
-        fs::create_dir_all(&path).unwrap();
+        fs::create_dir_all(path.join("proc/self")).unwrap();
         Tree { root: Root::at(&path), path }
     }
 

@@ -73,6 +73,16 @@ pub enum InputError {
     },
 }
 
+impl InputError {
+    /// The same of a part of the points that begins `from` points later.
+    pub fn later(self, from: usize) -> InputError {
+        match self {
+            InputError::Point { at, why } => InputError::Point { at: from + at, why },
+            other => other,
+        }
+    }
+}
+
 impl fmt::Display for InputError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {

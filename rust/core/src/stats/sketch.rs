@@ -22,7 +22,8 @@ const GROUPS: usize = (64 * 32 + 1_usize).div_ceil(GROUP);
 /// Also when it collapses: what is kept are the [`BUCKET_LIMIT`] highest of all buckets that any part filled, since one of these is
 /// among the highest of every part and so survives every merge on the way; and a count that had to leave its bucket lies in the lowest
 /// kept one, which only ever moves up, in the end to the same. Among sketches of different scales this holds as long as nothing
-/// collapsed; minutes and hours are never merged with days.
+/// collapsed: a fine one that did no longer knows in which coarse buckets its lowest counts were, and which these are depends on what it
+/// was merged with until then. Minutes and hours are never merged with days.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Sketch {
     scale: u8,
@@ -330,6 +331,17 @@ mod tests {
             prop_assert_eq!(&left, &c.merge(&a).unwrap().merge(&b).unwrap());
             let all: Vec<i64> = parts.iter().flat_map(|(numbers, _)| numbers.clone()).collect();
             prop_assert_eq!(left.clone(), sketch(&all, left.scale()));
+        }
+
+        #[test]
+        fn sketches_of_different_scales_brought_to_the_lowest_first_merge_in_any_order(
+            a in any_sketch(), b in any_sketch(), c in any_sketch(), scales in prop::array::uniform3(0_u8..=FINE)
+        ) {
+            let lowest = *scales.iter().min().unwrap();
+            let [a, b, c] = [(a, scales[0]), (b, scales[1]), (c, scales[2])].map(|(one, scale)| one.at_scale(scale).at_scale(lowest));
+            let left = a.merge(&b).unwrap().merge(&c).unwrap();
+            prop_assert_eq!(&left, &b.merge(&c).unwrap().merge(&a).unwrap());
+            prop_assert_eq!(&left, &c.merge(&a).unwrap().merge(&b).unwrap());
         }
 
         #[test]

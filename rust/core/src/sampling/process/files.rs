@@ -62,12 +62,19 @@ impl<'a> Files<'a> {
     /// What `stat` says; without it there is no sample.
     pub fn stat(&self) -> Result<Stat, Absent> {
         let path = self.path("stat");
-        let text = std::fs::read(self.root.path(&path)).map_err(|error| match error.kind() {
-            io::ErrorKind::NotFound => Absent::Gone,
-            _ if error.raw_os_error() == Some(libc::ESRCH) => Absent::Gone,
-            _ => Absent::Unreadable(reason(&path, &error)),
-        })?;
+        let text = std::fs::read(self.root.path(&path)).map_err(|error| self.absent("stat", &error))?;
         parse_stat(&text).ok_or_else(|| Absent::Unreadable(malformed(&path)))
+    }
+
+    /// What it means that a file cannot be opened or read. A missing one speaks of its process only where `/proc` knows this process:
+    /// an empty directory in the place of `/proc`, or that of another pid namespace, knows nobody of ours.
+    pub fn absent(&self, name: &str, error: &io::Error) -> Absent {
+        let missing = error.kind() == io::ErrorKind::NotFound && self.root.path("/proc/self").exists();
+        if missing || error.raw_os_error() == Some(libc::ESRCH) {
+            Absent::Gone
+        } else {
+            Absent::Unreadable(reason(&self.path(name), error))
+        }
     }
 
     /// CPU time by the process's clock, ns. None in a fixture tree, whose pids are not the kernel's.

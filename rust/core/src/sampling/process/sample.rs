@@ -245,6 +245,15 @@ mod tests {
     }
 
     #[test]
+    fn where_proc_knows_not_even_this_process_nobody_is_called_gone() {
+        let tree = Tree::new();
+        tree.remove("proc/self");
+        let unreadable = |path: &str| Absent::Unreadable(format!("{path}: no such file"));
+        assert_eq!(sample(tree.root(), 42, Wish::default()), Err(unreadable("/proc/42/stat")));
+        assert_eq!(own(tree.root(), Wish::default()), Err(unreadable("/proc/self/stat")));
+    }
+
+    #[test]
     fn a_pid_that_was_given_away_while_it_was_read_has_no_sample() {
         let tree = Tree::new();
         tree.process(42, 17, "worker", 100).remove("proc/42/statm");

@@ -64,8 +64,9 @@ impl Watch {
 
     fn open(&self) -> Result<Arc<OpenFiles>, Absent> {
         let files = Files::of(&self.root, self.pid);
-        let open = |name: &str| Descriptor::keep(File::open(self.root.path(files.path(name))).ok()?).ok();
-        let found = OpenFiles { stat: open("stat").ok_or(Absent::Gone)?, statm: open("statm") };
+        let open = |name: &str| Descriptor::keep(File::open(self.root.path(files.path(name)))?);
+        let stat = open("stat").map_err(|error| files.absent("stat", &error))?;
+        let found = OpenFiles { stat, statm: open("statm").ok() };
         if files.stat()?.start_ticks != self.start_ticks {
             return Err(Absent::Gone);
         }

@@ -118,6 +118,17 @@ impl Default for Sysinfo {
     }
 }
 
+/// What it means that sysinfo knows no such process: that there is none, if it knows this one.
+fn missing() -> Absent {
+    let own = Pid::from_u32(std::process::id());
+    let knows_this = System::new().is_ok_and(|mut system| {
+        let nothing = ProcessRefreshKind::nothing().without_tasks();
+        system.refresh_processes_specifics(ProcessesToUpdate::Some(&[own]), true, nothing);
+        system.process(own).is_some()
+    });
+    if knows_this { Absent::Gone } else { Absent::Unreadable("sysinfo: it knows not even this process".into()) }
+}
+
 impl Source for Sysinfo {
     fn name(&self) -> &'static str {
         "sysinfo"
@@ -128,7 +139,7 @@ impl Source for Sysinfo {
         let mut system = System::new().map_err(|error| Absent::Unreadable(format!("sysinfo: {error}")))?;
         let what = ProcessRefreshKind::nothing().with_memory().with_cpu().without_tasks();
         system.refresh_processes_specifics(ProcessesToUpdate::Some(&[Pid::from_u32(pid)]), true, what);
-        let found = system.process(Pid::from_u32(pid)).ok_or(Absent::Gone)?;
+        let Some(found) = system.process(Pid::from_u32(pid)) else { return Err(missing()) };
         let mut unread = Unread::default();
         for field in ["cpu_user_ns", "cpu_system_ns", "peak_rss_bytes", "threads"] {
             unread.note(field, NOT_TOLD);
