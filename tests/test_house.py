@@ -48,6 +48,20 @@ def test_no_source_file_is_over_400_lines() -> None:
     assert {name: lines for name, lines in lengths.items() if lines > LONGEST_FILE} == {}
 
 
+def test_the_files_with_unsafe_are_those_of_the_list() -> None:
+    """docs/decisions.md names each with its reason; the compiler refuses `unsafe` without the attribute, and the reverse."""
+    attribute = re.compile(r'expect\(unsafe_code, reason = "([^"]+)"\)')
+    allowed = {
+        str(path.relative_to(ROOT)): attribute.findall(path.read_text())
+        for path in files()
+        if path.suffix == ".rs" and re.search(r"(expect|allow)\(\s*unsafe_code", path.read_text())
+    }
+    listed = (ROOT / "docs/decisions.md").read_text().split("## Where `unsafe` is allowed")[1].split("\n## ")[0]
+    rows = re.findall(r"^\| `([^`]+\.rs)` \| (.+) \|$", listed, re.MULTILINE)
+    assert rows, "no list found"
+    assert [(name, [reason]) for name, reason in rows] == sorted(allowed.items())
+
+
 def test_every_source_file_says_its_responsibility_in_its_first_line() -> None:
     openings = {".py": ('"""', "#!"), ".pyi": ('"""',), ".rs": ("//!",), ".lua": ("--",), ".sql": ("--",), ".c": ("//", "/*")}
     silent = [
