@@ -16,7 +16,7 @@ from typing import Any
 from tests.flow.checks import broken
 from tests.flow.running import Running
 from tests.flow.trial import PLANS
-from tests.torture import estimators, file_systems, full_disks, full_size, segment_storm, torn_images
+from tests.torture import estimators, file_systems, full_disks, full_size, segment_storm, soak, torn_images
 from tests.torture.outage import WHOLE_SECONDS, Outage
 from tests.torture.storm import storm
 
@@ -82,6 +82,9 @@ def torture(seconds: float, seed: int, directory: Path) -> int:
         _ways(report, directory)
         for number, part in enumerate(full_size.PARTS):
             report.add(part.name, partial(full_size.run, part, min(1.0, seconds / WHOLE_SECONDS), directory / f"part-{number}"))
+        place, many = directory / "soak", round(soak.EXECUTIONS * min(1.0, seconds / WHOLE_SECONDS))
+        if report.add("memory of a worker over many executions", lambda: soak.soak(place, many)):
+            shutil.rmtree(place, ignore_errors=True)
         for number, trial in enumerate(trials):
             if report.add(trial.name, trial.answer):
                 shutil.rmtree(directory / f"trial-{number}", ignore_errors=True)
