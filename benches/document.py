@@ -35,7 +35,7 @@ def _figure(result: dict[str, Any]) -> str:
     ours, reference, ratio, unit = result["ours"], result["reference"], result["ratio"], result["unit"]
     if ratio is None or reference is None:
         return f"{_number(ours)} {unit}"
-    if unit == "instructions":
+    if unit == "instructions" or (unit in ("bytes", "requests") and "less" in (result["goal"] or "")):
         return f"{ratio:.4g} ({ours:,.{1 if ours < 100 else 0}f} : {reference:,.{1 if reference < 100 else 0}f})"
     if unit == "bytes":
         return f"{ours:,.0f} bytes"

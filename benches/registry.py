@@ -79,6 +79,7 @@ BENCHES: dict[str, Bench] = {
     "drainer": Bench("benches.drainer:rows", "CPU and memory of the drainer at 1,000 jobs a second"),
     # The store.
     "requests": Bench("benches.store:request_rows", "requests a flush and a job", ("redis-server",), gated=True),
+    "duties": Bench("benches.store:duty_rows", "requests of heartbeats, leases and marks", ("redis-server",), gated=True),
     "reading": Bench("benches.store_redis:reading_rows", "requests of readings", ("redis-server",), gated=True),
     "layout": Bench("benches.store_redis:layout_rows", "memory and round trips beside the original's layout", ("redis-server",)),
     "apply": Bench("benches.store_redis:apply_rows", "a batch beside its bare script and beside increments", ("redis-server",)),

@@ -6,15 +6,16 @@ import random
 import tempfile
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from benches.rows import Row, at_most
+from benches.rows import Row, at_most, count_at_most
 from queue_metrics import _core
 from queue_metrics.storage import StorageManager
 from queue_metrics.storage.base import MINUTE, QUEUE, TASK, StorageDriver
 from tests.support import journal_oracle as oracle
+from tests.support.proxy import CuttingProxy
 from tests.support.servers import RedisServer
 
 SPOOL = "b" * 32
@@ -96,12 +97,12 @@ def request_rows() -> list[Row]:
         )
         found.append(at_most("requests a job at 20 jobs a flush, Redis", requests / FLUSHES / JOBS_A_FLUSH, 1, "requests", 0.1, exact=True))
         driver = StorageManager(prefix="qm_bench").open(f"sqlite:///{folder}/metrics.db")
-        begun = _sqlite_transactions(driver, folder / "b")
+        begun = _sqlite_transactions(lambda: _flushes(driver, folder / "b"))
         found.append(at_most("transactions a flush, SQLite", begun / FLUSHES, 1, "transactions", 1.2, exact=True))
     return found
 
 
-def _sqlite_transactions(driver: StorageDriver, folder: Path) -> int:
+def _sqlite_transactions(work: Callable[[], object]) -> int:
     import sqlite3
 
     begun = 0
@@ -119,10 +120,48 @@ def _sqlite_transactions(driver: StorageDriver, folder: Path) -> int:
 
     sqlite3.connect = connect  # type: ignore[assignment]
     try:
-        _flushes(driver, folder)
+        work()
     finally:
         sqlite3.connect = original
     return begun
+
+
+def duty_rows() -> list[Row]:
+    """What is asked besides batches and readings: round trips through a proxy and transactions, each once in a store that is known."""
+    found = []
+    with (
+        tempfile.TemporaryDirectory(prefix="qm-bench-") as name,
+        RedisServer(Path(name) / "redis") as server,
+        CuttingProxy(server.port) as proxy,
+    ):
+        driver = StorageManager(prefix="qm_bench").open(f"redis://127.0.0.1:{proxy.port}")
+        fleet(driver)
+        for duty, work in _duties(driver).items():
+            work()
+            before = proxy.turns
+            work()
+            found.append(count_at_most(f"{duty}, Redis", proxy.turns - before, 1, "requests"))
+        driver.close()
+        file = StorageManager(prefix="qm_bench").open(f"sqlite:///{name}/metrics.db")
+        fleet(file)
+        for duty, work in _duties(file).items():
+            file.close()  # it connects anew, so that its statements are seen
+            begun = _sqlite_transactions(work)
+            file.close()
+            twice = _sqlite_transactions(lambda work=work: (work(), work()))  # type: ignore[misc]  # the one of this turn
+            found.append(count_at_most(f"{duty}, SQLite", twice - begun, 1, "transactions"))
+        file.close()
+    return found
+
+
+def _duties(driver: StorageDriver) -> dict[str, Callable[[], object]]:
+    beats = [(f"host:{number}:1", b"a heartbeat") for number in range(50)]
+    return {
+        "heartbeats of 50 workers": lambda: driver.heartbeat_many(beats, 60),
+        "a lease": lambda: driver.lease("sweep", "bench", 60),
+        "the marks of a spool": lambda: driver.read_marks(SPOOL),
+        "heartbeats of 50 workers read": driver.read_heartbeats,
+    }
 
 
 def hour(spool: Path, jobs_a_minute: int) -> None:

@@ -30,6 +30,7 @@ class CuttingProxy:
     Attributes:
         port: where the proxy listens.
         cuts: how many connections were cut, by point.
+        turns: how often a client began to ask, since the start or since it was answered: round trips.
     """
 
     def __init__(self, port: int) -> None:
@@ -37,7 +38,7 @@ class CuttingProxy:
         self._listener = socket.create_server(("127.0.0.1", 0))
         self.port = int(self._listener.getsockname()[1])
         self.cuts: Counter[str] = Counter()
-        self.connections = 0
+        self.connections = self.turns = 0
         self._lock = threading.Lock()
         self._armed: tuple[str, bytes] | None = None
         self._open: set[socket.socket] = set()
@@ -96,6 +97,9 @@ class CuttingProxy:
                     if not data:
                         return
                     if key.fileobj is client:
+                        if not request:
+                            with self._lock:
+                                self.turns += 1
                         request += data
                         if self._is_time(request, ("in the request",)):
                             server.sendall(data[: len(data) // 2])
