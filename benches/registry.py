@@ -75,6 +75,7 @@ BENCHES: dict[str, Bench] = {
     "stats": Bench("benches.stats:rows", "lines, windows, percentiles, sketches and the fold, beside C and numpy", ("cc", "numpy")),
     "stats-counts": Bench("benches.stats:counts", "their instructions", ("cc", "numpy", "valgrind"), gated=True),
     "trends": Bench("benches.trends:rows", "a day's line beside numpy.polyfit, answers over eight days of minutes", ("numpy", "msgpack")),
+    "trends-counts": Bench("benches.trends:counts", "the instructions of the line", ("cc", "numpy", "valgrind"), gated=True),
     # The fold and the drainer.
     "drainer": Bench("benches.drainer:rows", "CPU and memory of the drainer at 1,000 jobs a second"),
     # The store.

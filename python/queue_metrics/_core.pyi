@@ -1,10 +1,8 @@
 """
 The Rust core: what happens in the worker, and what the drainer makes of it.
 
-Types only; the code is in `rust/`. All times are integers of microseconds since 1970 unless a name says otherwise,
-ids are unsigned 64-bit integers. Every class is frozen and may be used from any thread and after a fork.
-Nothing here imports a Python module.
-
+Types only; the code is in `rust/`. All times are integers of microseconds since 1970 unless a name says otherwise, ids are unsigned 64-bit
+integers. Every class is frozen and may be used from any thread and after a fork. Nothing here imports a Python module.
 Costs are user instructions, the loop's own left out, as `make bench-gate` counts them (a processor of servers does some thousand in half a
 microsecond), and system calls. Where nothing else is said the GIL is held: giving it away costs more than the call.
 """
@@ -22,6 +20,7 @@ from queue_metrics._core_drain import columns as columns
 from queue_metrics._core_drain import decode_heartbeat as decode_heartbeat
 from queue_metrics._core_drain import heartbeat_json as heartbeat_json
 from queue_metrics._core_drain import merge_values as merge_values
+from queue_metrics._core_drain import row_columns as row_columns
 from queue_metrics._core_exposition import Exposition as Exposition
 from queue_metrics._core_exposition import exposition_family as exposition_family
 from queue_metrics._core_host import HostSampler as HostSampler
@@ -31,11 +30,14 @@ from queue_metrics._core_robust import Rate as Rate
 from queue_metrics._core_robust import TheilSen as TheilSen
 from queue_metrics._core_robust import autocorrelation as autocorrelation
 from queue_metrics._core_robust import autocorrelations as autocorrelations
+from queue_metrics._core_robust import balance as balance
 from queue_metrics._core_robust import dispersion_index as dispersion_index
 from queue_metrics._core_robust import effective_size as effective_size
+from queue_metrics._core_robust import intervals as intervals
 from queue_metrics._core_robust import median as median
 from queue_metrics._core_robust import median_and_mad as median_and_mad
 from queue_metrics._core_robust import theil_sen as theil_sen
+from queue_metrics._core_robust import variation as variation
 from queue_metrics._core_robust import weighted_median as weighted_median
 from queue_metrics._core_robust import wilson_interval as wilson_interval
 from queue_metrics._core_sampling import CgroupSampler as CgroupSampler

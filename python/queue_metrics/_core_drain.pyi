@@ -231,7 +231,7 @@ def columns(values: Sequence[bytes], names: Sequence[str], /) -> list[Series]:
 
     Args:
         names: `c7` is a counter; `m0n m0s m0min m0max` are count, sum and range of a measure; `g0n g0s g0min g0max g0last g0at`
-            those of a gauge, its latest number and when that was, us.
+            those of a gauge, its latest number and when that was, us; `c1+c2` is the sum of both.
 
     Returns:
         Doubles, exact up to 2^53: 0 where nothing was counted, NaN where nothing was measured.
@@ -239,6 +239,12 @@ def columns(values: Sequence[bytes], names: Sequence[str], /) -> list[Series]:
     Raises:
         DecodeError: a value is damaged or of a newer version.
         ValueError: a name names no number of a value.
+    """
+
+def row_columns(rows: Sequence[str], width: int, /) -> list[Series]:
+    """
+    The first `width` numbers of rows of text, each a JSON list, a column each; NaN for null. A row that is no list of at least so many
+    numbers is left out. Some 0.3 us a row of ten; holds the GIL.
     """
 
 def merge_values(first: bytes, second: bytes) -> bytes:

@@ -138,6 +138,33 @@ def theil_sen(x: _Numbers, y: _Numbers, /) -> TheilSen | None:
         ValueError: x and y differ in length; NaN or infinity; spreads whose squares or slopes are no doubles.
     """
 
+def intervals(times: _Numbers, values: _Numbers, origin: float, length: float, /) -> tuple[list[int], list[int], Series, list[int]]:
+    """
+    A series in intervals of time, of those that have a number: their places (one begins at `origin` + place `length`), how many numbers
+    each has, their sums, and the index of the last of each. `times` ascend; NaN among `values` is a gap. Some 5 ns a number.
+
+    Raises:
+        ValueError: times and values differ in length, a time is not finite, or `length` is not above 0.
+    """
+
+def balance(starts: _Numbers, step: float, depths: _Numbers, left: _Numbers, /) -> Series:
+    """
+    What arrived in each step, by the depth at its end: what left plus the change of depth; below 0 where something left between a look at
+    the depth and its being counted. NaN in the first step, and where a depth or the step before is missing.
+
+    Raises:
+        ValueError: they differ in length, or a start is not finite.
+    """
+
+def variation(counts: _Numbers, sums: _Numbers, /) -> float | None:
+    """
+    The squared coefficient of variation of a single number, of which only counts and sums of groups are known: the mean square between
+    groups (Fisher 1925) by the squared mean. None below two groups that have numbers, and of a mean of 0.
+
+    Raises:
+        ValueError: they differ in length, or one is not finite.
+    """
+
 @final
 class Rate:
     """Events a second, and how sure that is."""

@@ -26,7 +26,7 @@ from queue_metrics.recording.servers import ServerSampler
 from queue_metrics.storage.base import Applied, Beat, Commit, Mark, Retention, Series, StorageDriver
 from queue_metrics.storage.general import Call
 from queue_metrics.storage.memory import MemoryStorageDriver
-from queue_metrics.storage.view import Range, View, view_in_parts
+from queue_metrics.storage.view import Range, Totals, View, view_in_parts
 
 __all__ = ["Clock", "FailingDriver", "HostFiles", "MemoryStorageDriver"]
 
@@ -156,9 +156,7 @@ class FailingDriver(StorageDriver):
     def read_heartbeats(self) -> list[Beat]:
         return self._call("read_heartbeats", self.driver.read_heartbeats)
 
-    def read_view(
-        self, ranges: Sequence[Range] = (), *, totals: Sequence[int] = (), heartbeats: bool = True, calls: Sequence[Call] = ()
-    ) -> View:
+    def read_view(self, ranges: Sequence[Range] = (), *, totals: Totals = (), heartbeats: bool = True, calls: Sequence[Call] = ()) -> View:
         """Made of the operations above, each of which may fail, too: a look that breaks off in the middle."""
         return self._call("read_view", lambda: view_in_parts(self, ranges, totals, heartbeats, calls))
 

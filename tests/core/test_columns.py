@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import math
 
 import pytest
@@ -43,7 +44,29 @@ def test_many_columns_come_at_once_in_their_order_and_lend_their_numbers() -> No
     assert _core.columns([VALUES[0].encode()], []) == []
 
 
-@pytest.mark.parametrize("name", ["", "c", "m0", "m0last", "g64n", "c1024", "x0", "c-1", "g0 last"])
+def test_a_sum_of_names_is_the_sum_of_their_columns() -> None:
+    assert column("c0+c3+c4") == [5, 0, 5]
+    assert column("c1+m0n") == [3, None, None]
+    assert [list(each) for each in _core.columns([VALUES[0].encode()], ["c0+c1", "c3", "c0+c0"])] == [[4.0], [2.0], [6.0]]
+
+
+def test_rows_of_text_are_columns_of_what_json_reads() -> None:
+    rows = ("[2,1800000000.123,null,0.5,7]", '[2, -4e-7, 3, 1000000000000000, 8, "more"]', "[1]", "no list")
+    found = _core.row_columns(rows, 4)
+    shown = [[None if math.isnan(number) else number for number in each] for each in found]
+    assert shown == [list(each) for each in zip(*(json.loads(row)[:4] for row in rows[:2]), strict=True)]
+    assert _core.row_columns([], 0) == []
+
+
+def test_a_series_in_intervals() -> None:
+    times, values = [0.0, 59.0, 61.0, 300.0], [1.0, math.nan, 4.0, 8.0]
+    places, counts, sums, last = _core.intervals(times, values, 60.0, 120.0)
+    assert (places, counts, list(sums), last) == ([-1, 0, 2], [1, 1, 1], [1.0, 4.0, 8.0], [0, 2, 3])
+    with pytest.raises(ValueError, match="length"):
+        _core.intervals(times, values, 0.0, 0.0)
+
+
+@pytest.mark.parametrize("name", ["", "c", "c0+", "+", "c0+x", "m0", "m0last", "g64n", "c1024", "x0", "c-1", "g0 last"])
 def test_a_name_of_no_number_is_refused(name: str) -> None:
     with pytest.raises(ValueError, match="names no number"):
         _core.columns([], [name])

@@ -21,6 +21,7 @@ from queue_metrics.storage.efficiency import (
     add_efficiency,
     counters_of,
     fleet_minutes,
+    fleet_rows,
     queue_crews,
     server_crews,
 )
@@ -143,6 +144,19 @@ def test_what_is_stored_comes_back_and_is_kept_as_long_as_it_says(driver: Storag
     assert len(server_crews(driver.get_sorted_set_by_score(SERVERS_KEY, 0, START))["web-1"]) == 4
     (queue,) = queue_crews(driver.get_sorted_set_by_score(QUEUES_KEY, 0, START)).items()
     assert (queue[0], len(queue[1])) == (("broker", "a\x00b"), 2)
+
+
+def test_rows_of_a_version_before_are_read_and_of_one_to_come_are_not() -> None:
+    old = '{"t":60,"at":60.5,"s":60.0,"all":[3.0,57.0,1000,0.25,2,1,1]}'
+    new, later = "[2,120,120.5,60.0,4.0,56.0,null,null,2,1,1]", "[3,180,180.5,60.0,4.0,56.0,null,null,2,1,1]"
+    for members, at in (([old, new, later], [60.5, 120.5]), ([new, later], [120.5]), ([new, "{"], [120.5]), ([], [])):
+        pairs = [(member, 0.0) for member in members]
+        whole = [(row.at, row.crew.spent, row.crew.rss_mean_bytes, row.crew.cpu_mean_ratio) for row in fleet_minutes(pairs)]
+        assert [
+            (row.at, Spent(row.busy_seconds, row.idle_seconds), row.rss_mean_bytes, row.cpu_mean_ratio) for row in fleet_rows(pairs)
+        ] == whole
+        assert [row[0] for row in whole] == at
+    assert fleet_rows([("[2,1,null,1,1,1,1,1]", 0.0)]) == []
 
 
 def test_damaged_rows_and_counters_are_left_out() -> None:

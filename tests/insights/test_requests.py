@@ -54,6 +54,9 @@ ANSWERS: list[tuple[str, Callable[[Metrics], object], int]] = [
     ("queues", lambda metrics: metrics.queues(), 2),
     ("workers", lambda metrics: metrics.workers(), 2),
     ("servers", lambda metrics: metrics.servers(), 2),
+    ("trend", lambda metrics: metrics.trend("broker", "queue 7"), 2),
+    ("throughput", lambda metrics: metrics.throughput("broker", "queue 7"), 2),
+    ("efficiency", lambda metrics: metrics.efficiency(), 1),
 ]
 
 

@@ -17,7 +17,8 @@ from queue_metrics.insights import Metrics, UnknownName, connect, trends
 from queue_metrics.insights.minutes import minutes
 from queue_metrics.insights.trends import question
 from queue_metrics.model import DepthTrend, Direction, ThroughputTrend
-from queue_metrics.storage.base import StorageDriver
+from queue_metrics.storage.base import MINUTE, RETENTION, StorageDriver
+from queue_metrics.storage.base import QUEUE as QUEUE_KIND
 from queue_metrics.storage.manager import StorageManager
 from queue_metrics.storage.memory import MemoryStorageDriver
 from tests.support.fleet import HOSTILE, NOW, Fleet, minute
@@ -314,6 +315,24 @@ def test_numbers_of_the_original_against_numpy_and_scipy(numbers: list[int]) -> 
     assert found.trend.confidence == pytest.approx(line.rvalue**2, abs=0.00051)
     slope, height = np.polyfit(x, y, 1)
     assert found.forecast.next_value == pytest.approx(max(0.0, slope * (x[-1] + 60) + height), abs=0.006)
+
+
+def test_what_a_store_keeps_for_less_than_the_period_is_said() -> None:
+    fleet = Fleet()
+    depths(fleet, [3, 4])
+    ended(fleet, [3, 4])
+    driver = MemoryStorageDriver()
+    driver.retention = {**RETENTION, (QUEUE_KIND, MINUTE): 7_200}
+    metrics = reading(driver, fleet)
+    for ask in (metrics.trend, metrics.throughput):
+        found = ask(*QUEUE, period_seconds=7_260)
+        assert found.available
+        assert found.message is not None
+        assert "kept for 2 h 00 min (ttl.aggregated)" in found.message
+        assert ask(*QUEUE, period_seconds=7_200).message is None
+    found = metrics.throughput(*QUEUE, period_seconds=86_400, interval_seconds=14_400)
+    assert not found.available
+    assert "ttl.aggregated" in (found.message or "")
 
 
 def test_reading_writes_nothing(tmp_path: Path) -> None:

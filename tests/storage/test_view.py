@@ -10,7 +10,7 @@ import pytest
 from queue_metrics.storage import RedisStorageDriver, StorageDriver
 from queue_metrics.storage.base import DAY, EXCEPTION, HOUR, MINUTE, QUEUE, RETENTION, TASK
 from queue_metrics.storage.general import Call
-from queue_metrics.storage.view import Range, View
+from queue_metrics.storage.view import Range, Total, View
 from tests.storage.batches import HOSTILE, A, B, batch, bucket, eventually, everything, ones, row, send, series
 from tests.storage.general import GeneralOverMemory
 
@@ -107,6 +107,19 @@ def test_only_what_is_asked_for_is_answered(driver: StorageDriver) -> None:
     view = driver.read_view(totals=(QUEUE,), heartbeats=False)
     assert [one.labels for one in view.series] == [Q]
     assert (set(view.totals), view.points, view.beats) == ({series(Q, QUEUE)}, (), [])
+
+
+def test_totals_of_some_series_are_read_and_no_others(driver: StorageDriver) -> None:
+    filled(driver)
+
+    def totals(*asked: int | Total) -> set[int]:
+        return set(driver.read_view(totals=asked, heartbeats=False).totals)
+
+    one = Total(TASK, lambda each: each.labels == A)
+    assert totals(one) == {series(A)}
+    assert totals(one, EXCEPTION) == {series(A), series(E, EXCEPTION)}
+    assert totals(one, Total(TASK, lambda each: each.labels == B)) == totals(one, TASK) == {series(A), series(B)}
+    assert totals(Total(QUEUE, lambda each: False)) == set()
 
 
 def test_expired_points_and_heartbeats_are_not_seen(driver: StorageDriver) -> None:

@@ -45,6 +45,14 @@ PARTS = (
     Part("any batches in any order on every driver", ("tests/storage/test_equality.py",), 10),
     Part("each failing system call with each of five errors", ("tests/faults/test_system_calls.py",), 5),
     Part("whatever schemathesis asks over HTTP", ("tests/http/test_schemathesis.py",), 30),
+    Part(
+        "verdicts on the depth of 800 hours of M/M/4, by way of journal and store",
+        (
+            "tests/insights/test_depth_verdict.py::test_a_stable_queue_is_not_called_growing_and_an_overloaded_one_is",
+            "tests/insights/test_depth_verdict.py::test_of_many_more_hours_by_their_numbers_alone",
+        ),
+        5,
+    ),
     Part("any bytes for the decoders, each two minutes", ("tests/fuzz/test_decoders.py",), 2),
 )
 

@@ -15,7 +15,7 @@ from queue_metrics.insights.minutes import minutes
 from queue_metrics.insights.names import UnknownName, unknown
 from queue_metrics.insights.reading import Part, Reading, SeriesReading, read
 from queue_metrics.insights.recency import last_hour
-from queue_metrics.insights.task_details import TOTALS, Everywhere, by_name, detail_of, exception_span, wanted
+from queue_metrics.insights.task_details import Everywhere, by_name, detail_of, exception_span, totals, wanted
 from queue_metrics.insights.tasks import named
 from queue_metrics.insights.window import Span
 from queue_metrics.insights.workers import serving, summary
@@ -48,7 +48,7 @@ def read_everything(driver: StorageDriver, span: Span) -> Reading:
     """
     parts = (Part(last_hour(span.now), (QUEUE,)), *queue_answers.parts(span.now), *worker_parts(span.now), *wanted(span, None))
     calls = (*server_calls(span), READ_BASELINES, reading_rows(ALL_KEY, span.now - HOUR, span.now))
-    return read(driver, span, kinds=(TASK, QUEUE, SERVER), further=parts, totals=(*TOTALS, QUEUE, SERVER), calls=calls)
+    return read(driver, span, kinds=(TASK, QUEUE, SERVER), further=parts, totals=(*totals(None), QUEUE, SERVER), calls=calls)
 
 
 class Everything:

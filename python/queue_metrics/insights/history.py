@@ -1,32 +1,35 @@
-"""What trends are made of, out of a store: the minutes of one queue, and what all workers did. One request each."""
+"""What trends are made of, out of a store: the minutes of one queue, and what all workers did."""
 
 from __future__ import annotations
 
 from queue_metrics._core import series_id
 from queue_metrics.insights.minutes import Minutes, minutes
 from queue_metrics.insights.names import UnknownName, unknown
+from queue_metrics.insights.reading import Reading
 from queue_metrics.insights.trends import Question
 from queue_metrics.storage.base import MINUTE, QUEUE, StorageDriver
 from queue_metrics.storage.efficiency import ALL_KEY, FleetRow, fleet_rows, reading_rows
+from queue_metrics.storage.view import Range
 
 
-def queue_minutes(driver: StorageDriver, connection: str, queue: str, asked: Question) -> Minutes:
+def minutes_asked(connection: str, queue: str, asked: Question) -> Range:
+    """The minutes of a queue that a question is about, the open one too."""
+    labels = (connection, queue)
+    return Range((QUEUE,), MINUTE, asked.start, asked.end + MINUTE, lambda series: series.labels == labels)
+
+
+def queue_minutes(reading: Reading, connection: str, queue: str, asked: Question) -> Minutes:
     """
-    The minutes that a question is about, the open one too. Where there are none, a second request tells whether there is such a queue.
+    What `minutes_asked` found, the first of the packed points of a reading.
 
     Raises:
         UnknownName: no such queue was ever recorded.
-        StoreError: as the driver says.
         DecodeError: a stored value is damaged or newer than this package.
     """
-    series = series_id(QUEUE, (connection, queue))
-    end = asked.end + MINUTE
-    points = driver.read_series([series], MINUTE, asked.start, end)[series]
-    if not points:
-        known = {each.id: each.labels[1] for each in driver.known_series() if each.kind == QUEUE}
-        if series not in known:
-            raise UnknownName(unknown("queue", queue, known.values()))
-    return minutes(points, end)
+    points = reading.packed[0].get(series_id(QUEUE, (connection, queue)))
+    if points is None:
+        raise UnknownName(unknown("queue", queue, (series.labels[1] for series in reading.queues)))
+    return minutes(points, asked.end + MINUTE)
 
 
 def efficiency_rows(driver: StorageDriver, asked: Question) -> list[FleetRow]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import socket
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from typing import TypedDict, Unpack
 
 from queue_metrics.insights import baselines as baseline_answers
@@ -17,7 +17,7 @@ from queue_metrics.insights import tasks as task_answers
 from queue_metrics.insights.everything import Everything, read_everything
 from queue_metrics.insights.fleet import server_calls, servers_in, worker_calls, worker_parts, workers_in
 from queue_metrics.insights.flow import dedicated
-from queue_metrics.insights.history import efficiency_rows, queue_minutes
+from queue_metrics.insights.history import efficiency_rows, minutes_asked, queue_minutes
 from queue_metrics.insights.names import UnknownName, unknown
 from queue_metrics.insights.reading import Part, Reading, read
 from queue_metrics.insights.samples import parts
@@ -42,10 +42,11 @@ from queue_metrics.model import (
     ThroughputTrend,
     WorkerAnswer,
 )
-from queue_metrics.storage.base import QUEUE, SERVER, TASK, StorageDriver
+from queue_metrics.storage.base import MINUTE, QUEUE, SERVER, TASK, StorageDriver
 from queue_metrics.storage.baselines import READ_BASELINES
 from queue_metrics.storage.collector import READ_COLLECTOR, state_of
 from queue_metrics.storage.general import Call
+from queue_metrics.storage.view import Range, Totals
 
 STALE_SECONDS, LOST_SECONDS = 60.0, 300.0
 
@@ -164,7 +165,7 @@ class Metrics:
     def task_details(self, **window: Unpack[Asked]) -> tuple[TaskDetail, ...]:
         """Every known task in full, all its queues together; what was last longer than a day ago is None."""
         span = self._span(window)
-        reading = self._read(span, heartbeats=False, further=task_details.wanted(span, None), totals=task_details.TOTALS)
+        reading = self._read(span, heartbeats=False, further=task_details.wanted(span, None), totals=task_details.totals(None))
         return task_details.details(reading)
 
     def task(self, name: str, *, queue: str | None = None, connection: str | None = None, **window: Unpack[Asked]) -> TaskDetail:
@@ -175,7 +176,7 @@ class Metrics:
             UnknownName: nothing of this name was ever recorded; says which names are near.
         """
         span = self._span(window)
-        reading = self._read(span, heartbeats=False, further=task_details.wanted(span, name), totals=task_details.TOTALS)
+        reading = self._read(span, heartbeats=False, further=task_details.wanted(span, name), totals=task_details.totals(name))
         return task_details.detail(reading, name, queue, connection)
 
     # Queues
@@ -284,16 +285,20 @@ class Metrics:
             UnknownName: no such queue was ever recorded.
             ValueError: period (60 to 604,800) or interval (10 to 14,400) is out of bounds.
         """
-        asked = trends.question(period_seconds, interval_seconds, self._now())
-        minutes = queue_minutes(self._driver, connection, queue, asked)
-        return trends.depth_trend(asked, connection, queue, minutes, dedicated(self.workers(), connection, queue))
+        asked = self._asked(period_seconds, interval_seconds)
+        packed = (minutes_asked(connection, queue, asked),)
+        reading = self._read(span_of(asked.now, 1), kinds=(), totals=False, packed=packed)
+        minutes = queue_minutes(reading, connection, queue, asked)
+        return trends.depth_trend(asked, connection, queue, minutes, dedicated(self._workers(reading), connection, queue))
 
     def throughput(
         self, connection: str, queue: str, *, period_seconds: int = PERIOD_DEFAULT, interval_seconds: int = INTERVAL_DEFAULT
     ) -> ThroughputTrend:
         """Where the number of executions of a queue that end is heading; raises as `trend`."""
-        asked = trends.question(period_seconds, interval_seconds, self._now())
-        return trends.throughput_trend(asked, connection, queue, queue_minutes(self._driver, connection, queue, asked))
+        asked = self._asked(period_seconds, interval_seconds)
+        packed = (minutes_asked(connection, queue, asked),)
+        reading = self._read(span_of(asked.now, 1), kinds=(), totals=False, heartbeats=False, packed=packed)
+        return trends.throughput_trend(asked, connection, queue, queue_minutes(reading, connection, queue, asked))
 
     def efficiency(self, *, period_seconds: int = PERIOD_DEFAULT, interval_seconds: int = INTERVAL_DEFAULT) -> EfficiencyTrend:
         """How busy all workers were, by the minutes of a collector, and where that is heading; raises ValueError as `trend`."""
@@ -330,6 +335,9 @@ class Metrics:
 
     # How they are read
 
+    def _asked(self, period_seconds: int, interval_seconds: int) -> trends.Question:
+        return trends.question(period_seconds, interval_seconds, self._now(), kept=self._driver.retention.get((QUEUE, MINUTE)))
+
     def _span(self, window: Asked) -> Span:
         return span_of(self._now(), **window, retention=self._driver.retention)
 
@@ -339,9 +347,10 @@ class Metrics:
         *,
         kinds: tuple[int, ...] = (TASK, QUEUE),
         further: Iterable[Part] = (),
-        totals: bool | tuple[int, ...] = True,
+        totals: bool | Totals = True,
         heartbeats: bool = True,
         calls: tuple[Call, ...] = (),
+        packed: Sequence[Range] = (),
     ) -> Reading:
         parts, of_workers = (worker_parts(span.now), worker_calls()) if heartbeats else ((), ())
         return read(
@@ -352,6 +361,7 @@ class Metrics:
             totals=totals,
             heartbeats=heartbeats,
             calls=(*of_workers, *calls),
+            packed=packed,
         )
 
     def _workers(self, reading: Reading) -> tuple[WorkerAnswer, ...]:

@@ -13,7 +13,7 @@ from queue_metrics.insights.window import Span
 from queue_metrics.storage.base import EXCEPTION, QUEUE, TASK, Beat, Series, StorageDriver
 from queue_metrics.storage.general import Call
 from queue_metrics.storage.spools import SpoolReport, goodbye_age, spool_reports, worker_beats
-from queue_metrics.storage.view import Range
+from queue_metrics.storage.view import Points, Range, Totals
 
 RULES = BaselineRules()
 
@@ -62,6 +62,8 @@ class Reading:
     """What baselines are made of where this was read."""
     kept: int = TimeToLive().baseline
     """Seconds that a baseline is kept there."""
+    packed: tuple[Points, ...] = ()
+    """The points of the ranges that were wanted as they are stored, by id of their series."""
     _observed: dict[Span, int | None] = field(default_factory=dict, repr=False, compare=False)
 
     def of(self, kind: int) -> tuple[SeriesReading, ...]:
@@ -128,9 +130,10 @@ def read(
     *,
     kinds: Iterable[int] = (TASK, QUEUE),
     further: Iterable[Part] = (),
-    totals: bool | Sequence[int] = True,
+    totals: bool | Totals = True,
     heartbeats: bool = True,
     calls: Sequence[Call] = (),
+    packed: Sequence[Range] = (),
 ) -> Reading:
     """
     Read all series of some kinds over a span, and what else an answer needs, in one look.
@@ -140,9 +143,10 @@ def read(
         span: the window of the question.
         kinds: of the series that are read over the window.
         further: other spans, or other kinds.
-        totals: whether the totals of `kinds` are read; or the kinds whose totals are.
+        totals: whether the totals of `kinds` are read; or those that are.
         heartbeats: whether they are read.
         calls: general operations whose answers are wanted.
+        packed: points that are handed on as they are stored: thousands of them are no `Value` each.
 
     Raises:
         StoreError: as the driver says.
@@ -153,10 +157,10 @@ def read(
     summed = (window.kinds if totals else ()) if isinstance(totals, bool) else tuple(totals)
     ranges = [Range(part.kinds, part.span.step, part.span.start, part.span.end, part.where) for part in parts]
     calls = tuple(dict.fromkeys(calls))
-    view = driver.read_view(ranges, totals=summed, heartbeats=heartbeats, calls=calls)
+    view = driver.read_view([*ranges, *packed], totals=summed, heartbeats=heartbeats, calls=calls)
 
     decoded: dict[int, dict[int, dict[int, Value]]] = {}
-    for asked, found in zip(ranges, view.points, strict=True):
+    for asked, found in zip(ranges, view.points, strict=False):
         for series_id, points in found.items():
             of_step = decoded.setdefault(series_id, {}).setdefault(asked.step, {})
             for bucket, value in points:
@@ -176,6 +180,7 @@ def read(
         answers=dict(zip(calls, view.answers, strict=True)),
         rules=driver.baselines,
         kept=driver.lifetimes.baseline,
+        packed=view.points[len(ranges) :],
     )
 
 

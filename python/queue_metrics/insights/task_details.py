@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, fields
+from typing import TypeAlias
 
 from queue_metrics._core import Value
 from queue_metrics.insights import layout
@@ -14,9 +15,9 @@ from queue_metrics.insights.tasks import busy_seconds, named, task, tasks
 from queue_metrics.insights.window import Span
 from queue_metrics.model import ExceptionCount, Moment, Outcome, ServerTask, TaskAnswer, TaskDetail
 from queue_metrics.storage.base import EXCEPTION, HOUR, MINUTE, SERVER_TASK, TASK, Series
+from queue_metrics.storage.view import Total
 
-TOTALS = (TASK, EXCEPTION, SERVER_TASK)
-"""The kinds of series whose totals are read."""
+_Where: TypeAlias = Callable[[Series], bool]
 
 
 def wanted(span: Span, name: str | None) -> list[Part]:
@@ -27,12 +28,18 @@ def wanted(span: Span, name: str | None) -> list[Part]:
         span: the window.
         name: of the task; None: of every task, and then nothing longer ago than a day.
     """
-    where = None if name is None else _of(name)
+    where, on_server = _of(name)
     kept = [Part(last_day(span.now), (EXCEPTION,), where), Part(exception_span(span), (EXCEPTION,), where)]
     if name is not None:
         kept.append(Part(all_days(span.now), (EXCEPTION,), where))
-    kept.append(Part(last_day(span.now), (SERVER_TASK,), None if name is None else lambda series: series.labels[3] == name))
+    kept.append(Part(last_day(span.now), (SERVER_TASK,), on_server))
     return [*parts(span.now, (TASK,), where, days=name is not None), *kept]
+
+
+def totals(name: str | None) -> tuple[Total, ...]:
+    """The totals that are read; `name` as in `wanted`."""
+    where, on_server = _of(name)
+    return Total(TASK, where), Total(EXCEPTION, where), Total(SERVER_TASK, on_server)
 
 
 def detail(reading: Reading, name: str, queue: str | None = None, connection: str | None = None) -> TaskDetail:
@@ -160,5 +167,8 @@ def _any(indexes: Sequence[int]) -> Callable[[Value], int]:
     return lambda value: sum(value.counter(index) for index in indexes)
 
 
-def _of(name: str) -> Callable[[Series], bool]:
-    return lambda series: series.labels[2] == name
+def _of(name: str | None) -> tuple[_Where | None, _Where | None]:
+    """Which series are of a task: of those of tasks and exceptions, and of those of tasks on servers; None: all are."""
+    if name is None:
+        return None, None
+    return lambda series: series.labels[2] == name, lambda series: series.labels[3] == name

@@ -5,8 +5,9 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from operator import add
 
-from queue_metrics._core import fit
+from queue_metrics._core import Moments, fit, intervals
 from queue_metrics.insights.flow import flow_case
 from queue_metrics.insights.minutes import Minutes
 from queue_metrics.insights.verdict import flow_verdict, line_verdict, unknown
@@ -44,7 +45,7 @@ class Question:
     interval: int
     """Whole minutes."""
     note: str | None
-    """What was changed of the question."""
+    """What was changed of the question, or of what part of it nothing can be known."""
     now: float
 
     @property
@@ -62,14 +63,23 @@ class Question:
         """From which minute on is read: one more than the period has, since the open one is not whole."""
         return self.end - self.minutes * MINUTE
 
+    def with_note(self, message: str) -> str:
+        """A message of its own, and the note."""
+        return message if self.note is None else f"{message} {self.note}"
+
     def window(self, points: int) -> TimeWindow:
         """As it stands in answers."""
         return TimeWindow(self.period, self.now - self.period, self.now, self.now, points, self.interval)
 
 
-def question(period_seconds: int, interval_seconds: int, now: float) -> Question:
+def question(period_seconds: int, interval_seconds: int, now: float, *, kept: int | None = None) -> Question:
     """
     Check a question, and make its interval one that can be answered.
+
+    Args:
+        period_seconds, interval_seconds: as asked.
+        now: seconds since 1970.
+        kept: how long the store keeps the points that are asked about, seconds; None where as long as anybody may ask.
 
     Raises:
         ValueError: out of the bounds, which it names.
@@ -77,10 +87,14 @@ def question(period_seconds: int, interval_seconds: int, now: float) -> Question
     _within("period_seconds", period_seconds, PERIOD_LEAST, PERIOD_MOST)
     _within("interval_seconds", interval_seconds, INTERVAL_LEAST, INTERVAL_MOST)
     interval = -(-interval_seconds // MINUTE) * MINUTE
-    note = None
+    notes = []
     if interval != interval_seconds:
-        note = f"An interval of {interval_seconds} s is answered as {interval} s: minutes are the finest that is stored."
-    return Question(period_seconds, interval, note, now)
+        notes.append(f"An interval of {interval_seconds} s is answered as {interval} s: minutes are the finest that is stored.")
+    if kept is not None and kept < period_seconds:
+        notes.append(
+            f"Minutes of queues are kept for {duration(kept)} (ttl.aggregated): nothing is known of the rest of {duration(period_seconds)}."
+        )
+    return Question(period_seconds, interval, " ".join(notes) or None, now)
 
 
 def _within(name: str, value: int, least: int, most: int) -> None:
@@ -135,19 +149,19 @@ def depth_trend(asked: Question, connection: str, queue: str, minutes: Minutes, 
     line, statistics, trend = None, None, None
     message = asked.note
     if not points.values:
-        message = (
+        message = asked.with_note(
             f"No depth of {queue!r} was recorded in the last {duration(asked.period)}: nobody asked the broker. Start an instrumented "
             f"worker, or name the connection in the configuration of an agent ([connections.NAME])."
         )
     else:
         line = _line(points, asked.interval)
-        mean, deviation = _mean_and_deviation(points.values)
+        moments = Moments(points.values)
         statistics = DepthStatistics(
             current=int(points.values[-1]),
-            average=round(mean, 2),
-            min=int(min(points.values)),
-            max=int(max(points.values)),
-            std_dev=round(deviation, 2),
+            average=round(moments.mean or 0.0, 2),
+            min=int(moments.min or 0),
+            max=int(moments.max or 0),
+            std_dev=round(math.sqrt(moments.population_variance or 0.0), 2),
         )
         direction: DirectionWord = "increasing" if line.slope > _STEEP else "decreasing" if line.slope < -_STEEP else "stable"
         trend = TrendLine(round(line.slope, 4), direction, round(line.r_squared, 3))
@@ -171,11 +185,8 @@ def depth_trend(asked: Question, connection: str, queue: str, minutes: Minutes, 
 
 def _depths(asked: Question, minutes: Minutes) -> _Points:
     """The last depth of each interval, at the moment when the broker was asked; intervals end with the open minute."""
-    last: dict[int, tuple[float, float]] = {}
-    for start, depth, at in zip(minutes.starts, minutes.ready, minutes.asked_at, strict=True):
-        if not math.isnan(depth):
-            last[(start - asked.end - MINUTE) // asked.interval] = at, depth
-    return _Points([at for at, _ in last.values()], [depth for _, depth in last.values()])
+    *_, last = intervals(minutes.starts, minutes.ready, asked.end + MINUTE, asked.interval)
+    return _Points([minutes.asked_at[at] for at in last], [minutes.ready[at] for at in last])
 
 
 def _depth_verdict(asked: Question, minutes: Minutes, points: _Points, workers: int | None) -> Verdict:
@@ -206,7 +217,7 @@ def throughput_trend(asked: Question, connection: str, queue: str, minutes: Minu
     statistics, trend, verdict = None, None, None
     message = asked.note
     if not points.values:
-        message = (
+        message = asked.with_note(
             f"Nothing of {queue!r} was recorded in a whole {_interval(asked)} of the last {duration(asked.period)}. Start an instrumented "
             f"worker, or ask again when one has run for so long."
         )
@@ -252,15 +263,12 @@ def _per_interval(asked: Question, starts: Sequence[int], counts: Sequence[float
     if asked.interval == MINUTE:
         return _Points([float(start) for start in starts], list(counts))
     long = asked.interval // MINUTE
-    sums: dict[int, float] = {}
-    recorded: dict[int, int] = {}
-    for start, number in zip(starts, counts, strict=True):
-        place = (start - asked.end) // asked.interval
-        sums[place] = sums.get(place, 0.0) + number
-        recorded[place] = recorded.get(place, 0) + 1
-    kept = [place for place in sums if 2 * recorded[place] >= long and -place <= max(asked.minutes // long, 1)]
-    times = [float(asked.end + place * asked.interval) for place in kept]
-    return _Points(times, [sums[place] * long / recorded[place] for place in kept])
+    most, points = max(asked.minutes // long, 1), _Points([], [])
+    for place, recorded, number, _ in zip(*intervals(starts, counts, asked.end, asked.interval), strict=True):
+        if 2 * recorded >= long and -place <= most:
+            points.times.append(float(asked.end + place * asked.interval))
+            points.values.append(number * long / recorded)
+    return points
 
 
 def efficiency_trend(asked: Question, rows: Iterable[FleetRow]) -> EfficiencyTrend:
@@ -271,8 +279,11 @@ def efficiency_trend(asked: Question, rows: Iterable[FleetRow]) -> EfficiencyTre
         asked: of `question`.
         rows: oldest first; what lies outside of the period is left out.
     """
-    inside = [row for row in rows if asked.now - asked.period <= row.at <= asked.now and row.busy_seconds + row.idle_seconds > 0]
-    points = _efficiencies(asked, inside)
+    since, until = asked.now - asked.period, asked.now
+    inside = [row for row in rows if since <= row.at <= until and row.busy_seconds + row.idle_seconds > 0]
+    at, busy, idle, rss, cpu = zip(*inside, strict=True) if inside else ((),) * 5
+    worked = list(map(add, busy, idle))
+    points = _efficiencies(asked, at, busy, worked)
     statistics, trend, verdict = None, None, None
     message = asked.note
     if not points.values:
@@ -282,14 +293,13 @@ def efficiency_trend(asked: Question, rows: Iterable[FleetRow]) -> EfficiencyTre
         )
         verdict = unknown(message)
     else:
-        busy, time = sum(row.busy_seconds for row in inside), sum(row.busy_seconds + row.idle_seconds for row in inside)
         statistics = EfficiencyStatistics(
             current=round(points.values[-1], 2),
-            average=round(busy / time * 100, 2),
+            average=round(sum(busy) / sum(worked) * 100, 2),
             min=round(min(points.values), 2),
             max=round(max(points.values), 2),
-            avg_memory_mb=_rounded_mean([row.rss_mean_bytes / _MEGABYTE for row in inside if row.rss_mean_bytes is not None]),
-            avg_cpu_percent=_rounded_mean([row.cpu_mean_ratio * 100 for row in inside if row.cpu_mean_ratio is not None]),
+            avg_memory_mb=_rounded_mean([each / _MEGABYTE for each in rss if each is not None]),
+            avg_cpu_percent=_rounded_mean([each * 100 for each in cpu if each is not None]),
         )
         slope = _line(points, asked.interval).slope
         trend = TrendLine(round(slope, 4), _by_sign(slope), None)
@@ -312,25 +322,17 @@ def efficiency_trend(asked: Question, rows: Iterable[FleetRow]) -> EfficiencyTre
     )
 
 
-def _efficiencies(asked: Question, rows: Sequence[FleetRow]) -> _Points:
+def _efficiencies(asked: Question, at: Sequence[float], busy: Sequence[float], worked: Sequence[float]) -> _Points:
     """Busy time by all time of each interval, %, at its start; intervals end with the open minute."""
-    sums: dict[int, tuple[float, float]] = {}
-    for row in rows:
-        place = (int(row.at) // MINUTE * MINUTE - asked.end - MINUTE) // asked.interval
-        busy, time = sums.get(place, (0.0, 0.0))
-        sums[place] = busy + row.busy_seconds, time + row.busy_seconds + row.idle_seconds
-    times = [float(asked.end + MINUTE + place * asked.interval) for place in sums]
-    return _Points(times, [busy / time * 100 for busy, time in sums.values()])
+    origin = asked.end + MINUTE
+    places, _, part, _ = intervals(at, busy, origin, asked.interval)
+    _, _, whole, _ = intervals(at, worked, origin, asked.interval)
+    times = [float(origin + place * asked.interval) for place in places]
+    return _Points(times, [some / all_ * 100 for some, all_ in zip(part, whole, strict=True)])
 
 
 def _by_sign(slope: float) -> DirectionWord:
     return "increasing" if slope > 0 else "decreasing" if slope < 0 else "stable"
-
-
-def _mean_and_deviation(values: Sequence[float]) -> tuple[float, float]:
-    """Mean and standard deviation of a population."""
-    mean = math.fsum(values) / len(values)
-    return mean, math.sqrt(math.fsum((value - mean) ** 2 for value in values) / len(values))
 
 
 def _rounded_mean(values: Sequence[float]) -> float | None:

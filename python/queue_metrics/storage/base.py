@@ -14,7 +14,7 @@ from queue_metrics.config import BaselineRules, TimeToLive
 from queue_metrics.errors import SchemaMismatch, StoreRefused, TransactionConflict
 from queue_metrics.storage.general import Call, GeneralOperations, watched_names
 from queue_metrics.storage.pipelines import Pipeline, Transaction
-from queue_metrics.storage.view import Range, View, view_in_parts
+from queue_metrics.storage.view import Range, Totals, View, view_in_parts
 
 SCHEMA_VERSION = 1
 
@@ -273,16 +273,14 @@ class StorageDriver(GeneralOperations):
     def read_heartbeats(self) -> list[Beat]:
         """The heartbeats that are not forgotten, in order of worker ids. One request."""
 
-    def read_view(
-        self, ranges: Sequence[Range] = (), *, totals: Sequence[int] = (), heartbeats: bool = True, calls: Sequence[Call] = ()
-    ) -> View:
+    def read_view(self, ranges: Sequence[Range] = (), *, totals: Totals = (), heartbeats: bool = True, calls: Sequence[Call] = ()) -> View:
         """
         Much of the store at one moment, in as few requests as the database allows: two round trips to each node of Redis, one
         transaction in SQL. A driver of somebody's own may leave it as it is, a request for each part.
 
         Args:
             ranges: which points.
-            totals: the kinds of series whose totals are read.
+            totals: the kinds of series whose totals are read, each whole or as `Total` says.
             heartbeats: whether they are read.
             calls: general operations that only read.
 

@@ -7,10 +7,13 @@ Of all workers, of each server and of each queue in sets of their own, so that a
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import compress
 from typing import Any, NamedTuple, TypeAlias
 
+from queue_metrics._core import row_columns
 from queue_metrics.config import TimeToLive
 from queue_metrics.storage.base import HOUR, MINUTE
 from queue_metrics.storage.general import Call, GeneralOperations
@@ -20,6 +23,8 @@ COUNTERS_KEY = "worker_counters"
 _WEEK = TimeToLive().workers
 QUEUES_KEPT = 6 * HOUR
 """Seconds that rows of queues are kept at most: queues are many, and a row with all of them is long."""
+_VERSION = 2
+"""Of a row of all workers: a list of numbers, since a week of them is read at once. The first was an object as those of servers are."""
 _AT = "at"  # a field beside those of workers, whose ids hold colons
 
 Queue: TypeAlias = tuple[str, str]
@@ -142,16 +147,17 @@ class FleetRow(NamedTuple):
 
 def add_efficiency(store: GeneralOperations, row: EfficiencyRow, kept: int = _WEEK) -> None:
     """Put a row in place of that of its minute and let go of what is older than `kept` seconds: nine operations, for one transaction."""
-    head = {"t": row.minute, "at": round(row.at, 3), "s": round(row.seconds, 3)}
-    members: dict[str, dict[str, Any]] = {
-        ALL_KEY: {"all": _row(row.all)},
-        SERVERS_KEY: {"servers": {host: _row(crew) for host, crew in row.servers.items()}},
-        QUEUES_KEY: {"queues": {"\x00".join(queue): _row(crew) for queue, crew in row.queues.items()}},
+    at, seconds = round(row.at, 3), round(row.seconds, 3)
+    head = {"t": row.minute, "at": at, "s": seconds}
+    members: dict[str, Any] = {
+        ALL_KEY: [_VERSION, row.minute, at, seconds, *_row(row.all)],
+        SERVERS_KEY: {**head, "servers": {host: _row(crew) for host, crew in row.servers.items()}},
+        QUEUES_KEY: {**head, "queues": {"\x00".join(queue): _row(crew) for queue, crew in row.queues.items()}},
     }
     for key, member in members.items():
         of_key = min(kept, QUEUES_KEPT) if key == QUEUES_KEY else kept
         store.trim_sorted_set_by_score(key, row.minute, row.minute)
-        store.add_to_sorted_set(key, {_dumped({**head, **member}): row.minute}, ttl=of_key)
+        store.add_to_sorted_set(key, {_dumped(member): row.minute}, ttl=of_key)
         store.trim_sorted_set_by_score(key, 0, row.minute - of_key)
 
 
@@ -195,15 +201,23 @@ def fleet_minutes(members: Iterable[tuple[str, float]]) -> list[CrewMinute]:
 
 
 def fleet_rows(members: Sequence[tuple[str, float]]) -> list[FleetRow]:
-    """The same as `fleet_minutes`, thousands at once: some 2 us a row, a quarter of the time."""
-    try:
-        told = json.loads(f"[{','.join(member for member, _ in members)}]")
-        return [FleetRow(each["at"], *each["all"][:4]) for each in told]
-    except (ValueError, KeyError, TypeError):  # a damaged row hides none of the others
-        crews = [(each.at, each.crew) for each in fleet_minutes(members)]
+    """The same as `fleet_minutes`, thousands at once: less than a microsecond a row."""
+    lists = [member for member, _ in members if member.startswith("[")]
+    if len(lists) < len(members):  # of a version before, or damaged
+        minutes = [(each.at, each.crew) for each in fleet_minutes(members)]
         return [
-            FleetRow(at, crew.spent.busy_seconds, crew.spent.idle_seconds, crew.rss_mean_bytes, crew.cpu_mean_ratio) for at, crew in crews
+            FleetRow(at, crew.spent.busy_seconds, crew.spent.idle_seconds, crew.rss_mean_bytes, crew.cpu_mean_ratio) for at, crew in minutes
         ]
+    version, _, at, _, busy, idle, rss, cpu = (memoryview(column).tolist() for column in row_columns(lists, 8))
+    rows = list(map(FleetRow._make, zip(at, busy, idle, _known(rss), _known(cpu), strict=True)))
+    if version.count(_VERSION) == len(rows) and not math.isnan(sum(at) + sum(busy) + sum(idle)):
+        return rows
+    whole = (known == _VERSION and not math.isnan(sum(row[:3])) for known, row in zip(version, rows, strict=True))
+    return list(compress(rows, whole))
+
+
+def _known(column: Sequence[float]) -> list[float | None]:
+    return [number if number == number else None for number in column]  # NaN differs from itself
 
 
 def server_crews(members: Iterable[tuple[str, float]]) -> dict[str, list[CrewMinute]]:
@@ -228,12 +242,19 @@ def _by_name(members: Iterable[tuple[str, float]], part: str) -> dict[str, list[
 def _rows(members: Iterable[tuple[str, float]], part: str) -> Iterator[tuple[float, float, dict[str, Any]]]:
     for member, _ in members:
         try:
-            told = json.loads(member)
+            told = _told(json.loads(member))
             crews = [told["all"]] if part == "all" else told[part].values()
             if all(len(crew) >= len(_EMPTY) for crew in crews):
                 yield float(told["at"]), float(told["s"]), told
         except (ValueError, KeyError, TypeError, AttributeError):
             continue
+
+
+def _told(row: Any) -> Any:
+    """A row with names, also where it is a list of numbers; one of a newer version has none."""
+    if not isinstance(row, list):
+        return row
+    return {"at": row[2], "s": row[3], "all": row[4:]} if row[:1] == [_VERSION] else {}
 
 
 _EMPTY = (0.0, 0.0, None, None, 0, 0, 0)

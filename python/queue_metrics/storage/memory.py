@@ -28,7 +28,7 @@ from queue_metrics.storage.base import (
 from queue_metrics.storage.forks import ForkGate, guard
 from queue_metrics.storage.general import Call
 from queue_metrics.storage.keyspace import Keyspace
-from queue_metrics.storage.view import Points, Range, View, check_calls, kinds_of, with_total
+from queue_metrics.storage.view import Points, Range, Totals, View, check_calls, kinds_of, with_total
 
 
 class MemoryStorageDriver(StorageDriver):
@@ -126,9 +126,7 @@ class MemoryStorageDriver(StorageDriver):
         with self._gate, self._lock:
             return self._read_totals(series)
 
-    def read_view(
-        self, ranges: Sequence[Range] = (), *, totals: Sequence[int] = (), heartbeats: bool = True, calls: Sequence[Call] = ()
-    ) -> View:
+    def read_view(self, ranges: Sequence[Range] = (), *, totals: Totals = (), heartbeats: bool = True, calls: Sequence[Call] = ()) -> View:
         check_calls(calls)
         kinds = kinds_of(ranges, totals)
         with self._gate, self._lock:

@@ -30,7 +30,7 @@ from queue_metrics.storage.redis_general import RedisGeneral
 from queue_metrics.storage.redis_keys import hex_of
 from queue_metrics.storage.redis_reading import Asked
 from queue_metrics.storage.redis_store import OtherShards, RedisStore
-from queue_metrics.storage.view import Points, Range, View, check_calls, kinds_of, with_total
+from queue_metrics.storage.view import Points, Range, Totals, View, check_calls, kinds_of, with_total
 
 CLUSTER_SHARDS = 64
 """With 64, no node of twelve has a third more than its share; with 16 one has twice as much."""
@@ -172,9 +172,7 @@ class RedisStorageDriver(StorageDriver):
         clock, expiries, payloads = self._store.read(lambda: [(0, ("TIME",)), *asking.beats(self._keys)])
         return asking.found_beats(expiries, payloads, asking.seconds(clock))
 
-    def read_view(
-        self, ranges: Sequence[Range] = (), *, totals: Sequence[int] = (), heartbeats: bool = True, calls: Sequence[Call] = ()
-    ) -> View:
+    def read_view(self, ranges: Sequence[Range] = (), *, totals: Totals = (), heartbeats: bool = True, calls: Sequence[Call] = ()) -> View:
         """Names, heartbeats and general calls are one request, points and totals a second one, which needs the names."""
         check_calls(calls)
         kinds = kinds_of(ranges, totals)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 from queue_metrics.storage.general import Call
 
@@ -33,6 +33,23 @@ class Range:
 
 
 @dataclass(frozen=True, slots=True)
+class Total:
+    """The totals of a kind of series."""
+
+    kind: int
+    where: Callable[[Series], bool] | None = None
+    """Of which of them; None: of all."""
+
+    def has(self, one: Series) -> bool:
+        """Whether it is about a series."""
+        return one.kind == self.kind and (self.where is None or self.where(one))
+
+
+Totals: TypeAlias = Sequence["int | Total"]
+"""Whose totals are read: a kind by itself is all series of it."""
+
+
+@dataclass(frozen=True, slots=True)
 class View:
     """What was asked for."""
 
@@ -41,7 +58,7 @@ class View:
     points: tuple[Points, ...]
     """For each range, for each of its series: a list, which may be empty. Values are for `Value.decode`."""
     totals: dict[int, bytes]
-    """The total of each series of the wanted kinds that has one."""
+    """The total of each wanted series that has one."""
     beats: list[Beat]
     """The heartbeats that are not forgotten, in order of worker ids; none when they were not asked for."""
     answers: list[Any]
@@ -60,17 +77,22 @@ def check_calls(calls: Sequence[Call]) -> None:
             raise ValueError(f"a view takes general operations that read and need one request, not {call.name}")
 
 
-def kinds_of(ranges: Sequence[Range], totals: Sequence[int]) -> set[int]:
+def kinds_of(ranges: Sequence[Range], totals: Totals) -> set[int]:
     """All kinds of series that are asked about."""
-    return {kind for one in ranges for kind in one.kinds} | set(totals)
+    return {kind for one in ranges for kind in one.kinds} | {one.kind for one in _each(totals)}
 
 
-def with_total(known: Iterable[Series], kinds: Sequence[int]) -> list[int]:
+def with_total(known: Iterable[Series], totals: Totals) -> list[int]:
     """The ids of the series whose total is asked for."""
-    return [one.id for one in known if one.kind in kinds]
+    asked = _each(totals)
+    return [one.id for one in known if any(each.has(one) for each in asked)]
 
 
-def view_in_parts(driver: StorageDriver, ranges: Sequence[Range], totals: Sequence[int], heartbeats: bool, calls: Sequence[Call]) -> View:
+def _each(totals: Totals) -> list[Total]:
+    return [Total(one) if isinstance(one, int) else one for one in totals]
+
+
+def view_in_parts(driver: StorageDriver, ranges: Sequence[Range], totals: Totals, heartbeats: bool, calls: Sequence[Call]) -> View:
     """A look made of the operations that every driver has: a request for each."""
     check_calls(calls)
     kinds = kinds_of(ranges, totals)

@@ -3,8 +3,23 @@
 use pyo3::prelude::*;
 use queue_metrics_core::stats::flow as core;
 
-use crate::buffer::{MANY, Values};
+use crate::buffer::{MANY, Series, Values};
 use crate::errors::refused;
+
+/// What arrived in each step, by what left and the change of depth.
+#[pyfunction]
+#[pyo3(signature = (starts, step, depths, left, /))]
+pub fn balance(starts: Values<'_>, step: f64, depths: Values<'_>, left: Values<'_>) -> PyResult<Series> {
+    let found = core::balance(starts.as_slice(), step, depths.as_slice(), left.as_slice());
+    found.map(Series::from).map_err(refused)
+}
+
+/// The squared coefficient of variation, out of groups. Source: Fisher (1925).
+#[pyfunction]
+#[pyo3(signature = (counts, sums, /))]
+pub fn variation(counts: Values<'_>, sums: Values<'_>) -> PyResult<Option<f64>> {
+    core::variation(counts.as_slice(), sums.as_slice()).map_err(refused)
+}
 
 /// Events a second, and how sure that is.
 #[pyclass(frozen, eq, module = "queue_metrics._core")]

@@ -57,7 +57,7 @@ mod _core {
     use crate::tracked::{Tracked, method};
 
     #[pymodule_export]
-    use crate::columns::columns;
+    use crate::columns::{columns, intervals, row_columns};
     #[pymodule_export]
     use crate::messages::{Messages, read_stamp};
     #[pymodule_export]
@@ -68,7 +68,7 @@ mod _core {
     #[pymodule_export]
     use crate::cgroup::CgroupSampler;
     #[pymodule_export]
-    use crate::flow::{Flow, Rate};
+    use crate::flow::{Flow, Rate, balance, variation};
     #[pymodule_export]
     use crate::host::HostSampler;
     #[pymodule_export]

@@ -13,6 +13,7 @@ pub mod journal;
 mod kernel;
 pub mod names;
 pub mod recorder;
+pub mod rows;
 pub mod sampling;
 pub mod stamp;
 pub mod stats;

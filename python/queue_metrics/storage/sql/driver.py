@@ -30,7 +30,7 @@ from queue_metrics.storage.sql.names import LEASE, WORKER, digest, header_id, si
 from queue_metrics.storage.sql.reading import answer, read
 from queue_metrics.storage.sql.transactions import TransactionalDriver
 from queue_metrics.storage.sql.writing import Headers, Watched
-from queue_metrics.storage.view import Points, Range, View, check_calls
+from queue_metrics.storage.view import Points, Range, Totals, View, check_calls
 
 SWEEP_BITE = 200
 """Rows deleted in one transaction: a sweep must not keep writers waiting."""
@@ -190,9 +190,7 @@ class DatabaseStorageDriver(TransactionalDriver):
     def read_heartbeats(self) -> list[Beat]:
         return viewing.beats(self._select(*viewing.BEATS))
 
-    def read_view(
-        self, ranges: Sequence[Range] = (), *, totals: Sequence[int] = (), heartbeats: bool = True, calls: Sequence[Call] = ()
-    ) -> View:
+    def read_view(self, ranges: Sequence[Range] = (), *, totals: Totals = (), heartbeats: bool = True, calls: Sequence[Call] = ()) -> View:
         check_calls(calls)
         nothing = View([], tuple({} for _ in ranges), {}, [], [answer(call, []) for call in calls])
         return self._read(lambda session: viewing.view(session, ranges, totals, heartbeats, calls), nothing)

@@ -10,7 +10,7 @@ from queue_metrics.storage.general import Call
 from queue_metrics.storage.sql import reading
 from queue_metrics.storage.sql.dialect import Question, Session
 from queue_metrics.storage.sql.names import signed, text, unsigned
-from queue_metrics.storage.view import Points, Range, View, kinds_of, with_total
+from queue_metrics.storage.view import Points, Range, Totals, View, kinds_of, with_total
 
 Rows = Iterable[tuple[Any, ...]]
 
@@ -52,7 +52,7 @@ def beats(rows: Rows) -> list[Beat]:
     return sorted(found, key=lambda beat: beat.worker_id)
 
 
-def view(session: Session, ranges: Sequence[Range], summed: Sequence[int], heartbeats: bool, calls: Sequence[Call]) -> View:
+def view(session: Session, ranges: Sequence[Range], summed: Totals, heartbeats: bool, calls: Sequence[Call]) -> View:
     """Everything at once, of the state that the transaction sees."""
     kinds = kinds_of(ranges, summed)
     known = [one for one in series(session.ask(ALL_LABELS)[0]) if one.kind in kinds] if kinds else []

@@ -79,6 +79,35 @@ impl Rate {
     }
 }
 
+/// What arrived in each step, by the depth at its end: what left, plus the change of depth; below 0 where something left between a look
+/// at the depth and its being counted. NaN in the first step and wherever a depth or the step before is missing. The steps ascend.
+pub fn balance(starts: &[f64], step: f64, depths: &[f64], left: &[f64]) -> Result<Vec<f64>, InputError> {
+    check_lengths(starts, depths)?;
+    check_lengths(starts, left)?;
+    check_finite("starts", starts)?;
+    let pairs = (1..starts.len()).map(|at| {
+        if starts[at] - starts[at - 1] == step { left[at] + (depths[at] - depths[at - 1]) } else { f64::NAN }
+    });
+    Ok(starts.first().map(|_| f64::NAN).into_iter().chain(pairs).collect())
+}
+
+/// The squared coefficient of variation of a single number, of which only counts and sums of groups are known: the mean square between
+/// groups of an analysis of variance (Fisher 1925) by the squared mean. None below two groups that have numbers, and of a mean of 0.
+pub fn variation(counts: &[f64], sums: &[f64]) -> Result<Option<f64>, InputError> {
+    check_lengths(counts, sums)?;
+    check_finite("counts", counts)?;
+    check_finite("sums", sums)?;
+    let groups = || counts.iter().zip(sums).filter(|(count, _)| **count > 0.0);
+    let (n, sum) = groups().fold((0.0, 0.0), |(n, sum), (count, part)| (n + count, sum + part));
+    let many = groups().count();
+    if many < 2 || sum == 0.0 {
+        return Ok(None);
+    }
+    let mean = sum / n;
+    let between: f64 = groups().map(|(count, part)| count * (part / count - mean).powi(2)).sum();
+    Ok(Some(between / (many - 1) as f64 / (mean * mean)))
+}
+
 /// What arrives beside what could be started.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Flow {
@@ -122,6 +151,14 @@ impl Flow {
         let of = |rate: &Rate| rate.per_second * rate.variance.sqrt();
         let half = -normal_quantile((1.0 - level) / 2.0)? * of(&self.arrivals).hypot(of(&self.capacity));
         Ok((self.drift() - half, self.drift() + half))
+    }
+}
+
+fn check_lengths(first: &[f64], second: &[f64]) -> Result<(), InputError> {
+    if first.len() == second.len() {
+        Ok(())
+    } else {
+        Err(InputError::Lengths { first: first.len(), second: second.len() })
     }
 }
 
@@ -184,6 +221,31 @@ mod tests {
         assert_eq!((regular.variance(), regular.size()), (1.0 / 3_600.0, 3_600.0));
         let one = counted(&[9.0], 60.0);
         assert_eq!((one.variance(), one.size()), (1.0 / 9.0, 9.0));
+    }
+
+    #[test]
+    fn what_left_and_what_stayed_is_what_arrived() {
+        let nan = f64::NAN;
+        let found = balance(
+            &[0.0, 60.0, 120.0, 240.0, 300.0, 360.0],
+            60.0,
+            &[4.0, 6.0, 1.0, 9.0, nan, 2.0],
+            &[9.0, 3.0, 2.0, 7.0, 7.0, 7.0],
+        );
+        let shown: Vec<String> = found.unwrap().iter().map(f64::to_string).collect();
+        assert_eq!(shown, ["NaN", "5", "-3", "NaN", "NaN", "NaN"]);
+        assert_eq!(balance(&[], 60.0, &[], &[]), Ok(vec![]));
+        assert!(balance(&[0.0], 60.0, &[1.0], &[]).is_err() && balance(&[nan], 60.0, &[1.0], &[1.0]).is_err());
+    }
+
+    #[test]
+    fn a_variation_is_found_in_the_means_of_groups() {
+        // Means 2, 5 and 3 of 4, 2 and 2 numbers, about 3: 4 + 8 + 0 by two degrees of freedom, by 9.
+        let found = variation(&[4.0, 0.0, 2.0, 2.0], &[8.0, 0.0, 10.0, 6.0]).unwrap().unwrap();
+        assert!((found - 12.0 / 2.0 / 9.0).abs() < 1e-15);
+        assert_eq!(variation(&[3.0, 3.0], &[6.0, 6.0]), Ok(Some(0.0)));
+        assert_eq!((variation(&[3.0, 0.0], &[6.0, 0.0]), variation(&[1.0, 1.0], &[0.0, 0.0])), (Ok(None), Ok(None)));
+        assert!(variation(&[1.0], &[]).is_err() && variation(&[f64::NAN], &[1.0]).is_err());
     }
 
     #[test]

@@ -10,6 +10,7 @@ pub mod dispersion;
 pub mod distributions;
 pub mod ewma;
 pub mod flow;
+pub mod intervals;
 pub mod least_squares;
 pub mod moments;
 mod pairs;
