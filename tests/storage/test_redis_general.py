@@ -247,7 +247,7 @@ def test_a_store_of_a_newer_version_is_left_untouched_by_whatever_is_asked(drive
         with driver.transaction(["name"]) as transaction:
             transaction.set_key("name", "value")
 
-    for write in (lambda: driver.set_key("name", "value"), lambda: driver.add_to_set("name", "value"), transact):
+    for call in (lambda: driver.set_key("name", "value"), lambda: driver.get_key("name"), lambda: driver.count_set("name"), transact):
         with pytest.raises(SchemaMismatch, match="'77'"):
-            write()
+            call()
     assert client.dbsize() == before

@@ -13,6 +13,9 @@ from queue_metrics.storage.redis_commands import Plan, Planner
 from queue_metrics.storage.redis_connection import Command
 from queue_metrics.storage.redis_store import RedisStore
 
+_ONLY_READ = ("get_", "count_", "is_", "exists", "ttl", "scan_")
+"""How the names of operations begin that change nothing: with them the version of the store is asked in the same request."""
+
 
 class RedisGeneral:
     """Does general operations in a store. All of them lie in shard 0, so that a transaction has one slot."""
@@ -23,7 +26,8 @@ class RedisGeneral:
         self._home = store.keys.of(0)
 
     def execute(self, calls: Sequence[Call]) -> list[Any]:
-        self._store.recognise()
+        if not all(call.name.startswith(_ONLY_READ) for call in calls):
+            self._store.recognise()
         answers: list[Any] = []
         waiting: list[Call] = []
         for call in calls:
@@ -54,8 +58,16 @@ class RedisGeneral:
                 commands.append(redis_commands.whole(plan.commands))
             else:
                 commands += plan.commands
-        answers = iter(self._store.ask(self._home, commands) if commands else [])
+        question = self._store.question()
+        answers = iter(self._store.ask(self._home, [*question, *commands]) if commands else [])
+        if question and commands:
+            self._known(next(answers))
         return [self._meaning(call, plan, answers) for call, plan in zip(calls, plans, strict=True)]
+
+    def _known(self, found: Any) -> None:
+        if isinstance(found, Exception):
+            raise redis_errors.store_error(found, self._store.url) from found
+        self._store.recognised(found)
 
     def _meaning(self, call: Call, plan: Plan, answers: Iterator[Any]) -> Any:
         if _as_whole(call, plan):

@@ -63,13 +63,20 @@ class RedisStore:
         Raises:
             SchemaMismatch: it is not; nothing was changed.
         """
-        if not self._known:
-            key = self.keys.of(0, "schema")
-            (found,) = self.ask(key, [("GET", key)], raising=True)
-            if found is not None:
-                with contextlib.suppress(OtherShards):
-                    self.check(found)
-            self._known = True
+        question = self.question()
+        if question:
+            self.recognised(*self.ask(self.keys.of(0), question, raising=True))
+
+    def question(self) -> list[Command]:
+        """What has to be asked before the store is known; nothing when it is."""
+        return [] if self._known else [("GET", self.keys.of(0, "schema"))]
+
+    def recognised(self, found: bytes | None) -> None:
+        """What the answer means. Raises SchemaMismatch as `recognise`."""
+        if found is not None:
+            with contextlib.suppress(OtherShards):
+                self.check(found)
+        self._known = True
 
     def check(self, found: bytes) -> None:
         """
