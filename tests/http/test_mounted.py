@@ -9,6 +9,7 @@ import signal
 import subprocess
 import sys
 import threading
+import time
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from pathlib import Path
@@ -20,7 +21,6 @@ from queue_metrics.errors import ConfigurationError
 from queue_metrics.storage.manager import StorageManager
 from queue_metrics.storage.memory import MemoryStorageDriver
 from tests.http.asking import small_fleet
-from tests.support.fleet import NOW, minute
 from tests.test_docs import ROOT, blocks, page
 
 DOCUMENTED = "sqlite:////var/lib/shop/metrics.db"
@@ -67,7 +67,8 @@ def filled(folder: Path) -> str:
     """A store with the small fleet, and a queue whose name has a slash."""
     url = f"sqlite:///{folder}/metrics.db"
     fleet = small_fleet()
-    fleet.queue(("broker", "a/b"), minute(0), gauges={0: [(int(NOW * 1e6), 3)]})
+    now = time.time()  # the process that serves it reads by the real clock, in which the fleet's own moments are long gone
+    fleet.queue(("broker", "a/b"), int(now) // 60 * 60, gauges={0: [(int(now * 1e6), 3)]})
     driver = StorageManager().open(url)
     fleet.store(driver)
     driver.close()

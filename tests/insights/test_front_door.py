@@ -174,6 +174,7 @@ def test_the_example_of_the_page_about_reading_tells_of_a_store(tmp_path: Path, 
     monkeypatch.setenv("QUEUE_METRICS_STORE", url)
     monkeypatch.setenv("QUEUE_METRICS_STATE_DIR", str(tmp_path))
     monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr("time.time", lambda: NOW)  # the fleet is of the moment at which the tests began
     driver = StorageManager().open(url)
     steady().store(driver)
     driver.close()
