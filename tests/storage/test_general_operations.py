@@ -1,130 +1,27 @@
-"""The general operations on every database, against the plainest code for them: any calls in any order give equal answers."""
+"""The general operations on every database: what each promises beyond its answer, and what becomes of those who compete."""
 
 from __future__ import annotations
 
 import contextlib
 import math
-import os
 import random
 import threading
 from collections.abc import Callable
 from typing import Any
 
 import pytest
-from hypothesis import HealthCheck, given, settings
-from hypothesis import strategies as st
 
 from queue_metrics.errors import StoreRefused, TransactionConflict
 from queue_metrics.storage import Call, StorageDriver
 from queue_metrics.storage.general import LARGEST, GeneralOperations
-from queue_metrics.storage.keyspace import Keyspace
 from tests.storage.batches import HOSTILE, eventually
 
 Open = Callable[..., StorageDriver]
-
-SCALE = float(os.environ.get("QM_TEST_SCALE", "1"))
-EXAMPLES = max(1, round(25 * SCALE))
-
-# Few names and members, so that calls meet; among them what databases trip over.
-SPECIAL = ["a", "b", "", " ", "a ", "A", "é", "e\u0301", "\x01", "\U0001f4a9", "\uffff", "a\\", "%", "_", "*", "?", "k:a", "x" * 3000]
-texts = st.one_of(
-    st.sampled_from(SPECIAL),
-    st.text(st.characters(codec="utf-8", exclude_characters="\0"), max_size=6),
-    st.sampled_from(HOSTILE),
-)
-names = st.sampled_from(["a", "a ", "", "*", "'; DROP TABLE x; --", "k" * 5000])
-scores = st.one_of(
-    st.sampled_from([0.0, 1.0, 1.5, -1.0, 1e308, -1e308, 5e-324, 2.0**53 + 2, 0.1]),
-    st.floats(allow_nan=False, allow_infinity=False).map(lambda score: score + 0.0),
-)
-bound = st.one_of(scores, st.sampled_from([math.inf, -math.inf]))
-ranks = st.one_of(st.integers(-4, 4), st.sampled_from([LARGEST, -LARGEST, 2**31]))
-whole = st.one_of(st.integers(-3, 3), st.sampled_from([LARGEST, -LARGEST - 1, 2**53 + 1]))
-ttls = st.one_of(st.none(), st.none(), st.sampled_from([1e9, 4000.0]))
-values = st.one_of(texts, whole.map(str), st.sampled_from(["01", "+1", "1.5", "9" * 30, "-0", "١"]))
-
-
-def call(name: str, *arguments: st.SearchStrategy[Any]) -> st.SearchStrategy[Call]:
-    return st.tuples(*arguments).map(lambda drawn: Call(name, drawn))
-
-
-some = st.lists(texts, min_size=1, max_size=4, unique=True).map(tuple)
-ANY_CALL = st.one_of(
-    call("delete", st.lists(names, min_size=1, max_size=3, unique=True).map(tuple)),
-    call("exists", names),
-    call("expire", names, st.sampled_from([1e9, 5000.0])),
-    call("scan_keys", st.one_of(st.sampled_from(["*", "a*", "?", "\\*", "k*k", ""]), texts)),
-    call("set_key", names, texts, ttls),
-    call("get_key", names),
-    call("set_hash", names, st.dictionaries(texts, values, min_size=1, max_size=4), ttls),
-    call("get_hash", names),
-    call("get_hash_field", names, texts),
-    call("increment_hash_field", names, st.sampled_from(["n", "a", "a "]), whole),
-    call("delete_hash_field", names, some),
-    call("add_to_sorted_set", names, st.dictionaries(texts, scores, min_size=1, max_size=5), ttls),
-    call("get_sorted_set_by_rank", names, ranks, ranks, st.booleans()),
-    call("get_sorted_set_by_score", names, bound, bound, st.booleans(), st.integers(0, 3), st.one_of(st.none(), st.integers(0, 3))),
-    call("count_sorted_set", names),
-    call("count_sorted_set_by_score", names, bound, bound),
-    call("increment_sorted_set", names, st.sampled_from(SPECIAL), scores),
-    call("remove_from_sorted_set", names, some),
-    call("trim_sorted_set_by_rank", names, ranks, ranks),
-    call("trim_sorted_set_by_score", names, bound, bound),
-    call("add_to_set", names, some),
-    call("get_set_members", names),
-    call("is_set_member", names, texts),
-    call("remove_from_set", names, some),
-    call("count_set", names),
-)
-
-# What is sent as one request, and whether as a transaction.
-REQUESTS = st.lists(st.tuples(st.lists(ANY_CALL, min_size=1, max_size=5), st.booleans()), min_size=1, max_size=12)
-
-
-def outcome(work: Callable[[], Any]) -> Any:
-    """What it answers, or that it was refused."""
-    try:
-        return work()
-    except StoreRefused:
-        return StoreRefused
 
 
 def committed(driver: StorageDriver, calls: list[Call]) -> Any:
     with driver.watching(("a", "")) as commit:
         return commit(calls)
-
-
-def content(execute: Callable[[list[Call]], list[Any]]) -> Any:
-    """Everything under every name, and whether it expires."""
-    (found,) = execute([Call("scan_keys", ("*",))])
-    answers = {}
-    for name in found:
-        kinds = [Call("get_key", (name,)), Call("get_hash", (name,)), Call("get_set_members", (name,))]
-        kinds += [Call("get_sorted_set_by_rank", (name, 0, -1, False)), Call("ttl", (name,))]
-        *kept, ttl = execute(kinds)
-        answers[name] = (kept, round(ttl / 100) if math.isfinite(ttl) else ttl)
-    return answers
-
-
-@settings(max_examples=EXAMPLES, deadline=None, suppress_health_check=list(HealthCheck))
-@given(requests=REQUESTS)
-def test_any_calls_in_any_order_answer_as_the_plain_ones_do(open_driver: Open, requests: list[tuple[list[Call], bool]]) -> None:
-    driver, model = open_driver(), Keyspace()
-    for name in driver.scan_keys():
-        driver.delete(name)
-    for calls, transacted in requests:
-        writes = [one for one in calls if not one.reads] if transacted else calls
-        if transacted:
-            refused = outcome(lambda writes=writes: model.rehearse(writes)) is StoreRefused  # type: ignore[misc]
-            expected = StoreRefused if refused else model.execute(writes)
-            assert outcome(lambda writes=writes: committed(driver, writes)) == expected  # type: ignore[misc]
-        else:
-            for one in calls[1:]:
-                assert outcome(lambda one=one: driver.execute([one])) == outcome(lambda one=one: model.execute([one]))  # type: ignore[misc]
-            first = calls[0]
-            pipe = [first, *(one for one in calls if one.reads)]
-            assert outcome(lambda pipe=pipe: driver.execute(pipe)) == outcome(lambda pipe=pipe: model.execute(pipe))  # type: ignore[misc]
-    assert content(driver.execute) == content(model.execute)
 
 
 def test_what_stands_before_a_refused_call_is_done_and_a_refused_transaction_changes_nothing(driver: StorageDriver) -> None:

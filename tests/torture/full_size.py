@@ -39,7 +39,7 @@ PARTS = (
     Part("stores that go back", ("tests/storage/test_redis_faults.py", "tests/storage/test_sql_servers.py", "-k", "cut or forgot"), 5),
     Part(
         "any calls in any order on every driver",
-        ("tests/storage/test_general_operations.py::test_any_calls_in_any_order_answer_as_the_plain_ones_do",),
+        ("tests/storage/test_any_calls.py::test_any_calls_in_any_order_answer_as_the_plain_ones_do",),
         10,
     ),
     Part("any batches in any order on every driver", ("tests/storage/test_equality.py",), 10),
