@@ -11,12 +11,13 @@ from pathlib import Path
 import pytest
 
 from queue_metrics import _core
+from queue_metrics.collector import collect
 from queue_metrics.insights import Metrics, connect
-from queue_metrics.model import Outcome, Status
+from queue_metrics.model import Advice, Outcome, Status
 from queue_metrics.storage.base import StorageDriver
 from queue_metrics.storage.manager import StorageManager
 from tests.insights.known import Job, Known, drained
-from tests.support.fleet import NOW, Fleet, minute
+from tests.support.fleet import NOW, Fleet, heartbeat, minute
 from tests.support.servers import RedisServer
 
 MAIL = ("broker", "mail")
@@ -202,6 +203,28 @@ def test_l17_the_score_of_a_queue_is_of_what_its_store_holds_now(driver: Storage
     assert (found["all"].status, found["well"].status) == (Status.CRITICAL, Status.HEALTHY)
     for health in found.values():
         assert sum(reason.points for reason in health.reasons) == 100 - (health.score or 0)
+
+
+@pytest.mark.parametrize(
+    ("busy", "advice"), [(60.0, Advice.ADD), (56.0, Advice.ADD), (30.0, Advice.KEEP), (16.0, Advice.REDUCE), (0.0, Advice.REDUCE)]
+)
+def test_l22_l25_one_minute_after_a_week_makes_efficiency_and_advice(driver: StorageDriver, busy: float, advice: Advice) -> None:
+    """The worker was busy for half of a week: a share of its life would be 50 % and say to keep, whatever this minute was."""
+    week = 7 * 86_400.0
+    for back, more in ((120, 0.0), (60, busy)):
+        now = NOW - back
+        idle = week / 2 + (60.0 - more if back == 60 else 0.0)
+        page = heartbeat(
+            host="web-1", pid=2, busy=week / 2 + more, idle=idle, process_started=now - week, written=now, seen=now, state_changed=now
+        )
+        driver.heartbeat_many([("web-1:2:77", page)], 600.0)
+        assert collect(driver, "test", now=now).done
+    metrics = connect(driver, now=lambda: NOW - 60)
+    assert metrics.efficiency().values == pytest.approx((100 * busy / 60,))
+    (server,) = metrics.servers()
+    assert server.capacity is not None
+    assert server.capacity.advice == advice
+    assert server.capacity.busy_ratio == pytest.approx(busy / 60)
 
 
 def test_l31_means_of_jobs_below_a_millisecond_keep_their_fractions(driver: StorageDriver, tmp_path: Path) -> None:
