@@ -99,6 +99,9 @@ class Collector:
         self._thread: threading.Thread | None = None
         self._leading = self._worth = False
         self._minute: int | None = None
+        self._reached: float | None = None
+        self._interrupted = False
+        """When the store answered last, and whether it has been silent for long since the last pass."""
         self._turns = 0
 
     def start(self) -> Self:
@@ -145,11 +148,25 @@ class Collector:
         if not self._worth and not self._anything():
             return
         self._leading = self._driver.lease(LEASE, self.owner, self._lease_seconds)
+        self._reach()
         now = self._now()
         minute = int(now) // MINUTE
         if self._leading and minute != self._minute:
-            self.passes += collect(self._driver, self.owner, now=now, ages=self._ages).done
+            done = collect(self._driver, self.owner, now=now, ages=self._ages, interrupted=self._interrupted).done
+            self.passes += done
+            self._interrupted &= not done
             self._minute = minute
+            self._reached = time.monotonic()
+
+    def _reach(self) -> None:
+        """
+        Note that the store answers. A store that was away between two passes leaves no gap of them; turns are closer. Half of the age
+        from which a worker is stale, since its heartbeat was not new when the store went.
+        """
+        now = time.monotonic()
+        if self._reached is not None and now - self._reached > max(self._ages.stale_seconds / 2, 2 * self._turn_seconds):
+            self._interrupted = True
+        self._reached = now
 
     def _anything(self) -> bool:
         """Whether anybody ever recorded: a store that nobody uses is not made by looking after it."""

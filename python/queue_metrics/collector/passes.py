@@ -89,6 +89,7 @@ def collect(
     *,
     now: float | None = None,
     ages: Ages = AGES,
+    interrupted: bool = False,
     dry_run: bool = False,
     progress: Callable[[str], None] = lambda _: None,
 ) -> PassAnswer:
@@ -100,6 +101,7 @@ def collect(
         owner: who does it; for people.
         now: seconds since 1970; the wall clock by default.
         ages: from when on nobody is believed to live.
+        interrupted: whether the store, or this process, was away since the last pass, so that a worker that lives may be silent.
         dry_run: find out everything, write nothing.
         progress: is told what is being done.
 
@@ -117,7 +119,7 @@ def collect(
         why = "this minute is done already"
     else:
         progress("calculating")
-        found = _find(driver, reading, state, now, ages)
+        found = _find(driver, reading, state, now, ages, interrupted)
         progress("writing")
         why = "nothing was written: this was a trial" if dry_run else _write(driver, found, state, owner, now)
     return PassAnswer(
@@ -142,8 +144,8 @@ def _look(driver: StorageDriver, now: float) -> Reading:
     return read(driver, span_of(now, retention=driver.retention), further=further, totals=False, calls=calls)
 
 
-def _find(driver: StorageDriver, reading: Reading, state: CollectorState, now: float, ages: Ages) -> _Found:
-    settled = state.settled(now)
+def _find(driver: StorageDriver, reading: Reading, state: CollectorState, now: float, ages: Ages, interrupted: bool) -> _Found:
+    settled = now if interrupted else state.settled(now)
     people, _ = workers_in(reading, stale_seconds=ages.stale_seconds, lost_seconds=ages.lost_seconds, settled_since=settled)
     queues = queue_answers.queues(reading, people, stale_seconds=ages.stale_seconds)
     previous = None if state.from_the_future(now) else counters_of(reading.answers[reading_counters()] or {})

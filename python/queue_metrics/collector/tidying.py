@@ -9,15 +9,21 @@ from queue_metrics.insights.workers import workers
 from queue_metrics.model import WorkerAnswer
 from queue_metrics.storage.base import StorageDriver
 from queue_metrics.storage.baselines import BASELINES, READ_BASELINES, forgotten
+from queue_metrics.storage.collector import READ_COLLECTOR, state_of
 from queue_metrics.storage.spools import worker_beats
 
 _AT_ONCE = 0.001  # the shortest life of a heartbeat
 
 
 def silent_workers(driver: StorageDriver, threshold: float) -> list[WorkerAnswer]:
-    """Processes that said no goodbye and have not been heard of for so many seconds, or whose death was seen; the longest silent first."""
-    beats = worker_beats(driver.read_heartbeats())
-    answers, _ = workers(beats, time.time(), stale_seconds=threshold, lost_seconds=threshold)
+    """
+    Processes that said no goodbye and have not been heard of for so many seconds, or whose death was seen; the longest silent first.
+
+    After a gap of the collector, or of the store, only those whose death was seen, until `threshold` and a minute after it passes again.
+    """
+    now, view = time.time(), driver.read_view(calls=(READ_COLLECTOR,))
+    settled = state_of(view.answers[0]).settled_for_readers(now)
+    answers, _ = workers(worker_beats(view.beats), now, stale_seconds=threshold, lost_seconds=threshold, settled_since=settled)
     return sorted((each for each in answers if each.state in ("stale", "lost")), key=lambda each: -each.last_seen_seconds)
 
 

@@ -8,7 +8,7 @@ from functools import cached_property
 from queue_metrics.insights import layout, trends
 from queue_metrics.insights import overview as overviews
 from queue_metrics.insights import queues as queue_answers
-from queue_metrics.insights.fleet import server_calls, servers_in, worker_parts
+from queue_metrics.insights.fleet import server_calls, servers_in, settled_in, worker_parts
 from queue_metrics.insights.flow import dedicated
 from queue_metrics.insights.measures import distribution, merged
 from queue_metrics.insights.minutes import minutes
@@ -18,7 +18,7 @@ from queue_metrics.insights.recency import last_hour
 from queue_metrics.insights.task_details import Everywhere, by_name, detail_of, exception_span, totals, wanted
 from queue_metrics.insights.tasks import named
 from queue_metrics.insights.window import Span
-from queue_metrics.insights.workers import serving, summary
+from queue_metrics.insights.workers import ages_decide, serving, summary
 from queue_metrics.model import (
     Baseline,
     DepthTrend,
@@ -104,6 +104,10 @@ class Everything:
     def workers(self) -> tuple[WorkerAnswer, ...]:
         """Every process with a heartbeat, those that need a look first."""
         return self._snapshot.workers
+
+    def ages_decide(self, stale_seconds: float) -> bool:
+        """Whether a worker not heard of for so long may be called so: not until all had time to beat after the store was away."""
+        return ages_decide(settled_in(self._reading), self.now, stale_seconds)
 
     @cached_property
     def summary(self) -> WorkerSummary:

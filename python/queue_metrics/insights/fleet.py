@@ -57,10 +57,15 @@ def workers_in(
         reading.span.now,
         stale_seconds=stale_seconds,
         lost_seconds=lost_seconds,
-        settled_since=state_of(reading.answers.get(READ_COLLECTOR)).settled_since if settled_since is None else settled_since,
+        settled_since=settled_in(reading) if settled_since is None else settled_since,
         usual=usual,
         counters=counters_of(reading.answers.get(reading_counters()) or {}),
     )
+
+
+def settled_in(reading: Reading) -> float | None:
+    """Since when the collector has passed without a gap; None: nobody collects."""
+    return state_of(reading.answers.get(READ_COLLECTOR)).settled_for_readers(reading.span.now)
 
 
 def servers_in(reading: Reading, people: Sequence[WorkerAnswer], *, stale_seconds: float) -> tuple[ServerAnswer, ...]:

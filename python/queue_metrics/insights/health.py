@@ -81,6 +81,7 @@ def overall_health(
     dropped: Mapping[str, int] | None,
     unreadable: int,
     recorded: bool,
+    settling: bool = False,
     goodbye: bool = False,
     collector: CollectorAnswer | None = None,
 ) -> Health:
@@ -96,12 +97,13 @@ def overall_health(
         dropped: records that spools dropped, by reason.
         unreadable: heartbeats of a newer version, or damaged.
         recorded: whether anything was ever recorded.
+        settling: whether the store may have been away until now, so that nobody could report; then it is no fault of theirs yet.
         goodbye: whether the last process left in good order, with everything counted, and none came since.
         collector: whether one runs. That none ever ran is a choice, that one stopped while workers go on is not.
     """
     # Where no worker was ever seen, an agent or a producer that came and went has left no numbers that could stand still.
     seen = recorded or workers != _NO_WORKERS
-    reasons = [*_drainer(drainer_age, stale_seconds, workers, goodbye)] if seen else []
+    reasons = [*_drainer(drainer_age, stale_seconds, workers, goodbye, settling)] if seen else []
     if dropped:
         causes = ", ".join(f"{cause} {count(number)}" for cause, number in sorted(dropped.items()))
         reasons.append(Reason(Status.CRITICAL, "dropped", f"Records were dropped, so the numbers are too low: {causes}.", 50))
@@ -132,12 +134,15 @@ def _workers(number: int, one: str, more: str) -> str:
     return f"{count(number)} worker {one}." if number == 1 else f"{count(number)} workers {more}."
 
 
-def _drainer(age: float | None, stale_seconds: float, workers: WorkerCounts, goodbye: bool) -> Iterable[Reason]:
+def _drainer(age: float | None, stale_seconds: float, workers: WorkerCounts, goodbye: bool, settling: bool) -> Iterable[Reason]:
     if age is not None and age <= stale_seconds:
         return
     since = "" if age is None else f" for {duration(age)}"
     if (workers.stopped or goodbye) and not (workers.live or workers.stale or workers.lost):
         yield Reason(Status.WARNING, "all_stopped", f"All workers have stopped; nobody has reported{since}.", 20)
+    elif settling:
+        text = f"No worker or agent has reported{since}, nor did a collector pass all the time: the store may have been away."
+        yield Reason(Status.WARNING, "no_drainer", text, 20)
     else:
         text = f"No worker or agent has reported{since}: the numbers stand still."
         yield Reason(Status.CRITICAL, "no_drainer", text, 60)

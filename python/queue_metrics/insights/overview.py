@@ -7,13 +7,13 @@ from collections.abc import Mapping, Sequence
 
 from queue_metrics.insights import layout
 from queue_metrics.insights.collecting import collector_answer
-from queue_metrics.insights.fleet import workers_in
+from queue_metrics.insights.fleet import settled_in, workers_in
 from queue_metrics.insights.health import overall_health
 from queue_metrics.insights.measures import counts, distribution, failure_share, merged, rate
 from queue_metrics.insights.queues import queues
 from queue_metrics.insights.reading import Reading
 from queue_metrics.insights.tasks import history, points_together, tasks
-from queue_metrics.insights.workers import by_state
+from queue_metrics.insights.workers import ages_decide, by_state
 from queue_metrics.model import Overview, QueueAnswer, Snapshot, WorkerAnswer
 from queue_metrics.storage.collector import READ_COLLECTOR, state_of
 
@@ -52,6 +52,7 @@ def _overview(
             workers=states,
             drainer_age=drainer_age,
             stale_seconds=stale_seconds,
+            settling=not ages_decide(settled_in(reading), reading.span.now, stale_seconds),
             dropped=dropped,
             unreadable=unreadable,
             recorded=bool(reading.tasks or reading.queues),

@@ -47,8 +47,7 @@ def workers(
         usual: what is known of the runtimes of a task, by connection, queue and task; for `stuck`.
         counters: of the last pass of the collector, for `utilisation_ratio`.
     """
-    settled = settled_since is None or now >= settled_since + stale_seconds + SETTLING_SECONDS
-    limits = (stale_seconds, lost_seconds) if settled else (math.inf, math.inf)
+    limits = (stale_seconds, lost_seconds) if ages_decide(settled_since, now, stale_seconds) else (math.inf, math.inf)
     decoded: list[tuple[Beat, dict[str, Any]]] = []
     unreadable = 0
     for beat in beats:
@@ -60,6 +59,11 @@ def workers(
     answers = [_worker(beat, page, parents, now, limits, usual, counters) for beat, page in decoded]
     answers.sort(key=lambda each: (_ORDER.index(each.state), each.role != "worker", -(each.elapsed_seconds or 0.0), each.id))
     return tuple(answers), unreadable
+
+
+def ages_decide(settled_since: float | None, now: float, stale_seconds: float) -> bool:
+    """Whether a heartbeat's age says anything: not while the store may have been away, so that who lives could not beat."""
+    return settled_since is None or now >= settled_since + stale_seconds + SETTLING_SECONDS
 
 
 def _worker(

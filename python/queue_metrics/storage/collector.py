@@ -12,7 +12,11 @@ COLLECTOR = "collector"
 READ_COLLECTOR = Call("get_hash", (COLLECTOR,))
 """The question, for a look at the store; `state_of` makes sense of its answer."""
 GAP_SECONDS = 2.0 * MINUTE
-"""Passes further apart than this have a gap between them."""
+"""Without a pass for so long no collector runs."""
+SETTLED_SECONDS = 1.5 * MINUTE
+"""Passes further apart than this have a gap between them: one is missing, as a store that was away for a minute makes it with cron."""
+FORGOTTEN_SECONDS = 11.0 * MINUTE
+"""After so long without a pass a heartbeat from before it has expired, so what is silent was so while the store was there."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,9 +42,20 @@ class CollectorState:
 
     def settled(self, now: float) -> float:
         """Since when passes have had no gap, with one at `now`."""
-        if self.last_pass is None or self.settled_since is None or abs(now - self.last_pass) > GAP_SECONDS:
+        if self.last_pass is None or self.settled_since is None or abs(now - self.last_pass) > SETTLED_SECONDS:
             return now
         return self.settled_since
+
+    def settled_for_readers(self, now: float) -> float | None:
+        """
+        Since when passes have had no gap, for who reads between two; `now` while the next one is missing.
+
+        None: nobody collects, so ages decide. Whether the store was away or the collector alone cannot be told from what is stored, so
+        without the limit a collector that ran once would hide for ever who is lost.
+        """
+        if self.last_pass is None or abs(now - self.last_pass) > FORGOTTEN_SECONDS:
+            return None
+        return self.settled(now)
 
 
 def state_of(answer: Mapping[str, str] | None) -> CollectorState:

@@ -44,7 +44,7 @@ def all_workers(everything: Everything) -> OriginalAllWorkersReply:
             "summary": summary(everything.summary),
             "workers": [
                 {
-                    **_heartbeat(each, everything.now),
+                    **_heartbeat(each, everything),
                     "memory_usage_mb": megabytes(each.rss_bytes),
                     "cpu_usage_percent": percent(each.cpu_ratio),
                     "peak_memory_usage_mb": megabytes(each.rss_peak_bytes),
@@ -57,7 +57,7 @@ def all_workers(everything: Everything) -> OriginalAllWorkersReply:
 
 def status(everything: Everything, connection: str | None, queue: str | None) -> OriginalStatusReply:
     """`/workers/status`: heartbeats."""
-    found = [_heartbeat(each, everything.now) for each in _of(everything, connection, queue)]
+    found = [_heartbeat(each, everything) for each in _of(everything, connection, queue)]
     return {"data": found, "meta": {"total": len(found)}}
 
 
@@ -71,12 +71,16 @@ def status_of(everything: Everything, id: str) -> OriginalStatusOfReply:
     found = next((each for each in _of(everything) if each.id == id), None)
     if found is None:
         raise UnknownName(f"no worker {id!r}")
-    return {"data": _heartbeat(found, everything.now)}
+    return {"data": _heartbeat(found, everything)}
 
 
 def detect_stale(everything: Everything, threshold: int) -> OriginalStaleReply:
-    """`/workers/detect-stale`: how many, by this threshold, went silent without saying good-bye. Ages decide, so nothing is written."""
-    silent = [each for each in _of(everything) if each.state != "stopped" and each.last_seen_seconds > threshold]
+    """
+    `/workers/detect-stale`: how many, by this threshold, went silent without saying good-bye. Ages decide, so nothing is written; after
+    a gap of the collector they decide once all had time to beat.
+    """
+    people = _of(everything) if everything.ages_decide(threshold) else ()
+    silent = [each for each in people if each.state != "stopped" and each.last_seen_seconds > threshold]
     return {"data": {"threshold_seconds": threshold, "workers_marked_crashed": len(silent)}}
 
 
@@ -137,7 +141,8 @@ def _pool(answer: WorkerAnswer) -> str | None:
     return None
 
 
-def _heartbeat(answer: WorkerAnswer, now: float) -> OriginalHeartbeat:
+def _heartbeat(answer: WorkerAnswer, everything: Everything) -> OriginalHeartbeat:
+    now = everything.now
     changed = None if answer.since_state_seconds is None else now - answer.since_state_seconds
     return {
         "worker_id": answer.id,
@@ -153,6 +158,6 @@ def _heartbeat(answer: WorkerAnswer, now: float) -> OriginalHeartbeat:
         "jobs_processed": answer.jobs,
         "pid": answer.pid,
         "hostname": answer.host,
-        "is_stale": answer.last_seen_seconds > _STALE_SECONDS,
+        "is_stale": answer.last_seen_seconds > _STALE_SECONDS and everything.ages_decide(_STALE_SECONDS),
         "seconds_since_last_heartbeat": answer.last_seen_seconds,
     }
