@@ -9,12 +9,14 @@ import subprocess
 import sys
 import time
 from dataclasses import replace
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
 
 from queue_metrics.cli import main
 from queue_metrics.collector import LEASE
+from queue_metrics.http import asgi_app
 from queue_metrics.insights import connect
 from queue_metrics.model import Baseline
 from queue_metrics.storage.base import StorageDriver
@@ -22,7 +24,8 @@ from queue_metrics.storage.baselines import write
 from queue_metrics.storage.events import EVENTS, events_of
 from queue_metrics.storage.manager import StorageManager
 from tests.collector.stored import crew, general, mail
-from tests.support.fleet import NOW
+from tests.http.asking import ask
+from tests.support.fleet import NOW, Fleet
 
 
 @pytest.fixture(autouse=True)
@@ -79,15 +82,34 @@ def test_calculate_shows_the_last_minute_of_a_queue(store: StorageDriver, capsys
     answer = told(capsys, "calculate", "--store", store.url, "--connection", "broker", "--queue", "mail")
     assert isinstance(answer["queues"], list)
     (queue,) = answer["queues"]
-    assert {name: queue[name] for name in ("connection", "queue", "ready", "failure_rate", "total_processed")} == {
+    assert {name: queue[name] for name in ("connection", "queue", "ready", "failure_rate", "total_processed", "total_failed")} == {
         "connection": "broker",
         "queue": "mail",
         "ready": 250,
         "failure_rate": 0.0,
         "total_processed": 300,
+        "total_failed": 0,
     }
     assert main(["calculate", "--store", store.url]) == 0
     assert "mail · broker" in capsys.readouterr().out
+
+
+def test_calculate_has_the_numbers_of_the_endpoints_of_the_original(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """Of six executions four succeeded, one failed, one is tried again."""
+    driver, now = StorageManager().open(f"sqlite:///{tmp_path}/numbers.db"), int(time.time())
+    fleet, ended = Fleet(), {"started": 6, "succeeded": 4, "failed": 1, "retried": 1}
+    fleet.task(("broker", "mail", "app.send"), now // 60 * 60 - 300, counts=ended, measures={0: [2_000_000] * 6})
+    fleet.queue(("broker", "mail"), now // 60 * 60 - 300, counts=ended, measures={0: [2_000_000] * 6})
+    fleet.store(driver)
+    (row,) = told(capsys, "calculate", "--store", driver.url)["queues"]  # type: ignore[misc]
+    assert {name: row[name] for name in ("total_processed", "total_failed", "failure_rate")} == {
+        "total_processed": 4,
+        "total_failed": 1,
+        "failure_rate": 20.0,
+    }
+    assert row["last_processed_at"] == datetime.fromtimestamp(now // 60 * 60 - 300, UTC).isoformat()
+    jobs = ask(asgi_app(driver), "/jobs").json()["data"]["app.send"]["execution"]
+    assert {name: row[name] for name in ("total_processed", "total_failed", "failure_rate")}.items() <= jobs.items()
 
 
 @pytest.mark.parametrize("command", ["calculate", "calculate-baselines"])

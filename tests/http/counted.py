@@ -64,12 +64,17 @@ def quantile(numbers: Sequence[float], ratio: float, scale: float) -> Any:
 
 
 def lately(jobs: Sequence[Job], minutes: int) -> list[Job]:
-    """Of the minutes that hold the last so many: a store keeps whole ones, and NOW is in the middle of one."""
-    return [job for job in jobs if job.back <= minutes]
+    """Of the last so many whole minutes: NOW is in the middle of one, which is not whole."""
+    return [job for job in jobs if 1 <= job.back <= minutes]
 
 
 def per_minute(count: int, minutes: int) -> float:
-    return round(count / (60 * min(minutes, OLDEST) + 30) * 60, 2)
+    return round(count / minutes, 2)
+
+
+def observed_per_minute(count: int) -> float:
+    """By the time since recording began."""
+    return round(count / (60 * OLDEST + 30) * 60, 2)
 
 
 def live(known: Invented, connection: str, queue: str) -> list[dict[str, Any]]:

@@ -40,8 +40,8 @@ def everything(driver: StorageDriver) -> Fleet:
     fleet = hostile_fleet()
     at = {"succeeded": 6, "failed": 1, "timed_out": 1, "lost": 1, "cancelled": 1, "retried": 2, "started": 12}
     measures = {0: [2_000_000] * 11, 1: [1] * 12, 2: [500_000] * 11, 3: [30 * MEGABYTE] * 11, 4: [MEGABYTE // 2] * 11}
-    fleet.task(("broker", "mail", "app.mail"), minute(0), counts=at, discarded=[1, 2, 3, 4, 5], measures=measures)
-    fleet.queue(("broker", "mail"), minute(0), counts=at, measures={0: measures[0]})
+    fleet.task(("broker", "mail", "app.mail"), minute(1), counts=at, discarded=[1, 2, 3, 4, 5], measures=measures)
+    fleet.queue(("broker", "mail"), minute(1), counts=at, measures={0: measures[0]})
     for back, depth in enumerate(reversed(DEPTHS)):
         fleet.queue(("broker", "mail"), minute(back), gauges={gauge: [(int((minute(back) + 25) * 1e6), depth)] for gauge in (0, 3)})
     fleet.server("web-1", minute(0), counts=at, measures={0: measures[0]})

@@ -8,8 +8,8 @@ from typing import Any
 from queue_metrics.config import load_settings
 from queue_metrics.errors import ConfigurationError
 from queue_metrics.insights import connect
-from queue_metrics.insights.measures import failure_share
 from queue_metrics.model import QueueAnswer
+from queue_metrics.storage.base import MINUTE
 from queue_metrics.storage.manager import open_store
 
 HELP = "show what the last minute of each queue comes to, from the points that its workers stored"
@@ -60,17 +60,21 @@ def check_names(args: argparse.Namespace) -> None:
 
 
 def _row(answer: QueueAnswer) -> dict[str, Any]:
-    """Row 35 of the original, with its names and units."""
-    minute, failed = answer.minute, failure_share(answer.lifetime.counts).ratio
-    rate, mean = minute.throughput_per_second, minute.mean_runtime_seconds
+    """Row 35 of the original, with its names and units: the numbers of its endpoints."""
+    from queue_metrics.http.original.jobs import ended_per, execution
+    from queue_metrics.http.original.units import iso_if_known, milliseconds
+
+    counted, last = execution(answer.lifetime.counts), answer.last_processed
     return {
         "connection": answer.connection,
         "queue": answer.queue,
         "status": answer.health.status.value,
         "score": answer.health.score,
         "ready": answer.ready,
-        "throughput_per_minute": None if rate is None else round(rate * 60, 2),
-        "avg_duration": None if mean is None else round(mean * 1000, 2),
-        "failure_rate": None if failed is None else round(failed * 100, 2),
-        "total_processed": answer.lifetime.counts.ended,
+        "throughput_per_minute": ended_per(answer.minute, MINUTE),
+        "avg_duration": milliseconds(answer.minute.mean_runtime_seconds),
+        "failure_rate": counted["failure_rate"],
+        "total_processed": counted["total_processed"],
+        "total_failed": counted["total_failed"],
+        "last_processed_at": iso_if_known(None if last is None else last.at),
     }

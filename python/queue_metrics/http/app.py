@@ -108,7 +108,12 @@ class Application:
         html = route.path == "/" and _wants_html(scope)
         if route.path == "/" and not html:
             return answers.as_json(
-                {**original_index(call.root), "name": "queue-metrics", "version": _core.__version__, "routes": index(self._table)}
+                {
+                    **original_index(call.root, _address(scope)),
+                    "name": "queue-metrics",
+                    "version": _core.__version__,
+                    "routes": index(self._table),
+                }
             )
         try:
             if route.question is None:
@@ -143,6 +148,14 @@ def _paths(scope: Scope) -> tuple[str, str]:
     if encoded and path.startswith(encoded):
         path = path[len(encoded) :]
     return encoded, path or "/"
+
+
+def _address(scope: Scope) -> str:
+    """Where this server listens, for examples; the usual place where that is not told, as at a Unix socket."""
+    host, port = scope.get("server") or ("", None)
+    if port is None:
+        host, port = "127.0.0.1", 8787
+    return f"{scope.get('scheme', 'http')}://{f'[{host}]' if ':' in host else host}:{port}"
 
 
 def _from_here(scope: Scope) -> bool:

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from operator import attrgetter
 
+from queue_metrics.http.original.jobs import ended, ended_per
+from queue_metrics.http.original.workers import brought_to_an_end, count
 from queue_metrics.http.prometheus import Family, Sample, labels, rendered
 from queue_metrics.insights.everything import Everything
 from queue_metrics.model import (
@@ -16,9 +18,9 @@ from queue_metrics.model import (
     QueueAnswer,
     ServerAnswer,
     TaskDetail,
-    WorkerSummary,
 )
 from queue_metrics.model.servers import ServerSample, ServerStatus
+from queue_metrics.storage.base import HOUR, MINUTE
 
 MEGABYTE = 1 << 20
 
@@ -36,7 +38,7 @@ def text(everything: Everything, namespace: str) -> bytes:
         *_queues(everything.queues),
         *_tasks([one for job in everything.jobs for one in job.queues]),
         *_sums(tasks),
-        *_workers(everything.summary, tasks),
+        *_workers(everything),
         *_baselines(everything.baselines.values()),
         *_depth_trends(everything),
         *_efficiency_trend(everything.efficiency_trend),
@@ -58,9 +60,9 @@ def _queues(queues: Sequence[QueueAnswer]) -> Iterator[Family]:
     yield "queue_oldest_job_seconds", "Age of the oldest pending job.", "gauge", column(lambda queue: queue.latency_seconds)
     yield (
         "queue_throughput_per_minute",
-        "Executions ended per minute, of the last minute.",
+        "Executions ended in the last whole minute.",
         "gauge",
-        column(lambda queue: _times(queue.minute.throughput_per_second, 60)),
+        column(lambda queue: ended_per(queue.minute, MINUTE)),
     )
     yield (
         "queue_failure_rate_percent",
@@ -70,9 +72,9 @@ def _queues(queues: Sequence[QueueAnswer]) -> Iterator[Family]:
     )
     yield (
         "queue_utilization_rate_percent",
-        "Busy workers among the live ones that serve it.",
+        "Run time of the last hour by the time of the live workers that serve it.",
         "gauge",
-        column(lambda queue: _times(queue.busy_ratio, 100)),
+        column(lambda queue: _times(queue.utilisation_ratio, 100)),
     )
 
 
@@ -132,15 +134,15 @@ _TASK_COLUMNS: Sequence[tuple[str, str, str, Callable[[JobAnswer], float | None]
     ),
     (
         "job_throughput_per_minute",
-        "Executions ended per minute, of the last minute.",
+        "Executions ended in the last whole minute.",
         "gauge",
-        lambda task: task.detail.throughput_per_minute,
+        lambda task: ended(task.detail, MINUTE),
     ),
     (
         "job_throughput_per_hour",
-        "Executions ended per hour, of the last hour.",
+        "Executions ended in the last 60 whole minutes.",
         "gauge",
-        lambda task: task.detail.throughput_per_hour,
+        lambda task: ended(task.detail, HOUR),
     ),
 )
 
@@ -158,18 +160,20 @@ def _sums(tasks: Sequence[TaskDetail]) -> Iterator[Family]:
     yield "jobs_failed_total", "Executions that failed, timed out or were lost, of all tasks.", "counter", [("", failures)]
 
 
-def _workers(together: WorkerSummary, tasks: Sequence[TaskDetail]) -> Iterator[Family]:
-    counts, busy = together.counts, _times(together.now_ratio, 100)
-    every = counts.live + counts.stopped + counts.stale + counts.lost
-    # Of the totals, not of the heartbeats that are left: a worker that is gone takes nothing back.
-    ended = sum(task.lifetime.counts.ended - task.lifetime.counts.outcomes[Outcome.LOST] for task in tasks)
+def _workers(everything: Everything) -> Iterator[Family]:
+    counted, busy = count(everything.summary), _times(everything.summary.now_ratio, 100)
     for name, meaning, kind, number in (
-        ("worker_count_total", "Workers of which there is a heartbeat, also gone ones.", "gauge", every),
-        ("worker_count_active", "Workers that live.", "gauge", counts.live),
-        ("worker_count_idle", "Workers that live and execute nothing now.", "gauge", counts.live - counts.busy),
+        ("worker_count_total", "Workers that live.", "gauge", counted["total"]),
+        ("worker_count_active", "Workers that live and execute something now.", "gauge", counted["active"]),
+        ("worker_count_idle", "Workers that live and execute nothing now.", "gauge", counted["idle"]),
         ("worker_utilization_percent", "Busy workers among the live ones.", "gauge", busy),
         ("worker_idle_percent", "Idle workers among the live ones.", "gauge", None if busy is None else 100 - busy),
-        ("worker_jobs_processed_total", "Executions that workers brought to an end, whatever the outcome.", "counter", ended),
+        (
+            "worker_jobs_processed_total",
+            "Executions that workers brought to an end, whatever the outcome.",
+            "counter",
+            brought_to_an_end(everything),
+        ),
     ):
         yield name, meaning, kind, [("", number)]
 

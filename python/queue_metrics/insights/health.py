@@ -59,6 +59,33 @@ def queue_health(ready: int | None, age: float | None, failure: Share, workers: 
     return _scored(reasons)
 
 
+def original_score(depth: int | None, age: float | None, failure_ratio: float | None, workers: int) -> float:
+    """
+    The original's score of a queue to the letter, 0-100: without regard to chance, and a backlog of later jobs counts too.
+
+    Args:
+        depth: jobs, whether they could run now or not; None: not known, takes nothing. So with all that follow.
+        age: of the oldest ready job, seconds.
+        failure_ratio: failures among the decided, 0-1.
+        workers: live ones that serve it.
+    """
+    taken = min(FAILURE_POINTS, (failure_ratio or 0.0) * 100)
+    if depth is not None and depth > DEPTH_NORMAL:
+        taken += min(DEPTH_POINTS, (depth - DEPTH_NORMAL) / DEPTH_PER_POINT)
+    if age is not None and age > AGE_NORMAL_SECONDS:
+        taken += min(AGE_POINTS, (age - AGE_NORMAL_SECONDS) / AGE_SECONDS_PER_POINT)
+    if depth and not workers:
+        taken += NO_WORKER_POINTS
+    return max(100.0 - taken, 0.0)
+
+
+def original_status(score: float | None) -> Status:
+    """Of a score alone; None: nothing is known."""
+    if score is None:
+        return Status.UNKNOWN
+    return Status.HEALTHY if score >= HEALTHY_FROM else Status.WARNING if score >= WARNING_FROM else Status.CRITICAL
+
+
 def _severity(points: int) -> Status:
     """A backlog that takes as little as healthy queues may lose is told, and no reason to look."""
     return Status.WARNING if points > 100 - HEALTHY_FROM else Status.HEALTHY
@@ -66,8 +93,7 @@ def _severity(points: int) -> Status:
 
 def _scored(reasons: Sequence[Reason]) -> Health:
     score = max(100 - sum(reason.points for reason in reasons), 0)
-    by_score = Status.HEALTHY if score >= HEALTHY_FROM else Status.WARNING if score >= WARNING_FROM else Status.CRITICAL
-    status = min((by_score, *(reason.severity for reason in reasons)), key=_URGENCY.index)
+    status = min((original_status(score), *(reason.severity for reason in reasons)), key=_URGENCY.index)
     return Health(status, score, tuple(sorted(reasons, key=lambda reason: (_URGENCY.index(reason.severity), -reason.points))))
 
 

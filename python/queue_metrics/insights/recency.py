@@ -31,6 +31,19 @@ def all_days(now: float) -> Span:
     return at_least(MINUTES_MAX * 60 - DAY, now, DAY)
 
 
+def whole_steps(seconds: int, now: float) -> Span:
+    """
+    The steps that come nearest to the last `seconds`, and never hold more time.
+
+    Whole minutes up to the open one: exactly as long. Of more than an hour, hours with the open one, so less than an hour less.
+    """
+    if seconds > HOUR:
+        end = (int(now) // HOUR + 1) * HOUR
+        return Span(end - seconds, end, HOUR, now)
+    end = int(now) // MINUTE * MINUTE
+    return Span(end - seconds, end, MINUTE, now)
+
+
 def parts(now: float, kinds: tuple[int, ...], where: Callable[[Series], bool] | None = None, *, days: bool = True) -> list[Part]:
     """
     What must be read for everything below.
@@ -49,7 +62,7 @@ def parts(now: float, kinds: tuple[int, ...], where: Callable[[Series], bool] | 
 def statistics(reading: Reading, series: Sequence[SeriesReading], seconds: int) -> WindowStatistics:
     """Some series together in the last `seconds`, one of `WINDOWS`: count, mean and rate of one and the same value."""
     now = reading.span.now
-    span = at_least(seconds, now, MINUTE if seconds <= HOUR else HOUR)
+    span = whole_steps(seconds, now)
     value = merged(point for one in series for point in one.over(span).values())
     when = span.window(reading.observed_in(span))
     counted, runtime = counts(value), distribution(value, layout.RUNTIME)

@@ -24,7 +24,9 @@ class WindowStatistics:
     nominal_seconds: int
     """What was asked for: 60, 300, 900, 3,600 or 86,400."""
     window: Window
-    """What it is: the whole steps that hold it, so less than a step more; rates are divided by its observed time."""
+    """
+    What it is: so many whole minutes before the open one; of a day, 24 hours with the open one. Rates are divided by its observed time.
+    """
     n: int
     """Executions that ended."""
     failure: Share

@@ -66,12 +66,13 @@ class Index(TypedDict):
     examples: Mapping[str, str]
 
 
-def index(root: str) -> Index:
+def index(root: str, address: str) -> Index:
     """
     The index.
 
     Args:
         root: the path at which the app is mounted.
+        address: scheme, host and port where it was asked.
     """
     return {
         "message": "Queue metrics",
@@ -80,7 +81,7 @@ def index(root: str) -> Index:
             name: _endpoint(root, each) if isinstance(each, tuple) else {name: _endpoint(root, one) for name, one in each.items()}
             for name, each in ENDPOINTS.items()
         },
-        "examples": {what: f"curl http://127.0.0.1:8787{root}{path}" for what, path in _EXAMPLES.items()},
+        "examples": {what: f"curl {address}{root}{path}" for what, path in _EXAMPLES.items()},
     }
 
 

@@ -13,9 +13,10 @@ from queue_metrics.http.original.shapes import (
     OriginalWindow,
 )
 from queue_metrics.http.original.trends import baseline
-from queue_metrics.http.original.units import iso, iso_if_known, megabytes, milliseconds, per_minute, percent, rounded
+from queue_metrics.http.original.units import iso, iso_if_known, megabytes, milliseconds, percent, rounded
 from queue_metrics.insights.everything import Everything
-from queue_metrics.model import Counts, JobAnswer, Outcome, WindowStatistics
+from queue_metrics.model import Counts, JobAnswer, Outcome, TaskDetail, WindowStatistics
+from queue_metrics.storage.base import DAY, HOUR, MINUTE
 
 
 def jobs(everything: Everything) -> OriginalJobsReply:
@@ -56,6 +57,16 @@ def execution(counts: Counts) -> OriginalExecution:
     }
 
 
+def ended(answer: TaskDetail, seconds: int) -> float | None:
+    """How many executions ended in the last `seconds`, one of the windows; None: nothing was recorded in them."""
+    return ended_per(next(each for each in answer.windows if each.nominal_seconds == seconds), seconds)
+
+
+def ended_per(answer: WindowStatistics, seconds: int) -> float | None:
+    """The same for each `seconds` of a window, by its whole length, as the original divides."""
+    return None if answer.window.observed_from is None else rounded(answer.n * seconds / answer.nominal_seconds)
+
+
 def _of_queue(answer: JobAnswer, now: float) -> OriginalJobOfQueue:
     detail, counts = answer.detail, answer.detail.lifetime.counts
     runtime, memory, cpu = detail.runtime, answer.memory_peak, answer.cpu
@@ -87,9 +98,9 @@ def _of_queue(answer: JobAnswer, now: float) -> OriginalJobOfQueue:
             "p99": milliseconds(cpu.p99),
         },
         "throughput": {
-            "per_minute": rounded(detail.throughput_per_minute),
-            "per_hour": rounded(detail.throughput_per_hour),
-            "per_day": rounded(detail.throughput_per_day),
+            "per_minute": ended(detail, MINUTE),
+            "per_hour": ended(detail, HOUR),
+            "per_day": ended(detail, DAY),
         },
         "failures": {
             "count": counts.failures,
@@ -108,7 +119,7 @@ def _window(answer: WindowStatistics) -> OriginalWindow:
         "window_seconds": answer.nominal_seconds,
         "jobs_processed": answer.n,
         "avg_duration": milliseconds(answer.mean_runtime_seconds),
-        "throughput": per_minute(answer.throughput_per_second),
+        "throughput": ended_per(answer, MINUTE),
     }
 
 
@@ -122,7 +133,7 @@ def _class(answer: JobAnswer, now: float) -> OriginalClass:
         "avg_memory_mb": megabytes(answer.memory_peak.mean),
         "avg_cpu_time_ms": milliseconds(answer.cpu.mean),
         "failure_rate": failure_rate(counts),
-        "throughput_per_minute": rounded(detail.throughput_per_minute),
+        "throughput_per_minute": ended(detail, MINUTE),
         "by_queue": [_class_of_queue(each) for each in answer.queues],
         "calculated_at": iso(now),
     }
@@ -138,5 +149,5 @@ def _class_of_queue(answer: JobAnswer) -> OriginalClassOfQueue:
         "avg_duration_ms": milliseconds(detail.runtime.mean),
         "avg_memory_mb": megabytes(answer.memory_peak.mean),
         "failure_rate": failure_rate(counts),
-        "throughput_per_minute": rounded(detail.throughput_per_minute),
+        "throughput_per_minute": ended(detail, MINUTE),
     }

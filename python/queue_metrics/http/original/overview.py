@@ -5,7 +5,7 @@ from __future__ import annotations
 import platform
 
 from queue_metrics._core import __version__
-from queue_metrics.http.original.jobs import execution, failure_rate, job
+from queue_metrics.http.original.jobs import ended, ended_per, execution, failure_rate, job
 from queue_metrics.http.original.overview_shapes import (
     OriginalFullOverviewReply,
     OriginalMetadata,
@@ -17,10 +17,11 @@ from queue_metrics.http.original.overview_shapes import (
 from queue_metrics.http.original.queues import listed, workers_of
 from queue_metrics.http.original.servers import rolled_up, slim
 from queue_metrics.http.original.trends import baseline, depth_trend, efficiency_trend
-from queue_metrics.http.original.units import iso, key, milliseconds, per_minute, rounded
-from queue_metrics.http.original.workers import count, summary, utilization
+from queue_metrics.http.original.units import iso, key, milliseconds
+from queue_metrics.http.original.workers import brought_to_an_end, count, summary, utilization
 from queue_metrics.insights.everything import Everything
 from queue_metrics.model import JobAnswer, QueueAnswer
+from queue_metrics.storage.base import MINUTE
 
 
 def slim_overview(everything: Everything) -> OriginalSlimOverviewReply:
@@ -31,7 +32,7 @@ def slim_overview(everything: Everything) -> OriginalSlimOverviewReply:
             "queues": {key(each.connection, each.queue): _queue(everything, each) for each in everything.queues},
             "jobs": {each.detail.task: _job(each) for each in everything.jobs},
             "servers": {each.hostname: slim(each) for each in everything.servers},
-            "workers": {**count(people), **utilization(people), "total_jobs_processed": people.jobs},
+            "workers": {**count(people), **utilization(people), "total_jobs_processed": brought_to_an_end(everything)},
             "metadata": _metadata(everything),
         }
     }
@@ -44,7 +45,7 @@ def full_overview(everything: Everything) -> OriginalFullOverviewReply:
             "queues": {key(each.connection, each.queue): listed(everything, each) for each in everything.queues},
             "jobs": {each.detail.task: job(each, everything.now) for each in everything.jobs},
             "servers": {each.hostname: rolled_up(each, everything.now) for each in everything.servers},
-            "workers": summary(everything.summary),
+            "workers": summary(everything),
             "baselines": {key(*labels): baseline(each) for labels, each in everything.baselines.items() if each.task is None},
             "trends": {
                 "queue_depth": {
@@ -66,7 +67,7 @@ def _queue(everything: Everything, answer: QueueAnswer) -> OriginalSlimQueue:
         "depth": answer.depth,
         "pending": answer.ready,
         "active_workers": answer.workers,
-        "throughput_per_minute": per_minute(answer.minute.throughput_per_second),
+        "throughput_per_minute": ended_per(answer.minute, MINUTE),
         "failure_rate": failure_rate(answer.lifetime.counts),
         "current_busy_percent": people["current_busy_percent"],
         "lifetime_busy_percent": people["lifetime_busy_percent"],
@@ -87,7 +88,7 @@ def _job_of_queue(answer: JobAnswer) -> OriginalSlimJobOfQueue:
         "success_rate": counted["success_rate"],
         "failure_rate": counted["failure_rate"],
         "avg_duration_ms": milliseconds(detail.runtime.mean),
-        "throughput_per_minute": rounded(detail.throughput_per_minute),
+        "throughput_per_minute": ended(detail, MINUTE),
     }
 
 

@@ -4,21 +4,24 @@ from __future__ import annotations
 
 from typing import Literal
 
-from queue_metrics.http.original.jobs import failure_rate
+from queue_metrics.http.original.jobs import ended_per, failure_rate
 from queue_metrics.http.original.shapes import (
     OriginalAllQueuesReply,
     OriginalDepth,
     OriginalDepthReply,
     OriginalListedQueue,
     OriginalQueueDepth,
+    OriginalQueueHealth,
     OriginalQueueReply,
     OriginalQueuesReply,
     OriginalQueueWorkers,
 )
 from queue_metrics.http.original.trends import baseline, queue_trends
-from queue_metrics.http.original.units import iso, iso_if_known, key, milliseconds, per_minute, percent
+from queue_metrics.http.original.units import iso, iso_if_known, key, milliseconds, percent, rounded
 from queue_metrics.insights.everything import Everything
+from queue_metrics.insights.health import original_score, original_status
 from queue_metrics.model import QueueAnswer
+from queue_metrics.storage.base import MINUTE
 
 _OLD_FROM_SECONDS = 300.0
 """From here on the age of the oldest job takes points from the score."""
@@ -42,35 +45,46 @@ def queue(everything: Everything, connection: str, name: str) -> OriginalQueueRe
         UnknownName: no such queue was ever recorded.
     """
     answer = everything.queue(connection, name)
-    depth, failures, utilisation = answer.depth, failure_rate(answer.lifetime.counts), percent(answer.utilisation_ratio)
     return {
         "data": {
             "connection": answer.connection,
             "queue": answer.queue,
-            "depth": depth,
+            "depth": answer.depth,
             "pending": answer.ready,
             "scheduled": answer.scheduled,
             "reserved": answer.reserved,
             "oldest_job_age": answer.latency_seconds,
             "age_status": _age_status(answer),
-            "throughput_per_minute": per_minute(answer.minute.throughput_per_second),
+            "throughput_per_minute": ended_per(answer.minute, MINUTE),
             "avg_duration": milliseconds(answer.minute.mean_runtime_seconds),
-            "failure_rate": failures,
-            "utilization_rate": utilisation,
+            "failure_rate": failure_rate(answer.lifetime.counts),
+            "utilization_rate": utilization_rate(answer),
             "active_workers": answer.workers,
             "driver": answer.connection,
-            "health": {
-                "status": answer.health.status.value,
-                "score": answer.health.score,
-                "depth": depth,
-                "oldest_job_age": answer.latency_seconds,
-                "failure_rate": failures,
-                "utilization_rate": utilisation,
-            },
+            "health": health(answer),
             "calculated_at": iso(everything.now),
             "trends": queue_trends(everything, connection, name),
         }
     }
+
+
+def health(answer: QueueAnswer) -> OriginalQueueHealth:
+    """By the original's formula; its inputs are those that are shown, so whoever reads them can work it out."""
+    known = answer.depth is not None or answer.failure.n > 0
+    score = original_score(answer.depth, answer.latency_seconds, answer.failure.ratio, answer.workers) if known else None
+    return {
+        "status": original_status(score).value,
+        "score": rounded(score),
+        "depth": answer.depth,
+        "oldest_job_age": answer.latency_seconds,
+        "failure_rate": percent(answer.failure.ratio),
+        "utilization_rate": utilization_rate(answer),
+    }
+
+
+def utilization_rate(answer: QueueAnswer) -> float | None:
+    """Run time of the last hour by the time of the workers that serve it, %."""
+    return percent(answer.utilisation_ratio)
 
 
 def depth(everything: Everything, connection: str, name: str) -> OriginalDepthReply:
@@ -103,7 +117,7 @@ def listed(everything: Everything, answer: QueueAnswer) -> OriginalListedQueue:
         "driver": answer.connection,
         "depth": _depth(answer, everything.now),
         "performance_60s": {
-            "throughput_per_minute": per_minute(answer.minute.throughput_per_second),
+            "throughput_per_minute": ended_per(answer.minute, MINUTE),
             "avg_duration_ms": milliseconds(answer.minute.mean_runtime_seconds),
             "window_seconds": answer.minute.nominal_seconds,
         },

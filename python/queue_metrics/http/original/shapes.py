@@ -173,7 +173,7 @@ class OriginalQueueHealth(TypedDict):
     """How a queue is, and the inputs of its score."""
 
     status: StatusWord
-    score: int | None
+    score: float | None
     depth: int | None
     oldest_job_age: float | None
     failure_rate: float | None

@@ -20,7 +20,7 @@ from queue_metrics.http.original.trends import efficiency_trend
 from queue_metrics.http.original.units import iso_if_known, megabytes, percent, rounded
 from queue_metrics.insights import UnknownName
 from queue_metrics.insights.everything import Everything
-from queue_metrics.model import WorkerAnswer, WorkerSummary
+from queue_metrics.model import Outcome, WorkerAnswer, WorkerSummary
 
 _STALE_SECONDS = 60.0
 """The original's limit of a heartbeat's age."""
@@ -41,7 +41,7 @@ def all_workers(everything: Everything) -> OriginalAllWorkersReply:
     """`/workers/all`: all together and each, also those that are gone as long as they are known."""
     return {
         "data": {
-            "summary": summary(everything.summary),
+            "summary": summary(everything),
             "workers": [
                 {
                     **_heartbeat(each, everything),
@@ -84,12 +84,13 @@ def detect_stale(everything: Everything, threshold: int) -> OriginalStaleReply:
     return {"data": {"threshold_seconds": threshold, "workers_marked_crashed": len(silent)}}
 
 
-def summary(answer: WorkerSummary) -> OriginalWorkersSummary:
+def summary(everything: Everything) -> OriginalWorkersSummary:
     """Workers together."""
+    answer = everything.summary
     return {
         "count": count(answer),
         "utilization": utilization(answer),
-        "performance": {"avg_jobs_per_worker": rounded(answer.jobs_per_worker), "total_jobs_processed": answer.jobs},
+        "performance": {"avg_jobs_per_worker": rounded(answer.jobs_per_worker), "total_jobs_processed": brought_to_an_end(everything)},
     }
 
 
@@ -97,6 +98,16 @@ def count(answer: WorkerSummary) -> OriginalWorkerCount:
     """Live workers: all, busy ones, and the others."""
     busy = answer.counts.busy
     return {"total": answer.counts.live, "active": busy, "idle": answer.counts.live - busy}
+
+
+def brought_to_an_end(everything: Everything) -> int:
+    """
+    Executions that workers brought to an end, whatever the outcome, ever.
+
+    Of the totals, not of the heartbeats that are left: a worker that is gone takes nothing back.
+    """
+    counted = [task.lifetime.counts for task in everything.tasks]
+    return sum(counts.ended - counts.outcomes[Outcome.LOST] for counts in counted)
 
 
 def utilization(answer: WorkerSummary) -> OriginalUtilization:
