@@ -101,7 +101,9 @@ def test_calculate_has_the_numbers_of_the_endpoints_of_the_original(tmp_path: Pa
     fleet.task(("broker", "mail", "app.send"), now // 60 * 60 - 300, counts=ended, measures={0: [2_000_000] * 6})
     fleet.queue(("broker", "mail"), now // 60 * 60 - 300, counts=ended, measures={0: [2_000_000] * 6})
     fleet.store(driver)
-    (row,) = told(capsys, "calculate", "--store", driver.url)["queues"]  # type: ignore[misc]
+    answer = told(capsys, "calculate", "--store", driver.url)
+    assert isinstance(answer["queues"], list)
+    (row,) = answer["queues"]
     assert {name: row[name] for name in ("total_processed", "total_failed", "failure_rate")} == {
         "total_processed": 4,
         "total_failed": 1,

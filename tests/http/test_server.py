@@ -37,6 +37,15 @@ def test_a_real_server_answers_as_the_app_does() -> None:
             assert get("/v1/tasks", Authorization=f"Bearer {TOKEN}", **{"If-None-Match": headers["etag"]})[0] in (200, 304)
 
 
+def test_examples_of_the_index_name_the_port_that_is_served() -> None:
+    with BackgroundServer(app_of(small_fleet()), bound("127.0.0.1", 0)) as server:
+        port = int(server.url.rstrip("/").rpartition(":")[2])
+        with closing(http.client.HTTPConnection("127.0.0.1", port, timeout=10)) as connection:
+            connection.request("GET", "/")
+            examples = json.loads(connection.getresponse().read())["examples"]
+        assert examples["is it well"] == f"curl {server.url}health"
+
+
 def test_the_head_of_a_request_is_bounded() -> None:
     with BackgroundServer(app_of(small_fleet()), bound("127.0.0.1", 0)) as server:
         port = int(server.url.rstrip("/").rpartition(":")[2])
