@@ -40,8 +40,10 @@ def answers() -> Iterator[list[Case]]:
 
     from queue_metrics import _core
     from queue_metrics.insights import trends
+    from queue_metrics.insights.collecting import collector_answer
     from queue_metrics.insights.minutes import minutes
     from queue_metrics.storage import MemoryStorageDriver
+    from queue_metrics.storage.collector import CollectorState
     from queue_metrics.storage.efficiency import ALL_KEY, Crew, EfficiencyRow, Spent, add_efficiency, fleet_rows
 
     chance = random.Random(7)
@@ -68,10 +70,11 @@ def answers() -> Iterator[list[Case]]:
     crew = Crew(Spent(100.123, 19.877), 1e8, 0.512345, 2, 1, 1)
     for start, _ in points[-trends.PERIOD_MOST // 60 :]:
         add_efficiency(store, EfficiencyRow(start + 0.123, 60.0, crew, {}, {}))
+    collector = collector_answer(CollectorState(now, now, "", 0), now)
     members = store.get_sorted_set_by_score(ALL_KEY, 0, now)
 
     def efficiency() -> object:
-        return trends.efficiency_trend(question, fleet_rows(members))
+        return trends.efficiency_trend(question, fleet_rows(members), collector)
 
     yield [
         Case("depth by its workers", calls(depth_of, 4)),

@@ -42,6 +42,28 @@ def test_a_store_without_a_collector_says_so_on_every_surface_and_is_healthy_all
     app = asgi_app(driver, now=lambda: NOW)
     assert ask(app, "/v1/overview").json()["collector"]["running"] is False
     assert COMMAND in ask(app, "/", HTML).text
+    health = ask(app, "/health").json()
+    assert (health["status"], [(reason["code"], reason["points"]) for reason in health["reasons"]]) == ("healthy", [("no_collector", 0)])
+    assert COMMAND in health["reasons"][0]["text"]
+    for path in ("/v1/baselines", "/v1/trends/efficiency"):
+        assert COMMAND in ask(app, path).json()["message"]
+    for path in ("/trends/worker-efficiency", "/workers", "/overview?full=1"):
+        assert COMMAND in ask(app, path).text
+    lines = ask(app, "/metrics").text.splitlines()
+    assert "queue_metrics_collector_up 0" in lines
+    assert not [line for line in lines if line.startswith("queue_metrics_collector_age_seconds ")]
+
+
+def test_a_collector_that_runs_is_missed_by_nobody(driver: StorageDriver) -> None:
+    used(driver)
+    collect(driver, "test", now=NOW - 30)
+    app = asgi_app(driver, now=lambda: NOW)
+    assert ask(app, "/health").json()["reasons"] == []
+    assert ask(app, "/v1/baselines").json()["message"] is None
+    for path in ("/v1/trends/efficiency", "/workers", "/overview?full=1", "/"):
+        assert COMMAND not in ask(app, path).text
+    lines = ask(app, "/metrics").text.splitlines()
+    assert {"queue_metrics_collector_up 1", "queue_metrics_collector_age_seconds 30"} <= set(lines)
 
 
 def test_a_store_that_was_just_made_misses_nobody(driver: StorageDriver) -> None:

@@ -8,11 +8,15 @@ from collections.abc import Sequence
 import pytest
 
 from queue_metrics.insights import connect, trends
+from queue_metrics.insights.collecting import collector_answer
 from queue_metrics.insights.trends import question
 from queue_metrics.model import Direction
 from queue_metrics.storage.base import StorageDriver
+from queue_metrics.storage.collector import CollectorState
 from queue_metrics.storage.efficiency import Crew, EfficiencyRow, FleetRow, Spent, add_efficiency
 from tests.support.fleet import NOW, minute
+
+RUNS = collector_answer(CollectorState(NOW, NOW - 3600, "", 0), NOW)
 
 
 def efficiency(busy: Sequence[float], *, workers: int = 4, memory: float | None = 50.0 * 2**20, cpu: float | None = 0.5) -> list[FleetRow]:
@@ -27,7 +31,7 @@ def test_efficiency_is_a_share_of_the_time_that_was_worked() -> None:
     rows[0:0] = [FleetRow(minute(90), 999.0, 0.0, None, None)]  # before the period
     rows[1:1] = [FleetRow(minute(59), 0.0, 0.0, None, None)]  # nobody worked
     rows = sorted({row.at: row for row in rows}.values(), key=lambda row: row.at)
-    found = trends.efficiency_trend(question(3600, 60, NOW), rows)
+    found = trends.efficiency_trend(question(3600, 60, NOW), rows, RUNS)
     assert found.statistics is not None
     worked = sum(row.busy_seconds for row in rows[1:])
     whole = worked + sum(row.idle_seconds for row in rows[1:])
@@ -42,24 +46,42 @@ def test_efficiency_is_a_share_of_the_time_that_was_worked() -> None:
 
 def test_a_bad_hour_moves_efficiency_after_a_good_week() -> None:
     """L25: by the share of a lifetime it would be 90.5 %."""
-    found = trends.efficiency_trend(question(3600, 60, NOW), efficiency([0.9] * 3_000 + [0.1] * 60))
+    found = trends.efficiency_trend(question(3600, 60, NOW), efficiency([0.9] * 3_000 + [0.1] * 60), RUNS)
     assert found.statistics is not None
     assert (found.statistics.average, found.statistics.current, found.verdict.direction) == (10.0, 10.0, Direction.STEADY)
 
 
-def test_unknown_memory_is_none_and_nothing_recorded_names_the_command() -> None:
-    found = trends.efficiency_trend(question(3600, 60, NOW), efficiency([0.5, 0.5], memory=None, cpu=None))
+def test_unknown_memory_is_none() -> None:
+    found = trends.efficiency_trend(question(3600, 60, NOW), efficiency([0.5, 0.5], memory=None, cpu=None), RUNS)
     assert found.statistics is not None
     assert (found.statistics.avg_memory_mb, found.statistics.avg_cpu_percent) == (None, None)
-    found = trends.efficiency_trend(question(3600, 60, NOW), [])
+
+
+@pytest.mark.parametrize(
+    ("last_pass", "rows", "reason", "command"),
+    [
+        (None, 0, "no collector passed twice", True),
+        (NOW - 7200, 0, "no collector passed twice", True),
+        (NOW - 30, 0, "no collector passed twice", False),
+        (NOW - 30, 5, "no worker lived from one pass", False),
+        (NOW - 600, 5, "no worker lived from one pass", True),
+    ],
+)
+def test_why_there_is_no_efficiency_is_told_and_the_command_only_where_none_runs(
+    last_pass: float | None, rows: int, reason: str, command: bool
+) -> None:
+    collector = collector_answer(CollectorState(last_pass, last_pass, "", 0), NOW)
+    nobody = [FleetRow(minute(back), 0.0, 0.0, None, None) for back in range(20 + rows, 20, -1)]
+    found = trends.efficiency_trend(question(3600, 60, NOW), nobody, collector)
     assert (found.available, found.statistics) == (False, None)
     assert found.message is not None
-    assert "queue-metrics record-trends" in found.message
+    assert reason in found.message
+    assert ("queue-metrics record-trends" in found.message) is command
 
 
 def test_efficiency_of_a_longer_interval_weighs_by_time() -> None:
     rows = [FleetRow(minute(1), 60.0, 0.0, None, None), FleetRow(minute(0), 0.0, 540.0, None, None)]
-    found = trends.efficiency_trend(question(3600, 120, NOW), rows)
+    found = trends.efficiency_trend(question(3600, 120, NOW), rows, RUNS)
     assert found.values == (10.0,)
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 from collections.abc import Sequence
 
-from queue_metrics.cli.reading import add_store_options, open_metrics, print_json, wrong_use
+from queue_metrics.cli.reading import add_store_options, open_metrics, print_json, say_when_nobody_collects, wrong_use
 from queue_metrics.cli.terminal import Screen, placed
 from queue_metrics.insights.wording import UNKNOWN, ago, count, duration, moment, ratio, size
 from queue_metrics.model import Baseline, BaselineAnswer
@@ -29,6 +29,7 @@ def run(args: argparse.Namespace) -> int:
     if args.connection is not None and args.queue is None:
         wrong_use(args, "a baseline is named by CONNECTION, QUEUE and TASK, or without TASK for the whole queue")
     with open_metrics(args) as metrics:
+        collector = metrics.collector()
         if args.queue is None:
             entries = [(each.baseline, each) for each in metrics.baselines() if each.baseline is not None]
         else:
@@ -44,11 +45,11 @@ def run(args: argparse.Namespace) -> int:
     elif args.queue is not None:
         _detail(Screen(), placed(args.task, args.queue, args.connection), answer)
     elif entries:
-        _show(Screen(), entries)
+        screen = Screen()
+        _show(screen, entries)
+        say_when_nobody_collects(screen, collector)
     else:
-        Screen().paragraph(
-            "No baseline of the last 30 days: keep a collector running, or call `queue-metrics calculate-baselines`.", first="", indent=""
-        )
+        Screen().paragraph(f"No baseline of the last 30 days. {collector.message}", first="", indent="")
     return 0 if args.queue is None or answer.available else 1
 
 

@@ -10,10 +10,12 @@ from datetime import UTC, datetime
 from typing import NoReturn
 
 from queue_metrics.cli.options import whole_number
+from queue_metrics.cli.terminal import Screen
 from queue_metrics.config import load_settings
 from queue_metrics.insights import Metrics, connect
 from queue_metrics.insights.metrics import Asked
 from queue_metrics.insights.window import MINUTES_MAX, span_of
+from queue_metrics.model import CollectorAnswer
 from queue_metrics.storage.manager import open_store
 
 
@@ -68,6 +70,12 @@ def open_metrics(args: argparse.Namespace) -> Iterator[Metrics]:
         yield metrics
     finally:
         metrics.close()
+
+
+def say_when_nobody_collects(screen: Screen, collector: CollectorAnswer) -> None:
+    """A line under a table that shows what a collector keeps."""
+    if not collector.running:
+        screen.paragraph(collector.message, "soft")
 
 
 def print_json(value: object) -> None:

@@ -6,7 +6,7 @@ import argparse
 from collections.abc import Mapping, Sequence
 from types import MappingProxyType
 
-from queue_metrics.cli.reading import add_store_options, add_window_options, open_metrics, print_json, window_of
+from queue_metrics.cli.reading import add_store_options, add_window_options, open_metrics, print_json, say_when_nobody_collects, window_of
 from queue_metrics.cli.terminal import SIGNS, STYLES, Screen, shown
 from queue_metrics.insights.wording import UNKNOWN, ago, count, duration, per_minute, ratio, size
 from queue_metrics.model import ServerAnswer, ServerStatus
@@ -38,6 +38,7 @@ def run(args: argparse.Namespace) -> int:
     window = window_of(args)
     with open_metrics(args) as metrics:
         answers = metrics.servers(**window) if args.hostname is None else (metrics.server(args.hostname, **window),)
+        collector = metrics.collector()
     if args.json:
         from queue_metrics.http import detail_encode
 
@@ -46,7 +47,9 @@ def run(args: argparse.Namespace) -> int:
     elif args.hostname is not None:
         _detail(Screen(), answers[0])
     elif answers:
-        show(Screen(), answers)
+        screen = Screen()
+        show(screen, answers)
+        say_when_nobody_collects(screen, collector)
     else:
         Screen().line("No server reports to this store, and none has a worker.")
     return 1 if any(each.health.status is ServerStatus.CRITICAL for each in answers) else 0

@@ -6,7 +6,7 @@ import argparse
 from collections.abc import Mapping, Sequence
 from types import MappingProxyType
 
-from queue_metrics.cli.reading import add_store_options, open_metrics, print_json
+from queue_metrics.cli.reading import add_store_options, open_metrics, print_json, say_when_nobody_collects
 from queue_metrics.cli.terminal import Screen, fitted, placed, shown
 from queue_metrics.insights.wording import UNKNOWN, ago, count, duration, ratio, size
 from queue_metrics.model import WorkerAnswer
@@ -27,7 +27,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> int:
     """Print it."""
     with open_metrics(args) as metrics:
-        answers = metrics.workers()
+        answers, collector = metrics.workers(), metrics.collector()
         if args.id is not None:
             alike = [each for each in answers if f"{each.host}:{each.pid}" == args.id]
             answer = alike[0] if len(alike) == 1 else metrics.worker(args.id)
@@ -36,7 +36,9 @@ def run(args: argparse.Namespace) -> int:
     elif args.id is not None:
         _detail(Screen(), answer)
     elif answers:
-        show(Screen(), answers)
+        screen = Screen()
+        show(screen, answers)
+        say_when_nobody_collects(screen, collector)
     else:
         Screen().line("No process has a heartbeat in this store: none records now, and none did lately.")
     return 0

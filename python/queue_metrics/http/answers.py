@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import replace
 from functools import cache
 from importlib.resources import files
 from typing import Any, TypeVar
@@ -17,7 +18,7 @@ from queue_metrics.http.routes import Call, Route
 from queue_metrics.http.shared import Held
 from queue_metrics.insights.everything import Everything
 from queue_metrics.insights.scrape import Scrape
-from queue_metrics.model import Health, Reason, Snapshot, Status, Window
+from queue_metrics.model import Health, Overview, Reason, Snapshot, Status, Window
 
 STALE_HEADER = "Queue-Metrics-Stale"
 """Seconds; on every answer that is older than it should be because the store cannot be read."""
@@ -51,9 +52,17 @@ def health(call: Call, held: Held[Snapshot]) -> Response:
     overview = held.answer.overview
     body: dict[str, Any] = {"status": overview.health.status.value}
     if call.trusted:
-        body = {**encode.health(overview.health), "drainer_age_seconds": overview.drainer_age_seconds}
+        body = {**encode.health(_with_collector(overview)), "drainer_age_seconds": overview.drainer_age_seconds}
     body["timestamp"] = int(overview.window.end)
     return as_json(body, status=503 if overview.health.status is Status.CRITICAL else 200)
+
+
+def _with_collector(overview: Overview) -> Health:
+    """Its health, and that no collector runs, which costs nothing where none ever did; the original's replies have no place for it."""
+    health = overview.health
+    if not overview.lacks_collector or any(reason.code == "no_collector" for reason in health.reasons):
+        return health
+    return replace(health, reasons=(*health.reasons, Reason(Status.HEALTHY, "no_collector", overview.collector.message, 0)))
 
 
 def unhealthy(call: Call, headers: Mapping[str, str]) -> Response:

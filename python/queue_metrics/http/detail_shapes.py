@@ -162,6 +162,7 @@ class BaselinesReply(Staleness):
 
     baselines: Sequence[BaselineObject]
     total: int
+    message: str | None
 
 
 class BaselineReply(Staleness, BaselineObject):

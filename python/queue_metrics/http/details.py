@@ -34,6 +34,7 @@ from queue_metrics.insights.names import UnknownName
 from queue_metrics.insights.series import KINDS
 from queue_metrics.model import (
     BaselineAnswer,
+    CollectorAnswer,
     DepthTrend,
     EfficiencyTrend,
     Footprint,
@@ -73,7 +74,7 @@ def own_details(snapshot: Callable[[Call], Question[Snapshot]]) -> Iterable[Rout
         parameters=(MINUTES, LIMIT),
     )
     yield Route("/v1/servers/{hostname}", "one server", shapes.ServerReply, _server, _servers_question, parameters=(MINUTES,))
-    baselines = Question("baselines", (), lambda metrics: metrics.baselines())
+    baselines = Question("baselines", (), lambda metrics: (metrics.baselines(), metrics.collector()))
     yield Route(
         "/v1/baselines",
         "what executions usually cost, and how far they are from that",
@@ -169,9 +170,11 @@ def _server(call: Call, held: Held[tuple[ServerAnswer, ...]]) -> Response:
     return _answer(held, {**about(found.window, held), **detail_encode.server(found)})
 
 
-def _baselines(call: Call, held: Held[tuple[BaselineAnswer, ...]]) -> Response:
-    entries = [(each.baseline.labels, each) for each in held.answer if each.baseline is not None]
-    return _answer(held, {**_without_window(held), **listed("baselines", entries, lambda each: detail_encode.baseline(*each), call)})
+def _baselines(call: Call, held: Held[tuple[tuple[BaselineAnswer, ...], CollectorAnswer]]) -> Response:
+    answers, collector = held.answer
+    entries = [(each.baseline.labels, each) for each in answers if each.baseline is not None]
+    found = listed("baselines", entries, lambda each: detail_encode.baseline(*each), call)
+    return _answer(held, {**_without_window(held), **found, "message": None if collector.running else collector.message})
 
 
 def _baseline_question(call: Call) -> Question[BaselineAnswer]:

@@ -164,7 +164,8 @@ class Everything:
     def efficiency_trend(self) -> EfficiencyTrend:
         """How busy all workers were in the last hour."""
         asked = trends.question(trends.PERIOD_DEFAULT, trends.INTERVAL_DEFAULT, self.now)
-        return trends.efficiency_trend(asked, fleet_rows(self._reading.answers[reading_rows(ALL_KEY, self.now - HOUR, self.now)]))
+        rows = fleet_rows(self._reading.answers[reading_rows(ALL_KEY, self.now - HOUR, self.now)])
+        return trends.efficiency_trend(asked, rows, self.overview.collector)
 
     @cached_property
     def _queues(self) -> Mapping[tuple[str, ...], SeriesReading]:

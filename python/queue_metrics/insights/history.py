@@ -8,6 +8,7 @@ from queue_metrics.insights.names import UnknownName, unknown
 from queue_metrics.insights.reading import Reading
 from queue_metrics.insights.trends import Question
 from queue_metrics.storage.base import MINUTE, QUEUE, StorageDriver
+from queue_metrics.storage.collector import READ_COLLECTOR, CollectorState, state_of
 from queue_metrics.storage.efficiency import ALL_KEY, FleetRow, fleet_rows, reading_rows
 from queue_metrics.storage.view import Range
 
@@ -32,12 +33,12 @@ def queue_minutes(reading: Reading, connection: str, queue: str, asked: Question
     return minutes(points, asked.end + MINUTE)
 
 
-def efficiency_rows(driver: StorageDriver, asked: Question) -> list[FleetRow]:
+def efficiency_rows(driver: StorageDriver, asked: Question) -> tuple[list[FleetRow], CollectorState]:
     """
-    What all workers did in the time that a question is about, oldest first.
+    What all workers did in the time that a question is about, oldest first, and what the last pass of the collector left.
 
     Raises:
         StoreError: as the driver says.
     """
-    (members,) = driver.execute([reading_rows(ALL_KEY, asked.now - asked.period, asked.now)])
-    return fleet_rows(members)
+    members, state = driver.execute([reading_rows(ALL_KEY, asked.now - asked.period, asked.now), READ_COLLECTOR])
+    return fleet_rows(members), state_of(state)

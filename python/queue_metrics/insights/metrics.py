@@ -303,7 +303,8 @@ class Metrics:
     def efficiency(self, *, period_seconds: int = PERIOD_DEFAULT, interval_seconds: int = INTERVAL_DEFAULT) -> EfficiencyTrend:
         """How busy all workers were, by the minutes of a collector, and where that is heading; raises ValueError as `trend`."""
         asked = trends.question(period_seconds, interval_seconds, self._now())
-        return trends.efficiency_trend(asked, efficiency_rows(self._driver, asked))
+        rows, state = efficiency_rows(self._driver, asked)
+        return trends.efficiency_trend(asked, rows, collecting.collector_answer(state, asked.now))
 
     # What is kept
 

@@ -12,6 +12,7 @@ from queue_metrics.insights.flow import flow_case
 from queue_metrics.insights.minutes import Minutes
 from queue_metrics.insights.verdict import flow_verdict, line_verdict, unknown
 from queue_metrics.insights.wording import duration
+from queue_metrics.model.collector import CollectorAnswer
 from queue_metrics.model.trends import (
     DepthStatistics,
     DepthTrend,
@@ -271,26 +272,26 @@ def _per_interval(asked: Question, starts: Sequence[int], counts: Sequence[float
     return points
 
 
-def efficiency_trend(asked: Question, rows: Iterable[FleetRow]) -> EfficiencyTrend:
+def efficiency_trend(asked: Question, rows: Iterable[FleetRow], collector: CollectorAnswer) -> EfficiencyTrend:
     """
     How busy all workers were, and where that is heading.
 
     Args:
         asked: of `question`.
         rows: oldest first; what lies outside of the period is left out.
+        collector: whether one runs, for the reason where nothing is known.
     """
     since, until = asked.now - asked.period, asked.now
-    inside = [row for row in rows if since <= row.at <= until and row.busy_seconds + row.idle_seconds > 0]
+    counted = [row for row in rows if since <= row.at <= until]
+    inside = [row for row in counted if row.busy_seconds + row.idle_seconds > 0]
     at, busy, idle, rss, cpu = zip(*inside, strict=True) if inside else ((),) * 5
     worked = list(map(add, busy, idle))
     points = _efficiencies(asked, at, busy, worked)
     statistics, trend, verdict = None, None, None
     message = asked.note
     if not points.values:
-        message = (
-            f"No efficiency was recorded in the last {duration(asked.period)}: a collector writes it each minute. Start "
-            f"`queue-metrics serve` or `queue-metrics agent`, or have cron run `queue-metrics record-trends` each minute."
-        )
+        missing = "worker lived from one pass of the collector to the next" if counted else "collector passed twice"
+        message = f"No efficiency is known: no {missing} in the last {duration(asked.period)}. {collector.message}"
         verdict = unknown(message)
     else:
         statistics = EfficiencyStatistics(
