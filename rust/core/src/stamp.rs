@@ -1,7 +1,7 @@
 //! What travels behind the message of a job, where the library's own message has no room: when it could run, and our own count of
 //! attempts. 20 bytes, little-endian: magic, moment in µs (or [`NO_TIME`]), attempt, four zeros.
 
-use crate::journal::format::NO_TIME;
+use crate::record::NO_TIME;
 
 /// Bytes of a stamp.
 pub const STAMP_SIZE: usize = 20;

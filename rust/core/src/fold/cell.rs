@@ -1,9 +1,7 @@
 //! What one task did in one minute, while a batch is made.
 
 use crate::error::Result;
-use crate::journal::format::{
-    Discard, End, NO_CHANGE, NO_PEAK, NO_TIME, NO_VALUE, Outcome, RETRY_FOLLOWS, Start, reason,
-};
+use crate::record::{Discard, End, NO_CHANGE, NO_PEAK, NO_TIME, NO_VALUE, Outcome, RETRY_FOLLOWS, Start, reason};
 use crate::stats::tally::Tally;
 use crate::value::counter::{self, BOUNDS};
 use crate::value::{Measure, Value, measure};

@@ -15,7 +15,7 @@ pub use self::batch::{Batch, Row};
 pub use self::cell::Cell;
 pub use self::task::{Series, ServerTask, Task, UNDEFINED};
 use crate::ids::{IdMap, IdSet};
-use crate::journal::format::{Arrive, Discard, End, Gauge as Reading, Outcome, Start};
+use crate::record::{Arrive, Discard, End, Gauge as Reading, Outcome, Start};
 use crate::value::Gauge;
 
 const MINUTE: u32 = 60;

@@ -1,7 +1,7 @@
 //! What two readings of one process tell together: the CPU time between them, and the peak of its memory. Reads nothing itself.
 
 use super::number;
-use crate::journal::format::NO_VALUE;
+use crate::record::NO_VALUE;
 
 /// The last reading of a process. The next one with CPU time says how much was spent in between; of the first nothing is said.
 #[derive(Clone, Copy, Debug, Default)]

@@ -7,8 +7,8 @@ mod page;
 use std::str::Utf8Error;
 
 use crate::error::{Error, Result};
-use crate::journal::format::{NO_TIME, NO_VALUE};
 use crate::names::cut;
+use crate::record::{NO_TIME, NO_VALUE};
 
 pub use json::json;
 pub use meter::Meter;
@@ -43,7 +43,7 @@ pub enum State {
 
 /// Names of [`State`], in order.
 pub const STATES: [&str; 5] = ["starting", "idle", "busy", "stopped", "lost"];
-/// Names of [`Role`](crate::journal::format::Role), in order.
+/// Names of [`Role`](crate::record::Role), in order.
 pub const ROLES: [&str; 4] = ["main", "child", "producer", "agent"];
 
 /// What a worker says of itself. Numbers are raw: [`NO_TIME`] and [`NO_VALUE`] are unknown.

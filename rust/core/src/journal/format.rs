@@ -2,7 +2,7 @@
 
 pub use super::checksum::Checksum;
 pub use super::header::*;
-pub use super::record::*;
+pub use crate::record::*;
 
 /// Size of a record.
 pub const RECORD_SIZE: usize = 64;

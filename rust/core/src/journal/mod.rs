@@ -14,7 +14,6 @@ pub mod own;
 pub mod place;
 pub mod random;
 pub mod read;
-mod record;
 pub mod repair;
 #[cfg(test)]
 pub(crate) mod scratch;

@@ -1,6 +1,6 @@
 //! What the counters of a value count, by index.
 
-use crate::journal::format::Outcome;
+use crate::record::Outcome;
 
 /// Executions that started.
 pub const STARTED: usize = 0;

@@ -152,7 +152,7 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
-    use crate::journal::format::{NO_TIME, NO_VALUE};
+    use crate::record::{NO_TIME, NO_VALUE};
 
     const MOMENT: i64 = 1_767_323_045_678_901; // 2026-01-02 03:04:05.678901
 

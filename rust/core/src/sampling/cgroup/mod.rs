@@ -2,6 +2,7 @@
 //!
 //! Source: Linux, Documentation/admin-guide/cgroup-v2.rst, cgroup-v1/memory.rst, scheduler/sched-bwc.rst.
 
+#[cfg_attr(not(unix), path = "affinity_elsewhere.rs")]
 mod affinity;
 mod capacity;
 mod container;
@@ -9,6 +10,7 @@ mod cpu;
 mod hierarchy;
 mod memory;
 mod rates;
+#[cfg(unix)]
 mod sampler;
 
 pub use capacity::{Capacity, Four, HostNumbers, Origin, capacity};
@@ -17,6 +19,7 @@ pub use cpu::{CpuLevel, CpuSample};
 pub use hierarchy::Version;
 pub use memory::{MemoryLevel, MemorySample};
 pub use rates::{CgroupRates, rates};
+#[cfg(unix)]
 pub use sampler::Sampler;
 
 use super::clock;

@@ -6,7 +6,10 @@ use super::disk_io::DiskCounters;
 use super::memory::Swapping;
 use super::name::Name;
 use super::network::{InterfaceCounters, Traffic};
-use super::reading::Reading;
+use super::tables::Reading;
+
+/// Why there are no shares and rates yet.
+pub const FIRST: &str = "the first sample, or too soon after it: shares of the CPU and rates are differences of two";
 
 /// All that differences are made of.
 #[derive(Clone, Debug, Default)]

@@ -7,44 +7,7 @@ use std::os::unix::ffi::OsStringExt;
 use std::path::PathBuf;
 
 use super::super::text;
-
-/// Types that hold no files of anybody: views of the kernel, memory (counted as shared memory) and images that cannot fill.
-pub const PSEUDO: [&str; 34] = [
-    "autofs",
-    "binder",
-    "binfmt_misc",
-    "bpf",
-    "cgroup",
-    "cgroup2",
-    "configfs",
-    "debugfs",
-    "devpts",
-    "devtmpfs",
-    "efivarfs",
-    "erofs",
-    "fuse.gvfsd-fuse",
-    "fuse.lxcfs",
-    "fuse.portal",
-    "fusectl",
-    "hugetlbfs",
-    "iso9660",
-    "mqueue",
-    "nsfs",
-    "proc",
-    "pstore",
-    "ramfs",
-    "resctrl",
-    "rpc_pipefs",
-    "securityfs",
-    "selinuxfs",
-    "smackfs",
-    "squashfs",
-    "sysfs",
-    "tmpfs",
-    "tracefs",
-    "udf",
-    "usbfs",
-];
+pub use super::pseudo::PSEUDO;
 
 /// A mounted file system.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -5,35 +5,14 @@ use std::sync::Arc;
 use super::super::clock;
 use super::super::root::Root;
 use super::super::unread::Unread;
-use super::cpu::Cpus;
-use super::disk_io::{self, DiskCounters};
+use super::disk_io;
 use super::file::{Buffer, KeptFile, Shape};
-use super::load::{self, Load};
+use super::load;
 use super::memory::Memory;
-use super::network::{self, InterfaceCounters};
+use super::network;
 use super::root_space::RootSpace;
-use super::space::{Ask, Space};
-
-/// What the tables said at one moment. None: `unread` says why.
-#[derive(Clone, Debug, Default)]
-pub struct Reading {
-    /// When, ns of the monotonic clock.
-    pub at_ns: u64,
-    /// `/proc/stat`.
-    pub cpus: Option<Cpus>,
-    /// `/proc/meminfo`.
-    pub memory: Option<Memory>,
-    /// `/proc/loadavg`.
-    pub load: Option<Load>,
-    /// `/proc/diskstats`.
-    pub disks: Option<Vec<DiskCounters>>,
-    /// `/proc/net/dev`.
-    pub interfaces: Option<Vec<InterfaceCounters>>,
-    /// Room on `/`.
-    pub root: Option<Space>,
-    /// What could not be read.
-    pub unread: Unread,
-}
+use super::space::Ask;
+pub use super::tables::Reading;
 
 /// The open files, and the buffer that all are read into.
 pub struct Reader {
@@ -101,6 +80,7 @@ fn table<T>(file: &mut KeptFile, buffer: &mut Buffer, parse: impl FnOnce(&[u8]) 
 
 #[cfg(test)]
 mod tests {
+    use super::super::room::Space;
     use super::*;
 
     #[test]

@@ -7,7 +7,7 @@ use super::super::clock;
 use super::super::root::Root;
 use super::super::unread::Unread;
 use super::about::About;
-use super::change::{Change, Moment};
+use super::change::{Change, FIRST, Moment};
 use super::files::{self, InterfaceFacts};
 use super::mounts::Mount;
 use super::patience::PATIENCE;
@@ -17,8 +17,6 @@ use super::space::{Ask, Prober};
 
 /// Two samples closer than this share their interval: differences of ten ticks or fewer say nothing.
 const SHORTEST_NS: u64 = 100_000_000;
-/// Why there are no shares and rates yet.
-pub const FIRST: &str = "the first sample, or too soon after it: shares of the CPU and rates are differences of two";
 const WENT_BACK: &str = "new since the sample before, or a counter went back";
 
 /// Keeps the sample before, the open files and what never changes. Starts no thread but those of [`Prober`], which end with an answer.

@@ -11,7 +11,7 @@ use super::cpu::Shares;
 use super::disk_io::DiskCounters;
 use super::memory::Memory;
 use super::network::InterfaceCounters;
-use super::space::Space;
+use super::room::Space;
 
 /// A field that is None is unknown; `unread` names it, or a group that it is in, with the reason. Where `interval` is None there are no
 /// shares of the CPU and no rates at all.

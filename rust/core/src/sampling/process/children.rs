@@ -4,7 +4,7 @@
 use std::collections::{HashMap, HashSet};
 
 use super::files::Files;
-use super::sample::Absent;
+use crate::sampling::absent::Absent;
 use crate::sampling::root::{Root, reason};
 use crate::sampling::text::{decimal, words};
 

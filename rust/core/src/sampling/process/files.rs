@@ -2,8 +2,8 @@
 
 use std::io;
 
-use super::sample::Absent;
 use super::stat::{Stat, parse_stat};
+use crate::sampling::absent::Absent;
 use crate::sampling::clock;
 use crate::sampling::root::{Root, malformed, reason};
 

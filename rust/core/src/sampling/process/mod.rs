@@ -17,10 +17,11 @@ mod tree;
 mod usage;
 mod watch;
 
+pub use super::absent::Absent;
 pub use hot::{HotSample, HotSampler};
 pub use identity::{Identity, boot_id, boot_word, pid_namespace, start_ticks, started_us};
 pub use peak::PeakMark;
-pub use sample::{Absent, ProcessSample, Wish, own, sample};
+pub use sample::{ProcessSample, Wish, own, sample};
 pub use stat::{Name, Stat, parse_stat};
 pub use statm::{Statm, page_size, parse_resident, parse_statm};
 pub use status::parse_peak;

@@ -11,6 +11,7 @@ use super::status::{Status, parse_status};
 use super::switches;
 use super::ticks::ns_of_ticks;
 use super::usage::Usage;
+use crate::sampling::absent::Absent;
 use crate::sampling::root::{Root, malformed};
 use crate::sampling::unread::Unread;
 
@@ -21,15 +22,6 @@ pub struct Wish {
     pub pss: bool,
     /// The start time that the process must have; a later process with its pid is another one.
     pub start_ticks: Option<u64>,
-}
-
-/// Why there is no sample.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Absent {
-    /// No such process, or another one with its pid.
-    Gone,
-    /// `/proc` does not say; with the reason.
-    Unreadable(String),
 }
 
 /// One process. CPU times are since its start; those of its children of the children that ended and were waited for.

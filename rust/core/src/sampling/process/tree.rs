@@ -1,7 +1,8 @@
 //! A worker with everything that it started: each process once.
 
 use super::children::{Member, members};
-use super::sample::{Absent, ProcessSample, Wish, sample};
+use super::sample::{ProcessSample, Wish, sample};
+use crate::sampling::absent::Absent;
 use crate::sampling::root::Root;
 use crate::sampling::unread::Unread;
 

@@ -4,10 +4,10 @@ use std::fs::File;
 use std::sync::Arc;
 
 use super::files::Files;
-use super::sample::Absent;
 use super::stat::{Stat, parse_stat};
 use super::statm::parse_resident;
 use crate::journal::Descriptor;
+use crate::sampling::absent::Absent;
 use crate::sampling::kept::Kept;
 use crate::sampling::root::{Root, malformed};
 

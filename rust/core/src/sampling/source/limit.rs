@@ -1,6 +1,6 @@
 //! The limit of open descriptors is the program's: sysinfo before 0.40 raised it, and a child then closes a million numbers.
 
-#![expect(unsafe_code, reason = "sets a limit of the process")]
+#![cfg_attr(unix, expect(unsafe_code, reason = "sets a limit of the process"))]
 
 /// The limits as they were; put back when dropped.
 #[must_use]

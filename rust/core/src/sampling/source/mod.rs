@@ -1,6 +1,7 @@
 //! Who answers for processes and the host: `/proc` ([`Proc`]), or the sysinfo crate ([`Sysinfo`]) where there is none.
 
 mod limit;
+#[cfg(unix)]
 mod proc;
 mod process;
 mod sysinfo;
@@ -8,12 +9,13 @@ mod sysinfo;
 use std::fmt;
 use std::str::FromStr;
 
+#[cfg(unix)]
 pub use self::proc::Proc;
 pub use self::sysinfo::Sysinfo;
 pub use process::{Process, process_view};
 
+use super::absent::Absent;
 use super::host::{Reading, Snapshot};
-use super::process::Absent;
 use super::root::Root;
 
 /// Samples of this process, of another one and of the host.
@@ -74,6 +76,7 @@ impl fmt::Display for Unusable {
 impl std::error::Error for Unusable {}
 
 /// The source of a choice, for the machine whose files are below `root`. Reads next to nothing yet.
+#[cfg(unix)]
 pub fn source(choice: Choice, root: Root) -> Result<Box<dyn Source>, Unusable> {
     let by_proc = match choice {
         Choice::Auto => !root.is_real() || root.read("/proc/stat").is_ok(),
@@ -84,6 +87,18 @@ pub fn source(choice: Choice, root: Root) -> Result<Box<dyn Source>, Unusable> {
         Choice::Sysinfo => false,
     };
     Ok(if by_proc { Box::new(Proc::new(root)) } else { Box::new(Sysinfo::new()) })
+}
+
+/// The source of a choice, for this machine: here it can only be sysinfo.
+#[cfg(not(unix))]
+pub fn source(choice: Choice, root: Root) -> Result<Box<dyn Source>, Unusable> {
+    if choice == Choice::Proc {
+        return Err(Unusable("this system has no /proc; take the source auto or sysinfo".into()));
+    }
+    if !root.is_real() {
+        return Err(Unusable("sysinfo, the only source of this system, knows no other root than /".into()));
+    }
+    Ok(Box::new(Sysinfo::new()))
 }
 
 #[cfg(test)]

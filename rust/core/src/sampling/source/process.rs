@@ -1,6 +1,5 @@
-//! A process as any source can tell it. [`ProcessSample`] has more, and `/proc` alone gives it.
+//! A process as any source can tell it. `ProcessSample` has more, and `/proc` alone gives it.
 
-use super::super::process::ProcessSample;
 use super::super::tree::Tree;
 use super::super::unread::Unread;
 
@@ -35,27 +34,6 @@ pub struct Process {
     pub open_descriptors: Option<u64>,
     /// What is None, and why.
     pub unread: Unread,
-}
-
-impl From<ProcessSample> for Process {
-    fn from(sample: ProcessSample) -> Process {
-        Process {
-            pid: sample.pid,
-            parent_pid: Some(sample.parent_pid),
-            started_us: Some(sample.started_us),
-            name: Some(sample.name),
-            state: Some(sample.state),
-            cpu_ns: Some(sample.cpu_ns),
-            cpu_user_ns: Some(sample.cpu_user_ns),
-            cpu_system_ns: Some(sample.cpu_system_ns),
-            rss_bytes: sample.rss_bytes,
-            peak_rss_bytes: sample.peak_rss_bytes,
-            virtual_bytes: Some(sample.virtual_bytes),
-            threads: Some(sample.threads),
-            open_descriptors: sample.open_descriptors,
-            unread: sample.unread.only(&["rss_bytes", "peak_rss_bytes", "open_descriptors"]),
-        }
-    }
 }
 
 /// A process by name of field.

@@ -12,23 +12,30 @@ use sysinfo::{Pid, ProcessRefreshKind, ProcessStatus, ProcessesToUpdate, System}
 
 use super::limit::DescriptorLimit;
 use super::{Process, Source};
+#[cfg(unix)]
 use crate::recorder::fork::generation;
+use crate::sampling::absent::Absent;
 use crate::sampling::clock;
 use crate::sampling::host::about::About;
 use crate::sampling::host::change::{Change, Moment};
 use crate::sampling::host::cpu::Shares;
 use crate::sampling::host::memory::Memory;
-use crate::sampling::host::mounts::PSEUDO;
 use crate::sampling::host::name::Name;
 use crate::sampling::host::network::{InterfaceCounters, Traffic};
 use crate::sampling::host::patience::{Asked, PATIENCE};
+use crate::sampling::host::pseudo::PSEUDO;
+use crate::sampling::host::room::Space;
 use crate::sampling::host::snapshot::{Disk, Interface};
-use crate::sampling::host::space::Space;
 use crate::sampling::host::{FIRST, Reading, Snapshot};
-use crate::sampling::process::Absent;
 use crate::sampling::unread::Unread;
 
 const NOT_TOLD: &str = "sysinfo does not tell";
+
+/// Nobody forks where this is compiled: one process is the whole line of descent.
+#[cfg(not(unix))]
+fn generation() -> u64 {
+    1
+}
 
 /// Answers by the sysinfo crate.
 pub struct Sysinfo {
