@@ -7,6 +7,7 @@ from queue_metrics.model import Baseline
 from queue_metrics.model.servers import CpuUse, DiskUse, Load, MemoryUse, Room, ServerSample
 from queue_metrics.storage.base import EXCEPTION, StorageDriver
 from queue_metrics.storage.baselines import write
+from queue_metrics.storage.collector import CollectorState, write_state
 from queue_metrics.storage.efficiency import Crew, EfficiencyRow, Spent, add_efficiency
 from queue_metrics.storage.memory import MemoryStorageDriver
 from queue_metrics.storage.servers import server_beat
@@ -57,6 +58,7 @@ def everything(driver: StorageDriver) -> Fleet:
     for back, busy in ((2, 30.0), (1, 90.0)):
         crew = Crew(Spent(busy, 120.0 - busy), 64.0 * MEGABYTE, 0.75, 2, 1, 1)
         add_efficiency(driver, EfficiencyRow(float(minute(back)), 60.0, crew, {}, {}))
+    write_state(driver, CollectorState(NOW - 10, NOW - 3600, "web-1", 0))
     return fleet
 
 

@@ -10,7 +10,7 @@ import pytest
 from queue_metrics import _core
 from queue_metrics.errors import StoreRefused
 from queue_metrics.storage import Series, StorageDriver
-from queue_metrics.storage.base import DAY, EXCEPTION, HOUR, MINUTE, QUEUE, RETENTION, TASK, TOTAL, expires_at
+from queue_metrics.storage.base import DAY, EXCEPTION, HOUR, MINUTE, QUEUE, RETENTION, SERVER, SERVER_TASK, TASK, TOTAL, expires_at
 from tests.storage.batches import (
     HOSTILE,
     NOW,
@@ -192,7 +192,7 @@ def test_many_series_are_answered_at_once_each_with_its_own(driver: StorageDrive
 
 @pytest.mark.parametrize(("kind", "step"), list(RETENTION))
 def test_a_point_is_seen_for_its_retention_and_not_longer(driver: StorageDriver, kind: int, step: int) -> None:
-    labels = {TASK: A, QUEUE: A[:2], EXCEPTION: (*A, "E")}[kind]
+    labels = {TASK: A, QUEUE: A[:2], EXCEPTION: (*A, "E"), SERVER: ("web",), SERVER_TASK: ("web", *A)}[kind]
     now = int(time.time())
     oldest = now - RETENTION[kind, step] - step
     oldest += step - oldest % step  # the first whose expiry is ahead, by up to a step

@@ -211,7 +211,9 @@ def _own_families(scrape: Scrape, stale_seconds: float | None) -> Iterator[Famil
     if overview.drainer_age_seconds is not None:
         yield "drainer_age_seconds", "Age of the youngest heartbeat in the store.", "gauge", [("", overview.drainer_age_seconds)]
     yield "collector_up", "1 when a collector passed in the last two minutes.", "gauge", [("", int(overview.collector.running))]
-    yield "collector_age_seconds", "Since its last pass; absent when there was none.", "gauge", [("", overview.collector.last_pass_seconds)]
+    if overview.collector.last_pass_seconds is not None:
+        age = overview.collector.last_pass_seconds
+        yield "collector_age_seconds", "Since its last pass; absent when there was none.", "gauge", [("", age)]
     yield "stale_seconds", "Age of these numbers if the store cannot be read now, else 0.", "gauge", [("", stale_seconds or 0)]
     yield "store_up", "1 when the store was read for these numbers.", "gauge", [("", int(stale_seconds is None))]
     yield "build_info", "Version of this package.", "gauge", [(labels((("version", _core.__version__),)), 1)]

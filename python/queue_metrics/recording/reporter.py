@@ -231,7 +231,7 @@ class Reporter:
                 return True
             except Forking:  # this process, for a moment: no fault of the store, and nothing that anybody need hear of
                 continue
-            except StoreError as error:
+            except (StoreError, MissingDependency) as error:
                 self._failed(error, self._store_advice(error))
                 return False
             except Exception as error:
@@ -242,7 +242,7 @@ class Reporter:
                 return False
         return False
 
-    def _store_advice(self, error: StoreError) -> str:
+    def _store_advice(self, error: StoreError | MissingDependency) -> str:
         url = self._store.url
         if isinstance(error, StoreUnavailable):
             return (
