@@ -13,6 +13,8 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+from queue_metrics.demo.options import LIBRARIES
+from tests.demo.watched import Watched
 from tests.flow.checks import broken
 from tests.flow.running import Running
 from tests.flow.trial import PLANS
@@ -71,6 +73,7 @@ def torture(seconds: float, seed: int, directory: Path) -> int:
     report = Report()
     trouble = max(SHORTEST, seconds * TRIALS - BESIDE)
     trials = [Running(name, directory / f"trial-{number}", trouble, seed + number) for number, name in enumerate(PLANS)]
+    demos = [Watched(directory / f"demo-{library}", library) for library in LIBRARIES]
     outage = Outage(directory / "outage", min(WHOLE_SECONDS, max(SHORTEST_OUTAGE, seconds - AFTER_OUTAGE)))
     try:
         report.add("sketches merged in many orders", lambda: estimators.sketches(seed))
@@ -85,6 +88,8 @@ def torture(seconds: float, seed: int, directory: Path) -> int:
         place, many = directory / "soak", round(soak.EXECUTIONS * min(1.0, seconds / WHOLE_SECONDS))
         if report.add("memory of a worker over many executions", lambda: soak.soak(place, many)):
             shutil.rmtree(place, ignore_errors=True)
+        for demo in demos:
+            report.add(demo.name, demo.answer)
         for number, trial in enumerate(trials):
             if report.add(trial.name, trial.answer):
                 shutil.rmtree(directory / f"trial-{number}", ignore_errors=True)
@@ -95,9 +100,8 @@ def torture(seconds: float, seed: int, directory: Path) -> int:
         if report.add("1,000 jobs a second without a store", outage.answer):
             shutil.rmtree(directory / "outage", ignore_errors=True)
     finally:
-        for trial in trials:
-            trial.end()
-        outage.end()
+        for beside in (*trials, *demos, outage):
+            beside.end()
     return report.bad
 
 

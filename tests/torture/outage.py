@@ -22,6 +22,7 @@ from queue_metrics.config import load_settings
 from queue_metrics.demo.ledger import OK, RAISED, Ledger
 from tests.flow.checks import Claim, nothing_missing, steps_agree
 from tests.recording.tools import counts, environment, eventually
+from tests.support.aside import Aside
 from tests.support.servers import RedisServer
 
 RATE = 1_000
@@ -135,27 +136,13 @@ def _execute(job: Callable[[int], int], ledger: Ledger, enough: Path) -> int:
     return 0
 
 
-class Outage:
-    """An outage beside other tests: begun at once, asked for its answer later."""
+class Outage(Aside):
+    """An outage beside other tests."""
 
     def __init__(self, directory: Path, seconds: float) -> None:
-        self._limit = seconds + 600.0  # a guard against hangs
-        words = [sys.executable, "-m", "tests.torture.outage", os.fspath(directory), str(seconds)]
-        self._process = subprocess.Popen(words, env=environment(), stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, text=True)
-
-    def answer(self) -> dict[str, Any]:
-        """Wait for its end; fails when it did not come to one."""
-        out, _ = self._process.communicate(timeout=self._limit)
-        assert self._process.returncode == 0, f"the outage ended with exit code {self._process.returncode}"
-        found: dict[str, Any] = json.loads(out)
-        return found
-
-    def end(self) -> None:
-        """Kill it, if it still runs; its worker sees that and ends too."""
-        self._process.kill()
-        self._process.wait()
-        if self._process.stdout is not None:
-            self._process.stdout.close()
+        words = (os.fspath(directory), str(seconds))
+        log = directory.with_name(f"{directory.name}.err")
+        super().__init__("1,000 jobs a second without a store", "tests.torture.outage", *words, log=log, seconds=seconds + 600.0)
 
 
 def main() -> int:

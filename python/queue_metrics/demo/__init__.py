@@ -3,7 +3,7 @@
 
 It uses the package as anybody would: `instrument` in its worker and producer, a store, the HTTP app. Its processes:
 
-    demo (this one: page, kills, progress)
+    demo (this one: page and collector, kills, progress)
     ├── worker, in a process group with its pool     queue_metrics.demo.worker
     ├── producer                                     queue_metrics.demo.producer
     ├── redis-server, for Celery without --broker
@@ -73,6 +73,7 @@ def run_demo(request: Request) -> int:
 
 
 def _run(request: Request, directory: Path, progress: Progress, interrupted: threading.Event, stack: contextlib.ExitStack) -> int:
+    from queue_metrics.collector import collector
     from queue_metrics.demo.page import Page
     from queue_metrics.demo.run import Failed, Interrupted
 
@@ -91,6 +92,7 @@ def _run(request: Request, directory: Path, progress: Progress, interrupted: thr
     if not ends:
         page = Page(settings.store, request.port)
         stack.callback(page.close)
+        stack.callback(collector(settings=settings).stop)  # as `serve` has one: without it the page lacks what only shows over time
         progress.say(f"page   {page.url}")
     progress.say(f"store  {run.store_url}\nspool  {settings.spool}")
     try:
