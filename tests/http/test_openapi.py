@@ -16,6 +16,7 @@ from queue_metrics.http.routes import Route, Table, Text
 from queue_metrics.http.schema import Schemas
 from queue_metrics.model import Status
 from tests.http.asking import HTML, ROUTES, TOKEN, Flaky, app_of, ask, hostile_fleet, path_of, small_fleet
+from tests.http.everything import app_of_everything
 from tests.support.fleet import Fleet
 
 COMMITTED = Path(__file__).parents[2] / "docs" / "openapi.json"
@@ -114,6 +115,30 @@ def test_the_page_of_the_interface_names_every_route_and_object(told: dict[str, 
     assert "https://" not in answer.text
 
 
+TRENDS = [path for path in ROUTES if "/trends/" in path]
+
+
+@pytest.mark.parametrize("path", TRENDS)
+def test_a_trend_is_known_or_not_and_never_half_of_both(path: str, told: dict[str, Any]) -> None:
+    """A known one has its numbers; one that is not has a reason, and no number beside it."""
+    schema = jsonschema.Draft202012Validator(schema_of(told, path, "200", "application/json"))
+    known = ask(app_of_everything(), path.format(connection="broker", queue="mail")).json()
+    lacking = "mail" if "depth" in path else "default"  # of the small fleet: its broker was not asked; nothing of it in a whole minute
+    unknown = ask(app_of(small_fleet()), path.format(connection="broker", queue=lacking)).json()
+    assert (known["available"], unknown["available"]) == (True, False)
+    assert schema.is_valid(known)
+    assert schema.is_valid(unknown)
+    for told_of, flag in ((known, False), (unknown, True)):
+        assert not schema.is_valid({**told_of, "available": flag})
+    parts = {"statistics", "trend", "forecast", "efficiency", "resource_usage"} & set(known)
+    for part in parts - {name for name in known if known[name] is None}:
+        assert not schema.is_valid({name: value for name, value in known.items() if name != part}), part
+        assert not schema.is_valid({**known, part: None}), part
+        assert not schema.is_valid({**unknown, part: known[part]}), part
+    assert not schema.is_valid({**unknown, "message": None})
+    assert {"statistics"} <= parts
+
+
 # Schemas of types
 
 
@@ -129,6 +154,7 @@ class Outer:
     """Around."""
 
     inner: Inner | None
+    sure: Literal[True]
     statuses: dict[Status, int]
     pairs: tuple[tuple[str, float | None], ...]
 
@@ -145,7 +171,8 @@ def test_types_become_schemas() -> None:
     }
     words = [status.value for status in Status]
     assert schemas.named["Outer"]["properties"] == {
-        "inner": {"anyOf": [{"$ref": "#/components/schemas/Inner"}, {"type": "null"}]},
+        "inner": {"oneOf": [{"$ref": "#/components/schemas/Inner"}, {"type": "null"}]},
+        "sure": {"type": "boolean", "const": True},
         "statuses": {
             "type": "object",
             "properties": {word: {"type": "integer"} for word in words},

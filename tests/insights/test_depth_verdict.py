@@ -20,7 +20,7 @@ from queue_metrics.insights import connect
 from queue_metrics.insights.flow import flow_case
 from queue_metrics.insights.minutes import Minutes
 from queue_metrics.insights.verdict import flow_verdict
-from queue_metrics.model import DepthTrend, Direction
+from queue_metrics.model import DepthTrend, Direction, NoTrend
 from queue_metrics.storage.base import StorageDriver
 from queue_metrics.storage.manager import StorageManager
 from queue_metrics.storage.memory import MemoryStorageDriver
@@ -39,7 +39,7 @@ BEGIN = int(time.time()) // 60 * 60 - 3600
 """An hour ago: stores expire points by their own clock."""
 
 
-def stored(hour: Hour, spool: Path, store: StorageDriver, *, arrivals: bool, dedicated: bool) -> DepthTrend:
+def stored(hour: Hour, spool: Path, store: StorageDriver, *, arrivals: bool, dedicated: bool) -> DepthTrend | NoTrend:
     """The answer at the end of the hour."""
     write_journal(spool, hour, BEGIN, connection=QUEUE[0], queue=QUEUE[1], arrivals=arrivals)
     drainer = _core.Drainer(os.fspath(spool))
@@ -112,7 +112,7 @@ def test_of_many_more_hours_by_their_numbers_alone() -> None:
 
 @pytest.mark.parametrize("kind", ["sqlite", "redis"])
 def test_every_store_gives_the_same_answer(tmp_path: Path, kind: str) -> None:
-    def answer(store: StorageDriver, name: str) -> DepthTrend:
+    def answer(store: StorageDriver, name: str) -> DepthTrend | NoTrend:
         found = stored(hour_at(1.3, 7), tmp_path / name, store, arrivals=True, dedicated=True)
         store.close()
         return found
@@ -130,7 +130,7 @@ def test_the_answer_says_what_it_rests_on(tmp_path: Path) -> None:
     """Truth counted from the simulation, not from what is stored."""
     hour = hour_at(1.3, 3)
 
-    def answer(name: str, known: bool) -> DepthTrend:
+    def answer(name: str, known: bool) -> DepthTrend | NoTrend:
         return stored(hour, tmp_path / name, MemoryStorageDriver(), arrivals=known, dedicated=known)
 
     arrived = sum(job.arrived < 3600 for job in hour.jobs)

@@ -16,7 +16,7 @@ from scipy import stats
 from queue_metrics.insights import Metrics, UnknownName, connect, trends
 from queue_metrics.insights.minutes import minutes
 from queue_metrics.insights.trends import question
-from queue_metrics.model import DepthTrend, Direction, ThroughputTrend
+from queue_metrics.model import DepthTrend, Direction, NoTrend, ThroughputTrend
 from queue_metrics.storage.base import MINUTE, RETENTION, StorageDriver
 from queue_metrics.storage.base import QUEUE as QUEUE_KIND
 from queue_metrics.storage.manager import StorageManager
@@ -170,7 +170,7 @@ def test_an_interval_below_what_is_stored_is_raised_and_said(driver: StorageDriv
 def test_bounds_are_enforced_on_both_sides(name: str) -> None:
     fleet, driver = Fleet(), MemoryStorageDriver()
     depths(fleet, [1])
-    ask: Callable[..., DepthTrend | ThroughputTrend] = getattr(reading(driver, fleet), name)
+    ask: Callable[..., DepthTrend | ThroughputTrend | NoTrend] = getattr(reading(driver, fleet), name)
     for good in ({"period_seconds": 60}, {"period_seconds": 604_800}, {"interval_seconds": 10}, {"interval_seconds": 14_400}):
         assert ask(*QUEUE, **good).time_window.analyzed_at == NOW
     for bad, named in (

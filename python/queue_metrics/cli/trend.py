@@ -15,6 +15,7 @@ from queue_metrics.model import (
     Direction,
     EfficiencyStatistics,
     EfficiencyTrend,
+    NoTrend,
     ThroughputStatistics,
     ThroughputTrend,
 )
@@ -24,7 +25,7 @@ HELP = "show where the depth or throughput of a queue, or the efficiency of all 
 KINDS = ("depth", "throughput", "efficiency")
 _UNITS = {"depth": "jobs", "throughput": "executions", "efficiency": "points"}
 
-Answer = DepthTrend | ThroughputTrend | EfficiencyTrend
+Answer = DepthTrend | ThroughputTrend | EfficiencyTrend | NoTrend
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -58,17 +59,15 @@ def run(args: argparse.Namespace) -> int:
 
     with open_metrics(args) as metrics:
         answer: Answer
+        bounds = {"period_seconds": args.period, "interval_seconds": args.interval}
         if args.kind == "depth":
-            answer = metrics.trend(args.connection, args.queue, period_seconds=args.period, interval_seconds=args.interval)
-            told: object = detail_encode.depth_trend(answer)
+            answer = metrics.trend(args.connection, args.queue, **bounds)
         elif args.kind == "throughput":
-            answer = metrics.throughput(args.connection, args.queue, period_seconds=args.period, interval_seconds=args.interval)
-            told = detail_encode.throughput_trend(answer)
+            answer = metrics.throughput(args.connection, args.queue, **bounds)
         else:
-            answer = metrics.efficiency(period_seconds=args.period, interval_seconds=args.interval)
-            told = detail_encode.efficiency_trend(answer)
+            answer = metrics.efficiency(**bounds)
     if args.json:
-        print_json(told)
+        print_json(detail_encode.trend(answer))
     else:
         _show(Screen(), args.kind, answer)
     return 0 if answer.available else 1

@@ -5,33 +5,27 @@ from __future__ import annotations
 import csv
 import io
 from collections.abc import Iterator, Mapping
+from dataclasses import fields
 from typing import Any
 
 from queue_metrics.http import encode
 from queue_metrics.http.detail_shapes import (
     BaselineObject,
-    DepthTrendObject,
-    EfficiencyTrendObject,
     SeriesPointObject,
     ServerObject,
     ServerTaskObject,
-    ThroughputTrendObject,
-    TrendObject,
     WindowStatisticsObject,
     WorkerSummaryObject,
 )
 from queue_metrics.insights.series import KINDS
 from queue_metrics.model import (
     BaselineAnswer,
-    DepthTrend,
-    EfficiencyTrend,
     QueueAnswer,
     SeriesAnswer,
     SeriesPoint,
     ServerAnswer,
     ServerTask,
     TaskDetail,
-    ThroughputTrend,
     TrendAnswer,
     WindowStatistics,
     WorkerSummary,
@@ -116,19 +110,9 @@ def baseline(labels: tuple[str, ...], answer: BaselineAnswer) -> BaselineObject:
     }
 
 
-def depth_trend(answer: DepthTrend) -> DepthTrendObject:
-    """`/v1/trends/depth/...`."""
-    return {**_trend(answer), "statistics": answer.statistics}
-
-
-def throughput_trend(answer: ThroughputTrend) -> ThroughputTrendObject:
-    """`/v1/trends/throughput/...`."""
-    return {**_trend(answer), "statistics": answer.statistics}
-
-
-def efficiency_trend(answer: EfficiencyTrend) -> EfficiencyTrendObject:
-    """`/v1/trends/efficiency`."""
-    return {**_trend(answer), "statistics": answer.statistics}
+def trend(answer: TrendAnswer) -> dict[str, Any]:
+    """`/v1/trends/...`, without what every answer begins with: what the model has, under its names."""
+    return {field.name: getattr(answer, field.name) for field in fields(answer)}
 
 
 def series(answer: SeriesAnswer) -> dict[str, Any]:
@@ -189,24 +173,6 @@ def _point(point: SeriesPoint) -> SeriesPointObject:
         "memory_peak_bytes": point.memory_peak,
         "memory_change_bytes": point.memory_change,
         "gauges": point.gauges,
-    }
-
-
-def _trend(answer: TrendAnswer) -> TrendObject:
-    return {
-        "available": answer.available,
-        "message": answer.message,
-        "connection": answer.connection,
-        "queue": answer.queue,
-        "period_seconds": answer.period_seconds,
-        "interval_seconds": answer.interval_seconds,
-        "data_points": answer.data_points,
-        "times": answer.times,
-        "values": answer.values,
-        "trend": answer.trend,
-        "forecast": answer.forecast,
-        "time_window": answer.time_window,
-        "verdict": answer.verdict,
     }
 
 

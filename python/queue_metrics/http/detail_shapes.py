@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import TypedDict
+from typing import Literal, TypedDict
 
 from queue_metrics.http.shapes import About, CountsObject, QueueObject, TaskObject, WindowObject, WorkerCountsObject, WorkerObject
 from queue_metrics.model import (
@@ -169,52 +169,64 @@ class BaselineReply(Staleness, BaselineObject):
     """`/v1/baselines/{connection}/{queue}`."""
 
 
-class TrendObject(TypedDict):
-    """Where something is heading."""
+class TrendObject(Staleness):
+    """Where something is heading; known, or not: an answer is one of the two, never half of both."""
 
-    available: bool
-    message: str | None
-    connection: str | None
-    queue: str | None
     period_seconds: int
     interval_seconds: int
     data_points: int
     times: Sequence[float]
     values: Sequence[float]
-    trend: TrendLine | None
-    forecast: Forecast | None
     time_window: TimeWindow
     verdict: Verdict
 
 
-class DepthTrendObject(TrendObject):
-    """Of the ready jobs of a queue."""
+class DepthTrendReply(TrendObject):
+    """`/v1/trends/depth/{connection}/{queue}`: of the ready jobs of a queue."""
 
-    statistics: DepthStatistics | None
-
-
-class ThroughputTrendObject(TrendObject):
-    """Of the executions of a queue that end in an interval."""
-
-    statistics: ThroughputStatistics | None
-
-
-class EfficiencyTrendObject(TrendObject):
-    """Of how busy the workers are, %."""
-
-    statistics: EfficiencyStatistics | None
+    available: Literal[True]
+    message: str | None
+    connection: str
+    queue: str
+    statistics: DepthStatistics
+    trend: TrendLine
+    forecast: Forecast
 
 
-class DepthTrendReply(Staleness, DepthTrendObject):
-    """`/v1/trends/depth/{connection}/{queue}`."""
+class ThroughputTrendReply(TrendObject):
+    """`/v1/trends/throughput/{connection}/{queue}`: of the executions of a queue that end in an interval."""
+
+    available: Literal[True]
+    message: str | None
+    connection: str
+    queue: str
+    statistics: ThroughputStatistics
+    trend: TrendLine
+    forecast: None
 
 
-class ThroughputTrendReply(Staleness, ThroughputTrendObject):
-    """`/v1/trends/throughput/{connection}/{queue}`."""
+class EfficiencyTrendReply(TrendObject):
+    """`/v1/trends/efficiency`: of how busy the workers are, %."""
+
+    available: Literal[True]
+    message: str | None
+    connection: None
+    queue: None
+    statistics: EfficiencyStatistics
+    trend: TrendLine
+    forecast: None
 
 
-class EfficiencyTrendReply(Staleness, EfficiencyTrendObject):
-    """`/v1/trends/efficiency`."""
+class NoTrendReply(TrendObject):
+    """Any of the three when nothing was recorded; the message says why and what to do."""
+
+    available: Literal[False]
+    message: str
+    connection: str | None
+    queue: str | None
+    statistics: None
+    trend: None
+    forecast: None
 
 
 class SeriesPointObject(TypedDict):

@@ -35,14 +35,12 @@ from queue_metrics.insights.series import KINDS
 from queue_metrics.model import (
     BaselineAnswer,
     CollectorAnswer,
-    DepthTrend,
-    EfficiencyTrend,
     Footprint,
     SeriesAnswer,
     ServerAnswer,
     Snapshot,
     TaskDetail,
-    ThroughputTrend,
+    TrendAnswer,
 )
 
 CSV = "text/csv"
@@ -94,24 +92,24 @@ def own_details(snapshot: Callable[[Call], Question[Snapshot]]) -> Iterable[Rout
     yield Route(
         "/v1/trends/depth/{connection}/{queue}",
         "where the depth of a queue is heading",
-        shapes.DepthTrendReply,
-        _depth,
+        shapes.DepthTrendReply | shapes.NoTrendReply,
+        _trend,
         lambda call: _trend_question("depth", call, lambda metrics, names, period: metrics.trend(names[0], names[1], **period)),
         parameters=(PERIOD, INTERVAL),
     )
     yield Route(
         "/v1/trends/throughput/{connection}/{queue}",
         "where the executions of a queue that end are heading",
-        shapes.ThroughputTrendReply,
-        _throughput,
+        shapes.ThroughputTrendReply | shapes.NoTrendReply,
+        _trend,
         lambda call: _trend_question("throughput", call, lambda metrics, names, period: metrics.throughput(names[0], names[1], **period)),
         parameters=(PERIOD, INTERVAL),
     )
     yield Route(
         "/v1/trends/efficiency",
         "how busy the workers are, and where that is heading",
-        shapes.EfficiencyTrendReply,
-        _efficiency,
+        shapes.EfficiencyTrendReply | shapes.NoTrendReply,
+        _trend,
         lambda call: _trend_question("efficiency", call, lambda metrics, names, period: metrics.efficiency(**period)),
         parameters=(PERIOD, INTERVAL),
     )
@@ -197,16 +195,8 @@ def _trend_question(name: str, call: Call, ask: Callable[[Metrics, tuple[str, ..
     return Question(f"trend of {name}", (*names, *period.values()), lambda metrics: ask(metrics, names, period))
 
 
-def _depth(_call: Call, held: Held[DepthTrend]) -> Response:
-    return _answer(held, {**_without_window(held), **detail_encode.depth_trend(held.answer)})
-
-
-def _throughput(_call: Call, held: Held[ThroughputTrend]) -> Response:
-    return _answer(held, {**_without_window(held), **detail_encode.throughput_trend(held.answer)})
-
-
-def _efficiency(_call: Call, held: Held[EfficiencyTrend]) -> Response:
-    return _answer(held, {**_without_window(held), **detail_encode.efficiency_trend(held.answer)})
+def _trend(_call: Call, held: Held[TrendAnswer]) -> Response:
+    return _answer(held, {**_without_window(held), **detail_encode.trend(held.answer)})
 
 
 def _series_question(call: Call) -> Question[SeriesAnswer]:

@@ -8,7 +8,7 @@ from typing import Any
 from queue_metrics._core import __version__
 from queue_metrics.http.parameters import Name
 from queue_metrics.http.routes import Access, Route, Text
-from queue_metrics.http.schema import Schema, Schemas
+from queue_metrics.http.schema import Schemas
 from queue_metrics.http.shapes import ProblemObject
 
 _PROBLEMS: Mapping[str, str] = {
@@ -81,8 +81,7 @@ def _identifier(route: Route) -> str:
 def _content(route: Route, schemas: Schemas) -> dict[str, Any]:
     if isinstance(route.reply, Text):
         kind = route.reply.media_type.partition(";")[0]
-        schema: Schema = {"type": "object"} if kind == "application/json" else {"type": "string"}
-        return {kind: {"schema": schema}}
+        return {kind: {"schema": {"type": "string"}}}
     content: dict[str, Any] = {"application/json": {"schema": schemas.of(route.reply)}}
     return {**content, **{kind: {"schema": {"type": "string"}} for kind in route.also}}
 

@@ -14,6 +14,7 @@ from queue_metrics.model import (
     Counts,
     EfficiencyTrend,
     JobAnswer,
+    NoTrend,
     Outcome,
     QueueAnswer,
     ServerAnswer,
@@ -216,7 +217,7 @@ def _depth_trends(everything: Everything) -> Iterator[Family]:
         yield f"queue_depth_trend_{name}", f"Depth of a queue in the last hour. {meaning}", "gauge", samples
 
 
-def _efficiency_trend(trend: EfficiencyTrend) -> Iterator[Family]:
+def _efficiency_trend(trend: EfficiencyTrend | NoTrend) -> Iterator[Family]:
     for name, meaning, field in (
         ("current", "Busy time by all time at the last point, %.", "current"),
         ("average", "Busy time by all time, %.", "average"),

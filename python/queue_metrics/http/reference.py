@@ -66,12 +66,14 @@ def _kind(schema: Mapping[str, Any]) -> Html:
     if "$ref" in schema:
         name = schema["$ref"].rpartition("/")[2]
         return tag("a", name, href=f"#{name}")
-    if "anyOf" in schema:
-        return _joined([_kind(each) for each in schema["anyOf"]])
+    if "oneOf" in schema:
+        return _joined([_kind(each) for each in schema["oneOf"]])
     if schema.get("type") == "array":
         return join("list of ", _kind(schema["items"]) if "items" in schema else _joined([_kind(each) for each in schema["prefixItems"]]))
     if schema.get("type") == "object":
         return join("object of ", _kind(schema["additionalProperties"])) if schema.get("additionalProperties") else Html("object")
+    if "const" in schema:
+        return join(str(schema["const"]).lower())
     if "enum" in schema:
         return join(" or ".join(map(str, schema["enum"])))
     kinds = schema["type"] if isinstance(schema["type"], list) else [schema["type"]]

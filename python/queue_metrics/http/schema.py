@@ -40,7 +40,7 @@ class Schemas:
         if origin in (typing.Union, types.UnionType):
             return _either([self.of(part) for part in parts])
         if origin is Literal:
-            return {"type": "string", "enum": list(parts)}
+            return _literal(parts)
         if origin in (list, Sequence) or (origin is tuple and len(parts) == 2 and parts[1] is Ellipsis):
             return {"type": "array", "items": self.of(parts[0])}
         if origin is tuple:
@@ -71,9 +71,16 @@ class Schemas:
         return {"$ref": f"#/components/schemas/{name}"}
 
 
+def _literal(values: Sequence[Any]) -> Schema:
+    if len(values) == 1 and isinstance(values[0], bool):
+        return {"type": "boolean", "const": values[0]}
+    return {"type": "string", "enum": list(values)}
+
+
 def _either(schemas: list[Schema]) -> Schema:
+    """One of them and no other: an answer that fits two would leave open which it is."""
     simple = [schema["type"] for schema in schemas if set(schema) == {"type"}]
-    return {"type": simple} if len(simple) == len(schemas) else {"anyOf": schemas}
+    return {"type": simple} if len(simple) == len(schemas) else {"oneOf": schemas}
 
 
 def _bare(hint: Any) -> Any:

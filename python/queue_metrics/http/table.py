@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterable, Mapping
 
 from queue_metrics.http import answers, shapes
 from queue_metrics.http.details import own_details
+from queue_metrics.http.openapi_shapes import InterfaceReply
 from queue_metrics.http.original.overview_shapes import OriginalIndexReply
 from queue_metrics.http.original.routes import EVERYTHING, FAMILY, original_routes
 from queue_metrics.http.parameters import LIMIT, MINUTES, REFRESH, ROWS
@@ -83,7 +84,7 @@ def _documents(table: Callable[[], Table]) -> Iterable[Route]:
     yield Route(
         "/openapi.json",
         "this interface, as OpenAPI 3.1",
-        Text("application/json"),
+        InterfaceReply,
         lambda _: answers.interface(table().routes.values()),
         access=Access.OPEN,
     )

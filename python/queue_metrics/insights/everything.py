@@ -24,6 +24,7 @@ from queue_metrics.model import (
     DepthTrend,
     EfficiencyTrend,
     JobAnswer,
+    NoTrend,
     Overview,
     QueueAnswer,
     ServerAnswer,
@@ -144,7 +145,7 @@ class Everything:
         """
         return self._job(Everywhere.of(self._reading), named(self._reading, name, None, None))
 
-    def depth_trend(self, connection: str, queue: str) -> DepthTrend:
+    def depth_trend(self, connection: str, queue: str) -> DepthTrend | NoTrend:
         """
         Where the depth of a queue was heading in the last hour.
 
@@ -155,13 +156,13 @@ class Everything:
         workers = dedicated(self.workers, connection, queue)
         return trends.depth_trend(asked, connection, queue, minutes(self._minutes(connection, queue), asked.end + MINUTE), workers)
 
-    def throughput_trend(self, connection: str, queue: str) -> ThroughputTrend:
+    def throughput_trend(self, connection: str, queue: str) -> ThroughputTrend | NoTrend:
         """Where the executions of a queue were heading in the last hour; raises as `depth_trend`."""
         asked = trends.question(trends.PERIOD_DEFAULT, trends.INTERVAL_DEFAULT, self.now)
         return trends.throughput_trend(asked, connection, queue, minutes(self._minutes(connection, queue), asked.end + MINUTE))
 
     @cached_property
-    def efficiency_trend(self) -> EfficiencyTrend:
+    def efficiency_trend(self) -> EfficiencyTrend | NoTrend:
         """How busy all workers were in the last hour."""
         asked = trends.question(trends.PERIOD_DEFAULT, trends.INTERVAL_DEFAULT, self.now)
         rows = fleet_rows(self._reading.answers[reading_rows(ALL_KEY, self.now - HOUR, self.now)])

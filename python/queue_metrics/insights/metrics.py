@@ -32,6 +32,7 @@ from queue_metrics.model import (
     EventsAnswer,
     Footprint,
     Health,
+    NoTrend,
     Overview,
     QueueAnswer,
     SeriesAnswer,
@@ -277,7 +278,7 @@ class Metrics:
 
     def trend(
         self, connection: str, queue: str, *, period_seconds: int = PERIOD_DEFAULT, interval_seconds: int = INTERVAL_DEFAULT
-    ) -> DepthTrend:
+    ) -> DepthTrend | NoTrend:
         """
         Where the depth of a queue is heading: the original's line and forecast, and a verdict by what flows.
 
@@ -293,14 +294,14 @@ class Metrics:
 
     def throughput(
         self, connection: str, queue: str, *, period_seconds: int = PERIOD_DEFAULT, interval_seconds: int = INTERVAL_DEFAULT
-    ) -> ThroughputTrend:
+    ) -> ThroughputTrend | NoTrend:
         """Where the number of executions of a queue that end is heading; raises as `trend`."""
         asked = self._asked(period_seconds, interval_seconds)
         packed = (minutes_asked(connection, queue, asked),)
         reading = self._read(span_of(asked.now, 1), kinds=(), totals=False, heartbeats=False, packed=packed)
         return trends.throughput_trend(asked, connection, queue, queue_minutes(reading, connection, queue, asked))
 
-    def efficiency(self, *, period_seconds: int = PERIOD_DEFAULT, interval_seconds: int = INTERVAL_DEFAULT) -> EfficiencyTrend:
+    def efficiency(self, *, period_seconds: int = PERIOD_DEFAULT, interval_seconds: int = INTERVAL_DEFAULT) -> EfficiencyTrend | NoTrend:
         """How busy all workers were, by the minutes of a collector, and where that is heading; raises ValueError as `trend`."""
         asked = trends.question(period_seconds, interval_seconds, self._now())
         rows, state = efficiency_rows(self._driver, asked)

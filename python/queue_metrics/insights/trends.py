@@ -6,6 +6,7 @@ import math
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from operator import add
+from typing import TypedDict
 
 from queue_metrics._core import Moments, fit, intervals
 from queue_metrics.insights.flow import flow_case
@@ -20,6 +21,7 @@ from queue_metrics.model.trends import (
     EfficiencyStatistics,
     EfficiencyTrend,
     Forecast,
+    NoTrend,
     ThroughputStatistics,
     ThroughputTrend,
     TimeWindow,
@@ -135,7 +137,30 @@ def _forecast(line: _Line, points: _Points, interval: int) -> Forecast:
     return Forecast(round(line.next_value, 2), int(points.times[-1]) + interval)
 
 
-def depth_trend(asked: Question, connection: str, queue: str, minutes: Minutes, workers: int | None) -> DepthTrend:
+class _About(TypedDict):
+    period_seconds: int
+    interval_seconds: int
+    data_points: int
+    times: tuple[float, ...]
+    values: tuple[float, ...]
+    time_window: TimeWindow
+    verdict: Verdict
+
+
+def _about(asked: Question, points: _Points, verdict: Verdict) -> _About:
+    """What every answer tells."""
+    return {
+        "period_seconds": asked.period,
+        "interval_seconds": asked.interval,
+        "data_points": len(points),
+        "times": tuple(points.times),
+        "values": tuple(points.values),
+        "time_window": asked.window(len(points)),
+        "verdict": verdict,
+    }
+
+
+def depth_trend(asked: Question, connection: str, queue: str, minutes: Minutes, workers: int | None) -> DepthTrend | NoTrend:
     """
     Where the depth of a queue is heading.
 
@@ -146,41 +171,31 @@ def depth_trend(asked: Question, connection: str, queue: str, minutes: Minutes, 
         workers: live workers that serve this queue and no other; None when others share them, or it is not known.
     """
     points = _depths(asked, minutes.between(asked.start + MINUTE, asked.end + MINUTE))
-    verdict = _depth_verdict(asked, minutes, points, workers)
-    line, statistics, trend = None, None, None
-    message = asked.note
+    about = _about(asked, points, _depth_verdict(asked, minutes, points, workers))
     if not points.values:
         message = asked.with_note(
             f"No depth of {queue!r} was recorded in the last {duration(asked.period)}: nobody asked the broker. Start an instrumented "
             f"worker, or name the connection in the configuration of an agent ([connections.NAME])."
         )
-    else:
-        line = _line(points, asked.interval)
-        moments = Moments(points.values)
-        statistics = DepthStatistics(
-            current=int(points.values[-1]),
-            average=round(moments.mean or 0.0, 2),
-            min=int(moments.min or 0),
-            max=int(moments.max or 0),
-            std_dev=round(math.sqrt(moments.population_variance or 0.0), 2),
-        )
-        direction: DirectionWord = "increasing" if line.slope > _STEEP else "decreasing" if line.slope < -_STEEP else "stable"
-        trend = TrendLine(round(line.slope, 4), direction, round(line.r_squared, 3))
+        return NoTrend(message=message, connection=connection, queue=queue, **about)
+    line = _line(points, asked.interval)
+    moments = Moments(points.values)
+    statistics = DepthStatistics(
+        current=int(points.values[-1]),
+        average=round(moments.mean or 0.0, 2),
+        min=int(moments.min or 0),
+        max=int(moments.max or 0),
+        std_dev=round(math.sqrt(moments.population_variance or 0.0), 2),
+    )
+    direction: DirectionWord = "increasing" if line.slope > _STEEP else "decreasing" if line.slope < -_STEEP else "stable"
     return DepthTrend(
-        available=statistics is not None,
-        message=message,
+        message=asked.note,
         connection=connection,
         queue=queue,
-        period_seconds=asked.period,
-        interval_seconds=asked.interval,
-        data_points=len(points),
-        times=tuple(points.times),
-        values=tuple(points.values),
         statistics=statistics,
-        trend=trend,
-        forecast=None if line is None else _forecast(line, points, asked.interval),
-        time_window=asked.window(len(points)),
-        verdict=verdict,
+        trend=TrendLine(round(line.slope, 4), direction, round(line.r_squared, 3)),
+        forecast=_forecast(line, points, asked.interval),
+        **about,
     )
 
 
@@ -204,7 +219,7 @@ def _depth_verdict(asked: Question, minutes: Minutes, points: _Points, workers: 
     return line_verdict(points.times, points.values, asked.period, least_margin=max(started, 1.0))
 
 
-def throughput_trend(asked: Question, connection: str, queue: str, minutes: Minutes) -> ThroughputTrend:
+def throughput_trend(asked: Question, connection: str, queue: str, minutes: Minutes) -> ThroughputTrend | NoTrend:
     """
     Where the number of executions that end in an interval is heading.
 
@@ -215,42 +230,29 @@ def throughput_trend(asked: Question, connection: str, queue: str, minutes: Minu
     """
     whole = minutes.between(asked.start, asked.end)
     points = _per_interval(asked, whole.starts, whole.ended)
-    statistics, trend, verdict = None, None, None
-    message = asked.note
     if not points.values:
         message = asked.with_note(
             f"Nothing of {queue!r} was recorded in a whole {_interval(asked)} of the last {duration(asked.period)}. Start an instrumented "
             f"worker, or ask again when one has run for so long."
         )
-        verdict = unknown(message)
-    else:
-        line, total, observed = _line(points, asked.interval), int(sum(whole.ended)), MINUTE * len(whole.starts)
-        a_minute = total / asked.period * 60
-        statistics = ThroughputStatistics(
-            total_jobs=total,
-            average_per_interval=round(math.fsum(points.values) / len(points), 2),
-            jobs_per_minute=round(a_minute, 2),
-            jobs_per_hour=round(a_minute * 60, 2),
-            jobs_per_second=total / observed if observed else None,
-            observed_seconds=observed,
-        )
-        trend = TrendLine(round(line.slope, 4), _by_sign(line.slope), None)
-        verdict = line_verdict(points.times, points.values, asked.period)
+        return NoTrend(message=message, connection=connection, queue=queue, **_about(asked, points, unknown(message)))
+    line, total, observed = _line(points, asked.interval), int(sum(whole.ended)), MINUTE * len(whole.starts)
+    a_minute = total / asked.period * 60
+    statistics = ThroughputStatistics(
+        total_jobs=total,
+        average_per_interval=round(math.fsum(points.values) / len(points), 2),
+        jobs_per_minute=round(a_minute, 2),
+        jobs_per_hour=round(a_minute * 60, 2),
+        jobs_per_second=total / observed if observed else None,
+        observed_seconds=observed,
+    )
     return ThroughputTrend(
-        available=statistics is not None,
-        message=message,
+        message=asked.note,
         connection=connection,
         queue=queue,
-        period_seconds=asked.period,
-        interval_seconds=asked.interval,
-        data_points=len(points),
-        times=tuple(points.times),
-        values=tuple(points.values),
         statistics=statistics,
-        trend=trend,
-        forecast=None,
-        time_window=asked.window(len(points)),
-        verdict=verdict,
+        trend=TrendLine(round(line.slope, 4), _by_sign(line.slope), None),
+        **_about(asked, points, line_verdict(points.times, points.values, asked.period)),
     )
 
 
@@ -272,7 +274,7 @@ def _per_interval(asked: Question, starts: Sequence[int], counts: Sequence[float
     return points
 
 
-def efficiency_trend(asked: Question, rows: Iterable[FleetRow], collector: CollectorAnswer) -> EfficiencyTrend:
+def efficiency_trend(asked: Question, rows: Iterable[FleetRow], collector: CollectorAnswer) -> EfficiencyTrend | NoTrend:
     """
     How busy all workers were, and where that is heading.
 
@@ -287,39 +289,24 @@ def efficiency_trend(asked: Question, rows: Iterable[FleetRow], collector: Colle
     at, busy, idle, rss, cpu = zip(*inside, strict=True) if inside else ((),) * 5
     worked = list(map(add, busy, idle))
     points = _efficiencies(asked, at, busy, worked)
-    statistics, trend, verdict = None, None, None
-    message = asked.note
     if not points.values:
         missing = "worker lived from one pass of the collector to the next" if counted else "collector passed twice"
         message = f"No efficiency is known: no {missing} in the last {duration(asked.period)}. {collector.message}"
-        verdict = unknown(message)
-    else:
-        statistics = EfficiencyStatistics(
-            current=round(points.values[-1], 2),
-            average=round(sum(busy) / sum(worked) * 100, 2),
-            min=round(min(points.values), 2),
-            max=round(max(points.values), 2),
-            avg_memory_mb=_rounded_mean([each / _MEGABYTE for each in rss if each is not None]),
-            avg_cpu_percent=_rounded_mean([each * 100 for each in cpu if each is not None]),
-        )
-        slope = _line(points, asked.interval).slope
-        trend = TrendLine(round(slope, 4), _by_sign(slope), None)
-        verdict = line_verdict(points.times, points.values, asked.period)
+        return NoTrend(message=message, connection=None, queue=None, **_about(asked, points, unknown(message)))
+    statistics = EfficiencyStatistics(
+        current=round(points.values[-1], 2),
+        average=round(sum(busy) / sum(worked) * 100, 2),
+        min=round(min(points.values), 2),
+        max=round(max(points.values), 2),
+        avg_memory_mb=_rounded_mean([each / _MEGABYTE for each in rss if each is not None]),
+        avg_cpu_percent=_rounded_mean([each * 100 for each in cpu if each is not None]),
+    )
+    slope = _line(points, asked.interval).slope
     return EfficiencyTrend(
-        available=statistics is not None,
-        message=message,
-        connection=None,
-        queue=None,
-        period_seconds=asked.period,
-        interval_seconds=asked.interval,
-        data_points=len(points),
-        times=tuple(points.times),
-        values=tuple(points.values),
+        message=asked.note,
         statistics=statistics,
-        trend=trend,
-        forecast=None,
-        time_window=asked.window(len(points)),
-        verdict=verdict,
+        trend=TrendLine(round(slope, 4), _by_sign(slope), None),
+        **_about(asked, points, line_verdict(points.times, points.values, asked.period)),
     )
 
 

@@ -146,7 +146,7 @@ class EfficiencyStatistics:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TrendAnswer:
-    """Where something is heading."""
+    """Where something is heading: one of the three that follow, or `NoTrend`."""
 
     available: bool
     message: str | None
@@ -164,7 +164,7 @@ class TrendAnswer:
     """Jobs, executions an interval, or %."""
     trend: TrendLine | None
     forecast: Forecast | None
-    """None where the original tells none, as of throughput; all three are None when not available."""
+    """None where the original tells none, as of throughput."""
     time_window: TimeWindow
     verdict: Verdict
 
@@ -173,18 +173,44 @@ class TrendAnswer:
 class DepthTrend(TrendAnswer):
     """Of the ready jobs of a queue."""
 
-    statistics: DepthStatistics | None
+    available: Literal[True] = True
+    connection: str
+    queue: str
+    statistics: DepthStatistics
+    trend: TrendLine
+    forecast: Forecast
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ThroughputTrend(TrendAnswer):
     """Of the executions of a queue that end in an interval."""
 
-    statistics: ThroughputStatistics | None
+    available: Literal[True] = True
+    connection: str
+    queue: str
+    statistics: ThroughputStatistics
+    trend: TrendLine
+    forecast: None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class EfficiencyTrend(TrendAnswer):
     """Of how busy the workers are."""
 
-    statistics: EfficiencyStatistics | None
+    available: Literal[True] = True
+    connection: None = None
+    queue: None = None
+    statistics: EfficiencyStatistics
+    trend: TrendLine
+    forecast: None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NoTrend(TrendAnswer):
+    """Of any of the three when nothing was recorded: the message says why, and what to do. A verdict may still be known by what flows."""
+
+    available: Literal[False] = False
+    message: str
+    statistics: None = None
+    trend: None = None
+    forecast: None = None

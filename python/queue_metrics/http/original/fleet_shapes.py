@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import NotRequired, TypedDict
+from typing import Literal, NotRequired, TypedDict
 
 from queue_metrics.model import ServerStatus
 from queue_metrics.model.workers import OriginalState
@@ -165,7 +165,7 @@ class OriginalMemoryLimits(TypedDict):
 class OriginalResources(TypedDict):
     """What a server has and uses."""
 
-    available: bool
+    available: Literal[True]
     cpu: OriginalCpuLimits
     memory: OriginalMemoryLimits
 
@@ -305,20 +305,26 @@ class OriginalInterface(TypedDict):
 
 
 class OriginalServerMetrics(TypedDict):
-    """One server. Without a sample `available` is false and the error says why."""
+    """One server."""
 
-    available: bool
-    error: NotRequired[str]
-    cpu: NotRequired[OriginalCpuUse]
-    memory: NotRequired[OriginalMemoryUse]
-    disk: NotRequired[Sequence[OriginalDisk]]
-    network: NotRequired[Sequence[OriginalInterface]]
+    available: Literal[True]
+    cpu: OriginalCpuUse
+    memory: OriginalMemoryUse
+    disk: Sequence[OriginalDisk]
+    network: Sequence[OriginalInterface]
+
+
+class OriginalNoServerMetrics(TypedDict):
+    """One server without a fresh sample; the error says why."""
+
+    available: Literal[False]
+    error: str
 
 
 class OriginalServerReply(TypedDict):
     """`/server`."""
 
-    server_metrics: OriginalServerMetrics
+    server_metrics: OriginalServerMetrics | OriginalNoServerMetrics
 
 
 class OriginalServerHealth(TypedDict):

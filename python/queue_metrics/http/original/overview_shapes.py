@@ -13,7 +13,13 @@ from queue_metrics.http.original.fleet_shapes import (
     OriginalWorkersSummary,
 )
 from queue_metrics.http.original.shapes import OriginalJob, OriginalListedQueue
-from queue_metrics.http.original.trend_shapes import OriginalBaseline, OriginalDepthTrend, OriginalEfficiencyTrend
+from queue_metrics.http.original.trend_shapes import (
+    OriginalBaseline,
+    OriginalDepthTrend,
+    OriginalEfficiencyTrend,
+    OriginalNoQueueTrend,
+    OriginalNoTrend,
+)
 from queue_metrics.http.shapes import IndexReply
 
 
@@ -21,7 +27,7 @@ class OriginalWorkersAndTrend(TypedDict):
     """Live workers, and how busy all of them were."""
 
     workers: Sequence[OriginalWorker]
-    efficiency_trend: OriginalEfficiencyTrend
+    efficiency_trend: OriginalEfficiencyTrend | OriginalNoTrend
 
 
 class OriginalWorkersReply(TypedDict):
@@ -85,8 +91,8 @@ class OriginalSlimOverview(TypedDict):
 class OriginalTrends(TypedDict):
     """The trends of the last hour; depths by `connection:queue`."""
 
-    queue_depth: Mapping[str, OriginalDepthTrend]
-    worker_efficiency: OriginalEfficiencyTrend
+    queue_depth: Mapping[str, OriginalDepthTrend | OriginalNoQueueTrend]
+    worker_efficiency: OriginalEfficiencyTrend | OriginalNoTrend
 
 
 class OriginalFullOverview(TypedDict):

@@ -130,7 +130,7 @@ def _trends() -> Iterable[Route]:
     yield _route(
         "/trends/queue-depth/{connection}/{queue}",
         "where the depth of a queue is heading",
-        trend_shapes.OriginalDepthTrend,
+        trend_shapes.OriginalDepthTrend | trend_shapes.OriginalNoQueueTrend,
         _depth_trend,
         question=_asking_depth,
         parameters=(PERIOD, INTERVAL),
@@ -139,7 +139,7 @@ def _trends() -> Iterable[Route]:
     yield _route(
         "/trends/throughput/{connection}/{queue}",
         "where the executions of a queue are heading",
-        trend_shapes.OriginalThroughputTrend,
+        trend_shapes.OriginalThroughputTrend | trend_shapes.OriginalNoQueueTrend,
         _throughput_trend,
         question=_asking_throughput,
         parameters=(PERIOD,),
@@ -148,7 +148,7 @@ def _trends() -> Iterable[Route]:
     yield _route(
         "/trends/worker-efficiency",
         "how busy all workers were",
-        trend_shapes.OriginalEfficiencyTrend,
+        trend_shapes.OriginalEfficiencyTrend | trend_shapes.OriginalNoTrend,
         _efficiency_trend,
         question=_asking_efficiency,
         parameters=(PERIOD,),

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import NotRequired, TypedDict
+from typing import Literal, NotRequired, TypedDict
 
 from queue_metrics.model import Verdict
 from queue_metrics.model.trends import DirectionWord
@@ -34,11 +34,16 @@ class OriginalTimeWindow(TypedDict):
 
 
 class OriginalTrendLine(TypedDict):
-    """The line through the points; its confidence is R squared, told of depths only."""
+    """The line through the points."""
 
     slope: float
     direction: DirectionWord
-    confidence: NotRequired[float]
+
+
+class OriginalDepthLine(OriginalTrendLine):
+    """The same of depths, with R squared as its confidence."""
+
+    confidence: float
 
 
 class OriginalForecast(TypedDict):
@@ -49,14 +54,35 @@ class OriginalForecast(TypedDict):
 
 
 class OriginalTrend(TypedDict):
-    """What all trends have; without data `available` is false and the message says why and what to do. The verdict is ours."""
+    """What all trends have. The verdict is ours."""
 
-    available: bool
-    message: NotRequired[str]
     period_seconds: int
     data_points: int
     time_window: OriginalTimeWindow
     verdict: Verdict
+
+
+class OriginalNoTrend(OriginalTrend):
+    """One of which nothing was recorded; the message says why and what to do."""
+
+    available: Literal[False]
+    message: str
+
+
+class OriginalQueueTrend(OriginalTrend):
+    """One of a queue; the message says what of the question was changed."""
+
+    available: Literal[True]
+    message: NotRequired[str]
+    connection: str
+    queue: str
+
+
+class OriginalNoQueueTrend(OriginalNoTrend):
+    """The same of a queue."""
+
+    connection: str
+    queue: str
 
 
 class OriginalDepthStatistics(TypedDict):
@@ -69,14 +95,12 @@ class OriginalDepthStatistics(TypedDict):
     std_dev: float
 
 
-class OriginalDepthTrend(OriginalTrend):
+class OriginalDepthTrend(OriginalQueueTrend):
     """`/trends/queue-depth/{connection}/{queue}`."""
 
-    connection: str
-    queue: str
-    statistics: NotRequired[OriginalDepthStatistics]
-    trend: NotRequired[OriginalTrendLine]
-    forecast: NotRequired[OriginalForecast]
+    statistics: OriginalDepthStatistics
+    trend: OriginalDepthLine
+    forecast: OriginalForecast
 
 
 class OriginalThroughputStatistics(TypedDict):
@@ -88,13 +112,11 @@ class OriginalThroughputStatistics(TypedDict):
     jobs_per_hour: float
 
 
-class OriginalThroughputTrend(OriginalTrend):
+class OriginalThroughputTrend(OriginalQueueTrend):
     """`/trends/throughput/{connection}/{queue}`."""
 
-    connection: str
-    queue: str
-    statistics: NotRequired[OriginalThroughputStatistics]
-    trend: NotRequired[OriginalTrendLine]
+    statistics: OriginalThroughputStatistics
+    trend: OriginalTrendLine
 
 
 class OriginalEfficiency(TypedDict):
@@ -120,13 +142,14 @@ class OriginalEfficiencyStatistics(OriginalEfficiency, OriginalResourceUse):
 class OriginalEfficiencyTrend(OriginalTrend):
     """`/trends/worker-efficiency`."""
 
-    statistics: NotRequired[OriginalEfficiencyStatistics]
-    efficiency: NotRequired[OriginalEfficiency]
-    resource_usage: NotRequired[OriginalResourceUse]
+    available: Literal[True]
+    statistics: OriginalEfficiencyStatistics
+    efficiency: OriginalEfficiency
+    resource_usage: OriginalResourceUse
 
 
 class OriginalQueueTrends(TypedDict):
     """Both trends of a queue in the last hour."""
 
-    depth: OriginalDepthTrend
-    throughput: OriginalThroughputTrend
+    depth: OriginalDepthTrend | OriginalNoQueueTrend
+    throughput: OriginalThroughputTrend | OriginalNoQueueTrend

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from typing import cast
-
 from queue_metrics.http.original.trend_shapes import (
     OriginalBaseline,
     OriginalDepthTrend,
+    OriginalEfficiency,
     OriginalEfficiencyTrend,
-    OriginalForecast,
+    OriginalNoQueueTrend,
+    OriginalNoTrend,
+    OriginalQueueTrend,
     OriginalQueueTrends,
+    OriginalResourceUse,
     OriginalThroughputTrend,
     OriginalTimeWindow,
     OriginalTrend,
@@ -17,7 +19,7 @@ from queue_metrics.http.original.trend_shapes import (
 )
 from queue_metrics.http.original.units import iso_if_known, megabytes, milliseconds, percent
 from queue_metrics.insights.everything import Everything
-from queue_metrics.model import Baseline, DepthTrend, EfficiencyTrend, Forecast, ThroughputTrend, TrendAnswer, TrendLine
+from queue_metrics.model import Baseline, DepthTrend, EfficiencyTrend, NoTrend, ThroughputTrend, TrendAnswer, TrendLine
 
 
 def queue_trends(everything: Everything, connection: str, queue: str) -> OriginalQueueTrends:
@@ -28,47 +30,50 @@ def queue_trends(everything: Everything, connection: str, queue: str) -> Origina
     }
 
 
-def depth_trend(answer: DepthTrend) -> OriginalDepthTrend:
+def depth_trend(answer: DepthTrend | NoTrend) -> OriginalDepthTrend | OriginalNoQueueTrend:
     """`/trends/queue-depth/{connection}/{queue}`."""
-    told = cast(OriginalDepthTrend, {**_trend(answer), "connection": answer.connection, "queue": answer.queue})
-    if answer.statistics is not None and answer.trend is not None and answer.forecast is not None:
-        found = answer.statistics
-        told["statistics"] = {
+    if isinstance(answer, NoTrend):
+        return _no_queue_trend(answer)
+    found, line, forecast = answer.statistics, answer.trend, answer.forecast
+    return {
+        **_queue_trend(answer),
+        "statistics": {
             "current": found.current,
             "average": found.average,
             "min": found.min,
             "max": found.max,
             "std_dev": found.std_dev,
-        }
-        told["trend"] = _line(answer.trend)
-        told["forecast"] = _forecast(answer.forecast)
-    return told
+        },
+        "trend": {**_line(line), "confidence": line.confidence or 0.0},
+        "forecast": {"next_value": forecast.next_value, "next_timestamp": forecast.next_timestamp},
+    }
 
 
-def throughput_trend(answer: ThroughputTrend) -> OriginalThroughputTrend:
+def throughput_trend(answer: ThroughputTrend | NoTrend) -> OriginalThroughputTrend | OriginalNoQueueTrend:
     """`/trends/throughput/{connection}/{queue}`."""
-    told = cast(OriginalThroughputTrend, {**_trend(answer), "connection": answer.connection, "queue": answer.queue})
-    if answer.statistics is not None and answer.trend is not None:
-        found = answer.statistics
-        told["statistics"] = {
+    if isinstance(answer, NoTrend):
+        return _no_queue_trend(answer)
+    found = answer.statistics
+    return {
+        **_queue_trend(answer),
+        "statistics": {
             "total_jobs": found.total_jobs,
             "average_per_interval": found.average_per_interval,
             "jobs_per_minute": found.jobs_per_minute,
             "jobs_per_hour": found.jobs_per_hour,
-        }
-        told["trend"] = _line(answer.trend)
-    return told
+        },
+        "trend": _line(answer.trend),
+    }
 
 
-def efficiency_trend(answer: EfficiencyTrend) -> OriginalEfficiencyTrend:
+def efficiency_trend(answer: EfficiencyTrend | NoTrend) -> OriginalEfficiencyTrend | OriginalNoTrend:
     """`/trends/worker-efficiency`."""
-    told = cast(OriginalEfficiencyTrend, _trend(answer))
+    if isinstance(answer, NoTrend):
+        return _no_trend(answer)
     found = answer.statistics
-    if found is not None:
-        told["efficiency"] = {"current": found.current, "average": found.average, "min": found.min, "max": found.max}
-        told["resource_usage"] = {"avg_memory_mb": found.avg_memory_mb, "avg_cpu_percent": found.avg_cpu_percent}
-        told["statistics"] = {**told["efficiency"], **told["resource_usage"]}
-    return told
+    busy: OriginalEfficiency = {"current": found.current, "average": found.average, "min": found.min, "max": found.max}
+    use: OriginalResourceUse = {"avg_memory_mb": found.avg_memory_mb, "avg_cpu_percent": found.avg_cpu_percent}
+    return {"available": True, **_trend(answer), "statistics": {**busy, **use}, "efficiency": busy, "resource_usage": use}
 
 
 def baseline(answer: Baseline) -> OriginalBaseline:
@@ -86,9 +91,11 @@ def baseline(answer: Baseline) -> OriginalBaseline:
     }
 
 
-def _trend(answer: TrendAnswer) -> OriginalTrend:
-    told: OriginalTrend = {
-        "available": answer.available,
+def _queue_trend(answer: DepthTrend | ThroughputTrend) -> OriginalQueueTrend:
+    told: OriginalQueueTrend = {
+        "available": True,
+        "connection": answer.connection,
+        "queue": answer.queue,
         "period_seconds": answer.period_seconds,
         "data_points": answer.data_points,
         "time_window": _time_window(answer),
@@ -97,6 +104,23 @@ def _trend(answer: TrendAnswer) -> OriginalTrend:
     if answer.message is not None:
         told["message"] = answer.message
     return told
+
+
+def _no_trend(answer: NoTrend) -> OriginalNoTrend:
+    return {"available": False, "message": answer.message, **_trend(answer)}
+
+
+def _no_queue_trend(answer: NoTrend) -> OriginalNoQueueTrend:
+    return {**_no_trend(answer), "connection": answer.connection or "", "queue": answer.queue or ""}
+
+
+def _trend(answer: TrendAnswer) -> OriginalTrend:
+    return {
+        "period_seconds": answer.period_seconds,
+        "data_points": answer.data_points,
+        "time_window": _time_window(answer),
+        "verdict": answer.verdict,
+    }
 
 
 def _time_window(answer: TrendAnswer) -> OriginalTimeWindow:
@@ -112,11 +136,4 @@ def _time_window(answer: TrendAnswer) -> OriginalTimeWindow:
 
 
 def _line(answer: TrendLine) -> OriginalTrendLine:
-    told: OriginalTrendLine = {"slope": answer.slope, "direction": answer.direction}
-    if answer.confidence is not None:
-        told["confidence"] = answer.confidence
-    return told
-
-
-def _forecast(answer: Forecast) -> OriginalForecast:
-    return {"next_value": answer.next_value, "next_timestamp": answer.next_timestamp}
+    return {"slope": answer.slope, "direction": answer.direction}
