@@ -132,7 +132,7 @@ def test_a_kind_that_is_none_is_refused_and_so_is_what_cannot_be_called() -> Non
         qm.on("health_score_change", print)
     with pytest.raises(TypeError, match="a plain function"):
         qm.on(HEALTH, later)
-    assert len(EVENT_KINDS) == 7
+    assert len(EVENT_KINDS) == 8
 
 
 def until(holds: Callable[[], bool]) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import time
 from collections.abc import Iterator, Sequence
+from datetime import UTC, datetime
 from typing import Any
 
 import pytest
@@ -131,6 +132,27 @@ def test_a_store_that_fails_in_a_pass_has_a_whole_minute_or_none(
     assert [(row.crew.spent.busy_seconds, row.crew.spent.idle_seconds) for row in rows] == [(60.0, 0.0), (30.0, 30.0)]
     told = [(event.number, event.kind) for event in events_of(driver.get_sorted_set_by_rank(EVENTS))]
     assert told == [(1, "baseline_recalculated"), (2, "queue_depth_threshold_exceeded"), (3, "worker_efficiency_changed")]
+
+
+def test_a_minute_in_which_executions_ended_is_told_once_when_all_of_it_is_there(driver: StorageDriver) -> None:
+    """300 of mail, 30 of them failed, of 100 ms; and 100 more of another queue of 300 ms: 400 in all, 150 ms in the mean."""
+    fleet = mail(failed=30)
+    fleet.queue(("broker", "mail"), minute(1), measures={0: [100_000] * 300})
+    fleet.task(("broker", "slow", "sum"), minute(1), counts={"started": 100, "succeeded": 100}, measures={0: [300_000] * 100})
+    fleet.queue(("broker", "slow"), minute(1), counts={"started": 100, "succeeded": 100}, measures={0: [300_000] * 100})
+    fleet.store(driver)
+    told = [collect(driver, "test", now=NOW + 60 * number).events.get("metrics_recorded", 0) for number in (0, 1, 1, 2)]
+    assert told == [0, 1, 0, 0]
+    (event,) = [each for each in events_of(driver.get_sorted_set_by_rank(EVENTS)) if each.kind == "metrics_recorded"]
+    assert event.data == {
+        "minute": datetime.fromtimestamp(minute(1), UTC).isoformat(),
+        "window_seconds": 60,
+        "queues": 2,
+        "jobs_processed": 400,
+        "jobs_failed": 30,
+        "failure_rate": 7.5,
+        "avg_duration": 150.0,
+    }
 
 
 def test_of_two_passes_at_once_one_writes(driver: StorageDriver, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -29,7 +29,7 @@ def run(args: argparse.Namespace) -> int:
     try:
         with progress(quiet=args.json) as say:
             ages = Ages(settings.stale_seconds, settings.lost_seconds)
-            answer = once(driver, ages=ages, dry_run=args.dry_run, progress=say)
+            answer = once(driver, ages=ages, duties=settings.duties, dry_run=args.dry_run, progress=say)
     finally:
         driver.close()
     if answer is None:

@@ -11,7 +11,8 @@ import time
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, Self
 
-from queue_metrics.collector.passes import AGES, Ages, collect
+from queue_metrics.collector.passes import AGES, DUTIES, Ages, collect
+from queue_metrics.config import Duties
 from queue_metrics.errors import QueueMetricsError
 from queue_metrics.model.collector import PassAnswer
 from queue_metrics.recording.trouble import shown, warner
@@ -21,7 +22,7 @@ from queue_metrics.storage.collector import READ_COLLECTOR
 if TYPE_CHECKING:
     from queue_metrics.config import Settings
 
-__all__ = ["Ages", "Collector", "collect", "collector", "new_owner", "once"]
+__all__ = ["Ages", "Collector", "Duties", "collect", "collector", "new_owner", "once"]
 
 LEASE = "collector"
 LEASE_SECONDS, TURN_SECONDS = 30.0, 10.0
@@ -72,6 +73,7 @@ class Collector:
         driver: StorageDriver,
         *,
         ages: Ages = AGES,
+        duties: Duties = DUTIES,
         now: Callable[[], float] = time.time,
         lease_seconds: float = LEASE_SECONDS,
         turn_seconds: float = TURN_SECONDS,
@@ -80,6 +82,7 @@ class Collector:
         Args:
             driver: an open store; whoever opened it closes it, once this has stopped.
             ages: from when on nobody is believed to live.
+            duties: what each pass does.
             now: the clock, seconds since 1970.
             lease_seconds: how long one that was killed keeps the others waiting.
             turn_seconds: how often each asks for the lease; a third of its length, so that it does not end in between.
@@ -92,6 +95,7 @@ class Collector:
         """Turns that failed, and the last of them while it is not mended."""
         self._driver = driver
         self._ages = ages
+        self._duties = duties
         self._now = now
         self._lease_seconds = lease_seconds
         self._turn_seconds = turn_seconds
@@ -152,7 +156,8 @@ class Collector:
         now = self._now()
         minute = int(now) // MINUTE
         if self._leading and minute != self._minute:
-            done = collect(self._driver, self.owner, now=now, ages=self._ages, interrupted=self._interrupted).done
+            answer = collect(self._driver, self.owner, now=now, ages=self._ages, duties=self._duties, interrupted=self._interrupted)
+            done = answer.done
             self.passes += done
             self._interrupted &= not done
             self._minute = minute
@@ -194,4 +199,5 @@ def collector(store: str | StorageDriver | None = None, *, prefix: str | None = 
     from queue_metrics.storage.manager import open_store
 
     chosen = settings or load_settings(store=store, prefix=prefix)
-    return Collector(open_store(chosen), ages=Ages(chosen.stale_seconds, chosen.lost_seconds)).start()
+    ages = Ages(chosen.stale_seconds, chosen.lost_seconds)
+    return Collector(open_store(chosen), ages=ages, duties=chosen.duties).start()

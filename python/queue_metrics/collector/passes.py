@@ -10,9 +10,10 @@ from __future__ import annotations
 import time
 from collections import Counter
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from queue_metrics.collector.baselines import recalculated
+from queue_metrics.config import Duties
 from queue_metrics.errors import TransactionConflict
 from queue_metrics.insights import changes
 from queue_metrics.insights import queues as queue_answers
@@ -61,7 +62,7 @@ class Ages:
 
 
 _ATTEMPTS = 5
-AGES = Ages()
+AGES, DUTIES = Ages(), Duties()
 """Where nothing is configured."""
 
 
@@ -72,7 +73,8 @@ class _Found:
     state: CollectorState
     servers: dict[str, ServerMinute]
     row: EfficiencyRow | None
-    counters: Counters
+    counters: Counters | None
+    """None: nobody wants them; those of the last pass would only get older, and are removed."""
     calculated: Sequence[Calculated]
     forgotten: Sequence[str]
     events: Sequence[Event]
@@ -89,6 +91,7 @@ def collect(
     *,
     now: float | None = None,
     ages: Ages = AGES,
+    duties: Duties = DUTIES,
     interrupted: bool = False,
     dry_run: bool = False,
     progress: Callable[[str], None] = lambda _: None,
@@ -101,6 +104,7 @@ def collect(
         owner: who does it; for people.
         now: seconds since 1970; the wall clock by default.
         ages: from when on nobody is believed to live.
+        duties: what is to be done; what is left out stays as it is stored.
         interrupted: whether the store, or this process, was away since the last pass, so that a worker that lives may be silent.
         dry_run: find out everything, write nothing.
         progress: is told what is being done.
@@ -119,7 +123,7 @@ def collect(
         why = "this minute is done already"
     else:
         progress("calculating")
-        found = _find(driver, reading, state, now, ages, interrupted)
+        found = _find(driver, reading, state, now, ages, duties, interrupted)
         progress("writing")
         why = "nothing was written: this was a trial" if dry_run else _write(driver, found, state, owner, now)
     return PassAnswer(
@@ -144,40 +148,48 @@ def _look(driver: StorageDriver, now: float) -> Reading:
     return read(driver, span_of(now, retention=driver.retention), further=further, totals=False, calls=calls)
 
 
-def _find(driver: StorageDriver, reading: Reading, state: CollectorState, now: float, ages: Ages, interrupted: bool) -> _Found:
+def _find(
+    driver: StorageDriver, reading: Reading, state: CollectorState, now: float, ages: Ages, duties: Duties, interrupted: bool
+) -> _Found:
     settled = now if interrupted else state.settled(now)
     people, _ = workers_in(reading, stale_seconds=ages.stale_seconds, lost_seconds=ages.lost_seconds, settled_since=settled)
     queues = queue_answers.queues(reading, people, stale_seconds=ages.stale_seconds)
-    previous = None if state.from_the_future(now) else counters_of(reading.answers[reading_counters()] or {})
-    row, counters = efficiency(previous, reading.beats, now, stale_seconds=ages.stale_seconds, lost_seconds=ages.lost_seconds)
-    calculated = recalculated(driver, reading, now)
-    last = next(iter(fleet_minutes(reading.answers[LAST_ROW])), None)
+    row, counters = _spent(reading, state, now, ages) if duties.workers else (None, None)
+    calculated = recalculated(driver, reading, now) if duties.baselines else ()
+    events = changes.baseline_events(calculated, now)
     told, silent = healths_of(reading.answers[READ_HEALTH]), dict(reading.answers[READ_SILENT] or {})
-    of_health, told_now = changes.health_events(queues, told, now)
-    of_workers, silent_now = changes.worker_events(people, silent, now)
+    told_now, silent_now = told, silent
+    if duties.silence:
+        of_workers, silent_now = changes.worker_events(people, silent, now)
+        events = [*of_workers, *events]
+    if duties.events:
+        of_health, told_now = changes.health_events(queues, told, now)
+        last = next(iter(fleet_minutes(reading.answers[LAST_ROW])), None)
+        of_efficiency = [] if counters is None else changes.efficiency_events(last, row, counters, now)
+        recorded = changes.recorded_events(reading.queues, now)
+        events = [*changes.depth_events(queues, now), *of_health, *of_efficiency, *events, *recorded]
     return _Found(
-        state=CollectorState(now, settled, "", state.events),
+        state=CollectorState(now, settled, "", state.events, duties.off),
         servers={
             report.hostname: server_minute(int(now) // MINUTE * MINUTE, report.sample)
             for report in server_reports(reading.every_beat)
-            if report.age <= ages.stale_seconds
+            if duties.servers and report.age <= ages.stale_seconds
         },
         row=row,
         counters=counters,
         calculated=calculated,
-        forgotten=forgotten(reading.answers[READ_BASELINES] or {}, now, driver.lifetimes.baseline),
-        events=[
-            *changes.depth_events(queues, now),
-            *of_health,
-            *changes.efficiency_events(last, row, counters, now),
-            *of_workers,
-            *changes.baseline_events(calculated, now),
-        ],
+        forgotten=forgotten(reading.answers[READ_BASELINES] or {}, now, driver.lifetimes.baseline) if duties.cleanup else (),
+        events=events,
         healths=(told, told_now),
         silent=(silent, silent_now),
         queues=len(queues),
         workers=len(people),
     )
+
+
+def _spent(reading: Reading, state: CollectorState, now: float, ages: Ages) -> tuple[EfficiencyRow | None, Counters]:
+    previous = None if state.from_the_future(now) else counters_of(reading.answers[reading_counters()] or {})
+    return efficiency(previous, reading.beats, now, stale_seconds=ages.stale_seconds, lost_seconds=ages.lost_seconds)
 
 
 def _write(driver: StorageDriver, found: _Found, state: CollectorState, owner: str, now: float) -> str:
@@ -209,4 +221,4 @@ def _all(change: Transaction, driver: StorageDriver, found: _Found, latest: Coll
     write_silent(change, *found.silent)
     events = numbered(found.events, latest.events)
     add_events(change, events)
-    write_state(change, CollectorState(now, found.state.settled_since, owner, latest.events + len(events)))
+    write_state(change, replace(found.state, owner=owner, events=latest.events + len(events)))

@@ -10,7 +10,7 @@ Knows no job library, no database, and nothing of where values are read from.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from pathlib import Path
 
 from queue_metrics.config.connections import CONNECTIONS, ConnectionSettings
@@ -116,6 +116,40 @@ class BaselineRules:
     deviation_interval: int = field(
         default=5, metadata=setting(whole("minutes", 1, 1440), "minutes between two calculations of a queue that deviates, at most")
     )
+
+
+_SCHEDULED = ("scheduling.tasks.*",)
+
+
+@dataclass(frozen=True, slots=True)
+class Duties:
+    """
+    What a pass of the collector does. What is switched off is missing, and answers say so; a command that does it by hand does it all the
+    same.
+    """
+
+    servers: bool = field(default=True, metadata=setting(SWITCH, "minutes of servers", original=_SCHEDULED))
+    workers: bool = field(
+        default=True,
+        metadata=setting(
+            SWITCH, "minutes of what workers spent their time on: their utilisation, and the trend of efficiency", original=_SCHEDULED
+        ),
+    )
+    baselines: bool = field(default=True, metadata=setting(SWITCH, "baselines of the queues that are due", original=_SCHEDULED))
+    silence: bool = field(
+        default=True, metadata=setting(SWITCH, "events of workers that went quiet, are lost or came back", original=_SCHEDULED)
+    )
+    events: bool = field(
+        default=True, metadata=setting(SWITCH, "events of depth, health, efficiency and recorded minutes", original=_SCHEDULED)
+    )
+    cleanup: bool = field(
+        default=True, metadata=setting(SWITCH, "baselines that nobody renewed for `ttl.baseline` are removed", original=_SCHEDULED)
+    )
+
+    @property
+    def off(self) -> tuple[str, ...]:
+        """Those that are switched off, by name."""
+        return tuple(each.name for each in fields(self) if not getattr(self, each.name))
 
 
 @dataclass(frozen=True, slots=True)
@@ -225,8 +259,8 @@ class Settings:
         default=True,
         metadata=setting(
             SWITCH,
-            "`serve` and `agent` collect each minute, see [collector.md](collector.md)",
-            original=("scheduling.enabled", "scheduling.tasks.*"),
+            "`serve` and `agent` collect each minute what `duties` says, see [collector.md](collector.md)",
+            original=("scheduling.enabled",),
         ),
     )
     sampling_source: str = field(
@@ -242,6 +276,7 @@ class Settings:
     )
     ttl: TimeToLive = TimeToLive()
     limits: Limits = Limits()
+    duties: Duties = Duties()
     baseline: BaselineRules = BaselineRules()
     prometheus: PrometheusNames = PrometheusNames()
     connections: Mapping[str, ConnectionSettings] = field(
@@ -268,5 +303,11 @@ class Settings:
 DECLARATIONS: dict[str, Declaration] = {each.name: each for each in declarations(Settings)}
 """Every setting by its name, in the order of the reference page."""
 
-TABLES: dict[str, type] = {"ttl": TimeToLive, "limits": Limits, "baseline": BaselineRules, "prometheus": PrometheusNames}
+TABLES: dict[str, type] = {
+    "ttl": TimeToLive,
+    "limits": Limits,
+    "duties": Duties,
+    "baseline": BaselineRules,
+    "prometheus": PrometheusNames,
+}
 """The settings that are tables of settings."""

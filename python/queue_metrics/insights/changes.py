@@ -10,10 +10,14 @@ from collections.abc import Iterable, Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any
 
+from queue_metrics.insights import layout
 from queue_metrics.insights.baselines import Calculated
+from queue_metrics.insights.measures import counts, distribution, failure_share, merged
+from queue_metrics.insights.reading import SeriesReading
 from queue_metrics.model import QueueAnswer, WorkerAnswer
 from queue_metrics.model.baselines import Baseline
-from queue_metrics.model.events import BASELINE, DEPTH, EFFICIENCY, HEALTH, WORKER_LOST, WORKER_REVIVED, WORKER_STALE, Event
+from queue_metrics.model.events import BASELINE, DEPTH, EFFICIENCY, HEALTH, RECORDED, WORKER_LOST, WORKER_REVIVED, WORKER_STALE, Event
+from queue_metrics.storage.base import MINUTE
 from queue_metrics.storage.collector import GAP_SECONDS
 from queue_metrics.storage.efficiency import Counters, CrewMinute, EfficiencyRow
 from queue_metrics.storage.events import Queue, ToldHealth
@@ -118,6 +122,31 @@ def worker_events(people: Iterable[WorkerAnswer], silent: Mapping[str, str], now
         elif before is not None and worker.state != "stopped":
             events.append(Event(0, WORKER_REVIVED, now, _worker(worker)))
     return events, after
+
+
+def recorded_events(queues: Iterable[SeriesReading], now: float) -> list[Event]:
+    """
+    One when executions ended in the last minute but one, of all queues together: by then workers have handed over what they recorded in it.
+
+    The original told all metrics of one class, to whoever asked for them. A row for each task would push everything else out of the log
+    within minutes; whoever hears of this one asks for the task that matters.
+    """
+    at = int(now) // MINUTE * MINUTE - 2 * MINUTE
+    ended = [value for series in queues if (value := series.by_step.get(MINUTE, {}).get(at)) is not None and counts(value).ended]
+    if not ended:
+        return []
+    together = merged(ended)
+    counted, failure, runtime = counts(together), failure_share(counts(together)), distribution(together, layout.RUNTIME)
+    data = {
+        "minute": _moment(at),
+        "window_seconds": MINUTE,
+        "queues": len(ended),
+        "jobs_processed": counted.ended,
+        "jobs_failed": failure.part,
+        "failure_rate": None if failure.ratio is None else round(failure.ratio * 100, 2),
+        "avg_duration": None if runtime.mean is None else round(runtime.mean * 1000, 2),
+    }
+    return [Event(0, RECORDED, now, data)]
 
 
 def baseline_events(calculated: Sequence[Calculated], now: float) -> list[Event]:

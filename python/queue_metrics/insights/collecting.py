@@ -21,7 +21,8 @@ def collector_answer(state: CollectorState, now: float) -> CollectorAnswer:
     if age > GAP_SECONDS or state.from_the_future(now):
         text = f"No collector has run for {duration(age)}, so baselines, events and the history of workers stand still: {WHAT_TO_DO}."
         return CollectorAnswer(running=False, last_pass_seconds=age, message=text)
-    return CollectorAnswer(running=True, last_pass_seconds=age, message=f"A collector runs; it passed {duration(age)} ago.")
+    off = f" Switched off there: {', '.join(f'`duties.{name}`' for name in state.off)}." if state.off else ""
+    return CollectorAnswer(running=True, last_pass_seconds=age, message=f"A collector runs; it passed {duration(age)} ago.{off}")
 
 
 def events(driver: StorageDriver, after: int, limit: int) -> EventsAnswer:

@@ -7,11 +7,12 @@ from dataclasses import dataclass
 from types import MappingProxyType
 from typing import Any
 
-DEPTH, HEALTH, EFFICIENCY, BASELINE = (
+DEPTH, HEALTH, EFFICIENCY, BASELINE, RECORDED = (
     "queue_depth_threshold_exceeded",
     "health_score_changed",
     "worker_efficiency_changed",
     "baseline_recalculated",
+    "metrics_recorded",
 )
 WORKER_STALE, WORKER_LOST, WORKER_REVIVED = "worker_stale", "worker_lost", "worker_revived"
 EVENT_KINDS: Mapping[str, str] = MappingProxyType(
@@ -20,6 +21,7 @@ EVENT_KINDS: Mapping[str, str] = MappingProxyType(
         HEALTH: "the health score of a queue changed by 15 or more",
         EFFICIENCY: "the busy share of all workers changed by 10 points or more between two minutes",
         BASELINE: "what a queue usually costs was calculated anew, or a task turned out to cost something else",
+        RECORDED: "a minute in which executions ended is recorded; once for all of them together",
         WORKER_STALE: "a worker has gone quiet",
         WORKER_LOST: "a worker is gone without saying so",
         WORKER_REVIVED: "a worker that was quiet or gone beats again, with its counters",

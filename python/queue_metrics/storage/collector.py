@@ -31,6 +31,8 @@ class CollectorState:
     """Who did it: host, process, and letters by chance."""
     events: int
     """The number of the last event."""
+    off: tuple[str, ...] = ()
+    """Duties that were switched off for the last pass, by their names in the settings."""
 
     def passed(self, now: float) -> bool:
         """Whether there was a pass in the minute of `now`. A moment far to come is of a clock that was wrong: it stops nobody."""
@@ -67,6 +69,7 @@ def state_of(answer: Mapping[str, str] | None) -> CollectorState:
         settled_since=_moment(told.get("settled_since")),
         owner=told.get("owner", ""),
         events=int(events) if events.isascii() and events.isdigit() else 0,
+        off=tuple(name for name in told.get("off", "").split(",") if name),
     )
 
 
@@ -74,7 +77,7 @@ def write_state(store: GeneralOperations, state: CollectorState) -> None:
     """Put a state in place of the last one."""
     told = {"last_pass": state.last_pass, "settled_since": state.settled_since}
     moments = {name: f"{moment:.3f}" for name, moment in told.items() if moment is not None}
-    store.set_hash(COLLECTOR, {**moments, "owner": state.owner, "events": str(state.events)})
+    store.set_hash(COLLECTOR, {**moments, "owner": state.owner, "events": str(state.events), "off": ",".join(state.off)})
 
 
 def _moment(text: str | None) -> float | None:

@@ -161,8 +161,14 @@ def add_efficiency(store: GeneralOperations, row: EfficiencyRow, kept: int = _WE
         store.trim_sorted_set_by_score(key, 0, row.minute - of_key)
 
 
-def add_counters(store: GeneralOperations, counters: Counters) -> None:
-    """Put the counters in place of those of the last pass; in the transaction of `add_efficiency`, or a minute counts twice or not."""
+def add_counters(store: GeneralOperations, counters: Counters | None) -> None:
+    """
+    Put the counters in place of those of the last pass, None: nothing; in the transaction of `add_efficiency`, or a minute counts twice
+    or not.
+    """
+    if counters is None:
+        store.delete(COUNTERS_KEY)
+        return
     fields = {_AT: _dumped([counters.at, counters.before])}
     for worker, counted in counters.workers.items():
         pairs = (counted.spent,) if counted.before is None else (counted.spent, counted.before)
