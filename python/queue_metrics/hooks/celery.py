@@ -11,9 +11,8 @@ from __future__ import annotations
 import os
 import time
 from collections.abc import Callable, Sequence
-from datetime import datetime
 from threading import get_ident
-from typing import Any, TypeGuard
+from typing import Any
 
 from billiard import common as billiard_common
 from billiard.exceptions import SoftTimeLimitExceeded, TimeLimitExceeded, WorkerLostError
@@ -24,10 +23,8 @@ from queue_metrics import _core
 from queue_metrics.hooks import celery_trace, job_events
 from queue_metrics.hooks.base import DepthProbe, Hook, HookContext, guarded
 from queue_metrics.hooks.celery_depth import RedisDepth, redis_parameters
+from queue_metrics.hooks.celery_messages import HEADER, Messages, is_moment
 from queue_metrics.hooks.replaced import Replaced
-
-HEADER = "queue_metrics"
-"""Message header: when the job was published, µs since 1970."""
 
 _Probed = tuple[int, object, int, int, bool]
 
@@ -59,10 +56,8 @@ class CeleryHook(Hook):
         self._context = context
         self._recorder = context.recorder
         self._connection = context.connection or app.main or "celery"
-        self._clock = _core.CLOCK_PROCESS
+        self._messages = Messages(app, context.recorder, self._connection)
         self._installed = False
-        self._handles: dict[tuple[str, str], int] = {}
-        self._queue_names: dict[tuple[str, str], str] = {}
         self._fallbacks: dict[type, tuple[Any, Any]] = {}
         self._requests = Replaced()
         self._depth: RedisDepth | None = None
@@ -126,7 +121,7 @@ class CeleryHook(Hook):
 
     def probes(self) -> Sequence[DepthProbe]:
         if self._depth is None and isinstance(redis_parameters(self._app), dict):
-            self._depth = RedisDepth(self._app, self._connection, self.queue_names)
+            self._depth = RedisDepth(self._app, self._connection, self._messages.queues)
         return () if self._depth is None else (self._depth,)
 
     def findings(self) -> Sequence[str]:
@@ -136,7 +131,7 @@ class CeleryHook(Hook):
             findings.append(f"celery: this version's tracer is not known; wrapped through __call__ instead: {names}")
         elif self._installed:
             findings.append("celery: executions are recorded inside the tracer")
-        if self._clock == _core.CLOCK_NONE:
+        if self._messages.clock == _core.CLOCK_NONE:
             findings.append("celery: greenlets share a thread; CPU time of a task cannot be told here")
         if self._app.conf.task_always_eager:
             findings.append("celery: task_always_eager is on; eager tasks run in the caller and are not recorded")
@@ -144,10 +139,6 @@ class CeleryHook(Hook):
         if isinstance(parameters, str):
             findings.append(f"celery: depth of queues is not asked: {parameters}")
         return findings
-
-    def queue_names(self) -> list[str]:
-        """Queues of the configuration and those seen by publishing or executing in this process."""
-        return sorted({*self._app.amqp.queues, *(queue for _, queue in list(self._handles))})
 
     # Executions
 
@@ -183,7 +174,7 @@ class CeleryHook(Hook):
         return _core.Tracked(self._recorder, inner, probe, RULES, terminating=_terminating, pass_self=pass_self)
 
     def _probe_of(self, task: Any) -> Callable[[], _Probed | None]:
-        name = task.name
+        name, messages = task.name, self._messages
         stack = task.request_stack
         stacks, thread = _stacks_of(stack)
         handles: dict[object, int] = {}
@@ -203,52 +194,14 @@ class CeleryHook(Hook):
             try:
                 handle = handles[route]
             except KeyError:
-                handle = handles[route] = self._handle(name, self._queue_of(delivery))
+                handle = handles[route] = messages.handle(name, messages.queue_of(delivery))
             stamp = request.__dict__.get(HEADER)
             if stamp is None:  # protocol 1 hands the message's headers on in one piece
                 stamp = (request.headers or {}).get(HEADER)
-            ready_at = stamp if request.eta is None and _is_moment(stamp) else self._ready_at(stamp, request.eta)
+            ready_at = stamp if request.eta is None and is_moment(stamp) else messages.ready_at(stamp, request.eta)
             return handle, job_id, request.retries or 0, ready_at, False
 
         return probe
-
-    def _ready_at(self, stamp: object, eta: object) -> int:
-        """The moment, µs, from which a job could run: published and due; NO_TIME when neither is known."""
-        moments = [stamp] if _is_moment(stamp) else []
-        due = self._eta_us(eta)
-        if due is not None:
-            moments.append(due)
-        return max(moments, default=_core.NO_TIME)
-
-    def _eta_us(self, eta: object) -> int | None:
-        try:
-            due = eta if isinstance(eta, datetime) else datetime.fromisoformat(eta) if isinstance(eta, str) else None
-            if due is None:
-                return None
-            if due.tzinfo is None:
-                due = due.replace(tzinfo=self._app.timezone)
-            return round(due.timestamp() * 1_000_000)
-        except (ValueError, OverflowError):
-            return None
-
-    def _handle(self, task: str, queue: str) -> int:
-        handle = self._handles.get((task, queue))
-        if handle is None:
-            handle = self._recorder.series(self._connection, queue, task, self._clock)
-            self._handles[task, queue] = handle
-        return handle
-
-    def _queue_of(self, delivery: dict[str, Any]) -> str:
-        """The queue of a delivery: with the default exchange its routing key, else looked up in the configuration."""
-        exchange, key = delivery.get("exchange") or "", delivery.get("routing_key") or ""
-        if not exchange and key:
-            return str(key)
-        name = self._queue_names.get((exchange, key))
-        if name is None:
-            bound = (queue.name for queue in self._app.amqp.queues.values() if queue.exchange.name == exchange and queue.routing_key == key)
-            name = next(bound, str(key) or self._app.conf.task_default_queue)
-            self._queue_names[exchange, key] = name
-        return name
 
     # Publishing
 
@@ -293,15 +246,8 @@ class CeleryHook(Hook):
             self._recorder.describe(_core.PRODUCER, self.library, self._connection, "")
             self._context.on_producer()
         fields = message.headers if "id" in message.headers else message.body
-        queue, exchange = options.get("queue"), options.get("exchange")
-        if queue is not None:
-            queue = queue if isinstance(queue, str) else queue.name
-        elif exchange is None:
-            queue = self._app.amqp.default_queue.name
-        else:
-            queue = self._queue_of({"exchange": getattr(exchange, "name", exchange), "routing_key": options.get("routing_key")})
-        handle = self._handle(name, queue)
-        self._recorder.arrived(handle, fields["id"], fields.get("retries") or 0, self._ready_at(now, fields.get("eta")))
+        handle = self._messages.handle(name, self._messages.queue_sent_to(options))
+        self._recorder.arrived(handle, fields["id"], fields.get("retries") or 0, self._messages.ready_at(now, fields.get("eta")))
 
     # Processes
 
@@ -310,10 +256,9 @@ class CeleryHook(Hook):
             return
         pool = sender.pool_cls if isinstance(sender.pool_cls, str) else getattr(sender.pool_cls, "__module__", "")
         if "thread" in pool:
-            self._clock = _core.CLOCK_THREAD
+            self._messages.clock = _core.CLOCK_THREAD
         elif "gevent" in pool or "eventlet" in pool:
-            self._clock = _core.CLOCK_NONE
-        self._handles.clear()  # whoever published before had another clock in mind
+            self._messages.clock = _core.CLOCK_NONE
         limit = getattr(sender, "max_memory_per_child", None)
         job_events.limit_memory(self._connection, limit if "prefork" in pool else None)  # no other pool heeds it
         if limit:
@@ -380,12 +325,7 @@ class CeleryHook(Hook):
             self._discarded(headers["task"], message.delivery_info, headers["id"], _core.REJECTED)
 
     def _discarded(self, task: str, delivery: dict[str, Any] | None, job_id: object, reason: int) -> None:
-        self._recorder.discarded(self._handle(task, self._queue_of(delivery or {})), job_id, reason)
-
-
-def _is_moment(stamp: object) -> TypeGuard[int]:
-    """Whether a header can be µs since 1970; anybody may send anything."""
-    return type(stamp) is int and 0 <= stamp < 2**62
+        self._recorder.discarded(self._messages.handle(task, self._messages.queue_of(delivery or {})), job_id, reason)
 
 
 def _stacks_of(stack: Any) -> tuple[dict[Any, Any], Callable[[], Any]]:
