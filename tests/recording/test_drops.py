@@ -36,6 +36,6 @@ def test_drops_of_a_process_whose_page_tells_them_are_told_once(tmp_path: Path, 
 
         eventually(lambda: told() >= lost, "the store is told")
         assert told() == lost
-        assert runtime.reporter._shared_drops() == {} == runtime.reporter._own_beats(also_without_drops=True)
+        assert runtime.reporter._beats._shared_drops() == {} == runtime.reporter._beats._own(also_without_drops=True)
     finally:
         runtime.stop()

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import os
 import random
-import socket
 import threading
 import time
 from collections.abc import Callable
@@ -18,12 +17,11 @@ from typing import TYPE_CHECKING, Any
 from queue_metrics import _core
 from queue_metrics.errors import MissingDependency, StoreError, StoreUnavailable
 from queue_metrics.recording import pace, spool
+from queue_metrics.recording.beats import Beats
 from queue_metrics.recording.drain import SHARD, Drain
 from queue_metrics.recording.servers import ServerSampler
 from queue_metrics.recording.trouble import shown, warner
 from queue_metrics.storage.forks import Forking
-from queue_metrics.storage.servers import server_beat
-from queue_metrics.storage.spools import GOODBYE_SECONDS, ID_PREFIX, goodbye_beat, spool_beat
 
 if TYPE_CHECKING:
     from queue_metrics.config import Settings
@@ -34,8 +32,6 @@ _SWEEP_EVERY = 60.0
 _SWEEP_BITE = 1000
 _LONGEST_SWEEP = 2.0  # batches must not wait behind it; what is left is for the next time
 _NEGLECTED_AFTER = 15.0
-_STOPPED = b"\x04"  # the state, byte 2 of a heartbeat
-_ALIVE = (b"\x01", b"\x02", b"\x03")
 EXIT_SECONDS = 2.0
 """How long the last flush may hold up the exit of a process."""
 
@@ -73,7 +69,8 @@ class Reporter:
         self._changed = threading.Condition()
         self._stop = threading.Event()
         self._asked = self._answered = 0
-        self._parent = self._family = 0
+        self._parent = 0
+        self._beats = Beats(self._settings, self._recorder, self._store, self._drain, self._server)
         self._retry_at = self._heartbeat_at = self._sweep_at = self._say_at = 0.0
         self._drained_at = time.monotonic()
         self._turned_at = self._drained_at
@@ -82,8 +79,6 @@ class Reporter:
         self._return_moment = 0.0  # in each RETURN_SECONDS, when this process tries a store that is away
         self._heartbeat_pause = self._settings.flush_seconds
         self._failing_since: float | None = None
-        self._told_drops = False
-        self._warned_drops = 0
         self.last_error: str | None = None
 
     @property
@@ -101,7 +96,7 @@ class Reporter:
             return
         self._stop = threading.Event()
         self._parent = parent
-        self._family = parent or self._family or os.getpid()
+        self._beats.family = parent or self._beats.family
         self._thread = threading.Thread(target=self._run, args=(self._stop,), name="queue-metrics", daemon=True)
         self._thread.start()
 
@@ -155,7 +150,7 @@ class Reporter:
             self._wake.clear()
         # Also in the pause after an outage: who leaves cannot wait for its moment.
         if self._parent == 0 and self._attempt(self._drain_all):
-            self._attempt(lambda: self._send_heartbeats(last=True))
+            self._attempt(lambda: self._beats.send(last=True))
         if self._parent == 0 and not self._drain.stranded:
             self._say()
         if stop is self._stop:  # else somebody did not wait for us and started anew
@@ -184,7 +179,7 @@ class Reporter:
             # Soon again at first, so that new workers are seen.
             self._heartbeat_pause = min(self._settings.heartbeat_seconds, 2 * self._heartbeat_pause)
             self._heartbeat_at = now + self._heartbeat_pause
-            if self._attempt(self._send_heartbeats):
+            if self._attempt(self._beats.send):
                 self._recovered()
         if self._failing_since is not None:
             return max(0.0, self._retry_at - time.monotonic())
@@ -294,41 +289,10 @@ class Reporter:
         try:
             if self._report is not None:
                 self._report()
-            self._warn_of_drops()
+            self._beats.warn_of_drops()
         except Exception as error:  # it may not keep the records from the store
             self._recorder.hook_error()
             self.last_error = shown(error)
-
-    def _send_heartbeats(self, *, last: bool = False) -> None:
-        """
-        Of the spool, all its workers and their server when this process drains; of this one when no drainer can see it.
-
-        The last one of a process is sent by itself: another drainer would look at it some seconds after it is gone.
-        """
-        beats = dict(self._drain.heartbeats())
-        beats.update(self._own_beats(also_without_drops=True))
-        if last and not self._drain.elected:
-            beats[self._recorder.worker_id] = self._recorder.heartbeat()
-        beats.update(self._shared_drops())
-        if self._drain.elected:
-            beats.update([goodbye_beat(said=False)])
-            if not last:  # a file system that hangs would hold up the exit
-                beats.update([server_beat(socket.gethostname(), self._server.sample())])
-        # Workers that stopped in good order are of no interest soon; with one job a child they would fill the store.
-        stopped = {name: beat for name, beat in beats.items() if beat[2:3] == _STOPPED and not name.startswith(ID_PREFIX)}
-        others = [(name, beat) for name, beat in beats.items() if name not in stopped]
-        if others:
-            self._store.heartbeat_many(others, 2 * self._settings.lost_seconds)
-        if stopped:
-            self._store.heartbeat_many(stopped.items(), self._settings.stale_seconds)
-        if last and self._leaves_nothing(beats):
-            self._store.heartbeat_many([goodbye_beat(said=True)], GOODBYE_SECONDS)
-
-    def _leaves_nothing(self, beats: dict[str, bytes]) -> bool:
-        """Whether this drainer is the last process of its spool, and everything is counted."""
-        left = self._drain.status() if self._drain.elected else {}
-        alive = any(beat[2:3] in _ALIVE for name, beat in beats.items() if not name.startswith(ID_PREFIX))
-        return bool(left) and not alive and not any(left[name] for name in ("waiting", "open", "provisional", "drops"))
 
     def _neglected(self, now: float) -> bool:
         """Whether the main lives but nobody has drained for a while: it was started in a way that no hook saw."""
@@ -340,42 +304,10 @@ class Reporter:
         """What a child does while its main reports for it: tell the store itself of what it could not write."""
         if now >= max(self._heartbeat_at, self._retry_at):
             self._heartbeat_at = now + self._settings.heartbeat_seconds
-            beats = {**self._own_beats(also_without_drops=False), **self._shared_drops()}
-            self._warn_of_drops()
+            beats = self._beats.of_child()
+            self._beats.warn_of_drops()
             if beats and self._attempt(lambda: self._store.heartbeat_many(beats.items(), 2 * self._settings.lost_seconds)):
                 self._recovered()
-
-    def _own_beats(self, *, also_without_drops: bool) -> dict[str, bytes]:
-        """The heartbeat and drops of a process without a page; of one that has a page the drainer tells."""
-        status = self._recorder.status()
-        if status["page"] or not (status["drops"] or also_without_drops):
-            return {}
-        return {self._recorder.worker_id: self._recorder.heartbeat()}
-
-    def _shared_drops(self) -> dict[str, bytes]:
-        """
-        What was dropped before there was a page to count it in, of a main and its children under one name.
-
-        The first page takes the count over, and then the store is told that none is left here, or it would be counted twice.
-        """
-        status = self._recorder.status()
-        dropping = not status["page"] and bool(status["drops"])
-        if not dropping and not self._told_drops:
-            return {}
-        self._told_drops = dropping
-        return dict([spool_beat(f"{socket.gethostname()}:{self._family}", status if dropping else {**status, "drops": {}})])
-
-    def _warn_of_drops(self) -> None:
-        status = self._recorder.status()
-        dropped = sum(status["drops"].values())
-        if dropped > self._warned_drops:
-            self._warned_drops = dropped
-            reasons = ", ".join(f"{reason} {count}" for reason, count in status["drops"].items())
-            warner.warn(
-                "drops",
-                f"records are dropped, so numbers will be too low ({reasons}; {status['last_error']}); jobs go on, "
-                "`queue-metrics doctor` says what to do",
-            )
 
     def _counted_elsewhere(self, there: dict[bytes, int]) -> bool:
         name = spool.spool_id(self._drain.spool)
