@@ -60,15 +60,20 @@ def environment(directory: Path, store: str) -> dict[str, str]:
 def counted(running: Worker, store: str, by_hand: Counts, warm: signal.Signals) -> Story:
     """The story, once everything is counted: nothing may come behind that, nor by the worker's end, asked for by the signal `warm`."""
 
+    def missing() -> Counts:
+        found = telling.by_the_store(store)
+        return {key: found.get(key, {}) for key in by_hand.keys() | found.keys() if found.get(key) != by_hand.get(key)}
+
     def arrived() -> bool:
         assert running.process.poll() is None, running.log()[-3000:]
-        return telling.by_the_store(store) == by_hand
+        return not missing()
 
     try:
-        eventually(arrived, "everything is counted", 60)
-    except AssertionError:
-        # What is missing says more than that something is.
-        assert telling.by_the_store(store) == by_hand, running.log()[-2000:]
+        eventually(arrived, "everything is counted", 120)
+    except AssertionError as error:
+        # Whether the library did not run it or we did not count it, the worker's log and the spool tell.
+        spool = sorted(f"{path.name} {path.stat().st_size}" for path in (running.directory / "state").rglob("*") if path.is_file())
+        raise AssertionError(f"counted otherwise: {missing()}; left in the spool: {spool}; {running.log()}") from error
     running.stop(warm)
     return Story(store, by_hand, running.directory)
 

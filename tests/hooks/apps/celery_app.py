@@ -109,7 +109,7 @@ def vanishes() -> None:
 @app.task(name="long")
 def long(name: str = "long") -> None:
     begun(name)
-    time.sleep(30)
+    time.sleep(300)  # longer than any test waits for its end
 
 
 @app.task(name="takes")
