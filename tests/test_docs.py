@@ -30,6 +30,7 @@ from queue_metrics.storage.sql.addresses import MYSQL_OPTIONS, POSTGRESQL_OPTION
 from queue_metrics.storage.urls import REDIS_OPTIONS, REDIS_SCHEMES
 from tests.http.asking import ROUTES, app_of, ask, hostile_fleet
 from tests.storage.batches import A, everything, ones, send, series, starts
+from tests.support.patience import PATIENCE
 from tests.support.servers import RedisServer
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -165,7 +166,7 @@ def test_every_block_of_python_runs(name: str, tmp_path: Path) -> None:
     (tmp_path / "shop").mkdir()
     (tmp_path / "shop" / "settings.py").write_text("SECRET_KEY = 'of a test'\n")
     run = [sys.executable, "-c", RUNNER, str(ROOT / name), str(ROOT)]
-    done = subprocess.run(run, capture_output=True, text=True, timeout=60, check=False)
+    done = subprocess.run(run, capture_output=True, text=True, timeout=PATIENCE, check=False)
     assert done.returncode == 0, done.stderr
     if name == "docs/hooks.md":
         (counted,) = [task.counts for task in qm.connect().tasks() if task.task == "import"]
@@ -304,11 +305,11 @@ def served(**environment: str) -> Iterator[str]:
             yield found[1]
         finally:
             server.send_signal(signal.SIGTERM)
-            server.wait(20)
+            server.wait(PATIENCE)
 
 
 def test_every_curl_line_answers_as_the_page_says(monkeypatch: pytest.MonkeyPatch) -> None:
-    subprocess.run([sys.executable, "-c", FILL], check=True, timeout=60)
+    subprocess.run([sys.executable, "-c", FILL], check=True, timeout=PATIENCE)
     lines = [line for block in blocks(page("docs/http.md"), "shell") for line in block.text.splitlines() if line.startswith("curl ")]
     asked = {re.sub(r"\?.*", "", path) for line in lines for path in re.findall(r":8787(/[^\s']*)", line)}
     found = {route[0].path for path in asked if (route := Table(ROUTES.values()).find(path)) is not None}
@@ -324,7 +325,9 @@ def test_every_curl_line_answers_as_the_page_says(monkeypatch: pytest.MonkeyPatc
             guarded = page("docs/http.md").index(line) > second
             command = command.replace("127.0.0.1:8787", guarded_place if guarded else open_place)
             environment = {**os.environ, "QUEUE_METRICS_TOKEN": TOKEN}
-            got = subprocess.run(["bash", "-c", command], capture_output=True, text=True, env=environment, timeout=30, check=False).stdout
+            got = subprocess.run(
+                ["bash", "-c", command], capture_output=True, text=True, env=environment, timeout=PATIENCE, check=False
+            ).stdout
             if not got.startswith(f"HTTP/1.1 {status} ") or words.lower() not in got.lower():
                 wrong.append((line, got))
     assert wrong == []

@@ -16,6 +16,7 @@ from huey import MemoryHuey, SqliteHuey
 
 import queue_metrics as qm
 from tests.recording.tools import counts, environment, eventually
+from tests.support.patience import PATIENCE
 from tests.support.servers import free_port
 
 
@@ -193,7 +194,7 @@ def tracked(tmp_path: Path, code: str, **variables: str) -> str:
         capture_output=True,
         text=True,
         check=False,
-        timeout=60,
+        timeout=PATIENCE,
     )
     assert done.returncode == 0, done.stderr
     return done.stdout

@@ -17,14 +17,13 @@ from urllib.parse import urlsplit
 import pytest
 
 from tests.recording.tools import environment
+from tests.support.patience import PATIENCE
 from tests.support.servers import RedisServer
 from tests.test_docs import ROOT, blocks, page
 
 NAME = "docs/tutorial.md"
 STAYS = ("celery ", "queue-metrics serve")
 """What runs until it is stopped."""
-SECONDS = 60.0
-STOP_SECONDS = 30.0
 
 
 def lines() -> list[tuple[str, str]]:
@@ -66,7 +65,7 @@ class Place:
             env=self.environment,
             capture_output=True,
             text=True,
-            timeout=60,
+            timeout=PATIENCE,
             check=False,
         )
         return done.stdout + done.stderr
@@ -88,7 +87,7 @@ class Place:
         try:
             yield log
             process.send_signal(signal.SIGTERM)
-            assert process.wait(STOP_SECONDS) == 0, log.read_text()
+            assert process.wait(PATIENCE) == 0, log.read_text()
         finally:
             if process.poll() is None:
                 os.killpg(process.pid, signal.SIGKILL)
@@ -96,7 +95,7 @@ class Place:
 
     def serve(self, log: Path) -> None:
         """Wait until it says where it is, which is taken for the page's address from now on."""
-        until = time.monotonic() + SECONDS
+        until = time.monotonic() + PATIENCE
         while (found := re.search(r"http://127\.0\.0\.1:\d+", log.read_text())) is None:
             assert time.monotonic() < until, log.read_text()
             time.sleep(0.05)
@@ -119,7 +118,7 @@ def test_every_line_of_the_tutorial_does_what_it_says(tmp_path: Path) -> None:
                     place.serve(log)
             else:
                 assert told, f"{command}: the page does not say what comes of it"
-                until, again = time.monotonic() + SECONDS, not command.startswith("python ")
+                until, again = time.monotonic() + PATIENCE, not command.startswith("python ")
                 while place.here(told) not in (said := place.run(command)):
                     if not again or time.monotonic() > until:
                         missing.append(f"{command}: {told!r} is not in {said!r}")

@@ -26,6 +26,7 @@ from queue_metrics.storage.manager import StorageManager
 from tests.collector.stored import crew, general, mail
 from tests.http.asking import ask
 from tests.support.fleet import NOW, Fleet
+from tests.support.patience import PATIENCE
 
 
 @pytest.fixture(autouse=True)
@@ -146,7 +147,7 @@ def test_silent_workers_are_found_and_forgotten_and_one_that_beats_again_is_ther
     (beat,) = [beat for beat in store.read_heartbeats() if beat.worker_id == "web:100:77"]
     assert main(["detect-stale-workers", "--store", store.url, "--threshold", "1000"]) == 0
     capsys.readouterr()
-    deadline = time.monotonic() + 30
+    deadline = time.monotonic() + PATIENCE
     while main(["detect-stale-workers", "--store", store.url, "--threshold", "1", "--json"]) == 0:
         capsys.readouterr()
         assert time.monotonic() < deadline
@@ -177,13 +178,13 @@ def test_a_server_and_an_agent_collect(store: StorageDriver, command: list[str])
     assert not connect(store).collector().running
     running = subprocess.Popen([*program, *command, "--store", store.url], stderr=subprocess.DEVNULL, stdout=subprocess.DEVNULL)
     try:
-        deadline = time.monotonic() + 60
+        deadline = time.monotonic() + PATIENCE
         while not connect(store).collector().running:
             assert running.poll() is None
             assert time.monotonic() < deadline
             time.sleep(0.1)
         running.send_signal(signal.SIGTERM)
-        running.wait(30)
+        running.wait(PATIENCE)
     finally:
         running.kill()
         running.wait()

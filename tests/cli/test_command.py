@@ -24,6 +24,7 @@ from queue_metrics.cli.terminal import fitted, shown
 from queue_metrics.storage.manager import StorageManager
 from tests.http.asking import hostile_fleet, small_fleet
 from tests.support.fleet import Fleet, minute
+from tests.support.patience import PATIENCE
 
 COMMAND = [sys.executable, "-c", "import sys; from queue_metrics.cli import main; sys.exit(main())"]
 
@@ -197,7 +198,7 @@ def test_a_port_that_was_named_and_is_taken_is_2(url: str, capsys: pytest.Captur
 def test_without_its_server_serve_names_the_extra_and_prints_no_address(url: str, tmp_path: Path) -> None:
     (tmp_path / "uvicorn.py").write_text("raise ImportError")
     env = {**os.environ, "PYTHONPATH": os.pathsep.join([str(tmp_path), *sys.path])}
-    done = subprocess.run([*COMMAND, "serve", "--store", url], capture_output=True, text=True, env=env, timeout=60, check=False)
+    done = subprocess.run([*COMMAND, "serve", "--store", url], capture_output=True, text=True, env=env, timeout=PATIENCE, check=False)
     assert (done.returncode, done.stdout) == (2, "")
     assert done.stderr == 'queue-metrics: serving needs uvicorn: pip install "job-queue-metrics[http]"\n'
 
@@ -220,10 +221,10 @@ def test_serve_prints_where_it_is_and_ends_when_told(url: str, number: signal.Si
         assert next(told) == f"store {url}"
         assert next(told).startswith(f"spool {tmp_path}/state/")
         request = urllib.request.Request(f"{address[0]}v1/tasks", headers={"Authorization": "Bearer a-token-of-sixteen"})
-        with urllib.request.urlopen(request, timeout=10) as response:
+        with urllib.request.urlopen(request, timeout=PATIENCE) as response:
             assert json.load(response)["total"] == 2
         process.send_signal(number)
-        assert process.wait(10) == 0
+        assert process.wait(PATIENCE) == 0
         assert "Traceback" not in "\n".join(told)
     finally:
         process.kill()
@@ -252,7 +253,7 @@ def test_serve_at_every_address_says_how_others_reach_it(allowed: list[str], tol
         def status(host: str | None) -> tuple[int, str]:
             asked = urllib.request.Request(f"{address[0]}ready", headers={} if host is None else {"Host": host})
             try:
-                with urllib.request.urlopen(asked, timeout=10) as response:
+                with urllib.request.urlopen(asked, timeout=PATIENCE) as response:
                     return response.status, ""
             except urllib.error.HTTPError as error:
                 return error.code, json.load(error)["detail"]
@@ -278,14 +279,14 @@ def test_serve_asks_the_brokers_that_the_configuration_names(url: str, tmp_path:
         address = re.search(r"http://127\.0\.0\.1:\d+/", next(lines_of(process)))
         assert address
         found: object = None
-        deadline = time.monotonic() + 30
+        deadline = time.monotonic() + PATIENCE
         while found != [("shop", 1)] and time.monotonic() < deadline:
-            with urllib.request.urlopen(f"{address[0]}v1/queues", timeout=10) as response:
+            with urllib.request.urlopen(f"{address[0]}v1/queues", timeout=PATIENCE) as response:
                 found = [(queue["connection"], queue["ready"]) for queue in json.load(response)["queues"]]
             time.sleep(0.1)
         assert found == [("shop", 1)]
         process.send_signal(signal.SIGTERM)
-        assert process.wait(15) == 0
+        assert process.wait(PATIENCE) == 0
     finally:
         process.kill()
         process.wait()
@@ -303,7 +304,7 @@ def test_colour_is_for_terminals_that_want_it(url: str) -> None:
         process = subprocess.Popen([*COMMAND, "status", "--store", url], stdout=follower, stderr=subprocess.STDOUT, env=env)
         os.close(follower)
         read = b""
-        deadline = time.monotonic() + 30
+        deadline = time.monotonic() + PATIENCE
         while time.monotonic() < deadline:
             try:
                 part = os.read(leader, 65536)
@@ -313,7 +314,7 @@ def test_colour_is_for_terminals_that_want_it(url: str) -> None:
                 break
             read += part
         os.close(leader)
-        assert process.wait(10) == 1
+        assert process.wait(PATIENCE) == 1
         outputs[wish] = read.decode()
     assert "\x1b[31;1m✗ critical" in outputs[""]
     assert "\x1b" not in outputs["1"]

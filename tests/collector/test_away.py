@@ -20,6 +20,7 @@ from queue_metrics.storage.manager import StorageManager
 from tests.collector.stored import crew, mail
 from tests.http.asking import ask
 from tests.support.fleet import NOW
+from tests.support.patience import PATIENCE
 from tests.support.servers import RedisServer
 
 IMPATIENT = Ages(0.05, 0.1)
@@ -41,7 +42,7 @@ def driver(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[StorageDr
 
 
 def until(holds: Callable[[], bool]) -> None:
-    deadline = time.monotonic() + 60
+    deadline = time.monotonic() + PATIENCE
     while not holds():
         assert time.monotonic() < deadline, "in vain"
         time.sleep(0.02)

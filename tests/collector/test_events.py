@@ -20,6 +20,7 @@ from queue_metrics.storage.events import EVENTS, add_events, numbered
 from queue_metrics.storage.manager import StorageManager
 from tests.collector.stored import mail
 from tests.support.fleet import NOW
+from tests.support.patience import PATIENCE
 
 
 def told(driver: StorageDriver, kinds: list[str]) -> None:
@@ -118,7 +119,7 @@ def test_a_store_that_is_away_ends_no_listener(tmp_path: Path, ending: list[Call
     ending.append(qm.on(DEPTH, heard.append, store=driver, poll_seconds=0.05))
     place.unlink()
     place.mkdir()
-    deadline = time.monotonic() + 60
+    deadline = time.monotonic() + PATIENCE
     while not heard:
         told(driver, [DEPTH])
         assert time.monotonic() < deadline
@@ -136,7 +137,7 @@ def test_a_kind_that_is_none_is_refused_and_so_is_what_cannot_be_called() -> Non
 
 
 def until(holds: Callable[[], bool]) -> None:
-    deadline = time.monotonic() + 60
+    deadline = time.monotonic() + PATIENCE
     while not holds():
         assert time.monotonic() < deadline, "in vain"
         time.sleep(0.02)

@@ -19,6 +19,7 @@ from queue_metrics.storage.manager import StorageManager
 from queue_metrics.storage.servers import server_beat, server_minutes
 from tests.collector.stored import SAMPLE, crew
 from tests.support.fleet import NOW, Fleet, minute
+from tests.support.patience import PATIENCE
 from tests.support.turns import Turns
 
 QUEUES, TASKS, WORKERS, HOSTS = 200, 500, 1000, 50
@@ -114,7 +115,7 @@ def done(log: Path) -> list[tuple[int, int]]:
 
 
 def until(holds: Callable[[], bool]) -> None:
-    deadline = time.monotonic() + 60
+    deadline = time.monotonic() + PATIENCE
     while not holds():
         assert time.monotonic() < deadline, "in vain"
         time.sleep(0.05)

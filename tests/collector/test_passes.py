@@ -22,6 +22,7 @@ from queue_metrics.storage.general import Call
 from queue_metrics.storage.servers import server_minutes
 from tests.collector.stored import crew, general, mail
 from tests.support.fleet import NOW, heartbeat, minute
+from tests.support.patience import PATIENCE
 
 
 def passed(driver: StorageDriver, back: int, **pages: tuple[float, float]) -> bool:
@@ -182,7 +183,7 @@ def test_while_passes_settle_nobody_is_lost_for_age_alone_and_who_beats_again_is
     mail().store(driver)
     beat = ("web-9:1:77", heartbeat(host="web-9", pid=1, written=NOW, seen=NOW, finished=12, busy=5.0))
     driver.heartbeat_many([beat], 600.0)
-    deadline = time.monotonic() + 30
+    deadline = time.monotonic() + PATIENCE
     while driver.read_heartbeats()[0].age < 0.2:
         assert time.monotonic() < deadline
         time.sleep(0.02)

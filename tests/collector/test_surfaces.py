@@ -20,6 +20,7 @@ from queue_metrics.storage.manager import StorageManager
 from tests.collector.stored import crew, mail
 from tests.http.asking import HTML, ask
 from tests.support.fleet import NOW, minute
+from tests.support.patience import PATIENCE
 
 COMMAND = "queue-metrics record-trends"
 
@@ -116,7 +117,7 @@ def test_a_store_that_is_away_ends_no_collector(tmp_path: Path) -> None:
 
 
 def until(holds: Callable[[], bool]) -> None:
-    deadline = time.monotonic() + 60
+    deadline = time.monotonic() + PATIENCE
     while not holds():
         assert time.monotonic() < deadline, "in vain"
         time.sleep(0.02)

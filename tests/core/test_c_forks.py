@@ -10,6 +10,7 @@ import pytest
 
 from tests.core.writing import of_kind, open_keys
 from tests.support.journal_oracle import read_spool
+from tests.support.patience import PATIENCE
 
 FORKER = """
 import ctypes, os, sys, threading
@@ -52,7 +53,7 @@ print(os.getpid())
 def forked(spool: Path, *numbers: int) -> int:
     """Runs it; the pid of the parent."""
     words = [sys.executable, "-c", FORKER, str(spool), *map(str, numbers)]
-    done = subprocess.run(words, capture_output=True, text=True, timeout=120, check=False)
+    done = subprocess.run(words, capture_output=True, text=True, timeout=PATIENCE, check=False)
     assert done.returncode == 0, done.stderr
     return int(done.stdout)
 

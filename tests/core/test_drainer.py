@@ -13,6 +13,7 @@ from queue_metrics import _core
 from queue_metrics.errors import DecodeError
 from tests.core.spools import SECOND, TASK, Segment, Store, T
 from tests.support.journal_oracle import encode_header, hash64, label_list
+from tests.support.patience import PATIENCE
 
 MINUTE, HOUR, DAY = T // SECOND, T // SECOND // 3600 * 3600, T // SECOND // 86400 * 86400
 QUEUE = TASK[:2]
@@ -300,10 +301,10 @@ def test_threads_may_share_a_drainer(tmp_path: Path) -> None:
     for thread in lookers + workers:
         thread.start()
     for thread in workers:
-        thread.join(60)
+        thread.join(PATIENCE)
     done.set()
     for thread in lookers:
-        thread.join(60)
+        thread.join(PATIENCE)
     assert not any(thread.is_alive() for thread in lookers + workers)
     store.drain(drainer)
     assert store.total(*TASK) == {"started": 1500, "succeeded": 1500}

@@ -18,6 +18,7 @@ from queue_metrics.recording.runtime import Runtime
 from tests.core.writing import in_child, of_kind, run_once, until
 from tests.recording.tools import settings_for
 from tests.support.journal_oracle import read_segment, read_spool
+from tests.support.patience import PATIENCE
 
 WORKER = """
 import faulthandler, sys
@@ -63,7 +64,7 @@ class Worker:
         assert self.line() == "{}", self.process.stderr.read() if self.process.stderr is not None else ""
 
     def end(self) -> str:
-        out, err = self.process.communicate(timeout=60)
+        out, err = self.process.communicate(timeout=PATIENCE)
         assert self.process.returncode == 0, err
         return out.strip()
 

@@ -15,6 +15,7 @@ from queue_metrics import _core
 from tests.core.library import Library, stamp_of
 from tests.core.writing import in_child, of_kind
 from tests.support.journal_oracle import NO_TIME, job_hash
+from tests.support.patience import PATIENCE
 
 SECOND = 1_000_000
 
@@ -377,7 +378,7 @@ def test_threads_do_not_mix_their_jobs(library: Library) -> None:
 
     def storing(job: Any) -> None:
         library._store(job)
-        barrier.wait(10)
+        barrier.wait(PATIENCE)
 
     store = library.storing(storing)
     jobs = [library.job(f"job-{number}") for number in range(4)]

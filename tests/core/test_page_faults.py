@@ -13,6 +13,7 @@ import pytest
 
 from queue_metrics import _core
 from tests.core.writing import of_kind, run_once
+from tests.support.patience import PATIENCE
 
 
 def empty(page: Path) -> None:
@@ -161,5 +162,5 @@ def test_on_a_full_disk_a_page_goes_on_since_its_room_was_given_to_it(tmp_path: 
     mounted = 'mount -t tmpfs -o size=200k,mode=700 none "$1" && exec "$0" -c "$2" "$1" "$3"'
     words = ["unshare", "--map-root-user", "--mount", "sh", "-c", mounted, sys.executable, str(tmp_path), FULL, way]
     environment = os.environ | {"PYTHONPATH": package}
-    done = subprocess.run(words, env=environment, capture_output=True, text=True, timeout=60, check=False)
+    done = subprocess.run(words, env=environment, capture_output=True, text=True, timeout=PATIENCE, check=False)
     assert done.returncode == 0, done.stderr

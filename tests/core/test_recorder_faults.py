@@ -15,6 +15,7 @@ import queue_metrics
 from queue_metrics import _core
 from tests.core.writing import in_child, of_kind, open_keys, outcomes, run_once, until, whole
 from tests.support.journal_oracle import NO_TIME, hash64, job_hash, label_list, read_spool
+from tests.support.patience import PATIENCE
 
 
 @pytest.fixture
@@ -213,7 +214,7 @@ def test_a_full_disk_drops_records_and_kills_nobody(tmp_path: Path) -> None:
         env=os.environ | {"PYTHONPATH": package},
         capture_output=True,
         text=True,
-        timeout=60,
+        timeout=PATIENCE,
         check=False,
     )
     assert (ran.returncode, ran.stdout) == (0, "written again\n"), ran.stderr

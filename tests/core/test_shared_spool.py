@@ -26,6 +26,7 @@ from queue_metrics.recording.lock import SpoolLock
 from tests.core.spools import TASK, MapSegment, Segment, Store
 from tests.core.writing import in_child, run_once, until
 from tests.support.journal_oracle import read_spool
+from tests.support.patience import PATIENCE
 
 ONE, TWO, OUTSIDER = 40_001, 40_002, 40_003
 GROUP = 40_010
@@ -92,7 +93,7 @@ def drained(spool: Path) -> dict[str, int]:
     """The totals after verdicts on the dead, and on what they left reserved."""
     recorder, store = recorder_of(spool), Store()
     drainer = _core.Drainer(str(spool), grace=0, shared_group=GROUP)
-    deadline = time.monotonic() + 60
+    deadline = time.monotonic() + PATIENCE
     while True:
         store.drain(drainer)
         drainer.verdicts(recorder, _core.clock_us())

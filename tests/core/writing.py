@@ -11,6 +11,7 @@ from pathlib import Path
 
 from queue_metrics import _core
 from tests.support.journal_oracle import HEADER, RECORD, Record, read_spool, reserved
+from tests.support.patience import PATIENCE
 
 
 def of_kind(spool: Path, kind: str) -> list[Record]:
@@ -59,7 +60,7 @@ def in_child(call: Callable[[], object]) -> int:
     return os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
 
 
-def until(condition: Callable[[], bool], seconds: float = 20) -> None:
+def until(condition: Callable[[], bool], seconds: float = PATIENCE) -> None:
     """Polls until something holds."""
     deadline = time.monotonic() + seconds
     while not condition():

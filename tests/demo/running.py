@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-HANG_SECONDS = 300.0
+from tests.support.patience import PATIENCE
 
 
 @dataclass(frozen=True)
@@ -45,7 +45,7 @@ def environment(temporary: Path, extra: Mapping[str, str] | None = None) -> dict
 def run(temporary: Path, *arguments: str, extra: Mapping[str, str] | None = None) -> Ended:
     """Run the demo to its end; its temporary directory must be empty again."""
     done = subprocess.run(
-        command(*arguments), capture_output=True, text=True, timeout=HANG_SECONDS, env=environment(temporary, extra), check=False
+        command(*arguments), capture_output=True, text=True, timeout=2 * PATIENCE, env=environment(temporary, extra), check=False
     )
     assert list(temporary.iterdir()) == [], done.stderr
     assert processes_with(str(temporary)) == []
@@ -86,7 +86,7 @@ def processes_with(text: str) -> list[str]:
     return found
 
 
-def eventually(condition: Any, what: str, seconds: float = 60.0) -> None:
+def eventually(condition: Any, what: str, seconds: float = PATIENCE) -> None:
     """Wait until a condition holds."""
     deadline = time.monotonic() + seconds
     while not condition():

@@ -13,6 +13,7 @@ from pathlib import Path
 import pytest
 
 from tests.demo.running import Ended, eventually, line_with, processes_with, run, started
+from tests.support.patience import PATIENCE
 from tests.support.servers import binary
 
 SCALE = float(os.environ.get("QM_TEST_SCALE", "1"))
@@ -111,12 +112,12 @@ def test_the_endless_demo_serves_its_page_and_leaves_nothing_behind(tmp_path: Pa
             assert not address.endswith(f":{port}/")
 
             def recorded() -> bool:
-                with urllib.request.urlopen(f"{address}v1/tasks", timeout=10) as answer:
+                with urllib.request.urlopen(f"{address}v1/tasks", timeout=PATIENCE) as answer:
                     return "shop.send_mail" in json.dumps(json.load(answer))
 
             eventually(recorded, "a task on the page")
             process.send_signal(number)
-            assert process.wait(timeout=60) == 0
+            assert process.wait(timeout=PATIENCE) == 0
     assert list(tmp_path.iterdir()) == []
     assert processes_with(str(tmp_path)) == []
 

@@ -126,8 +126,8 @@ def main() -> None:
             ready_at = _core.clock_us()
             clock.jump(ahead)
             done = counts(settings.store)["succeeded"]
-            eventually(lambda done=done: counts(settings.store)["succeeded"] >= done + ON, "executions are counted after a jump", 60)  # type: ignore[misc]
-            eventually(lambda: sane(settings.store, workers), "heartbeats are those of now", 60)
+            eventually(lambda done=done: counts(settings.store)["succeeded"] >= done + ON, "executions are counted after a jump")  # type: ignore[misc]
+            eventually(lambda: sane(settings.store, workers), "heartbeats are those of now")
             assert program.ask("draining", "draining"), "who drains goes on"
             assert counts(settings.store)["lost"] == 0, "nobody is dead"
             spans.end()
@@ -138,15 +138,15 @@ def main() -> None:
         doomed = spans.doomed()
         os.kill(doomed, signal.SIGKILL)
         os.waitpid(doomed, 0)
-        eventually(lambda: state(settings.store, doomed) == "lost", "its death is seen", 60)
+        eventually(lambda: state(settings.store, doomed) == "lost", "its death is seen")
         clock.jump(0)
-        eventually(lambda: counts(settings.store)["lost"] == 1, "its execution is lost", 60)
+        eventually(lambda: counts(settings.store)["lost"] == 1, "its execution is lost")
         for pid in program.children:
             os.kill(pid, signal.SIGKILL)
         program.kill()
     runtime = Runtime(settings, grace=0.2)
     runtime.on_main()
-    eventually(lambda: runtime.flush(2.0) and runtime.drain.status().get("open") == 0, "all is counted and judged", 60)
+    eventually(lambda: runtime.flush(2.0) and runtime.drain.status().get("open") == 0, "all is counted and judged")
     runtime.stop()
     value = total(settings.store, "span")
     seen = {

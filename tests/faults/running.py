@@ -34,7 +34,7 @@ def by_runtime(shim: Shim, kind: str, first: int, last: int, error: int, place: 
     drops = runtime.recorder.status()["drops"]
     for number in range(AFTER):
         run_once(runtime.recorder, handle, number)
-    eventually(lambda: runtime.flush(2.0) and runtime.drain.status().get("open") == 0, "all is counted", 40.0)
+    eventually(lambda: runtime.flush(2.0) and runtime.drain.status().get("open") == 0, "all is counted")
     assert runtime.recorder.status()["drops"] == drops
     found, offered = counts(settings.store), 2 * JOBS + AFTER
     starts_and_ends = found["started"] + found["succeeded"]

@@ -15,6 +15,7 @@ from typing import Any
 from queue_metrics.config import load_settings
 from tests.hooks.processes import Worker, worker
 from tests.recording.tools import environment, eventually
+from tests.support.patience import PATIENCE
 
 NAMESPACE = "flow"
 HUEY = "tests.flow.apps.huey_app"
@@ -57,7 +58,7 @@ class Place:
             cwd=self.directory,
             capture_output=True,
             text=True,
-            timeout=60,
+            timeout=PATIENCE,
             check=False,
         )
         assert done.stdout, done.stderr
@@ -84,7 +85,7 @@ def celery_worker(place: Place, broker: str) -> Iterator[Worker]:
         yield running
 
 
-def until(running: Worker, question: Callable[[], object], what: str, seconds: float = 60.0) -> None:
+def until(running: Worker, question: Callable[[], object], what: str, seconds: float = PATIENCE) -> None:
     """Wait for something as long as the worker lives."""
 
     def asked() -> object:

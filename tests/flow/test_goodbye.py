@@ -13,6 +13,7 @@ import queue_metrics as qm
 from queue_metrics.model import Health, Status, WorkerCounts
 from tests.flow.shown import Place
 from tests.recording.tools import environment, eventually
+from tests.support.patience import PATIENCE
 from tests.support.servers import RedisServer
 
 SOON = {"QUEUE_METRICS_STALE_SECONDS": "1", "QUEUE_METRICS_LOST_SECONDS": "1"}
@@ -38,7 +39,7 @@ def run(place: Place, *words: str) -> None:
         if words:
             eventually(lambda: qm.connect(place.store).overview().workers.live, "it is there")
             script.send_signal(signal.SIGKILL)
-        assert script.wait(60) == (-signal.SIGKILL if words else 0)
+        assert script.wait(PATIENCE) == (-signal.SIGKILL if words else 0)
     finally:
         script.kill()
         script.communicate()

@@ -56,9 +56,7 @@ class Told:
         return [json.loads(line) for line in path.read_text().splitlines()] if path.exists() else []
 
     def wait(self, number: int) -> list[dict[str, Any]]:
-        return eventually(
-            lambda: events if len(events := self.events()) >= number else None, f"{number} events\n{self.running.log()}", seconds=60
-        )
+        return eventually(lambda: events if len(events := self.events()) >= number else None, f"{number} events\n{self.running.log()}")
 
 
 def hook_errors(state: Path) -> int:

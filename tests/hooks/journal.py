@@ -7,6 +7,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from tests.support.journal_oracle import NO_TIME, OUTCOMES, Record, hash64, job_hash, labels, read_spool
+from tests.support.patience import PATIENCE
 
 REASONS = {1: "revoked", 2: "expired", 3: "rejected", 4: "skipped", 5: "unknown", 16: "result_error"}
 RETRY_FOLLOWS, PROVISIONAL = 1, 2
@@ -14,7 +15,7 @@ RETRY_FOLLOWS, PROVISIONAL = 1, 2
 __all__ = ["NO_TIME", "PROVISIONAL", "REASONS", "RETRY_FOLLOWS", "Journal", "eventually"]
 
 
-def eventually(claim: Callable[[], object], *, within: float = 40.0, about: Callable[[], object] = lambda: "") -> None:
+def eventually(claim: Callable[[], object], *, within: float = PATIENCE, about: Callable[[], object] = lambda: "") -> None:
     """Wait until `claim` is true; a deadline for hangs, no measure of speed."""
     deadline = time.monotonic() + within
     while not claim():

@@ -13,6 +13,8 @@ from pathlib import Path
 
 import psutil
 
+from tests.support.patience import PATIENCE
+
 ROOT = Path(__file__).resolve().parents[2]
 STOP_SECONDS = 25.0
 
@@ -45,7 +47,13 @@ class Worker:
     def run(self, module: str, *words: str) -> str:
         """Run a producer of the same app to its end; its output."""
         done = subprocess.run(
-            [sys.executable, "-m", module, *words], cwd=ROOT, env=self._environ(), capture_output=True, text=True, timeout=60, check=False
+            [sys.executable, "-m", module, *words],
+            cwd=ROOT,
+            env=self._environ(),
+            capture_output=True,
+            text=True,
+            timeout=PATIENCE,
+            check=False,
         )
         assert done.returncode == 0, done.stderr[-3000:]
         return done.stdout
@@ -88,8 +96,8 @@ class Worker:
                 if pid == self.process.pid and self.process.poll() is not None:
                     continue
                 os.kill(pid, signal.SIGKILL)
-        self.process.wait(timeout=STOP_SECONDS)
-        deadline = time.monotonic() + STOP_SECONDS
+        self.process.wait(timeout=PATIENCE)
+        deadline = time.monotonic() + PATIENCE
         while any(psutil.pid_exists(pid) and psutil.Process(pid).status() != psutil.STATUS_ZOMBIE for pid in self._seen):
             assert time.monotonic() < deadline, "a killed process is still there"
             time.sleep(0.05)

@@ -16,6 +16,7 @@ import pytest
 
 from tests.hooks.journal import NO_TIME, Journal, eventually
 from tests.hooks.processes import Worker, worker
+from tests.support.patience import PATIENCE
 
 CONSUME, SEND = "tests.hooks.apps.huey_consume", "tests.hooks.apps.huey_send"
 SECOND = 1_000_000
@@ -241,7 +242,7 @@ def test_executed_by_hand_a_task_is_recorded_when_it_came_out_of_a_message(tmp_p
         text=True,
         cwd=tmp_path,
         env={**environment, "PYTHONPATH": os.pathsep.join(path for path in sys.path if path)},
-        timeout=60,
+        timeout=PATIENCE,
         check=False,
     )
     assert done.stdout.split() == ["0", "1"], done.stderr

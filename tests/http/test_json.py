@@ -17,6 +17,7 @@ from queue_metrics.storage.memory import MemoryStorageDriver
 from queue_metrics.storage.view import View
 from tests.http.asking import HOST, HTML, ROUTES, Flaky, app_of, ask, ask_async, small_fleet
 from tests.support.fleet import NOW, Fleet, minute
+from tests.support.patience import PATIENCE
 
 SECRET = "redis://user:pass@db.internal:6379 /srv/app/secret.py"
 
@@ -93,7 +94,7 @@ def test_all_who_ask_together_share_one_reading() -> None:
     class Slow(Flaky):
         def read_view(self, *ranges: Any, **more: Any) -> View:
             entered.set()
-            release.wait(10)
+            release.wait(PATIENCE)
             return super().read_view(*ranges, **more)
 
     driver = Slow()
@@ -175,7 +176,7 @@ def test_a_store_that_hangs_is_given_up_on_and_asked_by_one_thread_only(monkeypa
     class Mute(Flaky):
         def read_view(self, *ranges: Any, **more: Any) -> View:
             found = super().read_view(*ranges, **more)
-            release.wait(30)
+            release.wait(PATIENCE)
             return found
 
     driver = Mute()

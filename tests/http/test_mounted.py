@@ -21,6 +21,7 @@ from queue_metrics.errors import ConfigurationError
 from queue_metrics.storage.manager import StorageManager
 from queue_metrics.storage.memory import MemoryStorageDriver
 from tests.http.asking import small_fleet
+from tests.support.patience import PATIENCE
 from tests.test_docs import ROOT, blocks, page
 
 DOCUMENTED = "sqlite:////var/lib/shop/metrics.db"
@@ -88,11 +89,11 @@ def served(framework: str, folder: Path) -> Iterator[int]:
             yield int(process.stdout.readline())
         finally:
             process.send_signal(signal.SIGTERM)
-            process.wait(20)
+            process.wait(PATIENCE)
 
 
 def get(port: int, path: str, *, token: str | None = TOKEN, method: str = "GET") -> tuple[int, str]:
-    with closing(http.client.HTTPConnection("127.0.0.1", port, timeout=30)) as connection:
+    with closing(http.client.HTTPConnection("127.0.0.1", port, timeout=PATIENCE)) as connection:
         connection.request(method, path, headers={} if token is None else {"Authorization": f"Bearer {token}"})
         response = connection.getresponse()
         return response.status, response.read().decode()

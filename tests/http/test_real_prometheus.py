@@ -23,6 +23,7 @@ from tests.http.asking import TOKEN, ask
 from tests.http.everything import everything
 from tests.recording.tools import eventually
 from tests.support.fleet import HOSTILE, NOW
+from tests.support.patience import PATIENCE
 from tests.support.servers import binary, free_port
 
 CONFIGURATION = """
@@ -49,7 +50,7 @@ class Prometheus:
     def query(self, expression: str) -> list[tuple[dict[str, str], float]]:
         """Labels and number of each series; none while it does not answer."""
         try:
-            with self._opener.open(self._place + urllib.parse.urlencode({"query": expression}), timeout=10) as answer:
+            with self._opener.open(self._place + urllib.parse.urlencode({"query": expression}), timeout=PATIENCE) as answer:
                 told: dict[str, Any] = json.load(answer)
         except OSError:
             return []
@@ -88,11 +89,11 @@ def prometheus(app: Any, tmp_path_factory: pytest.TempPathFactory) -> Iterator[P
                 assert process.poll() is None, (directory / "log").read_text()[-3000:]
                 return len(asked.query("up == 1")) == 2
 
-            eventually(scraped, "both were scraped", 60)
+            eventually(scraped, "both were scraped")
             yield asked
         finally:
             os.kill(process.pid, signal.SIGTERM)
-            process.wait(30)
+            process.wait(PATIENCE)
 
 
 def test_every_sample_of_both_was_taken(app: Any, prometheus: Prometheus) -> None:

@@ -14,12 +14,13 @@ from queue_metrics.http import protocol
 from queue_metrics.http.guard import SECURITY_HEADERS
 from queue_metrics.http.server import BackgroundServer, bound, page_address
 from tests.http.asking import TOKEN, app_of, small_fleet
+from tests.support.patience import PATIENCE
 
 
 def test_a_real_server_answers_as_the_app_does() -> None:
     with BackgroundServer(app_of(small_fleet(), token=TOKEN), bound("127.0.0.1", 0)) as server:
         port = int(server.url.rstrip("/").rpartition(":")[2])
-        with closing(http.client.HTTPConnection("127.0.0.1", port, timeout=10)) as connection:
+        with closing(http.client.HTTPConnection("127.0.0.1", port, timeout=PATIENCE)) as connection:
 
             def get(path: str, **headers: str) -> tuple[int, dict[str, str], bytes]:
                 connection.request("GET", path, headers=headers)
@@ -40,7 +41,7 @@ def test_a_real_server_answers_as_the_app_does() -> None:
 def test_examples_of_the_index_name_the_port_that_is_served() -> None:
     with BackgroundServer(app_of(small_fleet()), bound("127.0.0.1", 0)) as server:
         port = int(server.url.rstrip("/").rpartition(":")[2])
-        with closing(http.client.HTTPConnection("127.0.0.1", port, timeout=10)) as connection:
+        with closing(http.client.HTTPConnection("127.0.0.1", port, timeout=PATIENCE)) as connection:
             connection.request("GET", "/")
             examples = json.loads(connection.getresponse().read())["examples"]
         assert examples["is it well"] == f"curl {server.url}health"
@@ -49,7 +50,7 @@ def test_examples_of_the_index_name_the_port_that_is_served() -> None:
 def test_the_head_of_a_request_is_bounded() -> None:
     with BackgroundServer(app_of(small_fleet()), bound("127.0.0.1", 0)) as server:
         port = int(server.url.rstrip("/").rpartition(":")[2])
-        with closing(socket.create_connection(("127.0.0.1", port), timeout=10)) as raw:
+        with closing(socket.create_connection(("127.0.0.1", port), timeout=PATIENCE)) as raw:
             raw.sendall(b"GET /ready HTTP/1.1\r\nHost: localhost\r\nX: " + b"x" * 65536)
             assert raw.recv(64).startswith((b"HTTP/1.1 400", b"HTTP/1.1 431", b""))
             assert b"200" not in raw.recv(64)
@@ -94,7 +95,7 @@ def test_who_comes_when_all_connections_are_taken_is_told_so_with_the_same_heade
 
 
 def connected(server: BackgroundServer) -> socket.socket:
-    return socket.create_connection(("127.0.0.1", int(server.url.rstrip("/").rpartition(":")[2])), timeout=10)
+    return socket.create_connection(("127.0.0.1", int(server.url.rstrip("/").rpartition(":")[2])), timeout=PATIENCE)
 
 
 def answer_of(raw: socket.socket) -> http.client.HTTPResponse:

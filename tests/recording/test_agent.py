@@ -17,6 +17,7 @@ from queue_metrics.recording.runtime import Runtime
 from queue_metrics.storage.base import QUEUE
 from queue_metrics.storage.manager import StorageManager
 from tests.recording.tools import counts, environment, eventually, settings_for
+from tests.support.patience import PATIENCE
 from tests.support.servers import RedisServer, free_port
 
 _RUN = "import argparse, sys; from queue_metrics.cli import agent as command; parser = argparse.ArgumentParser(); "
@@ -72,7 +73,7 @@ def test_it_drains_what_waits_and_exits_with_0_on_sigterm_after_a_last_flush(tmp
         handle = runtime.recorder.series("c", "q", "late", _core.CLOCK_THREAD)
         runtime.recorder.finished(runtime.recorder.started(handle, "late", 0, _core.NO_TIME), _core.SUCCEEDED, None, 0)
         found.process.send_signal(signal.SIGTERM)
-        assert found.process.wait(30) == 0
+        assert found.process.wait(PATIENCE) == 0
         assert counts(store)["succeeded"] == 21, "the last flush, an hour before the next"
 
 
@@ -82,7 +83,7 @@ def test_a_second_agent_says_who_drains_and_exits_with_1(tmp_path: Path) -> None
     with agent(tmp_path, "--store", store, "--namespace", "test") as first:
         eventually(lambda: "draining" in first.said(), "it drains")
         with agent(tmp_path, "--store", store, "--namespace", "test") as second:
-            assert second.process.wait(30) == 1
+            assert second.process.wait(PATIENCE) == 1
             assert f"pid {first.process.pid} drains" in second.said()
 
 
@@ -97,7 +98,7 @@ def test_with_all_it_drains_every_namespace_of_the_store_also_later_ones_and_no_
         eventually(lambda: counts(store)["succeeded"] == 40, "the second is drained")
         assert not (tmp_path / "other.db").exists()
         found.process.send_signal(signal.SIGINT)
-        assert found.process.wait(30) == 0
+        assert found.process.wait(PATIENCE) == 0
 
 
 def refused(tmp_path: Path, store: str) -> str:
@@ -106,7 +107,7 @@ def refused(tmp_path: Path, store: str) -> str:
         [sys.executable, "-m", "queue_metrics", "agent", "--store", store],
         capture_output=True,
         text=True,
-        timeout=60,
+        timeout=PATIENCE,
         cwd=tmp_path,
         env={**environment(), "QUEUE_METRICS_STATE_DIR": os.fspath(tmp_path / "state")},
         check=False,
@@ -180,5 +181,5 @@ def test_it_asks_the_brokers_of_the_configuration(tmp_path: Path) -> None:
 def test_a_connection_that_cannot_be_asked_is_said_at_the_start(tmp_path: Path, connection: str, message: str) -> None:
     (tmp_path / "queue-metrics.toml").write_text(f"[connections.c]\n{connection}\n")
     with agent(tmp_path, "--store", f"redis://127.0.0.1:{free_port()}/0", "--namespace", "test") as found:
-        assert found.process.wait(30) != 0
+        assert found.process.wait(PATIENCE) != 0
         assert message in found.said()

@@ -17,6 +17,7 @@ from queue_metrics.recording.depth import DepthWatch
 from queue_metrics.recording.runtime import Runtime
 from queue_metrics.storage.base import MINUTE, QUEUE
 from tests.recording.tools import beats, eventually, settings_for
+from tests.support.patience import PATIENCE
 from tests.support.servers import RedisServer
 
 _READY, _AGE = 0, 4  # indexes of gauges in docs/stored-values.md
@@ -34,7 +35,7 @@ class Probe(DepthProbe):
 
     def ask(self) -> Sequence[QueueDepth]:
         self.asked += 1
-        self.go.wait(60)
+        self.go.wait(PATIENCE)
         if self.error is not None:
             raise self.error
         return [QueueDepth(self.connection, "q", ready=7, oldest_age=1.5)]

@@ -18,6 +18,7 @@ from queue_metrics.recording.fork import Gate, in_child
 from queue_metrics.recording.runtime import Runtime
 from queue_metrics.storage.manager import StorageManager
 from tests.recording.tools import counts, eventually, settings_for
+from tests.support.patience import PATIENCE
 from tests.support.servers import RedisServer
 
 FORKS = 50
@@ -85,7 +86,7 @@ def test_a_fork_waits_for_local_work_in_another_thread_and_its_child_has_a_free_
     def work() -> None:
         with gate:
             inside.set()
-            leave.wait(30)
+            leave.wait(PATIENCE)
             left.set()
 
     def enter() -> None:
@@ -94,7 +95,7 @@ def test_a_fork_waits_for_local_work_in_another_thread_and_its_child_has_a_free_
 
     thread = threading.Thread(target=work)
     thread.start()
-    inside.wait(30)
+    inside.wait(PATIENCE)
     threading.Timer(0.2, leave.set).start()
     try:
         assert ended_well(fork(enter))
@@ -110,7 +111,7 @@ def test_a_fork_does_not_wait_for_work_that_may_be_slow() -> None:
     def work() -> None:
         with gate:
             inside.set()
-            leave.wait(60)
+            leave.wait(PATIENCE)
 
     def enter() -> None:
         with gate:
@@ -118,7 +119,7 @@ def test_a_fork_does_not_wait_for_work_that_may_be_slow() -> None:
 
     thread = threading.Thread(target=work)
     thread.start()
-    inside.wait(30)
+    inside.wait(PATIENCE)
     try:
         assert ended_well(fork(enter))
         assert not leave.is_set(), "the work still runs"

@@ -22,7 +22,7 @@ def finish(tmp_path: Path, store: str) -> dict[str, int]:
     """Drain what is left, by this process, and count."""
     runtime = Runtime(settings_for(tmp_path, store), grace=0.5)  # no END is still on its way: every writer is dead
     try:
-        eventually(lambda: runtime.flush(1.0) and runtime.drain.elected and runtime.drain.status()["open"] == 0, "all is closed", 60)
+        eventually(lambda: runtime.flush(1.0) and runtime.drain.elected and runtime.drain.status()["open"] == 0, "all is closed")
     finally:
         runtime.stop()
     return counts(store)

@@ -49,7 +49,7 @@ def test_hosts_return_at_moments_of_their_own(tmp_path: Path) -> None:
                 return found == 2 * HOSTS
             return False
 
-        eventually(returned, "all have returned", 60.0)
+        eventually(returned, "all have returned")
         assert seen[-1] - seen[0] > WINDOW / 6, "by chance so soon after each other once in 1,500 times; a busy machine is only slower"
 
 

@@ -18,6 +18,7 @@ from queue_metrics import _core
 from queue_metrics.config import Settings, load_settings
 from queue_metrics.storage.base import TASK
 from queue_metrics.storage.manager import StorageManager
+from tests.support.patience import PATIENCE
 
 ROOT = Path(__file__).resolve().parents[2]
 PROGRAM = Path(__file__).with_name("program.py")
@@ -40,7 +41,7 @@ def environment() -> dict[str, str]:
     return {**kept, "PYTHONPATH": f"{ROOT / 'python'}:{ROOT}"}
 
 
-def eventually(question: Callable[[], _Answer | None], what: str, seconds: float = 30.0) -> _Answer:
+def eventually(question: Callable[[], _Answer | None], what: str, seconds: float = PATIENCE) -> _Answer:
     """The first true answer; fails when there is none in time."""
     deadline = time.monotonic() + seconds
     while True:

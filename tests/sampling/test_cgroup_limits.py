@@ -13,6 +13,7 @@ import pytest
 
 from tests.core.writing import until
 from tests.sampling.conftest import HIERARCHIES
+from tests.support.patience import PATIENCE
 
 LIMIT = 64 << 20
 
@@ -52,7 +53,7 @@ def told() -> Iterator[tuple[list[dict[str, Any]], int]]:
         (groups[0] / "memory.limit_in_bytes").write_text(str(LIMIT))
         (groups[1] / "cpu.cfs_quota_us").write_text("5000")
         arguments = [sys.executable, "-c", PROGRAM, *(str(group) for group in groups)]
-        done = subprocess.run(arguments, capture_output=True, text=True, check=True, timeout=120)
+        done = subprocess.run(arguments, capture_output=True, text=True, check=True, timeout=PATIENCE)
         samples, killed = json.loads(done.stdout)
         yield samples, killed
     finally:

@@ -16,13 +16,14 @@ from queue_metrics import _core
 from queue_metrics.errors import ConfigurationError
 from queue_metrics.recording.host import HostWatch
 from tests.core.writing import until
+from tests.support.patience import PATIENCE
 
 MOUNTING = Path(__file__).with_name("mounting.py")
 
 
 def mounting(*arguments: str) -> Any:
     """What a host with mounts of its own says of itself."""
-    done = subprocess.run([sys.executable, str(MOUNTING), *arguments], capture_output=True, text=True, timeout=60, check=False)
+    done = subprocess.run([sys.executable, str(MOUNTING), *arguments], capture_output=True, text=True, timeout=PATIENCE, check=False)
     assert done.returncode == 0, done.stderr
     return json.loads(done.stdout)
 

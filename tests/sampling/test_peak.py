@@ -17,6 +17,7 @@ import pytest
 
 from queue_metrics import _core
 from tests.core.writing import in_child, of_kind
+from tests.support.patience import PATIENCE
 
 MIB = 1 << 20
 KIB_OF_200_MB = 200 << 10
@@ -101,7 +102,7 @@ from tests.sampling.test_peak import measured
 held = bytearray(b"x") * (300 << 20)
 print(json.dumps(measured(sys.argv[1])))
 """
-    done = subprocess.run([sys.executable, "-c", program, str(tmp_path)], capture_output=True, text=True, check=True, timeout=120)
+    done = subprocess.run([sys.executable, "-c", program, str(tmp_path)], capture_output=True, text=True, check=True, timeout=PATIENCE)
     found: dict[str, Any] = json.loads(done.stdout)
     assert found["ru_maxrss"] > 300 << 10, "the mark of the small process is stuck where the large one was"
     assert 90 << 10 < found["peak"] < 250 << 10
@@ -123,7 +124,7 @@ idle, end = of_kind(Path(sys.argv[1]), "END")
 print(json.dumps({"idle": idle.rss_peak, "peak": end.rss_peak, "ru_maxrss": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss}))
 """
     spool = str(Path(directory) / "spool")
-    done = subprocess.run([sys.executable, "-c", program, spool], capture_output=True, text=True, check=True, timeout=120)
+    done = subprocess.run([sys.executable, "-c", program, spool], capture_output=True, text=True, check=True, timeout=PATIENCE)
     found: dict[str, Any] = json.loads(done.stdout)
     return found
 

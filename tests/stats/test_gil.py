@@ -13,6 +13,7 @@ from collections.abc import Callable, Iterator
 import pytest
 
 from queue_metrics import _core
+from tests.support.patience import PATIENCE
 
 N = 300_000
 RISING = array("d", map(float, range(N)))
@@ -73,7 +74,7 @@ def meanwhile(work: Callable[[], object], taken: list[None]) -> int:
 @pytest.mark.parametrize("name", WORKS)
 def test_another_thread_goes_on_while_many_numbers_are_worked_on(name: str, steps: list[None]) -> None:
     """On a busy machine the other thread may sleep through one call, so it is made until it does not."""
-    deadline = time.monotonic() + 60
+    deadline = time.monotonic() + PATIENCE
     seen = meanwhile(WORKS[name], steps)
     while seen == 0 and time.monotonic() < deadline:
         seen = meanwhile(WORKS[name], steps)

@@ -15,6 +15,7 @@ from typing import Any
 from queue_metrics import _core
 from queue_metrics.storage import DatabaseStorageDriver
 from queue_metrics.storage.base import DAY, EXCEPTION, HOUR, MINUTE, TASK, TOTAL, StorageDriver
+from tests.support.patience import PATIENCE
 
 SPOOL = "5" * 32
 ROOT = Path(__file__).parents[2]
@@ -111,7 +112,7 @@ def opened(url: str, prefix: str = "queue_metrics") -> Iterator[DatabaseStorageD
     driver.close()
 
 
-def eventually(condition: Callable[[], bool], seconds: float = 30.0) -> None:
+def eventually(condition: Callable[[], bool], seconds: float = PATIENCE) -> None:
     """Wait until something is true."""
     deadline = time.monotonic() + seconds
     while not condition():

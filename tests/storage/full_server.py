@@ -21,6 +21,7 @@ from queue_metrics.storage import DatabaseStorageDriver
 from queue_metrics.storage.base import TASK
 from tests.core.writing import run_once
 from tests.storage.batches import eventually
+from tests.support.patience import PATIENCE
 from tests.support.spooled import numbers, what_the_spool_says
 from tests.support.sql_servers import MariaDBServer, PostgreSQLServer, SQLServer
 
@@ -97,14 +98,14 @@ def main() -> None:
         eventually(worker.flush)
         take_all(ballast)
         stuff(store)
-        deadline = time.monotonic() + 120
+        deadline = time.monotonic() + PATIENCE
         while len(worker.refusals) < REFUSALS:
             worker.run(100)
             worker.flush()
             assert time.monotonic() < deadline, "the full disk hinders nobody"
         waited = worker.jobs - 20
         ballast.unlink()
-        eventually(lambda: server.running() is server and worker.flush(), 120)  # one that gave up is started again, as by an init
+        eventually(lambda: server.running() is server and worker.flush())  # one that gave up is started again, as by an init
         worker.run(20)
         eventually(worker.flush)
         seen = {

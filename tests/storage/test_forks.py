@@ -21,6 +21,7 @@ from queue_metrics.errors import StoreUnavailable
 from queue_metrics.storage import DatabaseStorageDriver, MemoryStorageDriver, RedisStorageDriver, StorageDriver, forks
 from queue_metrics.storage.forks import ForkGate, Forking
 from tests.storage.batches import SPOOL, A, B, batch, content, everything, ones, opened, python, send, series, starts
+from tests.support.patience import PATIENCE
 from tests.support.servers import RedisServer
 from tests.support.sql_servers import SQLServer
 
@@ -58,7 +59,7 @@ def in_child(work: Callable[[], None], fork: Callable[[], int] = os.fork) -> int
     return pid
 
 
-def ends_well(pid: int, seconds: float = 30.0) -> bool:
+def ends_well(pid: int, seconds: float = PATIENCE) -> bool:
     """Whether a child ends with 0 before the deadline; one that hangs is killed."""
     deadline = time.monotonic() + seconds
     while time.monotonic() < deadline:
@@ -271,8 +272,8 @@ ENDING = """
 
 def test_the_end_of_a_child_does_not_end_the_database_connections_of_its_parent(shared_sql: SQLServer) -> None:
     """It goes the long way, through the interpreter's end and all clean-up."""
-    assert python(ENDING, shared_sql.url, "unused").communicate(timeout=60) == ("True 2\n", "")
-    assert python(ENDING, shared_sql.url, "used").communicate(timeout=60) == ("True 5\n", "")
+    assert python(ENDING, shared_sql.url, "unused").communicate(timeout=PATIENCE) == ("True 2\n", "")
+    assert python(ENDING, shared_sql.url, "used").communicate(timeout=PATIENCE) == ("True 5\n", "")
 
 
 def test_a_store_in_memory_is_copied_whole() -> None:
@@ -368,5 +369,5 @@ def test_one_held_back_gets_in_when_the_fork_is_over() -> None:
     thread.start()
     assert not entered.is_set()
     gate.open()
-    assert entered.wait(10)
+    assert entered.wait(PATIENCE)
     thread.join()

@@ -7,6 +7,7 @@ from pathlib import Path
 
 from queue_metrics.storage import forks
 from tests.storage.batches import python
+from tests.support.patience import PATIENCE
 
 IMPORTING = """
     import os, signal, sys, threading, time, warnings
@@ -54,7 +55,7 @@ def says(code: str) -> str:
     """What a program says that begins with IMPORTING."""
     process = python(textwrap.dedent(IMPORTING) + textwrap.dedent(code))
     try:
-        said, errors = process.communicate(timeout=60)
+        said, errors = process.communicate(timeout=PATIENCE)
     finally:
         process.kill()
     assert errors == ""

@@ -18,6 +18,7 @@ from queue_metrics.errors import SchemaMismatch, StoreError, StoreRefused, Store
 from queue_metrics.storage import Mark, RedisStorageDriver, redis_connection
 from queue_metrics.storage.base import DAY, HOUR, MINUTE
 from tests.storage.batches import NOW, SPOOL, A, B, batch, bucket, content, eventually, everything, ones, row, send, series, starts
+from tests.support.patience import PATIENCE
 from tests.support.servers import RedisServer, free_port
 
 
@@ -41,7 +42,7 @@ def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(redis_connection, "ANSWER_SECONDS", 0.3)
 
 
-def insist(driver: RedisStorageDriver, sent: _core.Batch, seconds: float = 20.0) -> bool:
+def insist(driver: RedisStorageDriver, sent: _core.Batch, seconds: float = PATIENCE) -> bool:
     """Send a batch as a drainer does, until its fate is known; whether this very call applied it."""
     deadline = time.monotonic() + seconds
     while True:

@@ -17,10 +17,11 @@ from typing import Any, Self
 import redis
 from redis.crc import key_slot
 
+from tests.support.patience import PATIENCE
 from tests.support.servers import RedisServer, binary, free_port
 
 
-def wait_for(question: Callable[[], object], what: str, seconds: float = 60.0) -> None:
+def wait_for(question: Callable[[], object], what: str, seconds: float = PATIENCE) -> None:
     """Until it is true; an error of the servers counts as not yet."""
     deadline = time.monotonic() + seconds
     while True:
@@ -33,7 +34,7 @@ def wait_for(question: Callable[[], object], what: str, seconds: float = 60.0) -
 
 def client_of(server: RedisServer, password: str | None = None) -> Any:
     """A client of one server, whatever company it is in."""
-    return redis.Redis(port=server.port, password=password, socket_timeout=5)
+    return redis.Redis(port=server.port, password=password, socket_timeout=60)
 
 
 class SentinelPair:
@@ -78,7 +79,7 @@ class SentinelPair:
         return gone
 
     def _ask(self, *words: str | int) -> Any:
-        asking: Any = redis.Redis(port=self.port, password=self._sentinel_password, socket_timeout=5)
+        asking: Any = redis.Redis(port=self.port, password=self._sentinel_password, socket_timeout=60)
         with contextlib.closing(asking):
             return asking.execute_command("SENTINEL", *words)
 

@@ -23,7 +23,7 @@ from typing import Self
 
 import pytest
 
-STARTUP_SECONDS = 20.0
+from tests.support.patience import PATIENCE
 
 
 def free_port() -> int:
@@ -88,7 +88,7 @@ class RedisServer:
                 stderr=log,
                 start_new_session=True,  # a Ctrl-C on the terminal is for the tests
             )
-        deadline = time.monotonic() + STARTUP_SECONDS
+        deadline = time.monotonic() + PATIENCE
         while not self._answers():
             if self._process.poll() is not None or time.monotonic() > deadline:
                 text = (self._directory / "log").read_text(errors="replace")[-2000:]
@@ -114,7 +114,7 @@ class RedisServer:
 
     def snapshot(self) -> bytes:
         """A copy of all that is in it; for a server with `"--appendonly", "no"`, whose start reads such a copy."""
-        with socket.create_connection(("127.0.0.1", self.port), timeout=STARTUP_SECONDS) as link:
+        with socket.create_connection(("127.0.0.1", self.port), timeout=PATIENCE) as link:
             link.sendall(b"SAVE\r\n")
             answer = link.recv(64)
         assert answer.startswith(b"+OK"), answer
@@ -137,7 +137,7 @@ class RedisServer:
         self._process.send_signal(how)
         self._process.send_signal(signal.SIGCONT)  # a paused one would not hear SIGTERM
         try:
-            self._process.wait(timeout=STARTUP_SECONDS)
+            self._process.wait(timeout=PATIENCE)
         except subprocess.TimeoutExpired:
             self._process.kill()
             self._process.wait()

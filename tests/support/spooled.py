@@ -12,6 +12,7 @@ from queue_metrics.errors import StoreUnavailable
 from queue_metrics.recording.drain import Drain
 from queue_metrics.storage import MemoryStorageDriver, StorageDriver
 from queue_metrics.storage.base import MINUTE
+from tests.support.patience import PATIENCE
 
 
 def numbers(*nodes: StorageDriver) -> dict[object, object]:
@@ -73,7 +74,7 @@ class Drained:
         run_jobs(self._recorder, self._chance, jobs)
         self._step()
 
-    def settle(self, seconds: float = 60.0) -> None:
+    def settle(self, seconds: float = PATIENCE) -> None:
         """Drain until nothing is left, as a worker does: after each failure once more."""
         deadline = time.monotonic() + seconds
         while not self._step():
@@ -94,7 +95,7 @@ class Drained:
 
     def is_exact(self) -> bool:
         """Whether the store holds the numbers of the spool, neither more nor less; a difference is shown by the assertion."""
-        deadline = time.monotonic() + 30
+        deadline = time.monotonic() + PATIENCE
         while True:
             try:
                 held = numbers(self.store)

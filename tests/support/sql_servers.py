@@ -29,9 +29,8 @@ from typing import Any, Self
 import psycopg
 import pymysql
 
+from tests.support.patience import PATIENCE
 from tests.support.servers import binary, free_port
-
-STARTUP_SECONDS = 60.0
 
 
 def _account(*names: str) -> dict[str, Any]:
@@ -117,7 +116,7 @@ class SQLServer(abc.ABC):
                 stderr=log,
                 start_new_session=True,  # a Ctrl-C on the terminal is for the tests
             )
-        deadline = time.monotonic() + STARTUP_SECONDS
+        deadline = time.monotonic() + PATIENCE
         while True:
             try:
                 self.execute("SELECT 1")
@@ -149,7 +148,7 @@ class SQLServer(abc.ABC):
         """SIGSTOP: connections are accepted by the kernel, nobody answers. Waits until every thread stands still."""
         for pid in [self.pid, *self._children()]:
             os.kill(pid, signal.SIGSTOP)
-            deadline = time.monotonic() + STARTUP_SECONDS
+            deadline = time.monotonic() + PATIENCE
             while not all(_state(task) == "T" for task in Path(f"/proc/{pid}/task").iterdir()):
                 assert time.monotonic() < deadline, "it does not stop"
                 time.sleep(0.001)
@@ -169,7 +168,7 @@ class SQLServer(abc.ABC):
     def _ended(self) -> None:
         assert self._process is not None
         try:
-            self._process.wait(timeout=STARTUP_SECONDS)
+            self._process.wait(timeout=PATIENCE)
         except subprocess.TimeoutExpired:
             self._process.kill()
             self._process.wait()
@@ -228,7 +227,7 @@ class PostgreSQLServer(SQLServer):
         return words
 
     def execute(self, *statements: str) -> list[Any]:
-        with psycopg.connect(self.url, autocommit=True, connect_timeout=5) as link:
+        with psycopg.connect(self.url, autocommit=True, connect_timeout=60) as link:
             rows: list[Any] = []
             for statement in statements:
                 cursor = link.execute(statement)
@@ -272,7 +271,7 @@ class MariaDBServer(SQLServer):
         ]
 
     def execute(self, *statements: str) -> list[Any]:
-        link: Any = pymysql.connect(host="127.0.0.1", port=self.port, user="root", database="metrics", autocommit=True, connect_timeout=5)
+        link: Any = pymysql.connect(host="127.0.0.1", port=self.port, user="root", database="metrics", autocommit=True, connect_timeout=60)
         with link, link.cursor() as cursor:
             for statement in statements:
                 cursor.execute(statement)

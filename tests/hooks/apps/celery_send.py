@@ -15,7 +15,7 @@ def main() -> None:
             app.send_task(HOSTILE if task == "hostile" else task, args=arguments, task_id=job, **options)
         else:
             assert what in ("revoke", "terminate")
-            assert app.control.revoke(job, terminate=what == "terminate", reply=True, timeout=10, limit=1), "no worker answered"
+            assert app.control.revoke(job, terminate=what == "terminate", reply=True, timeout=120, limit=1), "no worker answered"
 
 
 if __name__ == "__main__":
