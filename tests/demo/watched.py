@@ -34,6 +34,7 @@ SECONDS = 180.0
 """What issue and tutorial promise: after so long each trend has an answer."""
 MORE_THAN_ENOUGH = 240.0
 TICK = 0.5
+WORKERS = 2
 LACKING = "queue-metrics record-trends"
 """What every surface names where no collector runs."""
 
@@ -43,7 +44,7 @@ def watched(directory: Path, library: str, seconds: float) -> dict[str, Any]:
     kept, temporary = directory / "kept", directory / "temporary"
     temporary.mkdir(parents=True)
     begin = time.monotonic()
-    with started(temporary, "--library", library, "--port", "0", "--workers", "2", "--keep", os.fspath(kept)) as demo:
+    with started(temporary, "--library", library, "--port", "0", "--workers", str(WORKERS), "--keep", os.fspath(kept)) as demo:
         address = line_with(demo, "page").split()[1].rstrip("/")
         store = line_with(demo, "store").split()[1]
         while time.monotonic() < begin + seconds:
@@ -78,6 +79,8 @@ class Answers:
         queues, tasks = {queue for _, queue in self._queues}, {task for *_, task in self._tasks}
         wanted = set(QUEUES) if library == "celery" else {"shop"}  # a Huey has one
         yield Claim("every queue is there", f"{sorted(queues)}", queues == wanted)
+        serving = [each["workers"] for each in self._get("/v1/queues")["queues"]]
+        yield Claim("every worker serves every queue", f"{serving}", serving == [WORKERS] * len(queues))
         yield Claim("every task is there", f"{sorted(tasks)}", tasks == {kind.name for kind in KINDS})
 
     def trends(self) -> Iterator[Claim]:

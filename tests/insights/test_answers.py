@@ -163,7 +163,7 @@ def test_the_overview_adds_up_and_says_what_is_wrong(driver: StorageDriver) -> N
     fleet.queue(("broker", "mail"), minute(0), gauges={0: [(asked, 500)], 4: [(asked, 960_000_000)]})
     fleet.queue(("broker", "default"), minute(0), gauges={0: [(asked, 2)], 4: [(asked, 1_000_000)]})
     fleet.queue(("broker", "dark"), minute(0), counts={"started": 1})
-    fleet.worker(pid=10, role="main")
+    fleet.worker(pid=10, role="main", queue="mail,default")
     fleet.worker(pid=11, parent_pid=10, state="busy", queue="mail,default")
     fleet.worker(pid=12, parent_pid=10, state="lost")
     fleet.beats.append(spool_beat("a" * 32, {"waiting": 3, "drops": {"spool_full": 8, "disk_full": 0}, "damaged": 0}))

@@ -12,7 +12,7 @@ from scipy import stats
 from queue_metrics.insights.flow import FlowCase, arrivals, dedicated, flow_case, variation
 from queue_metrics.insights.minutes import Minutes
 from queue_metrics.insights.verdict import flow_verdict, line_verdict, unknown
-from queue_metrics.insights.workers import workers
+from queue_metrics.insights.workers import serving, workers
 from queue_metrics.model import Direction
 from queue_metrics.storage.base import Beat
 from tests.support.fleet import NOW, heartbeat
@@ -232,3 +232,12 @@ def test_workers_of_this_queue_alone_are_slots() -> None:
     assert found(heartbeat(queue="other")) is None
     assert found(mine, heartbeat(queue="mail", state="stopped"), heartbeat(queue="mail", role="producer")) == 1
     assert found(mine, ages=61.0) is None
+
+
+def test_a_child_that_runs_a_job_of_one_queue_serves_all_of_its_main_process() -> None:
+    """A heartbeat names the queue of the job that runs: all children may be busy with one queue at the moment, and serve two."""
+    main = heartbeat(role="main", pid=10, queue="mail,reports")
+    children = [heartbeat(pid=pid, parent_pid=10, state="busy", queue="mail") for pid in (11, 12)]
+    answers, _ = workers([Beat(str(at), page, 1.0) for at, page in enumerate([main, *children])], NOW, stale_seconds=60, lost_seconds=300)
+    assert dedicated(answers, "broker", "mail") is None
+    assert len(serving(answers, "broker", "mail")) == len(serving(answers, "broker", "reports")) == 2

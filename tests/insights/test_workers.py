@@ -131,6 +131,22 @@ def test_a_heartbeat_that_cannot_be_read_is_counted_and_hides_no_other(payload: 
     assert ([answer.id for answer in answers], unreadable) == (["good"], 1)
 
 
+def test_the_newest_of_several_main_processes_with_one_pid_says_what_its_children_serve() -> None:
+    """A container that starts again has the same pids under the same name."""
+    answers = answered(
+        Beat("before", heartbeat(role="main", pid=10, queue="old"), 50.0),
+        Beat("now", heartbeat(role="main", pid=10, queue="mail,reports"), 1.0),
+        Beat("child", heartbeat(pid=11, parent_pid=10, state="busy", queue="mail"), 1.0),
+        Beat("other app", heartbeat(pid=12, parent_pid=10, queue="x", connection="b"), 1.0),
+        Beat("orphan", heartbeat(pid=13, parent_pid=99, queue="x"), 1.0),
+    )
+    assert {answer.id: answer.queue for answer in answers if answer.id not in ("before", "now")} == {
+        "child": "mail,reports",
+        "other app": "x",
+        "orphan": "x",
+    }
+
+
 def test_a_worker_serves_the_queues_that_it_names_or_all_of_its_connection() -> None:
     answers = answered(
         Beat("1", heartbeat(connection="a", queue="x,y"), 0.0),

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections import Counter
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, TypeAlias
 
 from queue_metrics._core import Value, decode_heartbeat
@@ -16,6 +16,8 @@ from queue_metrics.storage.base import Beat
 from queue_metrics.storage.efficiency import Counters, Spent
 
 Usual: TypeAlias = Callable[[tuple[str, ...]], Value | None]
+_Process: TypeAlias = tuple[str, int, str]
+"""Its host, pid and connection."""
 
 SETTLING_SECONDS = 60.0
 """How much longer than `stale_seconds` nobody is called stale or lost for age alone, once a collector runs again."""
@@ -56,9 +58,20 @@ def workers(
         except DecodeError:
             unreadable += 1
     parents = {(page["host"], page["parent_pid"]) for _, page in decoded if page["role"] == "child"}
-    answers = [_worker(beat, page, parents, now, limits, usual, counters) for beat, page in decoded]
+    served = _served(decoded)
+    answers = [_worker(beat, page, parents, served, now, limits, usual, counters) for beat, page in decoded]
     answers.sort(key=lambda each: (_ORDER.index(each.state), each.role != "worker", -(each.elapsed_seconds or 0.0), each.id))
     return tuple(answers), unreadable
+
+
+def _served(decoded: Iterable[tuple[Beat, dict[str, Any]]]) -> dict[_Process, str]:
+    """
+    The queues of each main process, as it was told them; of several with one pid, as in a container that starts again, the newest.
+
+    A heartbeat names the queue of its job while one runs, so only who runs none says for sure what it serves: of a pool the main process.
+    """
+    mains = sorted((pair for pair in decoded if pair[1]["role"] == "main"), key=lambda pair: -pair[0].age)
+    return {(page["host"], page["pid"], page["connection"]): page["queue"] for _, page in mains}
 
 
 def ages_decide(settled_since: float | None, now: float, stale_seconds: float) -> bool:
@@ -70,6 +83,7 @@ def _worker(
     beat: Beat,
     page: dict[str, Any],
     parents: set[tuple[str, int]],
+    served: Mapping[_Process, str],
     now: float,
     limits: tuple[float, float],
     usual: Usual | None,
@@ -100,7 +114,9 @@ def _worker(
         pid=page["pid"],
         library=page["library"],
         connection=page["connection"],
-        queue=page["queue"],
+        queue=served.get((page["host"], page["parent_pid"], page["connection"]), page["queue"])
+        if page["role"] == "child"
+        else page["queue"],
         task=page["task"] or None if running else None,
         job_id=page["job_id"] or None if running else None,
         running=running,

@@ -28,7 +28,8 @@ class WorkerAnswer:
     pid: int
     library: str
     connection: str
-    queue: str  # empty: not known, or all
+    queue: str
+    """What it serves, with commas between; empty: not known, or all. Of a process that has no supervisor, while a job runs, that job's."""
     task: str | None
     job_id: str | None
     """What runs now; the latest, when several run."""
