@@ -29,6 +29,12 @@ def driver(cluster: RedisCluster) -> Iterator[RedisStorageDriver]:
     made.close()
 
 
+@pytest.fixture
+def watchful(cluster: RedisCluster) -> Iterator[None]:
+    with cluster.watchful():
+        yield
+
+
 def fill(driver: RedisStorageDriver) -> None:
     for number, labels in enumerate(NAMES):
         send(driver, everything(labels, ones(number + 1)), shard=shard_of(series(labels), driver.shards))
@@ -114,11 +120,12 @@ def test_a_slot_on_its_way_is_unavailable_and_then_found_where_it_went(cluster: 
         except StoreUnavailable:  # the driver heard MOVED, and asks who has it now
             return False
 
-    wait_for(again, "the numbers are found where they went", 5)
+    wait_for(again, "the numbers are found where they went")
     send(driver, everything(labels, ones()), shard=shard)
     assert content(driver) != before
 
 
+@pytest.mark.usefixtures("watchful")
 @pytest.mark.parametrize("lagging", [False, True], ids=["replica is up to date", "replica lags"])
 def test_a_master_that_dies_in_the_middle_of_a_flush_costs_no_number(
     cluster: RedisCluster, driver: RedisStorageDriver, tmp_path: Path, lagging: bool
@@ -157,6 +164,7 @@ def test_a_master_that_dies_in_the_middle_of_a_flush_costs_no_number(
     wait_for(lambda: client_of(victim).info("replication")["master_link_status"] == "up", "it follows")
 
 
+@pytest.mark.usefixtures("watchful")
 def test_a_cluster_that_lost_a_master_for_good_is_down_and_counts_when_it_is_whole(
     cluster: RedisCluster, driver: RedisStorageDriver, tmp_path: Path
 ) -> None:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import contextlib
 import subprocess
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
@@ -19,6 +19,12 @@ from redis.crc import key_slot
 
 from tests.support.patience import PATIENCE
 from tests.support.servers import RedisServer, binary, free_port
+
+SOON, NEVER = 500, 600_000
+"""
+Milliseconds until a silent server counts as dead: where one is killed, and everywhere else. On a busy machine a server that lives is
+silent for seconds, and who lost its master then would fail tests that are about something else.
+"""
 
 
 def wait_for(question: Callable[[], object], what: str, seconds: float = PATIENCE) -> None:
@@ -39,7 +45,7 @@ def client_of(server: RedisServer, password: str | None = None) -> Any:
 
 class SentinelPair:
     """
-    A master, a replica and a sentinel that makes one of the other, half a second after it died.
+    A master, a replica and a sentinel that makes one of the other when `fail_over` kills it.
 
     Args:
         directory: everything goes into folders made here.
@@ -74,8 +80,10 @@ class SentinelPair:
     def fail_over(self) -> RedisServer:
         """Kill the master and wait until the replica is one; returns the killed."""
         gone = self.master
+        self._ask("SET", "shop", "down-after-milliseconds", SOON)
         gone.kill()
         wait_for(lambda: self.master is not gone and client_of(self.master, self._password).role()[0] == b"master", "a promotion")
+        self._ask("SET", "shop", "down-after-milliseconds", NEVER)
         return gone
 
     def _ask(self, *words: str | int) -> Any:
@@ -92,7 +100,7 @@ class SentinelPair:
         config = self._directory / "sentinel.conf"
         config.write_text(
             f"port {self.port}\nbind 127.0.0.1\ndir {self._directory}\nsentinel monitor shop 127.0.0.1 {first.port} 1\n"
-            "sentinel down-after-milliseconds shop 500\nsentinel failover-timeout shop 2000\n"
+            f"sentinel down-after-milliseconds shop {NEVER}\nsentinel failover-timeout shop 2000\n"
             + (f"sentinel auth-pass shop {self._password}\n" if self._password else "")
             + (f"requirepass {self._sentinel_password}\n" if self._sentinel_password else "")
         )
@@ -118,7 +126,7 @@ class SentinelPair:
 
 class RedisCluster:
     """
-    Three masters with all slots between them, and a replica of each if asked for.
+    Three masters with all slots between them, and a replica of each if asked for. Who is killed is missed inside of `watchful` only.
 
     Args:
         directory: everything goes into folders made here.
@@ -136,7 +144,7 @@ class RedisCluster:
             "--cluster-enabled",
             "yes",
             "--cluster-node-timeout",
-            "1000",
+            str(2 * SOON),
             "--cluster-replica-validity-factor",
             "0",
             "--repl-diskless-sync-delay",
@@ -153,6 +161,18 @@ class RedisCluster:
     @property
     def servers(self) -> list[RedisServer]:
         return [*self.masters, *self.replicas]
+
+    @contextlib.contextmanager
+    def watchful(self) -> Iterator[None]:
+        """A block in which a server that is killed is missed soon."""
+        self._miss_after(2 * SOON)
+        yield
+        self._miss_after(NEVER)
+
+    def _miss_after(self, milliseconds: int) -> None:
+        for server in self.servers:
+            if server.running:
+                client_of(server).config_set("cluster-node-timeout", milliseconds)
 
     def is_whole(self) -> bool:
         """Whether every server that runs says that all slots have a master."""
@@ -193,6 +213,7 @@ class RedisCluster:
                 "the replica knows its master",
             )
             wait_for(lambda client=client: client.info("replication")["master_link_status"] == "up", "the replica follows")  # type: ignore[misc]
+        self._miss_after(NEVER)
         return self
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None) -> None:
