@@ -219,8 +219,9 @@ class Recorder:
         scheduled: int | None,
         running: int | None,
         age: int | None,
+        due: int | None = None,
     ) -> None:
-        """The state of a queue now; counts of jobs, `age` µs of the oldest ready one."""
+        """The state of a queue now; counts of jobs, `age` µs of the oldest ready one, `due` µs until the first scheduled one may run."""
 
     def verdict(self, key: int, outcome: int, exception_id: int, at: int, runtime: int, cpu: int, rss_peak: int, rss_change: int) -> bool:
         """Append the END of an execution that could not say its own (drainer only); raw fields as in the format. False if dropped."""

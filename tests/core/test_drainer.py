@@ -33,6 +33,7 @@ def test_counts_by_hand(tmp_path: Path) -> None:
     queue = segment.define(2, *QUEUE)
     for at, ready in ((T + 1, 9), (T + 5, 4), (T + 3, 7)):
         segment.write("GAUGE", flags=0b10001, at=at, queue=queue, ready=ready, reserved=0, scheduled=0, running=0, age=ready * 10)
+    segment.write("GAUGE", flags=0b100001, at=T + 5, queue=queue, ready=90 * SECOND, reserved=0, scheduled=0, running=0, age=0)
     store = Store()
     assert store.drain(_core.Drainer(str(tmp_path))) == 1
 
@@ -56,6 +57,7 @@ def test_counts_by_hand(tmp_path: Path) -> None:
     minute = store.values[2, QUEUE, 60, MINUTE]
     assert minute.gauge(0) == (3, 20, 4, 9, 4, T + 5)
     assert minute.gauge(4) == (3, 200, 40, 90, 40, T + 5)
+    assert minute.gauge(5) == (1, 90 * SECOND, 90 * SECOND, 90 * SECOND, 90 * SECOND, T + 5), "and no number of ready jobs"
     assert minute.gauge(1) is None
     assert minute.measure(2) is None
     assert store.total(*QUEUE, kind=2) == {"started": 2, "succeeded": 1, "failed": 1}

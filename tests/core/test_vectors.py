@@ -37,6 +37,7 @@ RECORDS: dict[str, tuple[int, int, dict[str, Any]]] = {
     "DISCARD": (0, 2, {"at": AT, "task": TASK, "job": JOB}),
     "HINT": (0, 4, {"at": AT + 3, "job": JOB, "worker": 0x2222, "exception": 0}),
     "GAUGE": (0b10101, 0, {"at": AT, "queue": QUEUE, "ready": 12, "reserved": 0, "scheduled": 3, "running": 0, "age": 1_500_000}),
+    "DUE": (0b100000, 0, {"at": AT, "queue": QUEUE, "ready": 90_000_000, "reserved": 0, "scheduled": 0, "running": 0, "age": 0}),
     "PAD": (0, 0, {}),
 }
 
@@ -63,8 +64,9 @@ def test_each_line_of_the_page_is_asked_for_here() -> None:
 @pytest.mark.parametrize("name", RECORDS)
 def test_a_record_is_read_and_made(name: str) -> None:
     flags, small, fields = RECORDS[name]
-    assert oracle.decode(SEGMENT, 0, vector(name)) == oracle.Record(0, name, flags, small, fields)
-    assert oracle.encode(SEGMENT, name, flags=flags, small=small, **fields) == vector(name)
+    kind = "GAUGE" if name == "DUE" else name
+    assert oracle.decode(SEGMENT, 0, vector(name)) == oracle.Record(0, kind, flags, small, fields)
+    assert oracle.encode(SEGMENT, kind, flags=flags, small=small, **fields) == vector(name)
 
 
 def test_names_and_hashes_are_those_of_the_page() -> None:

@@ -114,6 +114,25 @@ def test_fetched_jobs_are_reserved_or_scheduled(app: Celery, hook: CeleryHook) -
         channel.qos.restore_at_shutdown = False
     assert (depths["celery"].ready, depths["celery"].reserved, depths["celery"].scheduled) == (1, 1, 1)
     assert (depths["letters"].ready, depths["letters"].reserved, depths["letters"].scheduled) == (0, 1, 0)
+    assert depths["letters"].due_in is None
+
+
+def test_the_nearest_eta_of_the_fetched_jobs_says_when_the_next_is_due(app: Celery, hook: CeleryHook) -> None:
+    for countdown in (7200, 3600, 5400):
+        app.send_task("t", countdown=countdown)
+    app.send_task("t", queue="letters", countdown=600)
+    before = time.time()
+    with app.connection_for_read() as connection, connection.channel() as channel:
+        for queue in ("celery", "celery", "celery", "letters"):
+            assert channel.basic_get(queue) is not None
+        depths = ask(hook)
+        channel.qos.restore_at_shutdown = False
+    due = {queue: depth.due_in for queue, depth in depths.items()}
+    assert due["celery"] is not None
+    assert due["letters"] is not None
+    passed = time.time() - before + 1
+    assert 3600 - passed < due["celery"] <= 3600
+    assert 600 - passed < due["letters"] <= 600
 
 
 def test_too_many_fetched_jobs_are_not_looked_at(app: Celery, hook: CeleryHook, redis: RedisServer) -> None:
@@ -197,7 +216,8 @@ def huey_hook(huey: SqliteHuey, tmp_path: Path) -> Iterator[HueyHook]:
 
 
 def test_a_huey_queue_has_depth_and_age(huey: SqliteHuey, huey_hook: HueyHook) -> None:
-    assert (ask(huey_hook)["mail"].ready, ask(huey_hook)["mail"].oldest_age) == (0, 0.0)
+    empty = ask(huey_hook)["mail"]
+    assert (empty.ready, empty.oldest_age, empty.due_in) == (0, 0.0, None)
     before = time.time()
     huey.work()
     huey.work()
@@ -205,6 +225,8 @@ def test_a_huey_queue_has_depth_and_age(huey: SqliteHuey, huey_hook: HueyHook) -
     huey.add_schedule(huey.work.s(eta=datetime.datetime(2020, 1, 1, tzinfo=datetime.UTC)))
     depth = ask(huey_hook)["mail"]
     assert (depth.connection, depth.ready, depth.scheduled, depth.reserved) == ("huey", 3, 1, None)
+    assert depth.due_in is not None
+    assert 3600 - (time.time() - before) - 1 < depth.due_in <= 3600
     assert depth.oldest_age is not None
     assert 0 < depth.oldest_age <= time.time() - before
 

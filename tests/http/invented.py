@@ -47,6 +47,8 @@ class Invented:
     discards: dict[tuple[str, str, str], int] = field(default_factory=dict)
     gauges: dict[tuple[str, str], list[tuple[int, int, int, int, float]]] = field(default_factory=dict)
     """Of each minute, newest last: when it was asked (s), ready, reserved, scheduled, age of the oldest (s)."""
+    due: dict[tuple[str, str], int] = field(default_factory=dict)
+    """In how many seconds the next scheduled job is due, as of when it was asked last."""
     workers: dict[str, dict[str, Any]] = field(default_factory=dict)
     """By id; with the age of the heartbeat."""
     samples: dict[str, ServerSample] = field(default_factory=dict)
@@ -149,6 +151,11 @@ def _queue(dice: random.Random, known: Invented, fleet: Fleet, queue: tuple[str,
         told = (at, ready, dice.randint(0, 9), dice.randint(0, 50), dice.randint(1, 900_000) / 1000)
         asked.append(told)
         gauges = {number: [(at * 1_000_000, value)] for number, value in enumerate(told[1:4])} | {4: [(at * 1_000_000, int(told[4] * 1e6))]}
+        if told[3]:
+            known.due[queue] = 60 + 7 * told[3] + ready
+            gauges[5] = [(at * 1_000_000, known.due[queue] * 1_000_000)]
+        else:
+            known.due.pop(queue, None)
         fleet.queue(queue, minute(back), gauges=gauges)
     known.gauges[queue] = asked
 

@@ -31,7 +31,6 @@ CONSTANT = {
     "time": ("calculated_at", "timestamp", "window_start", "window_end", "analyzed_at"),  # of the moment of reading, one for all fleets
     "names": ("connection", "queue", "job_class", "driver", "hostname", "package_version", "framework_version", "storage_driver"),
     "windows": ("window_seconds", "period_seconds", "sample_interval_seconds", "sample_count", "data_points", "threshold_seconds"),
-    "never known": ("oldest_delayed_job_age",),
     "said when not available": ("available", "error", "message"),
 }
 ALWAYS = {name for names in CONSTANT.values() for name in names}

@@ -220,6 +220,6 @@ def test_one_queue_and_its_depth(seed: int) -> None:
         "reserved_jobs": reserved,
         "delayed_jobs": scheduled,
         "oldest_pending_job_age": iso(at - age),
-        "oldest_delayed_job_age": None,
+        "oldest_delayed_job_age": iso(at + known.due["broker", "mail"]) if scheduled else None,
         "measured_at": iso(at),
     }

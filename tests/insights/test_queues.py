@@ -18,10 +18,10 @@ def reading(driver: StorageDriver, fleet: Fleet) -> Metrics:
 
 
 def asked(fleet: Fleet, **depths: int) -> None:
-    """The broker was asked five seconds ago: `ready`, `reserved`, `scheduled`, `running` jobs, `age` in seconds."""
+    """The broker was asked five seconds ago: `ready`, `reserved`, `scheduled`, `running` jobs, `age` and `due` in seconds."""
     at = int((NOW - 5) * 1e6)
-    names = ("ready", "reserved", "scheduled", "running", "age")
-    gauges = {names.index(name): [(at, number * (1_000_000 if name == "age" else 1))] for name, number in depths.items()}
+    names = ("ready", "reserved", "scheduled", "running", "age", "due")
+    gauges = {names.index(name): [(at, number * (1_000_000 if name in ("age", "due") else 1))] for name, number in depths.items()}
     fleet.queue(MAIL, minute(0), gauges=gauges)
 
 
@@ -74,6 +74,17 @@ def test_the_last_minute_is_the_same_whatever_the_window(driver: StorageDriver, 
     assert (told.n, told.failure.part, told.failure.n) == (6, 0, 6)
     assert (told.throughput_per_second, told.busy_workers) == (6 / 60, 6 / 60)
     assert told.mean_runtime_seconds == pytest.approx(1)
+
+
+def test_when_the_next_job_is_due_is_known_as_long_as_one_is_scheduled(driver: StorageDriver) -> None:
+    fleet, at = Fleet(), int((NOW - 5) * 1e6)
+    asked(fleet, ready=0, scheduled=2, due=90)
+    assert reading(driver, fleet).queue(*MAIL).due_seconds == 90.0
+    later = Fleet()
+    later.queue(MAIL, minute(0), gauges={0: [(at + 1_000_000, 0)], 2: [(at + 1_000_000, 0)]})
+    later.store(driver, sequence=1)
+    answer = connect(driver, now=lambda: NOW).queue(*MAIL)
+    assert (answer.scheduled, answer.due_seconds) == (0, None), "what was told last is of a job long gone"
 
 
 def test_how_busy_a_queue_is_now_and_was_in_the_window(driver: StorageDriver) -> None:

@@ -20,7 +20,7 @@ from tests.recording.tools import beats, eventually, settings_for
 from tests.support.patience import PATIENCE
 from tests.support.servers import RedisServer
 
-_READY, _AGE = 0, 4  # indexes of gauges in docs/stored-values.md
+_READY, _AGE, _DUE = 0, 4, 5  # indexes of gauges in docs/stored-values.md
 
 
 class Probe(DepthProbe):
@@ -38,7 +38,7 @@ class Probe(DepthProbe):
         self.go.wait(PATIENCE)
         if self.error is not None:
             raise self.error
-        return [QueueDepth(self.connection, "q", ready=7, oldest_age=1.5)]
+        return [QueueDepth(self.connection, "q", ready=7, oldest_age=1.5, due_in=60.0)]
 
     def tick(self) -> None:
         self.ticks += 1
@@ -76,6 +76,9 @@ def test_the_answers_of_a_broker_are_counted_as_gauges(runtime: Runtime) -> None
     age = gauge(runtime, "c", _AGE)
     assert age is not None
     assert age[4] == 1_500_000
+    due = gauge(runtime, "c", _DUE)
+    assert due is not None
+    assert due[4:] == (60_000_000, age[5]), "of the same moment"
     assert gauge(runtime, "c", 3) is None, "what the broker cannot say stays unknown"
 
 

@@ -42,9 +42,12 @@ class HookContext:
 
 
 class QueueDepth:
-    """The state of one queue: counts of jobs and the age in seconds of the oldest ready one; None is unknown."""
+    """
+    The state of one queue: counts of jobs, the age in seconds of the oldest ready one, and in how many seconds the first scheduled one is
+    due; None is unknown, of the last also that nothing is scheduled.
+    """
 
-    __slots__ = ("connection", "oldest_age", "queue", "ready", "reserved", "running", "scheduled")
+    __slots__ = ("connection", "due_in", "oldest_age", "queue", "ready", "reserved", "running", "scheduled")
 
     def __init__(
         self,
@@ -56,6 +59,7 @@ class QueueDepth:
         scheduled: int | None = None,
         running: int | None = None,
         oldest_age: float | None = None,
+        due_in: float | None = None,
     ) -> None:
         self.connection = connection
         self.queue = queue
@@ -64,6 +68,7 @@ class QueueDepth:
         self.scheduled = scheduled
         self.running = running
         self.oldest_age = oldest_age
+        self.due_in = due_in
 
 
 class DepthProbe(abc.ABC):

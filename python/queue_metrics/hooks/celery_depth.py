@@ -56,7 +56,8 @@ class RedisDepth(DepthProbe):
 
     ready: length of the queue's lists, one a priority. reserved: messages fetched by workers and not acknowledged, with late
     acknowledgement the running ones too. scheduled: fetched messages whose eta lies ahead. oldest_age: from the stamp of
-    the next message of each list; unknown if that carries none, 0 when nothing is ready.
+    the next message of each list; unknown if that carries none, 0 when nothing is ready. due_in: by the nearest eta of the
+    scheduled ones.
     """
 
     def __init__(self, app: Any, connection: str, queues: Callable[[], Iterable[str]]) -> None:
@@ -91,13 +92,18 @@ class RedisDepth(DepthProbe):
         *answers, fetched = pipe.execute()
         reserved: Counter[str] | None = None
         scheduled: Counter[str] = Counter()
+        first: dict[str, float] = {}
         now = time.time()
         if fetched <= _MAX_UNACKED:
             reserved = Counter()
             for entry in client.hvals(unacked) if fetched else ():
                 message, _, key = json.loads(entry)
                 due = _eta((message or {}).get("headers") or {})
-                (scheduled if due is not None and due > now else reserved)[str(key)] += 1
+                if due is not None and due > now:
+                    scheduled[str(key)] += 1
+                    first[str(key)] = min(due - now, first.get(str(key), due - now))
+                else:
+                    reserved[str(key)] += 1
         depths = []
         for queue, keys in zip(queues, lists, strict=True):
             part = [(answers.pop(0), answers.pop(0)) for _ in keys]
@@ -109,6 +115,7 @@ class RedisDepth(DepthProbe):
                     reserved=None if reserved is None else reserved[queue],
                     scheduled=None if reserved is None else scheduled[queue],
                     oldest_age=_oldest_age([head for length, head in part if length and head is not None], now),
+                    due_in=first.get(queue),
                 )
             )
         return depths

@@ -33,7 +33,8 @@ class SqliteDepth(DepthProbe):
 
     ready: rows of the task table, and scheduled ones that are due but not moved yet. scheduled: due later. reserved: unknown, Huey
     hands a job out when a worker takes it. oldest_age: from the stamp of the oldest row, which has the smallest id (SQLite gives
-    ids out again, but only larger ones than all that exist); unknown if it has none, 0 when nothing is ready.
+    ids out again, but only larger ones than all that exist); unknown if it has none, 0 when nothing is ready. due_in: by the first row of
+    the schedule that is not due.
     """
 
     local = True
@@ -55,12 +56,14 @@ class SqliteDepth(DepthProbe):
         client, queue = self._connect(), self._huey.name
         now = self._huey_now()
         (ready,) = client.execute("select count(*) from task where queue = ?", (queue,)).fetchone()
-        due, later = client.execute(
-            "select count(*) filter (where timestamp <= ?), count(*) filter (where timestamp > ?) from schedule where queue = ?",
-            (now, now, queue),
+        due, later, first = client.execute(
+            "select count(*) filter (where timestamp <= :now), count(*) filter (where timestamp > :now), "
+            "min(timestamp) filter (where timestamp > :now) from schedule where queue = :queue",
+            {"now": now, "queue": queue},
         ).fetchone()
         age = self._oldest_age(client) if ready else 0.0
-        return [QueueDepth(self.connection, queue, ready=ready + due, scheduled=later, oldest_age=age)]
+        due_in = None if first is None else first - now
+        return [QueueDepth(self.connection, queue, ready=ready + due, scheduled=later, oldest_age=age, due_in=due_in)]
 
     def tick(self) -> None:
         """Messages carry their time: there is nothing to follow."""

@@ -155,7 +155,7 @@ def _flat(value: Any, path: str = "") -> Iterator[tuple[str, object]]:
 
 _MEASURES = ("runtime_seconds", "wait_seconds", "cpu_seconds", "memory_peak_bytes", "memory_change_bytes")
 _FIELDS = ("n", "sum", "mean", "p50", "p95", "p99", "min", "max", "deviation", "error_ratio")
-_GAUGES = ("ready", "reserved", "scheduled", "running", "latency_seconds")
+_GAUGES = ("ready", "reserved", "scheduled", "running", "latency_seconds", "due_seconds")
 _COUNTS = (
     *("started", "ended", "succeeded", "failed", "retried", "timed_out", "cancelled", "lost", "arrivals", "retries_following"),
     *("discarded.revoked", "discarded.expired", "discarded.rejected", "discarded.skipped", "discarded.unknown"),

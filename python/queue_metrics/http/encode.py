@@ -97,6 +97,7 @@ def queue(answer: QueueAnswer) -> QueueObject:
         "scheduled": answer.scheduled,
         "running": answer.running,
         "latency_seconds": answer.latency_seconds,
+        "due_seconds": answer.due_seconds,
         "depth_age_seconds": answer.depth_age_seconds,
         "depth_reason": answer.depth_reason,
         "counts": counts(answer.counts),

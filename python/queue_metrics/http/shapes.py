@@ -180,6 +180,7 @@ class QueueObject(TypedDict):
     scheduled: int | None
     running: int | None
     latency_seconds: float | None
+    due_seconds: float | None
     depth_age_seconds: float | None
     depth_reason: str | None
     counts: CountsObject

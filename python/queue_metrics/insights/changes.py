@@ -183,17 +183,17 @@ def original_baseline(baseline: Baseline) -> dict[str, Any]:
 
 
 def _depth(queue: QueueAnswer, now: float) -> dict[str, Any]:
-    """Row 34 of the original: the age of a job is the moment since when it waits, whatever the name says."""
-    measured = None if queue.depth_age_seconds is None else _moment(now - queue.depth_age_seconds)
+    """Row 34 of the original: the age of a job is the moment since when it waits, or from when on it may run, whatever the name says."""
+    asked = None if queue.depth_age_seconds is None else now - queue.depth_age_seconds
     return {
         "connection": queue.connection,
         "queue": queue.queue,
         "pending_jobs": queue.ready,
         "reserved_jobs": queue.reserved,
         "delayed_jobs": queue.scheduled,
-        "oldest_pending_job_age": None if queue.latency_seconds is None else _moment(now - queue.latency_seconds),
-        "oldest_delayed_job_age": None,
-        "measured_at": measured,
+        "oldest_pending_job_age": None if asked is None or queue.latency_seconds is None else _moment(asked - queue.latency_seconds),
+        "oldest_delayed_job_age": None if asked is None or queue.due_seconds is None else _moment(asked + queue.due_seconds),
+        "measured_at": None if asked is None else _moment(asked),
     }
 
 

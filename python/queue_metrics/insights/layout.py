@@ -38,7 +38,7 @@ BOUNDS_SECONDS: Final = (
 RUNTIME, WAIT, CPU, MEMORY_PEAK, MEMORY_CHANGE = range(5)
 """Measures, and sketches."""
 
-READY, RESERVED, SCHEDULED, RUNNING, AGE = range(5)
+READY, RESERVED, SCHEDULED, RUNNING, AGE, DUE = GAUGES = range(6)
 """Gauges of a queue."""
 
 MICROSECONDS: Final = 1_000_000

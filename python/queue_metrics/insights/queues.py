@@ -81,7 +81,7 @@ def _queue(
     counted, failure, seconds = counts(value), failure_share(counts(value)), when.observed_seconds
     asked = _asked(value, reading.span.now)
     fresh = asked is not None and asked <= stale_seconds
-    ready, reserved, scheduled, running, age = (_last(value, gauge) if fresh else None for gauge in range(5))
+    ready, reserved, scheduled, running, age, due = (_last(value, gauge) if fresh else None for gauge in layout.GAUGES)
     latency = None if age is None else age / layout.MICROSECONDS
     runtime = distribution(value if measured is None else measured, layout.RUNTIME)
     those = serving(workers, *series.labels)
@@ -95,6 +95,7 @@ def _queue(
         scheduled=scheduled,
         running=running,
         latency_seconds=latency,
+        due_seconds=None if due is None else due / layout.MICROSECONDS,
         depth_age_seconds=asked,
         depth_reason=_reason(asked, fresh),
         counts=counted,
@@ -123,18 +124,18 @@ def _succeeded(value: Value) -> int:
 
 def _asked(value: Value, now: float) -> float | None:
     """Seconds since the broker was asked last; None: never in this window."""
-    moments = [found[5] for gauge in range(5) if (found := value.gauge(gauge)) is not None]
+    moments = [found[5] for gauge in layout.GAUGES if (found := value.gauge(gauge)) is not None]
     return max(now - max(moments) / layout.MICROSECONDS, 0.0) if moments else None
 
 
 def _last(value: Value, gauge: int) -> int | None:
     """The last count; one that was not part of the last question is not known any more."""
     found = value.gauge(gauge)
-    newest = max(each[5] for index in range(5) if (each := value.gauge(index)) is not None)
-    if found is None or (gauge != layout.AGE and newest - found[5] > MINUTE * layout.MICROSECONDS):
+    newest = max(each[5] for index in layout.GAUGES if (each := value.gauge(index)) is not None)
+    if found is None or (gauge not in (layout.AGE, layout.DUE) and newest - found[5] > MINUTE * layout.MICROSECONDS):
         return None
-    # An empty queue has no oldest job, so nobody tells its age: the last one told is that of a job long gone.
-    return None if gauge == layout.AGE and found[5] != newest else found[4]
+    # An empty queue has no oldest job and no next one, so nobody tells of them: the last that was told is of a job long gone.
+    return None if gauge in (layout.AGE, layout.DUE) and found[5] != newest else found[4]
 
 
 def _reason(asked: float | None, fresh: bool) -> str | None:

@@ -26,6 +26,7 @@ KINDS: Mapping[str, tuple[int, tuple[str, ...]]] = MappingProxyType(
 """By name: the kind of series, and what its labels are called."""
 
 _GAUGES = {"ready": layout.READY, "reserved": layout.RESERVED, "scheduled": layout.SCHEDULED, "running": layout.RUNNING}
+_TIMES = {"latency_seconds": layout.AGE, "due_seconds": layout.DUE}
 
 
 def kind_of(name: str, labels: tuple[str, ...]) -> int:
@@ -68,9 +69,7 @@ def series(driver: StorageDriver, name: str, labels: tuple[str, ...], span: Span
 
 def _point(bucket: int, value: Value) -> SeriesPoint:
     gauges = {name: _gauge(found, 1) for name, index in _GAUGES.items() if (found := value.gauge(index)) is not None}
-    age = value.gauge(layout.AGE)
-    if age is not None:
-        gauges["latency_seconds"] = _gauge(age, layout.MICROSECONDS)
+    times = {name: _gauge(found, layout.MICROSECONDS) for name, index in _TIMES.items() if (found := value.gauge(index)) is not None}
     return SeriesPoint(
         at=float(bucket),
         counts=counts(value),
@@ -79,7 +78,7 @@ def _point(bucket: int, value: Value) -> SeriesPoint:
         cpu=distribution(value, layout.CPU),
         memory_peak=distribution(value, layout.MEMORY_PEAK),
         memory_change=distribution(value, layout.MEMORY_CHANGE),
-        gauges=gauges,
+        gauges=gauges | times,
     )
 
 

@@ -30,6 +30,8 @@ class QueueAnswer(Sampled):
     """Jobs that run, as the broker knows it."""
     latency_seconds: float | None
     """Age of the oldest ready job when it was asked; None when not known."""
+    due_seconds: float | None
+    """In how long the first of the scheduled jobs may run, when it was asked; None when not known, or nothing is scheduled."""
     depth_age_seconds: float | None
     """How long ago the broker was asked, seconds; None: never."""
     depth_reason: str | None

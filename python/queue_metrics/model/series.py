@@ -35,7 +35,7 @@ class SeriesPoint:
     memory_peak: Distribution
     memory_change: Distribution
     gauges: Mapping[str, Gauge]
-    """Of queues: `ready`, `reserved`, `scheduled`, `running`, `latency_seconds`; only those that were answered in the step."""
+    """Of queues, if answered in the step: `ready`, `reserved`, `scheduled`, `running`, `latency_seconds`, `due_seconds`."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -100,8 +100,8 @@ class DepthWatch:
         self.last_error = None
 
     def _record(self, depth: QueueDepth) -> None:
-        age = None if depth.oldest_age is None else max(0, round(depth.oldest_age * 1_000_000))
-        self._recorder.gauge(depth.connection, depth.queue, depth.ready, depth.reserved, depth.scheduled, depth.running, age)
+        counts = (depth.ready, depth.reserved, depth.scheduled, depth.running)
+        self._recorder.gauge(depth.connection, depth.queue, *counts, _us(depth.oldest_age), _us(depth.due_in))
 
     def _guarded(self, call: Callable[[], object]) -> None:
         try:
@@ -132,3 +132,7 @@ class DepthWatch:
         except Exception:  # a fault of ours may not end the thread, which asks for other connections too; doctor counts it
             self._recorder.hook_error()
             return None
+
+
+def _us(seconds: float | None) -> int | None:
+    return None if seconds is None else max(0, round(seconds * 1_000_000))

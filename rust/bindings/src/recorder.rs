@@ -143,6 +143,7 @@ impl Recorder {
     }
 
     #[expect(clippy::too_many_arguments, reason = "the values of a gauge, as the stub names them")]
+    #[pyo3(signature = (connection, queue, ready, reserved, scheduled, running, age, due = None))]
     fn gauge(
         &self,
         connection: &Bound<'_, PyString>,
@@ -152,11 +153,12 @@ impl Recorder {
         scheduled: Option<&Bound<'_, PyAny>>,
         running: Option<&Bound<'_, PyAny>>,
         age: Option<&Bound<'_, PyAny>>,
+        due: Option<&Bound<'_, PyAny>>,
     ) {
         guarded(&self.0, (), || {
             let value =
                 |object: &Bound<'_, PyAny>| self.known(integer(object).and_then(|number| u64::try_from(number).ok()));
-            let values = [ready, reserved, scheduled, running, age].map(|object| object.and_then(value));
+            let values = [ready, reserved, scheduled, running, age, due].map(|object| object.and_then(value));
             self.0.gauge(&text(connection), &text(queue), values);
         });
     }

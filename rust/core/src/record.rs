@@ -14,6 +14,8 @@ pub const NO_CHANGE: i32 = i32::MIN;
 pub const RETRY_FOLLOWS: u8 = 1;
 /// Flag of END: written while the library tears the process down.
 pub const PROVISIONAL: u8 = 2;
+/// Flag of GAUGE: it says when the next job is due.
+pub const DUE: u8 = 32;
 /// Flag of END: written by a drainer.
 pub const VERDICT: u8 = 4;
 
@@ -232,7 +234,7 @@ pub struct Hint {
     pub exception: u64,
 }
 
-/// The state of a queue; what is not known is None.
+/// The state of a queue; what is not known is None. A record that says `due` says nothing else: there is no room for both.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Gauge {
     /// Asked, µs.
@@ -249,6 +251,8 @@ pub struct Gauge {
     pub running: Option<u64>,
     /// Age of the oldest ready job, µs.
     pub age: Option<u64>,
+    /// Time until the first of the jobs that may run later may, µs.
+    pub due: Option<u64>,
 }
 
 /// One record.

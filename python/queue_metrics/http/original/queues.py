@@ -102,7 +102,7 @@ def depth(everything: Everything, connection: str, name: str) -> OriginalDepthRe
         "reserved_jobs": answer.reserved,
         "delayed_jobs": answer.scheduled,
         "oldest_pending_job_age": _waiting_since(answer, everything.now),
-        "oldest_delayed_job_age": None,  # no broker is asked for it
+        "oldest_delayed_job_age": _due_at(answer, everything.now),
         "measured_at": iso_if_known(_asked_at(answer, everything.now)),
     }
     return {"data": told}
@@ -158,6 +158,11 @@ def _age_status(answer: QueueAnswer) -> Literal["normal", "old", "unknown"]:
 
 def _asked_at(answer: QueueAnswer, now: float) -> float | None:
     return None if answer.depth_age_seconds is None else now - answer.depth_age_seconds
+
+
+def _due_at(answer: QueueAnswer, now: float) -> str | None:
+    asked = _asked_at(answer, now)
+    return None if asked is None or answer.due_seconds is None else iso_if_known(asked + answer.due_seconds)
 
 
 def _waiting_since(answer: QueueAnswer, now: float) -> str | None:

@@ -42,7 +42,7 @@ fn minute(at: i64) -> i64 {
 }
 
 type Minutes<T> = BTreeMap<i64, T>;
-type Gauges = [Option<Gauge>; 5];
+type Gauges = [Option<Gauge>; 6];
 
 /// What was gathered of one series.
 #[derive(Debug)]
@@ -137,7 +137,7 @@ impl Fold {
         }
         let gathered = gather(&mut self.queues, queue.id, || queue.clone());
         let gauges = minute_of(gathered, reading.at, &mut self.minutes);
-        let numbers = [reading.ready, reading.reserved, reading.scheduled, reading.running, reading.age];
+        let numbers = [reading.ready, reading.reserved, reading.scheduled, reading.running, reading.age, reading.due];
         for (gauge, number) in gauges.iter_mut().zip(numbers) {
             // More jobs than 2^47 are a broken gauge; the bound keeps sums within 64 bits.
             let Some(number) = number.and_then(|number| i64::try_from(number).ok()).filter(|number| *number < 1 << 47)

@@ -125,6 +125,9 @@ fn payload(record: &Record) -> [u64; WORDS] {
         Record::Hint(hint) => {
             [head(8, 0, hint.outcome), hint.at as u64, hint.job, hint.worker, hint.exception, 0, 0, 0]
         }
+        Record::Gauge(Gauge { at, queue, due: Some(due), .. }) => {
+            [head(9, DUE, 0), *at as u64, *queue, *due, 0, 0, 0, 0]
+        }
         Record::Gauge(gauge) => {
             let values = [gauge.ready, gauge.reserved, gauge.scheduled, gauge.running, gauge.age];
             let known = (0..).zip(values).fold(0, |known, (bit, value)| known | u8::from(value.is_some()) << bit);
@@ -192,7 +195,8 @@ pub fn decode(bytes: &[u8; RECORD_SIZE], checksum: Checksum) -> Slot {
         7 => Record::Discard(Discard { reason: small, at, task: word(16), job: word(24) }),
         8 => Record::Hint(Hint { outcome: small, at, job: word(16), worker: word(24), exception: word(32) }),
         9 => {
-            let known = |index: usize| (flags & 1 << index != 0).then(|| word(24 + 8 * index));
+            let due = (flags & DUE != 0).then(|| word(24));
+            let known = |index: usize| (due.is_none() && flags & 1 << index != 0).then(|| word(24 + 8 * index));
             Record::Gauge(Gauge {
                 at,
                 queue: word(16),
@@ -201,6 +205,7 @@ pub fn decode(bytes: &[u8; RECORD_SIZE], checksum: Checksum) -> Slot {
                 scheduled: known(2),
                 running: known(3),
                 age: known(4),
+                due,
             })
         }
         10 => Record::Pad,
@@ -272,7 +277,9 @@ mod tests {
             scheduled: Some(3),
             running: None,
             age: Some(1_500_000),
+            due: None,
         };
+        let due = Gauge { ready: None, scheduled: None, age: None, due: Some(90_000_000), ..gauge };
         let start = Start { attempt: 1, at: AT + 100, key: 0x00ab_cdef, task, job, ready_at: AT + 5, worker: 0x1111 };
         let records = [
             ("DEF.0", definition(&list).next().unwrap()),
@@ -287,6 +294,7 @@ mod tests {
                 Record::Hint(Hint { outcome: Outcome::TimedOut as u16, at: AT + 3, job, worker: 0x2222, exception: 0 }),
             ),
             ("GAUGE", Record::Gauge(gauge)),
+            ("DUE", Record::Gauge(due)),
             ("PAD", Record::Pad),
         ];
         for (name, record) in records {

@@ -215,14 +215,18 @@ impl Recorder {
         self.append(local, exception.as_ref().map(Name::series), Record::Hint(record).payload());
     }
 
-    /// The state of a queue now: ready, reserved, scheduled and running jobs, and the age of the oldest ready one in µs.
-    pub fn gauge(&self, connection: &str, queue: &str, values: [Option<u64>; 5]) {
+    /// The state of a queue now: ready, reserved, scheduled and running jobs, the age of the oldest ready one and the time until the first
+    /// scheduled one may run, both in µs.
+    pub fn gauge(&self, connection: &str, queue: &str, values: [Option<u64>; 6]) {
         let local = self.local();
         let name = self.keep(local, names::label_list(names::QUEUE, &[connection, queue]));
-        let [ready, reserved, scheduled, running, age] = values;
+        let [ready, reserved, scheduled, running, age, due] = values;
         let at = local.clocks.now().us;
-        let record = Gauge { at, queue: name.series().id, ready, reserved, scheduled, running, age };
+        let record = Gauge { at, queue: name.series().id, ready, reserved, scheduled, running, age, due: None };
         self.append(local, Some(name.series()), Record::Gauge(record).payload());
+        if due.is_some() {
+            self.append(local, Some(name.series()), Record::Gauge(Gauge { due, ..record }).payload());
+        }
     }
 
     /// Appends the END of an execution that could not say its own, with the definition of its exception if it is known; false when it

@@ -101,7 +101,7 @@ impl Reference {
     }
 
     pub fn gauge(&mut self, queue: &[&str; 2], gauge: &Gauge) {
-        let values = [gauge.ready, gauge.reserved, gauge.scheduled, gauge.running, gauge.age];
+        let values = [gauge.ready, gauge.reserved, gauge.scheduled, gauge.running, gauge.age, gauge.due];
         self.each(&[names::label_list(QUEUE, queue)], gauge.at, |numbers| {
             for (index, value) in values.iter().enumerate().filter_map(|(index, value)| Some((index, (*value)?))) {
                 numbers.read.entry(index).or_default().push((gauge.at, value as i64));
@@ -158,7 +158,7 @@ impl Numbers {
         let plain = Parts { counters: Vec::new(), measures: measured.collect(), gauges: read.collect(), scale }
             .value()
             .unwrap();
-        for index in 0..5 {
+        for index in 0..6 {
             let (ours, theirs) = (plain.measure(index), value.measure(index));
             let sums =
                 |measure: Option<&queue_metrics_core::value::Measure>| measure.map(|measure| (measure.n, measure.sum));

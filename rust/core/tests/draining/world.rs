@@ -195,7 +195,11 @@ impl World {
                     scheduled: known(3),
                     running: known(4),
                     age: known(5),
+                    due: None,
                 };
+                let due = Gauge { due: Some(number), ..gauge };
+                let due = Gauge { ready: None, reserved: None, scheduled: None, running: None, age: None, ..due };
+                let gauge = if what & 64 == 0 { gauge } else { due };
                 self.writers.write(
                     usize::from(writer) % WRITERS,
                     &Record::Gauge(gauge),

@@ -116,6 +116,7 @@ pub fn records() -> Vec<Record> {
             scheduled: Some(3),
             running: None,
             age: Some(9),
+            due: None,
         }),
         Record::Pad,
         Record::Stop(Stop { at, worker }),
