@@ -19,6 +19,7 @@ from queue_metrics.insights.fleet import server_calls, servers_in, worker_calls,
 from queue_metrics.insights.flow import dedicated
 from queue_metrics.insights.history import efficiency_rows, minutes_asked, queue_minutes
 from queue_metrics.insights.names import UnknownName, unknown
+from queue_metrics.insights.older import Older
 from queue_metrics.insights.reading import Part, Reading, read
 from queue_metrics.insights.samples import parts
 from queue_metrics.insights.scrape import TOTALS, Scrape, scrape, scrape_calls
@@ -97,6 +98,7 @@ class Metrics:
         self._now = now or time.time
         self._stale_seconds = stale_seconds
         self._lost_seconds = lost_seconds
+        self._older = Older()
 
     def __repr__(self) -> str:
         return f"<Metrics of {self.store}>"
@@ -125,8 +127,12 @@ class Metrics:
         return scrape(reading, snapshot, stale_seconds=self._stale_seconds)
 
     def everything(self) -> Everything:
-        """All that can be said about the last hour, of one look; each part is worked out when it is asked for."""
-        reading = read_everything(self._driver, self._span({}))
+        """
+        All that can be said about the last hour, of one look; each part is worked out when it is asked for.
+
+        Two looks more for what failed last longer ago than a day, when it is not known yet.
+        """
+        reading = self._older.completed(self._driver, read_everything(self._driver, self._span({})))
         return Everything(reading, stale_seconds=self._stale_seconds, lost_seconds=self._lost_seconds, store=self.store)
 
     def overview(self, **window: Unpack[Asked]) -> Overview:
@@ -164,10 +170,10 @@ class Metrics:
         return task_answers.tasks(self._read(self._span(window), heartbeats=False))
 
     def task_details(self, **window: Unpack[Asked]) -> tuple[TaskDetail, ...]:
-        """Every known task in full, all its queues together; what was last longer than a day ago is None."""
+        """Every known task in full, all its queues together; what was last longer than a day ago, and did not fail, is None."""
         span = self._span(window)
         reading = self._read(span, heartbeats=False, further=task_details.wanted(span, None), totals=task_details.totals(None))
-        return task_details.details(reading)
+        return task_details.details(self._older.completed(self._driver, reading))
 
     def task(self, name: str, *, queue: str | None = None, connection: str | None = None, **window: Unpack[Asked]) -> TaskDetail:
         """
