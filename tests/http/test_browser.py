@@ -82,6 +82,15 @@ def test_every_column_is_in_sight_and_no_count_is_broken_over_lines(browser: Bro
     opened.context.close()
 
 
+@pytest.mark.parametrize("width", [1280, 360])
+def test_the_interface_to_read_fits_every_screen(browser: Browser, hostile_url: str, width: int) -> None:
+    opened = Opened(browser, f"{hostile_url}docs", width=width, scheme="light")
+    assert opened.said == []
+    assert opened.page.evaluate("document.documentElement.scrollWidth") == width
+    assert "`" not in opened.page.inner_text("main")
+    opened.context.close()
+
+
 def test_the_page_says_what_is_wrong_first(browser: Browser, hostile_url: str) -> None:
     opened = Opened(browser, hostile_url, width=1000, scheme="light")
     first = opened.page.locator("main > section").first

@@ -9,7 +9,7 @@ from importlib.resources import files
 import pytest
 
 from queue_metrics.errors import StoreUnavailable
-from queue_metrics.http.html import Html, join, named, tag
+from queue_metrics.http.html import Html, join, named, prose, tag
 from queue_metrics.http.spark import COLUMNS, bars, columns, line, recorded
 from queue_metrics.model import TaskHistory
 from tests.http.asking import HTML, Flaky, app_of, ask, hostile_fleet, small_fleet
@@ -71,6 +71,20 @@ def test_only_what_was_built_is_markup() -> None:
     assert "<wbr>" in named("app.tasks.send")
     assert re.sub(r"<[^>]*>", "", named("app.tasks.send")) == "app.tasks.send"
     assert tag("b", "\ud800 \0") == "<b>? \ufffd</b>"
+
+
+def test_a_sentence_shows_commands_as_code_and_keeps_numbers_with_their_units() -> None:
+    assert prose("8.4 % fail: run `queue-metrics doctor` for 3 min 5 s; <b>") == (
+        "8.4\u00a0% fail: run <code>queue-metrics doctor</code> for 3\u00a0min 5\u00a0s; &lt;b&gt;"
+    )
+    assert prose("a lone ` and 5 hours") == "a lone ` and 5 hours"
+
+
+def test_a_collector_that_is_missed_is_named_once() -> None:
+    """As a reason where it costs something, else in the footer; a command as code, without backticks."""
+    page = ask(app_of(small_fleet()), "/", HTML).text
+    assert page.count("<code>queue-metrics record-trends</code>") == 1
+    assert "`" not in page
 
 
 def test_a_gap_is_a_gap_and_zero_is_zero() -> None:

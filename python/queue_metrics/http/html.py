@@ -14,6 +14,9 @@ _VOID = frozenset({"meta", "link", "use", "wbr"})
 _SEPARATORS = re.compile(r"(?<=[._/:,-])(?=\w)")
 """Where a name may be broken: behind these, and only else in the middle of a word."""
 
+_CODE = re.compile(r"`([^`]+)`")
+_UNITS = re.compile(r"(?<=\d) (?=(?:[µm]?s|min|h|d|[KMGT]?i?B|%)(?:[ ,;.)]|$))")
+
 
 class Html(str):
     """Markup. Made by `tag` and `join` only; never from a name."""
@@ -41,6 +44,12 @@ def tag(kind: str, /, *children: str | None, **attributes: str | int | None) -> 
 def join(*children: str | None) -> Html:
     """Elements and texts one behind the other."""
     return Html("".join(each if isinstance(each, Html) else escape(_printable(each)) for each in children if each is not None))
+
+
+def prose(text: str) -> Html:
+    """A sentence of ours: what stands between backticks is set as code, and no line ends between a number and its unit."""
+    kept = _UNITS.sub("\u00a0", text)
+    return join(*(tag("code", part) if place % 2 else part for place, part in enumerate(_CODE.split(kept))))
 
 
 def named(text: str, **attributes: str | int | None) -> Html:

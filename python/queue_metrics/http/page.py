@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from queue_metrics import _core
 from queue_metrics.http.frame import brand, document
-from queue_metrics.http.html import Html, icon, join, named, tag
+from queue_metrics.http.html import Html, icon, join, named, prose, tag
 from queue_metrics.http.spark import bars, line, meter, recorded
 from queue_metrics.http.tables import STATUS_ICONS, queue_table, task_table, worker_table
 from queue_metrics.insights.wording import ago, count, duration, moment, per_minute, ratio, stretch
@@ -104,13 +104,13 @@ def _stale(age: float) -> Html:
 def _health(overview: Overview) -> Html:
     health = overview.health
     reasons = [
-        tag("li", icon(STATUS_ICONS[reason.severity]), tag("span", tag("b", f"{reason.severity.value.capitalize()}: "), reason.text))
+        tag("li", icon(STATUS_ICONS[reason.severity]), tag("span", tag("b", f"{reason.severity.value.capitalize()}: "), prose(reason.text)))
         for reason in health.reasons[:_MOST_REASONS]
     ]
     more = len(health.reasons) - len(reasons)
     if more > 0:
         reasons.append(tag("li", f"and {more} more"))
-    summary = None if reasons else tag("p", _sentence(overview))
+    summary = None if reasons else tag("p", prose(_sentence(overview)))
     return _banner(health.status, _HEADLINES[health.status], tag("ul", *reasons) if reasons else None, summary)
 
 
@@ -172,7 +172,11 @@ def _gone(stale: int, lost: int) -> str | None:
 
 def _tile(title: str, value: str, note: str | None, chart: Html | None = None) -> Html:
     return tag(
-        "div", tag("dt", title), tag("dd", value, class_="value"), tag("dd", note or "", class_="note"), tag("dd", chart) if chart else None
+        "div",
+        tag("dt", title),
+        tag("dd", value, class_="value"),
+        tag("dd", note if isinstance(note, Html) else prose(note or ""), class_="note"),
+        tag("dd", chart) if chart else None,
     )
 
 
@@ -207,6 +211,7 @@ def _footer(view: PageView) -> Html:
         else f" Percentiles are within {ratio(overview.error_ratio)}; counts, means and maxima are exact."
     )
     handed = "" if overview.drainer_age_seconds is None else f" Last heartbeat {ago(overview.drainer_age_seconds)}."
+    told = any(reason.code == "no_collector" for reason in overview.health.reasons)
     waiting = f" {count(overview.waiting_records)} records wait in spools." if overview.waiting_records else ""
     return tag(
         "footer",
@@ -216,7 +221,7 @@ def _footer(view: PageView) -> Html:
             error,
             handed,
             waiting,
-            f" {overview.collector.message}" if overview.lacks_collector else "",
+            prose(f" {overview.collector.message}") if overview.lacks_collector and not told else None,
         ),
         tag(
             "p",
@@ -226,5 +231,7 @@ def _footer(view: PageView) -> Html:
             tag("a", "JSON", href=f"{view.root}/v1/overview"),
             " · ",
             tag("a", "Prometheus", href=f"{view.root}/metrics"),
+            " · ",
+            tag("a", "Interface", href=f"{view.root}/docs"),
         ),
     )

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 from queue_metrics.http.frame import brand, document
-from queue_metrics.http.html import Html, join, tag
+from queue_metrics.http.html import Html, join, prose, tag
 
 _TITLES = {"own": "Ours, in base units", "original": "The original's endpoints, with its names and units"}
 
@@ -38,7 +38,8 @@ def _family(family: str, operations: Iterable[tuple[str, str, Mapping[str, Any]]
 
 def _operation(path: str, method: str, operation: Mapping[str, Any]) -> Html:
     rows = [
-        tag("li", tag("code", each["name"]), " ", _kind(each["schema"]), f": {each['description']}") for each in operation["parameters"]
+        tag("li", tag("code", each["name"]), " ", _kind(each["schema"]), ": ", prose(each["description"]))
+        for each in operation["parameters"]
     ]
     content = operation["responses"]["200"]["content"]
     answers = [join(" ", tag("code", media), " ", _kind(about["schema"])) for media, about in content.items()]
@@ -46,7 +47,7 @@ def _operation(path: str, method: str, operation: Mapping[str, Any]) -> Html:
     return tag(
         "article",
         tag("h3", tag("code", f"{method.upper()} {path}")),
-        tag("p", f"{operation['summary'][0].upper()}{operation['summary'][1:]}."),
+        tag("p", prose(f"{operation['summary'][0].upper()}{operation['summary'][1:]}.")),
         tag("ul", *rows) if rows else None,
         tag("p", "200:", *answers, f"; otherwise {statuses}" if statuses else ""),
         id=operation["operationId"],
@@ -58,7 +59,7 @@ def _object(name: str, schema: Mapping[str, Any]) -> Html:
         tag("li", tag("code", field), " ", _kind(kind), "" if field in schema["required"] else ", may be absent")
         for field, kind in schema["properties"].items()
     ]
-    return tag("article", tag("h3", name), tag("p", schema["description"]), tag("ul", *rows), id=name)
+    return tag("article", tag("h3", name), tag("p", prose(schema["description"])), tag("ul", *rows), id=name)
 
 
 def _kind(schema: Mapping[str, Any]) -> Html:
