@@ -1,4 +1,4 @@
-"""What holds for every test: in CI none may be skipped."""
+"""What holds for every test: in CI none may be skipped, and nowhere does one fail for being slow."""
 
 from __future__ import annotations
 
@@ -6,8 +6,14 @@ import os
 from collections.abc import Generator
 
 import pytest
+from hypothesis import HealthCheck, settings
 
 IN_CI = bool(os.environ.get("CI"))
+
+# Hypothesis would fail an example that takes 200 ms, which on a busy machine any may.
+BASE = settings.get_profile("ci" if IN_CI else "default")
+settings.register_profile("any machine", BASE, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("any machine")
 
 
 @pytest.hookimpl(wrapper=True)

@@ -295,7 +295,7 @@ def test_any_name_is_a_name(name: str) -> None:
     assert reading(driver, fleet).trend("broker", name).values == (3.0, 3.0)
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(st.lists(st.integers(0, 100_000), min_size=2, max_size=60))
 def test_numbers_of_the_original_against_numpy_and_scipy(numbers: list[int]) -> None:
     fleet, driver = Fleet(), MemoryStorageDriver()

@@ -106,7 +106,7 @@ def test_in_an_outage_a_host_tries_once_in_thirty_seconds_always_at_its_own_mome
     assert until_retry(failing + pause + 1e-3, OUTAGE_SECONDS, moment, chance) == pytest.approx(RETURN_SECONDS - 1e-3)
 
 
-@settings(max_examples=20, deadline=None)
+@settings(max_examples=20)
 @given(st.floats(20.0, 1_000.0), st.integers(0, 2**32))
 def test_a_fleet_returns_evenly_within_thirty_seconds(outage: float, seed: int) -> None:
     """600 hosts that lost their store in one moment, whose tries take some time: each sixth of the thirty seconds has its share of them."""

@@ -192,5 +192,5 @@ class Operations(RuleBasedStateMachine):
 
 
 def test_any_calls_in_any_order_answer_as_the_plain_ones_do(open_driver: Open) -> None:
-    sized = settings(max_examples=EXAMPLES, stateful_step_count=12, deadline=None, suppress_health_check=list(HealthCheck))
+    sized = settings(max_examples=EXAMPLES, stateful_step_count=12, suppress_health_check=list(HealthCheck))
     run_state_machine_as_test(lambda: Operations(open_driver()), settings=sized)  # type: ignore[arg-type]  # any callable, it says

@@ -67,7 +67,7 @@ def apply_in_some_order(driver: StorageDriver, batches: dict[str, list[list[Row]
             del left[spool]
 
 
-@settings(max_examples=EXAMPLES, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow])
+@settings(max_examples=EXAMPLES, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow])
 @given(spools, st.randoms(use_true_random=False))
 def test_any_batches_in_any_order_give_equal_numbers_everywhere(
     shared_redis: RedisServer,
