@@ -15,7 +15,19 @@ NOW = float(int(time.time()) // 60 * 60 + 30)
 """30 s into the minute in which the tests began: stores expire points by their own clock, so it must be near."""
 SPOOL = "0123456789abcdef0123456789abcdef"
 
-COUNTERS = ("started", "succeeded", "failed", "retried", "timed_out", "cancelled", "lost", "arrivals", "retries_following", "result_errors")
+COUNTERS = (
+    "started",
+    "succeeded",
+    "failed",
+    "retried",
+    "timed_out",
+    "cancelled",
+    "lost",
+    "arrivals",
+    "retries_following",
+    "result_errors",
+    "clock_skews",
+)
 BOUNDS_US = [
     *(1000, 2500, 5000, 10_000, 25_000, 50_000, 100_000, 250_000, 500_000, 1_000_000, 2_500_000, 5_000_000, 10_000_000),
     *(30_000_000, 60_000_000, 120_000_000, 300_000_000, 600_000_000, 1_800_000_000, 3_600_000_000, 7_200_000_000, 21_600_000_000),
@@ -65,11 +77,12 @@ class Fleet:
         at: int,
         *,
         counts: Mapping[str, int] | None = None,
+        discarded: Sequence[int] = (),
         measures: Mapping[int, Sequence[int]] | None = None,
         gauges: Mapping[int, Sequence[tuple[int, int]]] | None = None,
     ) -> None:
         """What happened to a queue in the minute `at`; gauges as (µs, number)."""
-        self._series(QUEUE, labels, at, _counters(counts, ()), measures or {}, gauges or {})
+        self._series(QUEUE, labels, at, _counters(counts, discarded), measures or {}, gauges or {})
 
     def server(
         self, hostname: str, at: int, *, counts: Mapping[str, int] | None = None, measures: Mapping[int, Sequence[int]] | None = None
@@ -77,9 +90,17 @@ class Fleet:
         """What ended on a server in the minute `at`."""
         self._series(SERVER, (hostname,), at, _counters(counts, ()), measures or {}, {})
 
-    def series(self, kind: int, labels: Sequence[str], at: int, counts: Mapping[str, int]) -> None:
+    def series(
+        self,
+        kind: int,
+        labels: Sequence[str],
+        at: int,
+        counts: Mapping[str, int],
+        discarded: Sequence[int] = (),
+        measures: Mapping[int, Sequence[int]] | None = None,
+    ) -> None:
         """What was counted of any kind of series in the minute `at`."""
-        self._series(kind, labels, at, _counters(counts, ()), {}, {})
+        self._series(kind, labels, at, _counters(counts, discarded), measures or {}, {})
 
     def worker(self, **fields: object) -> None:
         """A heartbeat."""
@@ -116,7 +137,7 @@ class Fleet:
 def _counters(counts: Mapping[str, int] | None, discarded: Sequence[int]) -> list[int]:
     given = counts or {}
     assert set(given) <= set(COUNTERS)
-    return [*(given.get(name, 0) for name in COUNTERS), 0, *discarded]
+    return [*(given.get(name, 0) for name in COUNTERS), *discarded]
 
 
 UNKNOWN_U64, UNKNOWN_TIME = 2**64 - 1, -(2**63)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Mapping, Sequence
 
 from queue_metrics._core import Value
@@ -30,8 +31,8 @@ def tasks(reading: Reading, series: Sequence[SeriesReading] | None = None, busy:
 
 
 def busy_seconds(reading: Reading) -> float:
-    """Run times of all tasks in the window."""
-    return sum(distribution(each.window, layout.RUNTIME).sum for each in reading.tasks)
+    """Run times of all tasks in the window, the same in whatever order a store tells them."""
+    return math.fsum(distribution(each.window, layout.RUNTIME).sum for each in reading.tasks)
 
 
 def named(reading: Reading, name: str, queue: str | None, connection: str | None) -> list[SeriesReading]:
