@@ -33,6 +33,7 @@ if TYPE_CHECKING:
     from queue_metrics.http import asgi_app, serve_in_thread
     from queue_metrics.insights import connect
     from queue_metrics.instrument import Instrumentation, instrument, track
+    from queue_metrics.model.reasons import why
     from queue_metrics.recording.host import HostWatch
 
 _HOMES = {
@@ -46,6 +47,7 @@ _HOMES = {
     "instrument": "instrument",
     "on": "events",
     "track": "instrument",
+    "why": "model.reasons",
     "Instrumentation": "instrument",
     "Settings": "config",
     "load_settings": "config",
@@ -83,6 +85,7 @@ __all__ = [
     "on",
     "serve_in_thread",
     "track",
+    "why",
 ]
 
 

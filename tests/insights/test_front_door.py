@@ -148,7 +148,7 @@ def test_a_reading_holds_several_spans_and_the_answers_of_general_calls(driver: 
     assert (queue.points, len(queue.over(ten)), queue.over(hours)) == ({}, 10, {})
     assert (task.total.counter(0), queue.total.counter(0)) == (0, 30)
     assert found.answers == {call: {"owner": "me"}}
-    assert (found.observed_from, found.observed_in(ten)) == (minute(4), minute(9))
+    assert (found.observed_from, found.window_of(ten).observed_from) == (minute(4), minute(9))
 
 
 def test_the_same_points_are_not_read_twice(driver: StorageDriver) -> None:

@@ -43,8 +43,10 @@ def test_a_window_out_of_bounds_is_refused_with_the_bounds(minutes: int) -> None
 def test_rates_are_divided_by_what_was_observed() -> None:
     span = last_minutes(60, 1_000_000_030.0)
     assert span.window(None).observed_seconds is None
-    assert span.window(span.end - 120).observed_seconds == 70.0
-    assert span.window(span.end - 120).seconds == 59 * 60 + 10
+    assert span.window((span.end - 120, span.end - 60)).observed_seconds == 70.0
+    assert span.window((span.end - 120, span.end - 60)).seconds == 59 * 60 + 10
+    assert span.window((span.end - 120, span.end - 60)).age_seconds == 0, "the open step"
+    assert span.window((span.end - 180, span.end - 120)).age_seconds == 10
 
 
 NOW = 1_000_000_030.0

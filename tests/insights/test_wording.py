@@ -76,6 +76,6 @@ def test_control_characters_show_as_signs() -> None:
     ],
 )
 def test_the_time_that_is_named_is_the_one_that_rates_are_divided_by(observed_from: float | None, text: str) -> None:
-    window = Window(0.0, 3570.0, 60, observed_from)
+    window = Window(0.0, 3570.0, 60, observed_from, observed_from)
     assert stretch(window) == text
     assert window.observed_seconds is None or duration(window.observed_seconds) in text

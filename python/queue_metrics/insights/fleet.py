@@ -72,7 +72,7 @@ def servers_in(reading: Reading, people: Sequence[WorkerAnswer], *, stale_second
     """The servers of a reading, with their workers as answered of the same."""
     rows = reading.answers.get(reading_rows(SERVERS_KEY, reading.span.start, reading.span.now)) or []
     crews: Mapping[str, Sequence[CrewMinute]] = server_crews(rows)
-    window = reading.span.window(reading.observed_from)
+    window = reading.window
     reports = server_reports(reading.every_beat)
     return servers(reports, people, window, stale_seconds=stale_seconds, crews=crews, jobs=reading.of(SERVER))
 

@@ -9,9 +9,9 @@ from queue_metrics.model import Footprint
 from queue_metrics.storage.base import StorageDriver
 
 
-def footprint(driver: StorageDriver) -> Footprint:
+def footprint(driver: StorageDriver, now: float) -> Footprint:
     """
-    Ask a store how much it holds.
+    Ask a store how much it holds, at `now`, seconds since 1970.
 
     Raises:
         StoreError: as the driver says.
@@ -30,5 +30,6 @@ def footprint(driver: StorageDriver) -> Footprint:
         version=None if version is None else str(version),
         bytes=driver.size(),
         series=dict(series),
+        asked_at=now,
         points=None if counted is None else dict(points),
     )

@@ -339,7 +339,7 @@ class Metrics:
 
     def footprint(self) -> Footprint:
         """What the numbers take in the store. Redis is asked about each key, so this is not for every second."""
-        return footprints.footprint(self._driver)
+        return footprints.footprint(self._driver, self._now())
 
     # How they are read
 

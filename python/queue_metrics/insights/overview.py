@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 
 from queue_metrics.insights import layout
 from queue_metrics.insights.collecting import collector_answer
@@ -35,7 +36,7 @@ def _overview(
     reading: Reading, lines: Sequence[QueueAnswer], people: Sequence[WorkerAnswer], unreadable: int, stale_seconds: float
 ) -> Overview:
     points = points_together(reading.tasks)
-    value, when = merged(points.values()), reading.span.window(reading.observed_from)
+    value, when = merged(points.values()), reading.window
     counted = counts(value)
     failure, states = failure_share(counted), by_state(people)
     goodbye = () if reading.goodbye_age is None else (reading.goodbye_age,)
@@ -46,18 +47,21 @@ def _overview(
     depths = [line.ready for line in lines if line.ready is not None]
     return Overview(
         window=when,
-        health=overall_health(
-            queues=lines,
-            failure=failure,
-            workers=states,
-            drainer_age=drainer_age,
-            stale_seconds=stale_seconds,
-            settling=not ages_decide(settled_in(reading), reading.span.now, stale_seconds),
-            dropped=dropped,
-            unreadable=unreadable,
-            recorded=bool(reading.tasks or reading.queues),
-            goodbye=bool(goodbye),
-            collector=collector,
+        health=replace(
+            overall_health(
+                queues=lines,
+                failure=failure,
+                workers=states,
+                drainer_age=drainer_age,
+                stale_seconds=stale_seconds,
+                settling=not ages_decide(settled_in(reading), reading.span.now, stale_seconds),
+                dropped=dropped,
+                unreadable=unreadable,
+                recorded=bool(reading.tasks or reading.queues),
+                goodbye=bool(goodbye),
+                collector=collector,
+            ),
+            age_seconds=drainer_age,
         ),
         counts=counted,
         throughput_per_second=rate(counted.ended, when.observed_seconds),

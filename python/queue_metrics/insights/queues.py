@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 
 from queue_metrics._core import Value
 from queue_metrics.insights import layout
@@ -77,7 +78,7 @@ def _measured(reading: Reading) -> Mapping[tuple[str, ...], Value]:
 def _queue(
     reading: Reading, series: SeriesReading, measured: Value | None, workers: Sequence[WorkerAnswer], stale_seconds: float
 ) -> QueueAnswer:
-    value, when = series.window, reading.span.window(reading.observed_from)
+    value, when = series.window, reading.window
     counted, failure, seconds = counts(value), failure_share(counts(value)), when.observed_seconds
     asked = _asked(value, reading.span.now)
     fresh = asked is not None and asked <= stale_seconds
@@ -110,8 +111,11 @@ def _queue(
         utilisation_ratio=runtime.sum / (seconds * serves) if seconds is not None and serves else None,
         minute=statistics(reading, [series], MINUTE),
         last_processed=last_in(reading.span, series.points, _succeeded),
-        health=queue_health(
-            ready, latency, failure, serves, _starting(reading.span, series.points), 0 if counted.started else counted.arrivals
+        health=replace(
+            queue_health(
+                ready, latency, failure, serves, _starting(reading.span, series.points), 0 if counted.started else counted.arrivals
+            ),
+            age_seconds=asked,
         ),
         history=_history(reading.span, reading.observed_from, series.points),
         lifetime=lifetime(series.total),

@@ -10,6 +10,7 @@ from queue_metrics._core import Value
 from queue_metrics.config import BaselineRules, TimeToLive
 from queue_metrics.insights.measures import merged
 from queue_metrics.insights.window import Span
+from queue_metrics.model import Window
 from queue_metrics.storage.base import EXCEPTION, QUEUE, TASK, Beat, Series, StorageDriver
 from queue_metrics.storage.general import Call
 from queue_metrics.storage.spools import SpoolReport, goodbye_age, spool_reports, worker_beats
@@ -64,7 +65,7 @@ class Reading:
     """Seconds that a baseline is kept there."""
     packed: tuple[Points, ...] = ()
     """The points of the ranges that were wanted as they are stored, by id of their series."""
-    _observed: dict[Span, int | None] = field(default_factory=dict, repr=False, compare=False)
+    _observed: dict[Span, tuple[int, int] | None] = field(default_factory=dict, repr=False, compare=False)
 
     def of(self, kind: int) -> tuple[SeriesReading, ...]:
         """The series of a kind; none where the kind was not read."""
@@ -90,14 +91,25 @@ class Reading:
         A store that was made five minutes ago must not divide by an hour. Queues are asked every ten seconds while
         anybody records, so a quiet hour is seen as quiet, not as missing.
         """
-        return self.observed_in(self.span)
+        observed = self._observed_in(self.span)
+        return None if observed is None else observed[0]
 
-    def observed_in(self, span: Span) -> int | None:
-        """The same of any span that was read; looked for once, since every task asks for it."""
+    @property
+    def window(self) -> Window:
+        """The window of the question, as it stands in answers."""
+        return self.window_of(self.span)
+
+    def window_of(self, span: Span) -> Window:
+        """Any span that was read, as it stands in answers."""
+        return span.window(self._observed_in(span))
+
+    def _observed_in(self, span: Span) -> tuple[int, int] | None:
+        """The first and the last step of a span with anything in it; looked for once, since every task asks for it."""
         if span not in self._observed:
             of_window = span == self.span
-            every = (series.points if of_window else series.over(span) for series in (*self.tasks, *self.queues))
-            self._observed[span] = min((min(points) for points in every if points), default=None)
+            every = [series.points if of_window else series.over(span) for series in (*self.tasks, *self.queues)]
+            ends = [(min(points), max(points)) for points in every if points]
+            self._observed[span] = (min(first for first, _ in ends), max(last for _, last in ends)) if ends else None
         return self._observed[span]
 
 

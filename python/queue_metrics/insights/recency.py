@@ -64,7 +64,7 @@ def statistics(reading: Reading, series: Sequence[SeriesReading], seconds: int) 
     now = reading.span.now
     span = whole_steps(seconds, now)
     value = merged(point for one in series for point in one.over(span).values())
-    when = span.window(reading.observed_in(span))
+    when = reading.window_of(span)
     counted, runtime = counts(value), distribution(value, layout.RUNTIME)
     return WindowStatistics(
         nominal_seconds=seconds,

@@ -62,7 +62,7 @@ def series(driver: StorageDriver, name: str, labels: tuple[str, ...], span: Span
     return SeriesAnswer(
         kind=name,
         labels=labels,
-        window=span.window(points[0][0] if points else None),
+        window=span.window((points[0][0], points[-1][0]) if points else None),
         points=tuple(_point(bucket, value) for bucket, value in points),
     )
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 from typing import TypeAlias
 
 from queue_metrics._core import Value
@@ -124,7 +124,9 @@ def detail_of(everywhere: Everywhere, series: Sequence[SeriesReading]) -> TaskDe
         last_timed_out=happened(Outcome.TIMED_OUT),
         last_discarded=last(now, series, _any(tuple(layout.DISCARDED.values()))),
         exceptions=_exceptions(by_type, span),
-        exceptions_window=span.window(reading.observed_from),
+        exceptions_window=replace(
+            span.window(None), observed_from=together.window.observed_from, observed_until=together.window.observed_until
+        ),
         last_exception=None if latest is None else latest[0],
         last_exception_at=None if latest is None else latest[1],
     )

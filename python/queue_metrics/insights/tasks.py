@@ -65,7 +65,7 @@ def task(reading: Reading, series: Sequence[SeriesReading], busy: float) -> Task
 
 
 def _task(reading: Reading, series: Sequence[SeriesReading], window: Value, labels: Sequence[str | None], busy: float) -> TaskAnswer:
-    when = reading.span.window(reading.observed_from)
+    when = reading.window
     counted, runtime = counts(window), distribution(window, layout.RUNTIME)
     connection, queue, name = labels
     return TaskAnswer(

@@ -28,9 +28,18 @@ class Span:
         """Starts of the steps, seconds since 1970."""
         return range(self.start, self.end, self.step)
 
-    def window(self, observed_from: int | None) -> Window:
-        """As it stands in answers."""
-        return Window(float(self.start), min(self.now, float(self.end)), self.step, None if observed_from is None else float(observed_from))
+    def window(self, observed: tuple[int, int] | None) -> Window:
+        """
+        As it stands in answers.
+
+        Args:
+            observed: the first and the last step in which anything was recorded; None: nothing was.
+        """
+        start, end = float(self.start), min(self.now, float(self.end))
+        if observed is None:
+            return Window(start, end, self.step, None, None)
+        first, last = observed
+        return Window(start, end, self.step, float(first), min(float(last + self.step), end))
 
 
 def span_of(

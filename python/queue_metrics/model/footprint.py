@@ -19,5 +19,7 @@ class Footprint:
     """All of our data, as exactly as the database tells."""
     series: Mapping[str, int]
     """How many series of each kind there are: task, queue, exception, server_task, server."""
+    asked_at: float
+    """When the store was asked, seconds since 1970: nothing here is older."""
     points: Mapping[str, int] | None
     """How many points are kept of each kind, those that expired and were not removed yet among them; None: the store cannot count them."""

@@ -29,3 +29,8 @@ class Health:
     """100 less the points of the reasons, at least 0; None when unknown."""
     reasons: tuple[Reason, ...]
     """Worst first; empty when all is well."""
+    age_seconds: float | None = None
+    """
+    How old the newest is that it rests on: of the whole the youngest heartbeat, of a queue the last question to its broker. None: there is
+    none; then it rests on what was recorded in the window alone.
+    """

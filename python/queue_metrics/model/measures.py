@@ -20,6 +20,11 @@ class Window:
     """Length of the points it is made of."""
     observed_from: float | None
     """Start of the first step in which anything at all was recorded, seconds since 1970; None: nothing was."""
+    observed_until: float | None
+    """
+    End of the last such step, at most `end`: how fresh the answer is, to a step. Queues are asked every ten seconds while anybody records,
+    so a quiet time moves it too. None: nothing was recorded.
+    """
 
     @property
     def seconds(self) -> float:
@@ -30,6 +35,11 @@ class Window:
     def observed_seconds(self) -> float | None:
         """Seconds from the first sign of recording to the end; what rates are divided by. None: nothing was recorded."""
         return None if self.observed_from is None else max(self.end - self.observed_from, 1.0)
+
+    @property
+    def age_seconds(self) -> float | None:
+        """How long before the end of the window nothing was recorded any more: 0 while somebody records. None: nothing was recorded."""
+        return None if self.observed_until is None else self.end - self.observed_until
 
 
 @dataclass(frozen=True, slots=True)

@@ -45,7 +45,7 @@ class SeriesAnswer:
     kind: str
     labels: tuple[str, ...]
     window: Window
-    """`observed_from` is the first point."""
+    """`observed_from` is the first point, `observed_until` the end of the last."""
     points: tuple[SeriesPoint, ...]
     """In order of time; a step in which nothing was recorded has none."""
 

@@ -168,6 +168,11 @@ class TrendAnswer:
     time_window: TimeWindow
     verdict: Verdict
 
+    @property
+    def age_seconds(self) -> float | None:
+        """How old the last point is: the freshness of all of this. None: there is none."""
+        return self.time_window.analyzed_at - self.times[-1] if self.times else None
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DepthTrend(TrendAnswer):
