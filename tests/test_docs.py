@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import re
 import shlex
@@ -146,18 +147,13 @@ def test_the_commands_of_the_page_are_those_of_the_code() -> None:
 # Blocks of Python and TOML
 
 RUNNER = """
-import sys, traceback
-from pathlib import Path
+import json, sys
 from celery import Celery
 from huey import SqliteHuey
 
-text = Path(sys.argv[1]).read_text()
 space = {"__name__": "docs", "huey": SqliteHuey("mail", filename="huey.db"), "app": Celery("shop", broker="memory://")}
-sys.path.insert(0, sys.argv[2])
-from tests.test_docs import blocks
-
-for block in blocks(text, "python"):
-    exec(compile("\\n" * (block.line - 1) + block.text, sys.argv[1], "exec"), space)
+for text, line in json.load(sys.stdin):
+    exec(compile("\\n" * (line - 1) + text, sys.argv[1], "exec"), space)
 """
 
 
@@ -165,8 +161,9 @@ for block in blocks(text, "python"):
 def test_every_block_of_python_runs(name: str, tmp_path: Path) -> None:
     (tmp_path / "shop").mkdir()
     (tmp_path / "shop" / "settings.py").write_text("SECRET_KEY = 'of a test'\n")
-    run = [sys.executable, "-c", RUNNER, str(ROOT / name), str(ROOT)]
-    done = subprocess.run(run, capture_output=True, text=True, timeout=PATIENCE, check=False)
+    found = json.dumps([(block.text, block.line) for block in blocks(page(name), "python")])
+    run = [sys.executable, "-c", RUNNER, str(ROOT / name)]
+    done = subprocess.run(run, input=found, capture_output=True, text=True, timeout=PATIENCE, check=False)
     assert done.returncode == 0, done.stderr
     if name == "docs/hooks.md":
         (counted,) = [task.counts for task in qm.connect().tasks() if task.task == "import"]

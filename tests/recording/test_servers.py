@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import os
 import subprocess
 import sys
@@ -88,11 +89,13 @@ def test_a_container_is_measured_by_its_limits_and_not_by_the_machine(tmp_path: 
     assert first.memory.usage_ratio == 0.25
     assert first.cpu_ratio is None, "there is no share of the CPU yet, and the machine's is none of ours"
     begun = time.monotonic()
+    turns = itertools.count(1)
 
     def later() -> ServerSample | None:
         spent = time.monotonic() - begun
         files.write("sys/fs/cgroup/box/cpu.stat", f"usage_usec {round(spent * 0.45 * 1e6)}\n")
-        files.cpu({"idle": 2000}, {"idle": 2000})
+        idle = 2000 * next(turns)  # a machine whose ticks stand still has no share
+        files.cpu({"idle": idle}, {"idle": idle})
         found = sampler.sample()
         return found if found.interval_seconds is not None and (found.cpu_ratio or 0.0) > 0.7 else None
 
