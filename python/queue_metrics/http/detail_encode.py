@@ -169,9 +169,7 @@ def _point(point: SeriesPoint) -> SeriesPointObject:
         "counts": encode.counts(point.counts),
         "runtime_seconds": point.runtime,
         "wait_seconds": point.wait,
-        "cpu_seconds": point.cpu,
-        "memory_peak_bytes": point.memory_peak,
-        "memory_change_bytes": point.memory_change,
+        **encode.cost(point),
         "gauges": point.gauges,
     }
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Literal, TypedDict
 
-from queue_metrics.http.shapes import About, CountsObject, QueueObject, TaskObject, WindowObject, WorkerCountsObject, WorkerObject
+from queue_metrics.http.shapes import About, CostObject, CountsObject, QueueObject, TaskObject, WindowObject, WorkerCountsObject, WorkerObject
 from queue_metrics.model import (
     Capacity,
     DepthStatistics,
@@ -229,16 +229,13 @@ class NoTrendReply(TrendObject):
     forecast: None
 
 
-class SeriesPointObject(TypedDict):
+class SeriesPointObject(CostObject):
     """What happened in one step."""
 
     at: float
     counts: CountsObject
     runtime_seconds: Distribution
     wait_seconds: Distribution
-    cpu_seconds: Distribution
-    memory_peak_bytes: Distribution
-    memory_change_bytes: Distribution
     gauges: Mapping[str, Gauge]
 
 

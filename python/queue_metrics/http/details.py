@@ -94,7 +94,7 @@ def own_details(snapshot: Callable[[Call], Question[Snapshot]]) -> Iterable[Rout
         "where the depth of a queue is heading",
         shapes.DepthTrendReply | shapes.NoTrendReply,
         _trend,
-        lambda call: _trend_question("depth", call, lambda metrics, names, period: metrics.trend(names[0], names[1], **period)),
+        lambda call: _trend_question(call, Metrics.trend),
         parameters=(PERIOD, INTERVAL),
     )
     yield Route(
@@ -102,7 +102,7 @@ def own_details(snapshot: Callable[[Call], Question[Snapshot]]) -> Iterable[Rout
         "where the executions of a queue that end are heading",
         shapes.ThroughputTrendReply | shapes.NoTrendReply,
         _trend,
-        lambda call: _trend_question("throughput", call, lambda metrics, names, period: metrics.throughput(names[0], names[1], **period)),
+        lambda call: _trend_question(call, Metrics.throughput),
         parameters=(PERIOD, INTERVAL),
     )
     yield Route(
@@ -110,7 +110,7 @@ def own_details(snapshot: Callable[[Call], Question[Snapshot]]) -> Iterable[Rout
         "how busy the workers are, and where that is heading",
         shapes.EfficiencyTrendReply | shapes.NoTrendReply,
         _trend,
-        lambda call: _trend_question("efficiency", call, lambda metrics, names, period: metrics.efficiency(**period)),
+        lambda call: _trend_question(call, Metrics.efficiency),
         parameters=(PERIOD, INTERVAL),
     )
     yield Route(
@@ -189,10 +189,9 @@ def _baseline_labels(call: Call) -> tuple[str, ...]:
     return (call.names["connection"], call.names["queue"], *(() if task is None else (task,)))
 
 
-def _trend_question(name: str, call: Call, ask: Callable[[Metrics, tuple[str, ...], Mapping[str, int]], Any]) -> Question[Any]:
-    names = tuple(call.names.values())
-    period = {"period_seconds": call.parameters["period"], "interval_seconds": call.parameters["interval"]}
-    return Question(f"trend of {name}", (*names, *period.values()), lambda metrics: ask(metrics, names, period))
+def _trend_question(call: Call, ask: Callable[..., TrendAnswer]) -> Question[TrendAnswer]:
+    names, bounds = call.names.values(), {f"{name}_seconds": value for name, value in call.parameters.items()}
+    return Question(f"trend: {ask.__name__}", (*names, *bounds.values()), lambda metrics: ask(metrics, *names, **bounds))
 
 
 def _trend(_call: Call, held: Held[TrendAnswer]) -> Response:

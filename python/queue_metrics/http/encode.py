@@ -7,15 +7,14 @@ from dataclasses import asdict, is_dataclass
 from typing import Any
 
 from queue_metrics.http.shapes import (
+    CostObject,
     CountsObject,
     HealthObject,
     LatencyQueue,
     LifetimeObject,
     OverviewObject,
-    QueueHistoryObject,
     QueueObject,
-    ReasonObject,
-    TaskHistoryObject,
+    SampleObject,
     TaskObject,
     WindowObject,
     WorkerCountsObject,
@@ -27,9 +26,8 @@ from queue_metrics.model import (
     Outcome,
     Overview,
     QueueAnswer,
-    QueueHistory,
+    SeriesPoint,
     TaskAnswer,
-    TaskHistory,
     Window,
     WorkerCounts,
 )
@@ -38,14 +36,9 @@ from queue_metrics.model import (
 def overview(answer: Overview) -> OverviewObject:
     """`/v1/overview`."""
     return {
-        "n": answer.n,
-        "error_ratio": answer.error_ratio,
+        **_sample(answer),
         "health": health(answer.health),
-        "counts": counts(answer.counts),
         "throughput_per_second": answer.throughput_per_second,
-        "failure": answer.failure,
-        "runtime_seconds": answer.runtime,
-        "wait_seconds": answer.wait,
         "ready": answer.ready,
         "latency_seconds": answer.latency_seconds,
         "latency_queue": _latency_queue(answer.latency_queue),
@@ -56,7 +49,7 @@ def overview(answer: Overview) -> OverviewObject:
         "drainer_age_seconds": answer.drainer_age_seconds,
         "waiting_records": answer.waiting_records,
         "dropped": answer.dropped,
-        "history": _task_history(answer.history),
+        "history": answer.history,
         "collector": answer.collector,
     }
 
@@ -67,19 +60,12 @@ def task(answer: TaskAnswer) -> TaskObject:
         "connection": answer.connection,
         "queue": answer.queue,
         "task": answer.task,
-        "n": answer.n,
-        "error_ratio": answer.error_ratio,
-        "counts": counts(answer.counts),
+        **_sample(answer),
+        **cost(answer),
         "throughput_per_second": answer.throughput_per_second,
-        "failure": answer.failure,
-        "runtime_seconds": answer.runtime,
-        "wait_seconds": answer.wait,
-        "cpu_seconds": answer.cpu,
-        "memory_peak_bytes": answer.memory_peak,
-        "memory_change_bytes": answer.memory_change,
         "busy_workers": answer.busy_workers,
         "capacity_ratio": answer.capacity_ratio,
-        "history": _task_history(answer.history),
+        "history": answer.history,
         "lifetime": _lifetime(answer.lifetime),
     }
 
@@ -89,8 +75,7 @@ def queue(answer: QueueAnswer) -> QueueObject:
     return {
         "connection": answer.connection,
         "queue": answer.queue,
-        "n": answer.n,
-        "error_ratio": answer.error_ratio,
+        **_sample(answer),
         "health": health(answer.health),
         "ready": answer.ready,
         "reserved": answer.reserved,
@@ -100,16 +85,32 @@ def queue(answer: QueueAnswer) -> QueueObject:
         "due_seconds": answer.due_seconds,
         "depth_age_seconds": answer.depth_age_seconds,
         "depth_reason": answer.depth_reason,
-        "counts": counts(answer.counts),
         "arrivals_per_second": answer.arrivals_per_second,
         "starts_per_second": answer.starts_per_second,
         "ends_per_second": answer.ends_per_second,
-        "failure": answer.failure,
-        "wait_seconds": answer.wait,
-        "runtime_seconds": answer.runtime,
         "workers": answer.workers,
-        "history": _queue_history(answer.history),
+        "history": answer.history,
         "lifetime": _lifetime(answer.lifetime),
+    }
+
+
+def cost(answer: TaskAnswer | SeriesPoint) -> CostObject:
+    """What executions took beside time."""
+    return {
+        "cpu_seconds": answer.cpu,
+        "memory_peak_bytes": answer.memory_peak,
+        "memory_change_bytes": answer.memory_change,
+    }
+
+
+def _sample(answer: Overview | TaskAnswer | QueueAnswer) -> SampleObject:
+    return {
+        "n": answer.n,
+        "error_ratio": answer.error_ratio,
+        "counts": counts(answer.counts),
+        "failure": answer.failure,
+        "runtime_seconds": answer.runtime,
+        "wait_seconds": answer.wait,
     }
 
 
@@ -126,10 +127,7 @@ def window(answer: Window) -> WindowObject:
 
 def health(answer: Health) -> HealthObject:
     """A health with its reasons."""
-    reasons: list[ReasonObject] = [
-        {"severity": reason.severity.value, "code": reason.code, "text": reason.text, "points": reason.points} for reason in answer.reasons
-    ]
-    return {"status": answer.status.value, "score": answer.score, "reasons": reasons}
+    return {"status": answer.status.value, "score": answer.score, "reasons": answer.reasons}
 
 
 def dumps(body: object) -> str:
@@ -192,25 +190,4 @@ def _lifetime(lifetime: Lifetime) -> LifetimeObject:
         "cpu_seconds": {"n": lifetime.cpu.n, "sum": lifetime.cpu.sum},
         "memory_peak_bytes": {"n": lifetime.memory_peak.n, "sum": lifetime.memory_peak.sum},
         "memory_change_bytes": {"n": lifetime.memory_change.n, "sum": lifetime.memory_change.sum},
-    }
-
-
-def _task_history(history: TaskHistory) -> TaskHistoryObject:
-    return {
-        "start": history.start,
-        "step_seconds": history.step_seconds,
-        "ended": history.ended,
-        "failures": history.failures,
-        "runtime_p95_seconds": history.runtime_p95_seconds,
-    }
-
-
-def _queue_history(history: QueueHistory) -> QueueHistoryObject:
-    return {
-        "start": history.start,
-        "step_seconds": history.step_seconds,
-        "arrivals": history.arrivals,
-        "ended": history.ended,
-        "ready": history.ready,
-        "latency_seconds": history.latency_seconds,
     }

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Literal, NotRequired, TypedDict
 
-from queue_metrics.model import CollectorAnswer, Discard, Distribution, Share, WorkerAnswer
+from queue_metrics.model import CollectorAnswer, Discard, Distribution, QueueHistory, Reason, Share, TaskHistory, WorkerAnswer
 
 StatusWord = Literal["unknown", "healthy", "warning", "critical"]
 
@@ -28,21 +28,12 @@ class About(TypedDict):
     stale_seconds: float | None
 
 
-class ReasonObject(TypedDict):
-    """One thing that is wrong, or not known."""
-
-    severity: StatusWord
-    code: str
-    text: str
-    points: int
-
-
 class HealthObject(TypedDict):
     """How it is, and why."""
 
     status: StatusWord
     score: int | None
-    reasons: Sequence[ReasonObject]
+    reasons: Sequence[Reason]
 
 
 class CountsObject(TypedDict):
@@ -80,27 +71,6 @@ class LifetimeObject(CountsObject):
     memory_change_bytes: TotalObject
 
 
-class TaskHistoryObject(TypedDict):
-    """By step: executions that ended, those that failed, and the 95th percentile of the run time."""
-
-    start: float
-    step_seconds: int
-    ended: Sequence[int | None]
-    failures: Sequence[int | None]
-    runtime_p95_seconds: Sequence[float | None]
-
-
-class QueueHistoryObject(TypedDict):
-    """By step: jobs enqueued, executions that ended, largest depth and age."""
-
-    start: float
-    step_seconds: int
-    arrivals: Sequence[int | None]
-    ended: Sequence[int | None]
-    ready: Sequence[int | None]
-    latency_seconds: Sequence[float | None]
-
-
 class LatencyQueue(TypedDict):
     """The queue in which the oldest ready job waits."""
 
@@ -120,17 +90,30 @@ class WorkerCountsObject(TypedDict):
     live: int
 
 
-class OverviewObject(TypedDict):
-    """Everything at one glance."""
+class SampleObject(TypedDict):
+    """What is told of the executions of anything."""
 
     n: int
     error_ratio: float | None
-    health: HealthObject
     counts: CountsObject
-    throughput_per_second: float | None
     failure: Share
     runtime_seconds: Distribution
     wait_seconds: Distribution
+
+
+class CostObject(TypedDict):
+    """What executions took beside time."""
+
+    cpu_seconds: Distribution
+    memory_peak_bytes: Distribution
+    memory_change_bytes: Distribution
+
+
+class OverviewObject(SampleObject):
+    """Everything at one glance."""
+
+    health: HealthObject
+    throughput_per_second: float | None
     ready: int | None
     latency_seconds: float | None
     latency_queue: LatencyQueue | None
@@ -141,39 +124,28 @@ class OverviewObject(TypedDict):
     drainer_age_seconds: float | None
     waiting_records: int | None
     dropped: Mapping[str, int] | None
-    history: TaskHistoryObject
+    history: TaskHistory
     collector: CollectorAnswer
 
 
-class TaskObject(TypedDict):
+class TaskObject(SampleObject, CostObject):
     """What a task costs."""
 
     connection: str | None
     queue: str | None
     task: str
-    n: int
-    error_ratio: float | None
-    counts: CountsObject
     throughput_per_second: float | None
-    failure: Share
-    runtime_seconds: Distribution
-    wait_seconds: Distribution
-    cpu_seconds: Distribution
-    memory_peak_bytes: Distribution
-    memory_change_bytes: Distribution
     busy_workers: float | None
     capacity_ratio: float | None
-    history: TaskHistoryObject
+    history: TaskHistory
     lifetime: LifetimeObject
 
 
-class QueueObject(TypedDict):
+class QueueObject(SampleObject):
     """How a queue is doing."""
 
     connection: str
     queue: str
-    n: int
-    error_ratio: float | None
     health: HealthObject
     ready: int | None
     reserved: int | None
@@ -183,15 +155,11 @@ class QueueObject(TypedDict):
     due_seconds: float | None
     depth_age_seconds: float | None
     depth_reason: str | None
-    counts: CountsObject
     arrivals_per_second: float | None
     starts_per_second: float | None
     ends_per_second: float | None
-    failure: Share
-    wait_seconds: Distribution
-    runtime_seconds: Distribution
     workers: int
-    history: QueueHistoryObject
+    history: QueueHistory
     lifetime: LifetimeObject
 
 

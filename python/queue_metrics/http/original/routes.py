@@ -23,9 +23,8 @@ from queue_metrics.http.original import (
 from queue_metrics.http.parameters import INTERVAL, PERIOD, Choice, Name, Number, Parameter
 from queue_metrics.http.routes import Call, Route
 from queue_metrics.http.shared import Held, Question
+from queue_metrics.insights import Metrics
 from queue_metrics.insights.everything import Everything
-from queue_metrics.insights.trends import INTERVAL_DEFAULT, PERIOD_DEFAULT
-from queue_metrics.model import DepthTrend, EfficiencyTrend, ThroughputTrend
 
 FAMILY = "original"
 
@@ -127,32 +126,65 @@ def _fleet() -> Iterable[Route]:
 
 
 def _trends() -> Iterable[Route]:
-    yield _route(
+    yield _trend(
         "/trends/queue-depth/{connection}/{queue}",
         "where the depth of a queue is heading",
         trend_shapes.OriginalDepthTrend | trend_shapes.OriginalNoQueueTrend,
-        _depth_trend,
-        question=_asking_depth,
+        Metrics.trend,
+        Everything.depth_trend,
+        trends.depth_trend,
         parameters=(PERIOD, INTERVAL),
         missing="Queue not found",
     )
-    yield _route(
+    yield _trend(
         "/trends/throughput/{connection}/{queue}",
         "where the executions of a queue are heading",
         trend_shapes.OriginalThroughputTrend | trend_shapes.OriginalNoQueueTrend,
-        _throughput_trend,
-        question=_asking_throughput,
-        parameters=(PERIOD,),
+        Metrics.throughput,
+        Everything.throughput_trend,
+        trends.throughput_trend,
         missing="Queue not found",
     )
-    yield _route(
+    yield _trend(
         "/trends/worker-efficiency",
         "how busy all workers were",
         trend_shapes.OriginalEfficiencyTrend | trend_shapes.OriginalNoTrend,
-        _efficiency_trend,
-        question=_asking_efficiency,
-        parameters=(PERIOD,),
+        Metrics.efficiency,
+        lambda everything: everything.efficiency_trend,
+        trends.efficiency_trend,
     )
+
+
+def _trend(
+    path: str,
+    summary: str,
+    reply: Any,
+    ask: Callable[..., Any],
+    of_the_last_hour: Callable[..., Any],
+    tell: Callable[[Any], Any],
+    *,
+    parameters: Sequence[Number] = (PERIOD,),
+    missing: str | None = None,
+) -> Route:
+    """
+    A trend: that of the last hour by minutes is in the one look that answers all, any other asks for itself.
+
+    Args:
+        ask: the metrics, for the names in the path and other bounds.
+        of_the_last_hour: finds it by the names in what was looked at.
+        tell: the answer, as the original has it.
+    """
+
+    def question(call: Call) -> Question[Any]:
+        if all(call.parameters[each.name] == each.default for each in parameters):
+            return EVERYTHING
+        names, bounds = call.names.values(), {f"{each.name}_seconds": call.parameters[each.name] for each in parameters}
+        return Question(path, (*names, *bounds.values()), lambda metrics: ask(metrics, *names, **bounds))
+
+    def answer(call: Call, found: Any) -> Any:
+        return tell(of_the_last_hour(found, *call.names.values()) if isinstance(found, Everything) else found)
+
+    return _route(path, summary, reply, answer, question=question, parameters=parameters, missing=missing)
 
 
 def _route(
@@ -177,40 +209,3 @@ _Overview = overview_shapes.OriginalSlimOverviewReply | overview_shapes.Original
 
 def _overview(call: Call, found: Everything) -> Any:
     return overview.full_overview(found) if call.parameters["full"] == "1" else overview.slim_overview(found)
-
-
-def _asking_depth(call: Call) -> Question[Any]:
-    connection, queue = call.names["connection"], call.names["queue"]
-    period, interval = call.parameters["period"], call.parameters["interval"]
-    if (period, interval) == (PERIOD_DEFAULT, INTERVAL_DEFAULT):
-        return EVERYTHING
-    asked = (connection, queue, period, interval)
-    return Question("trend", asked, lambda metrics: metrics.trend(connection, queue, period_seconds=period, interval_seconds=interval))
-
-
-def _depth_trend(call: Call, found: Everything | DepthTrend) -> Any:
-    trend = found.depth_trend(call.names["connection"], call.names["queue"]) if isinstance(found, Everything) else found
-    return trends.depth_trend(trend)
-
-
-def _asking_throughput(call: Call) -> Question[Any]:
-    connection, queue, period = call.names["connection"], call.names["queue"], call.parameters["period"]
-    if period == PERIOD_DEFAULT:
-        return EVERYTHING
-    return Question("throughput", (connection, queue, period), lambda metrics: metrics.throughput(connection, queue, period_seconds=period))
-
-
-def _throughput_trend(call: Call, found: Everything | ThroughputTrend) -> Any:
-    trend = found.throughput_trend(call.names["connection"], call.names["queue"]) if isinstance(found, Everything) else found
-    return trends.throughput_trend(trend)
-
-
-def _asking_efficiency(call: Call) -> Question[Any]:
-    period = call.parameters["period"]
-    if period == PERIOD_DEFAULT:
-        return EVERYTHING
-    return Question("efficiency", (period,), lambda metrics: metrics.efficiency(period_seconds=period))
-
-
-def _efficiency_trend(_call: Call, found: Everything | EfficiencyTrend) -> Any:
-    return trends.efficiency_trend(found.efficiency_trend if isinstance(found, Everything) else found)
