@@ -5,7 +5,16 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Literal, TypedDict
 
-from queue_metrics.http.shapes import About, CostObject, CountsObject, QueueObject, TaskObject, WindowObject, WorkerCountsObject, WorkerObject
+from queue_metrics.http.shapes import (
+    About,
+    CostObject,
+    CountsObject,
+    QueueObject,
+    TaskObject,
+    WindowObject,
+    WorkerCountsObject,
+    WorkerObject,
+)
 from queue_metrics.model import (
     Capacity,
     DepthStatistics,
