@@ -122,6 +122,7 @@ def window(answer: Window) -> WindowObject:
         "step_seconds": answer.step_seconds,
         "observed_from": answer.observed_from,
         "observed_seconds": answer.observed_seconds,
+        "observed_until": answer.observed_until,
     }
 
 

@@ -18,6 +18,7 @@ class WindowObject(TypedDict):
     step_seconds: int
     observed_from: float | None
     observed_seconds: float | None
+    observed_until: float | None
 
 
 class About(TypedDict):

@@ -1,0 +1,239 @@
+"""Why a field of an answer is None: one rule for each field that can be, made of what stands beside it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from types import MappingProxyType
+from typing import Any, TypeAlias
+
+from queue_metrics.model.baselines import Baseline, BaselineAnswer, DeviationAnswer
+from queue_metrics.model.collector import CollectorAnswer
+from queue_metrics.model.footprint import Footprint
+from queue_metrics.model.health import Health
+from queue_metrics.model.history import QueueHistory, TaskHistory
+from queue_metrics.model.job_events import JobFailed, JobMeasured, JobRetried
+from queue_metrics.model.jobs import JobAnswer
+from queue_metrics.model.measures import Distribution, Share, Window
+from queue_metrics.model.overview import Overview
+from queue_metrics.model.queues import QueueAnswer
+from queue_metrics.model.reasons_of_servers import SERVER_RULES
+from queue_metrics.model.recency import WindowStatistics
+from queue_metrics.model.task_details import ExceptionCount, ServerTask, TaskDetail
+from queue_metrics.model.tasks import TaskAnswer
+from queue_metrics.model.trends import EfficiencyStatistics, FlowEvidence, NoTrend, ThroughputStatistics, TrendAnswer, TrendLine, Verdict
+from queue_metrics.model.workers import WorkerAnswer, WorkerSummary
+
+Rule: TypeAlias = str | Callable[[Any], str]
+
+_UNRECORDED = "nothing was recorded in the window"
+_UNMEASURED = "nothing of it was measured in the window"
+_NO_EXECUTION = "no execution was decided in the window, only retried or cancelled ones if any"
+_NEVER = "it never happened, or not in the days that are kept; the lifetime tells these apart"
+_NO_DRAINER = "no process reports: there is no heartbeat in the store"
+_NO_SPOOL = "no process that hands over records reports"
+_SEVERAL = "it is about several of them together"
+_NO_TREND = "nothing was recorded, for the reason that `message` says"
+
+
+def why(answer: object, field: str) -> str | None:
+    """
+    Why a field of an answer is None, in a sentence for people; None when it is not.
+
+    Of a history it is why an entry of the field is None.
+
+    Args:
+        answer: any answer, or what an answer holds: `metrics.queue("redis", "mail")`, `task.runtime`.
+        field: name of a field or property of it, without dots.
+
+    Raises:
+        AttributeError: the answer has no such field.
+    """
+    value = getattr(answer, field)
+    if value is not None and not (isinstance(answer, (TaskHistory, QueueHistory)) and isinstance(value, tuple) and None in value):
+        return None
+    rule = rule_of(type(answer), field)
+    return "it is not known" if rule is None else rule if isinstance(rule, str) else rule(answer)
+
+
+def rule_of(kind: type, field: str) -> Rule | None:
+    """The rule of a field, that of its own class before that of what it is derived from; None: there is none."""
+    return next((RULES[each][field] for each in kind.__mro__ if field in RULES.get(each, ())), None)
+
+
+def _all(names: str, rule: Rule) -> dict[str, Rule]:
+    return dict.fromkeys(names.split(), rule)
+
+
+def _quantile(answer: Distribution) -> str:
+    return _UNMEASURED if not answer.n else "only sums are kept at this step; longer windows, or shorter ones, may have it"
+
+
+def _extreme(answer: Distribution) -> str:
+    return _UNMEASURED if not answer.n else "totals keep sums, no extremes"
+
+
+def _spread(answer: Distribution) -> str:
+    return "a deviation needs two measurements" if answer.n < 2 else _quantile(answer)
+
+
+def _error(answer: Distribution) -> str:
+    return "there are no quantiles" if answer.p50 is None else "the lowest numbers were joined, and have no bound"
+
+
+def _depth(answer: QueueAnswer) -> str:
+    return answer.depth_reason or "the broker does not tell it"
+
+
+def _latency(answer: QueueAnswer) -> str:
+    return answer.depth_reason or "the oldest message does not say since when it waits"
+
+
+def _due(answer: QueueAnswer) -> str:
+    return answer.depth_reason or ("nothing is scheduled" if answer.scheduled == 0 else "the broker does not tell it")
+
+
+def _utilisation(answer: QueueAnswer) -> str:
+    return "no live worker says that it serves the queue" if not answer.workers else _UNRECORDED
+
+
+def _running(answer: WorkerAnswer) -> str:
+    return "nothing runs" if not answer.running else "what runs does not say"
+
+
+def _busy(answer: WorkerAnswer) -> str:
+    if answer.role != "worker":
+        return "it executes nothing"
+    return "of a lost worker nobody knows how long it did what it did last" if answer.state == "lost" else "it has just begun"
+
+
+def _utilised(answer: WorkerAnswer) -> str:
+    if answer.role != "worker":
+        return "it executes nothing"
+    return "no collector has seen it twice: none runs, it has just begun, or `duties.workers` is switched off"
+
+
+def _mean_of_minutes(_: EfficiencyStatistics) -> str:
+    return "no pass of the collector could read it of any worker"
+
+
+def _score(answer: DeviationAnswer) -> str:
+    return answer.message if not answer.available else "it was not measured in the baseline and in the newest executions both"
+
+
+def _capacity(answer: BaselineAnswer) -> str:
+    return answer.message if answer.baseline is None else "it was not asked for, or the baseline lacks a measure"
+
+
+RULES: Mapping[type, Mapping[str, Rule]] = MappingProxyType(
+    {
+        Window: _all("observed_from observed_until observed_seconds age_seconds", _UNRECORDED),
+        Distribution: {
+            "mean": _UNMEASURED,
+            **_all("p50 p95 p99", _quantile),
+            **_all("min max", _extreme),
+            "deviation": _spread,
+            "error_ratio": _error,
+        },
+        Share: _all("ratio low high", "there is nothing that it could be a share of"),
+        WindowStatistics: {**_all("throughput_per_second busy_workers", _UNRECORDED), "mean_runtime_seconds": _UNMEASURED},
+        TaskHistory: {
+            **_all("ended failures", "nothing was recorded yet in that step"),
+            "runtime_p95_seconds": "nothing ended in that step, or only sums are kept of it",
+        },
+        QueueHistory: {
+            **_all("arrivals ended", "nothing was recorded yet in that step"),
+            **_all("ready latency_seconds", "no broker told it in that step"),
+        },
+        TaskAnswer: {
+            **_all("connection queue", _SEVERAL),
+            **_all("throughput_per_second busy_workers", _UNRECORDED),
+            "capacity_ratio": "nothing ran in the window, of any task",
+            "healthy": _NO_EXECUTION,
+            "error_ratio": lambda answer: _error(answer.runtime),
+        },
+        TaskDetail: {
+            **_all("last_processed last_failed last_retried last_timed_out last_discarded last_exception last_exception_at", _NEVER),
+            **_all("throughput_per_minute throughput_per_hour throughput_per_day", _UNRECORDED),
+        },
+        ExceptionCount: {"last": "it was raised longer ago than points are kept"},
+        ServerTask: {"last_ended": "none ended there within the day"},
+        JobAnswer: {"baseline": "nobody has calculated it, or the task runs on several queues, of which each has its own"},
+        QueueAnswer: {
+            **_all("ready reserved scheduled running depth empty", _depth),
+            **_all("latency_seconds backlogged", _latency),
+            "due_seconds": _due,
+            "depth_age_seconds": _depth,
+            "depth_reason": "the depth is known",
+            **_all("arrivals_per_second starts_per_second ends_per_second", _UNRECORDED),
+            "busy_ratio": _utilisation,
+            "utilisation_ratio": _utilisation,
+            "last_processed": "none succeeded in the window",
+            "error_ratio": lambda answer: _error(answer.runtime),
+        },
+        Overview: {
+            "throughput_per_second": _UNRECORDED,
+            "ready": "the depth of no queue is known; each queue says why",
+            **_all("latency_seconds latency_queue", "the age of the oldest job is known of no queue; each queue says why"),
+            "drainer_age_seconds": _NO_DRAINER,
+            **_all("waiting_records dropped", _NO_SPOOL),
+            "error_ratio": lambda answer: _error(answer.runtime),
+        },
+        Health: {
+            "score": lambda answer: answer.reasons[0].text,
+            "age_seconds": "nobody has reported, or been asked, in the time that is kept",
+        },
+        WorkerAnswer: {
+            **_all("task job_id elapsed_seconds", _running),
+            "busy_ratio": _busy,
+            **_all("rss_bytes rss_peak_bytes", "its memory cannot be read"),
+            "cpu_seconds": "its CPU time cannot be read",
+            "cpu_ratio": lambda answer: answer.cpu_reason or "",
+            "cpu_reason": "the share is known",
+            "uptime_seconds": "it is not known when its process began",
+            "since_state_seconds": "it has not said since when",
+            **_all("busy_seconds idle_seconds", "it executes nothing"),
+            **_all("utilisation_ratio utilisation_seconds", _utilised),
+            "stuck": lambda answer: answer.stuck_reason or "",
+            "stuck_reason": "it is not stuck",
+            "supervisor_pid": "it is nobody's child",
+        },
+        WorkerSummary: {
+            **_all("now_ratio lifetime_ratio", "no worker is live"),
+            **_all("window_ratio window_seconds", "no collector counted the time of these workers in the window"),
+            "jobs_per_worker": "no worker is known",
+        },
+        CollectorAnswer: {"last_pass_seconds": lambda answer: answer.message},
+        Baseline: {
+            "task": "it is of the whole queue",
+            **_all("cpu_ratio memory_bytes", "it was measured of no execution"),
+        },
+        DeviationAnswer: _all("duration_score cpu_score memory_score score", _score),
+        BaselineAnswer: {**_all("baseline age_seconds", lambda answer: answer.message), "capacity": _capacity},
+        TrendAnswer: {
+            "message": "there is nothing to say",
+            **_all("connection queue", "it is about all queues"),
+            "trend": _NO_TREND,
+            "forecast": "there is a forecast of depths only",
+            "age_seconds": _NO_TREND,
+        },
+        NoTrend: _all("statistics forecast", _NO_TREND),
+        TrendLine: {"confidence": "it is told of depths only; the verdict says how sure a trend is"},
+        Verdict: {
+            **_all("probability slope_per_second slope_low slope_high margin_per_second", lambda answer: answer.reason),
+            "relative_change_per_hour": lambda answer: answer.reason if answer.slope_per_second is None else "the mean of the window is 0",
+            "flow": "a line through the points was judged, if anything; `reason` says which",
+        },
+        FlowEvidence: {"slots": "capacity was seen as a rate of starts"},
+        ThroughputStatistics: {"jobs_per_second": "nobody recorded in the period"},
+        EfficiencyStatistics: _all("avg_memory_mb avg_cpu_percent", _mean_of_minutes),
+        Footprint: {"version": "the driver tells none", "points": "this store cannot count them"},
+        JobMeasured: {
+            **_all("memory_mb cpu_time_ms memory_incremental_mb", "it cannot be told apart from what else runs in the process"),
+            "worker_memory_limit_mb": "the library has no such limit, or none is set",
+        },
+        JobFailed: {"exception_message": "it ended without an exception"},
+        JobRetried: {"exception_message": "it ended without an exception"},
+        **SERVER_RULES,
+    }
+)
+"""By class and field; what an answer is derived from counts for it, too."""
