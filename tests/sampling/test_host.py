@@ -21,11 +21,13 @@ import pytest
 from queue_metrics import _core
 from queue_metrics.recording.host import HostWatch
 from tests.core.writing import until
+from tests.recording.tools import eventually
 
 if TYPE_CHECKING:
     from queue_metrics._core_host import _HostSample
 
 MIB = 1 << 20
+TRIES = 5
 STATES = ("user", "nice", "system", "idle", "iowait", "irq", "softirq", "steal")
 
 
@@ -160,17 +162,25 @@ def interface_claims() -> list[Claim]:
     ]
 
 
+def disagreement(sampler: _core.HostSampler, path: str, theirs: Callable[[], float], tolerance: float) -> str:
+    """What is wrong with a field; nothing if it lies between what another says just before and just after."""
+    before = theirs()
+    found = field(sampler.sample(), path)
+    after = theirs()
+    low, high = min(before, after) - tolerance, max(before, after) + tolerance
+    return "" if low <= found <= high else f"{path}: {found} is not between {low} and {high}"
+
+
 def test_at_least_40_fields_agree_with_psutil_or_the_kernels_text_under_load() -> None:
-    """Each field lies between what another says just before and just after, within its tolerance."""
+    """Each within its tolerance; memory that somebody took and gave back between two readings is read again."""
     sampler = _core.HostSampler()
     checked = set()
     with busy(60):
         for path, theirs, tolerance in claims():
-            before = theirs()
-            found = field(sampler.sample(), path)
-            after = theirs()
-            low, high = min(before, after) - tolerance, max(before, after) + tolerance
-            assert low <= found <= high, f"{path}: {found} is not between {low} and {high}"
+            wrong = [disagreement(sampler, path, theirs, tolerance)]
+            while wrong[-1] and len(wrong) < TRIES:
+                wrong.append(disagreement(sampler, path, theirs, tolerance))
+            assert wrong[-1] == "", wrong
             checked.add(path)
     assert len(checked) >= 40
 
@@ -188,20 +198,30 @@ def test_names_agree_with_pythons() -> None:
 
 
 def test_shares_of_the_cpu_and_rates_agree_with_psutils_over_the_same_seconds() -> None:
-    """Every state and every core within 10 points, as both readings are some milliseconds apart; context switches within a fifth."""
+    """Every state and every core within 10 points, as both readings are up to 0.3 s apart; context switches within a fifth."""
     sampler = _core.HostSampler()
-    with busy(20):
-        sampler.sample()
-        before, cores_before, switches, begin = (
+
+    def both() -> tuple[Any, Any, Any, int, float] | None:
+        """Ours and psutil's of one moment; none when the machine let too much time pass in between."""
+        begin = time.monotonic()
+        found = (
+            sampler.sample()["cpu"],
             psutil.cpu_times(),
             psutil.cpu_times(percpu=True),
             psutil.cpu_stats().ctx_switches,
             time.monotonic(),
         )
+        return found if found[-1] - begin < 0.3 else None
+
+    def over_two_seconds() -> tuple[Any, Any] | None:
+        first = both()
         time.sleep(2)
-        cpu = sampler.sample()["cpu"]
-        after, cores_after = psutil.cpu_times(), psutil.cpu_times(percpu=True)
-        rate = (psutil.cpu_stats().ctx_switches - switches) / (time.monotonic() - begin)
+        second = both()
+        return (first, second) if first and second else None
+
+    with busy(20):
+        (_, before, cores_before, switches, begin), (cpu, after, cores_after, later, end) = eventually(over_two_seconds, "quick readings")
+    rate = (later - switches) / (end - begin)
 
     def percent(before: Any, after: Any) -> dict[str, float]:
         spent = {state: getattr(after, state) - getattr(before, state) for state in STATES}
