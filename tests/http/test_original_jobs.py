@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from tests.http.asking import app_of, ask
 from tests.http.counted import (
     MB,
     SEEDS,
@@ -27,7 +28,7 @@ from tests.http.counted import (
     world,
 )
 from tests.http.invented import OLDEST, PLACES, Invented, Job
-from tests.support.fleet import NOW, minute
+from tests.support.fleet import NOW, Fleet, minute
 
 
 @pytest.fixture(params=SEEDS, scope="module")
@@ -219,7 +220,16 @@ def test_one_queue_and_its_depth(seed: int) -> None:
         "pending_jobs": ready,
         "reserved_jobs": reserved,
         "delayed_jobs": scheduled,
-        "oldest_pending_job_age": iso(at - age),
+        "oldest_pending_job_age": iso(at - age) if ready else None,
         "oldest_delayed_job_age": iso(at + known.due["broker", "mail"]) if scheduled else None,
         "measured_at": iso(at),
     }
+
+
+@pytest.mark.parametrize(("ready", "age", "since"), [(0, 0, None), (2, 40, iso(NOW - 45))])
+def test_an_empty_queue_has_no_job_that_waits(ready: int, age: int, since: str | None) -> None:
+    """Its age is 0, which is no moment since when."""
+    fleet, asked = Fleet(), round((NOW - 5) * 1e6)
+    fleet.queue(("broker", "mail"), minute(0), gauges={0: [(asked, ready)], 4: [(asked, age * 1_000_000)]})
+    data = ask(app_of(fleet), "/queues/broker/mail/depth").json()["data"]
+    assert (data["pending_jobs"], data["oldest_pending_job_age"], data["oldest_delayed_job_age"]) == (ready, since, None)

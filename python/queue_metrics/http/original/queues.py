@@ -101,7 +101,7 @@ def depth(everything: Everything, connection: str, name: str) -> OriginalDepthRe
         "pending_jobs": answer.ready,
         "reserved_jobs": answer.reserved,
         "delayed_jobs": answer.scheduled,
-        "oldest_pending_job_age": _waiting_since(answer, everything.now),
+        "oldest_pending_job_age": _waiting_since(answer, everything.now) if answer.ready != 0 else None,
         "oldest_delayed_job_age": _due_at(answer, everything.now),
         "measured_at": iso_if_known(_asked_at(answer, everything.now)),
     }
