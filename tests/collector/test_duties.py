@@ -12,7 +12,8 @@ from typing import Any
 
 import pytest
 
-from queue_metrics.collector import Ages, Duties, collect
+from queue_metrics.collector import Ages, Duties, collect, collector
+from queue_metrics.config import load_settings
 from queue_metrics.insights import connect
 from queue_metrics.storage.base import StorageDriver
 from queue_metrics.storage.baselines import BASELINES, write
@@ -21,6 +22,7 @@ from queue_metrics.storage.efficiency import ALL_KEY, COUNTERS_KEY
 from queue_metrics.storage.events import EVENTS, HEALTH, SILENT, events_of
 from queue_metrics.storage.manager import StorageManager
 from tests.collector.stored import crew, mail
+from tests.recording.tools import eventually
 from tests.support.fleet import NOW, heartbeat
 
 ALL = tuple(each.name for each in fields(Duties))
@@ -122,4 +124,16 @@ def test_the_setting_reaches_the_pass_of_the_command(tmp_path: Path) -> None:
     assert (answer["done"], answer["baselines"]) == (True, 0)
     assert driver.get_hash(BASELINES) == {}
     assert connect(driver).collector().message.endswith("Switched off there: `duties.baselines`.")
+    driver.close()
+
+
+def test_a_collector_in_an_app_does_what_is_configured(tmp_path: Path) -> None:
+    url = f"sqlite:///{tmp_path}/m.db"
+    driver = StorageManager().open(url)
+    mail(ready=500).store(driver)
+    driver.heartbeat_many([("web:1:7", heartbeat(host="web", pid=1, written=NOW, seen=NOW))], 600.0)
+    with collector(settings=load_settings(store=url, duties={"baselines": False})):
+        eventually(lambda: state_of(driver.get_hash(COLLECTOR)).last_pass, "a pass")
+    assert state_of(driver.get_hash(COLLECTOR)).off == ("baselines",)
+    assert driver.get_hash(BASELINES) == {}
     driver.close()
