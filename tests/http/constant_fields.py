@@ -101,14 +101,6 @@ CONSTANT: Mapping[str, tuple[str, ...]] = {
         "/servers.data.{}.server_resources.available",
     ),
     "only those that are there are listed": ("/v1/baselines.baselines[].available",),
-    "a threshold": (
-        "/v1/baselines.baselines[].deviation.threshold",
-        "/v1/baselines/{connection}/{queue}.deviation.threshold",
-    ),
-    "the one reason that there is": (
-        "/v1/queues.queues[].depth_reason",
-        "/v1/queues/{connection}/{queue}.depth_reason",
-    ),
 }
 """
 By the reason what stays as it is. An object stands for all of its fields: it is null wherever it may be.
@@ -131,5 +123,9 @@ OPTIONAL: Mapping[str, str] = {
     "/trends/throughput/{connection}/{queue}.message": "the same",
     "/overview.data.servers.{}.server_resources": "absent without a fresh sample, as in the original",
     "/servers.data.{}.server_resources": "the same",
+    **dict.fromkeys(
+        _each(("/.routes.{}.parameters.{}",), "minimum", "maximum", "minLength", "enum", "default"),
+        "JSON Schema of a parameter, which has bounds, choices or a default, or has none",
+    ),
 }
 """What may be absent, and why."""

@@ -9,6 +9,16 @@ Schema = dict[str, Any]
 KEY = "{}"
 """In a path: any key of a mapping; at its end the keys themselves."""
 
+_TYPES: Mapping[str, type | tuple[type, ...]] = {
+    "object": dict,
+    "array": list,
+    "string": str,
+    "integer": int,
+    "number": (int, float),
+    "boolean": bool,
+    "null": type(None),
+}
+
 
 class Leaves:
     """Finds leaves in schemas, and in answers."""
@@ -106,21 +116,25 @@ class Leaves:
 
     def _fits_within(self, answer: Any, shape: Schema) -> bool:
         """Whether the fields of an object are of this shape, too."""
-        fields = shape.get("properties", {})
+        if not isinstance(answer, dict):
+            return True
         return all(
-            any(self._fits(value, each) and self._fits_within(value, each) for each in self.shapes(fields[name]))
-            for name, value in (answer.items() if fields else ())
+            any(
+                self._fits(value, each) and self._fits_within(value, each)
+                for each in self.shapes(shape["properties"][name] if "properties" in shape else shape["additionalProperties"])
+            )
+            for name, value in answer.items()
         )
 
     def _fits(self, answer: Any, shape: Schema) -> bool:
         """Whether an answer is of this shape, as far as its own level tells; the whole is for a validator."""
+        kinds = shape["type"] if isinstance(shape["type"], list) else [shape["type"]]
+        if not any(isinstance(answer, _TYPES[kind]) and (kind == "boolean" or not isinstance(answer, bool)) for kind in kinds):
+            return False
         if "const" in shape or "enum" in shape:
             return bool(answer == shape["const"]) if "const" in shape else answer in shape["enum"]
-        if not isinstance(answer, dict):
-            return isinstance(answer, list) == (shape.get("type") == "array") and (answer is None) <= ("null" in str(shape.get("type")))
         if "properties" not in shape:
-            return shape.get("type") == "object"
-        if not set(shape["required"]) <= set(answer) <= set(shape["properties"]):
-            return False
+            return True
         flags = [name for name, field in shape["properties"].items() if "const" in field and name in answer]
-        return all(answer[name] == shape["properties"][name]["const"] for name in flags)
+        named = set(shape["required"]) <= set(answer) <= set(shape["properties"])
+        return named and all(answer[name] == shape["properties"][name]["const"] for name in flags)

@@ -25,7 +25,9 @@ from tests.http.varied import SEEDS, Store, Varied, names, targets, vary
 from tests.support.servers import RedisServer
 
 PATHS = [path for path, route in ROUTES.items() if route.listed and route.question is not None and not isinstance(route.reply, Text)]
-PATHS.remove("/")  # to programs an index of what there is, the same for all stores
+PATHS.remove("/")  # to programs
+OF_NO_STORE = ("/", "/ready")
+"""The same whatever a store holds: what there is to ask for, and that the server lives."""
 KINDS = ("sqlite", "redis")
 AWAY = (0, 1)
 """Seeds whose store goes away in the end."""
@@ -174,11 +176,12 @@ def _shared(answer: Any) -> Any:
     return [_shared(value) for value in answer] if isinstance(answer, list) else answer
 
 
-@pytest.mark.parametrize("path", PATHS)
+@pytest.mark.parametrize("path", [*PATHS, *OF_NO_STORE])
 def test_an_answer_without_a_field_is_off_schema(path: str, told_by: Callable[[str], Told]) -> None:
     """Any field of any object that is taken away is missed, but for those that may be absent, each by its full path and with a reason."""
     validator = jsonschema.Draft202012Validator({**schema_of(path), "components": interface()["components"]})
-    told, seen = told_by(KINDS[0])[path], set()
+    told = {(0, path): ask(app_of(), path).json()} if path in OF_NO_STORE else told_by(KINDS[0])[path]
+    seen: set[tuple[str, str, bool]] = set()
     for number, answer in enumerate(told.values()):
         if number in (0, len(told) // 2, len(told) - 1):
             validator.validate(answer)
@@ -207,5 +210,5 @@ def _cut(holder: Any) -> None:
 
 
 def test_every_field_that_may_be_absent_is_listed() -> None:
-    found = set(itertools.chain.from_iterable(leaves().optional(schema_of(path), path) for path in PATHS))
+    found = set(itertools.chain.from_iterable(leaves().optional(schema_of(path), path) for path in (*PATHS, *OF_NO_STORE)))
     assert found == set(OPTIONAL)

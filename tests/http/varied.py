@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field, fields, is_dataclass, replace
 from typing import Any, get_args, get_origin, get_type_hints
 
+from queue_metrics.config import BaselineRules
 from queue_metrics.errors import StoreUnavailable
 from queue_metrics.model import Baseline, ServerSample
 from queue_metrics.model.servers import Room
@@ -94,7 +95,7 @@ class Varied:
 
     @property
     def silent(self) -> tuple[str, str]:
-        """A queue of which nothing is known but its name."""
+        """A queue of which nothing is known but its name, and in some stores that it was asked about once."""
         return self.name("other"), self.name("silent")
 
     @property
@@ -112,6 +113,7 @@ class Varied:
         self.fleet.store(driver)
         for row in self.rows:
             add_efficiency(driver, row)
+        driver.baselines = BaselineRules(deviation_threshold=2 + self.seed / 10)
         add_counters(driver, Counters(self.now - 25, self.now - 85, self.spent))
         write(driver, self.baselines)
         write_state(driver, CollectorState(self.now - (600 if self.seed % 4 == 3 else 10) - self.seed, NOW - 3600, self.hosts[0], 0))
@@ -127,7 +129,10 @@ def vary(seed: int) -> Varied:
         for host in made.hosts:
             made.fleet.series(SERVER_TASK, (host, *place), made.minute(made.dice.randint(0, 30) + 60 * seed), *_happened(made))
     for number in range(seed % 3):
-        made.fleet.queue((made.silent[0], made.silent[1] + "." * number), made.minute(60 * 24 * 2 + seed * 60), counts={"started": 1})
+        long_ago, asked = made.minute(60 * 24 * 2 + seed * 60), made.minute(20 + seed)
+        made.fleet.queue((made.silent[0], made.silent[1] + "." * number), long_ago, counts={"started": 1})
+        if seed % 3 == 2:
+            made.fleet.queue((made.silent[0], made.silent[1]), asked, gauges={0: [(asked * 1_000_000, 1)]})
     for number in range(made.dice.randint(6, len(STATES))):
         _worker(made, number)
     for number, host in enumerate(made.hosts):

@@ -232,9 +232,8 @@ def answers(reading: Reading) -> tuple[BaselineAnswer, ...]:
         tasks = [series for series in by_queue.get(labels[:2], ()) if series.labels[: len(labels)] == labels]
         if tasks:
             found.append((_judged(labels, tasks, stored, reading.span.now, reading.rules), baseline))
-    found.sort(
-        key=lambda each: (not each[0].deviation.deviates, -(each[0].deviation.score or 0.0), -each[1].sample_count, each[1].labels[:2])
-    )
+    # By their names at last: a store tells them in any order, and a queue is as far as its only task.
+    found.sort(key=lambda each: (not each[0].deviation.deviates, -(each[0].deviation.score or 0.0), -each[1].sample_count, each[1].labels))
     return tuple(judged for judged, _ in found)
 
 

@@ -26,8 +26,14 @@ def tasks(reading: Reading, series: Sequence[SeriesReading] | None = None, busy:
     busy = busy_seconds(reading) if busy is None else busy
     those = reading.tasks if series is None else series
     answers = [_task(reading, [each], each.window, each.labels, busy) for each in those]
-    answers.sort(key=lambda each: (-each.runtime.sum, -each.counts.ended, -each.lifetime.counts.started, each.task))
+    answers.sort(key=_order)
     return tuple(answers)
+
+
+def _order(answer: TaskAnswer) -> tuple[float | str, ...]:
+    """Most run time first; at last by all names, since a store tells them in any order."""
+    names = answer.task, answer.connection or "", answer.queue or ""
+    return -answer.runtime.sum, -answer.counts.ended, -answer.lifetime.counts.started, *names
 
 
 def busy_seconds(reading: Reading) -> float:
