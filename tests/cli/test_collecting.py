@@ -79,6 +79,15 @@ def test_record_trends_says_when_the_store_is_away(capsys: pytest.CaptureFixture
     assert "queue-metrics doctor" in capsys.readouterr().err
 
 
+def test_a_store_that_nobody_used_is_not_made_by_looking_after_it(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    url = f"sqlite:///{tmp_path}/never.db"
+    answer = told(capsys, "record-trends", "--store", url)
+    assert (answer["done"], "nothing was ever recorded" in str(answer["message"])) == (False, True)
+    assert main(["calculate", "--store", url]) == 0
+    assert capsys.readouterr().out == "No queue was ever recorded in this store.\n"
+    assert list(tmp_path.iterdir()) == []
+
+
 def test_calculate_shows_the_last_minute_of_a_queue(store: StorageDriver, capsys: pytest.CaptureFixture[str]) -> None:
     answer = told(capsys, "calculate", "--store", store.url, "--connection", "broker", "--queue", "mail")
     assert isinstance(answer["queues"], list)
@@ -124,6 +133,7 @@ def test_a_queue_needs_its_connection(store: StorageDriver, capsys: pytest.Captu
 def test_a_queue_that_nobody_knows_is_a_bad_answer(store: StorageDriver, capsys: pytest.CaptureFixture[str]) -> None:
     for command in ("calculate", "calculate-baselines"):
         assert main([command, "--store", store.url, "--connection", "broker", "--queue", "mial"]) == 1
+        assert main([command, "--store", store.url, "--connection", "brocker"]) == 1
         capsys.readouterr()
 
 

@@ -35,9 +35,13 @@ def run(args: argparse.Namespace) -> int:
     finally:
         metrics.close()
     rows = [_row(answer) for answer in answers if args.connection in (None, answer.connection)]
+    code = 1 if args.connection is not None and not rows else 0
     if args.json:
         print(dumps({"queues": rows}))
-        return 0
+        return code
+    if not rows:
+        Screen().line(f"No queue {'' if args.connection is None else f'of {shown(args.connection)} '}was ever recorded in this store.")
+        return code
     heads = ("QUEUE", "HEALTH", "READY", "A MINUTE", "MEAN ms", "FAILED %", "PROCESSED")
     cells = ("status", "ready", "throughput_per_minute", "avg_duration", "failure_rate", "total_processed")
     table = [

@@ -11,13 +11,12 @@ import time
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, Self
 
-from queue_metrics.collector.passes import AGES, DUTIES, Ages, collect
+from queue_metrics.collector.passes import AGES, DUTIES, Ages, collect, used
 from queue_metrics.config import Duties
 from queue_metrics.errors import QueueMetricsError
 from queue_metrics.model.collector import PassAnswer
 from queue_metrics.recording.trouble import shown, warner
 from queue_metrics.storage.base import MINUTE, StorageDriver
-from queue_metrics.storage.collector import READ_COLLECTOR
 
 if TYPE_CHECKING:
     from queue_metrics.config import Settings
@@ -50,7 +49,7 @@ def once(driver: StorageDriver, *, now: float | None = None, ages: Ages = AGES, 
         StoreError: the store cannot be read or written.
     """
     owner = new_owner()
-    if dry_run:
+    if dry_run or not used(driver):
         return collect(driver, owner, now=now, ages=ages, dry_run=True, **more)
     if not driver.lease(LEASE, owner, LEASE_SECONDS):
         return None
@@ -174,9 +173,7 @@ class Collector:
         self._reached = now
 
     def _anything(self) -> bool:
-        """Whether anybody ever recorded: a store that nobody uses is not made by looking after it."""
-        view = self._driver.read_view(calls=(READ_COLLECTOR,))
-        self._worth = bool(view.beats or view.answers[0])
+        self._worth = used(self._driver)
         return self._worth
 
 

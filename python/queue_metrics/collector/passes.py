@@ -24,7 +24,7 @@ from queue_metrics.insights.reading import Reading, read
 from queue_metrics.insights.window import span_of
 from queue_metrics.model.collector import PassAnswer
 from queue_metrics.model.events import Event
-from queue_metrics.storage.base import MINUTE, StorageDriver
+from queue_metrics.storage.base import MINUTE, QUEUE, TASK, StorageDriver
 from queue_metrics.storage.baselines import BASELINES, READ_BASELINES, forgotten
 from queue_metrics.storage.baselines import write as write_baselines
 from queue_metrics.storage.collector import COLLECTOR, READ_COLLECTOR, CollectorState, state_of, write_state
@@ -51,6 +51,7 @@ from queue_metrics.storage.events import (
 )
 from queue_metrics.storage.pipelines import Transaction
 from queue_metrics.storage.servers import ServerMinute, add_server_minute, server_minute, server_reports
+from queue_metrics.storage.view import Range
 
 
 @dataclass(frozen=True, slots=True)
@@ -121,6 +122,8 @@ def collect(
     found = None
     if state.passed(now):
         why = "this minute is done already"
+    elif not (reading.every_beat or reading.tasks or reading.queues or state.last_pass):
+        why = "nothing was ever recorded in this store, so there is nothing to keep"
     else:
         progress("calculating")
         found = _find(driver, reading, state, now, ages, duties, interrupted)
@@ -139,6 +142,12 @@ def collect(
         requests=driver.requests - requests,
         seconds=time.monotonic() - begun,
     )
+
+
+def used(driver: StorageDriver) -> bool:
+    """Whether anybody ever recorded: a store that nobody uses is not made by looking after it."""
+    view = driver.read_view((Range((TASK, QUEUE), MINUTE, 0, 0),), calls=(READ_COLLECTOR,))
+    return bool(view.series or view.beats or view.answers[0])
 
 
 def _look(driver: StorageDriver, now: float) -> Reading:
