@@ -102,6 +102,15 @@ def test_a_store_that_is_not_there_is_3_without_its_password(capsys: pytest.Capt
     assert "`queue-metrics doctor` says what to do" in told.err
 
 
+def test_what_a_database_says_over_several_lines_is_one(capsys: pytest.CaptureFixture[str]) -> None:
+    """PostgreSQL asks back whether the server runs, in a second line."""
+    assert main(["status", "--store", "postgresql://shop@127.0.0.1:1/db"]) == 3
+    told = capsys.readouterr().err
+    assert told.count("\n") == 1
+    assert "\t" not in told
+    assert told.endswith("connections? `queue-metrics doctor` says what to do\n")
+
+
 def test_status_is_one_screen_with_what_is_wrong_first(url: str, capsys: pytest.CaptureFixture[str]) -> None:
     filled(url, hostile_fleet())
     assert main(["status", "--store", url]) == 1

@@ -167,7 +167,7 @@ def test_a_series_is_the_same_as_json_and_as_csv(app: Application) -> None:
         ("connection=broker&queue=default&task=app.send", "has the names connection, queue"),
         ("kind=nothing", "kind must be one of"),
         ("connection=broker&queue=default&end=5", "give start too"),
-        ("connection=broker&queue=default&start=5", "start and end must be seconds since 1970"),
+        ("connection=broker&queue=default&start=5", "start must be seconds since 1970, from "),
         ("connection=broker&queue=default&start=-5", "whole seconds since 1970"),
         ("connection=broker&queue=default&step=7", "step must be one of finest, 60, 3600, 86400"),
         ("connection=broker&queue=default&step=60&minutes=20000", "steps of 60 s are not kept"),

@@ -80,20 +80,24 @@ def test_what_has_not_happened_is_left_out_of_a_range() -> None:
 
 
 @pytest.mark.parametrize(
-    ("start", "end"),
+    ("start", "end", "said"),
     [
-        (NOW - 10, NOW - 10),
-        (NOW - 10, NOW - 20),
-        (NOW + 1, NOW + 2),
-        (NOW - 400 * DAY - 1, NOW),
-        (float("-inf"), NOW),
-        (NOW - 10, float("inf")),
-        (float("nan"), NOW),
-        (NOW - 10, float("nan")),
+        (NOW - 10, NOW - 10, "end"),
+        (NOW - 10, NOW - 20, "end"),
+        (NOW - 10, float("inf"), "end"),
+        (NOW - 10, float("nan"), "end"),
+        (NOW + 1, NOW + 2, "start"),
+        (NOW - 400 * DAY - 1, NOW, "start"),
+        (float("-inf"), NOW, "start"),
+        (float("nan"), NOW, "start"),
     ],
 )
-def test_a_range_without_bounds_or_out_of_them_is_refused_with_the_bounds(start: float, end: float) -> None:
-    with pytest.raises(ValueError, match="965440030 <= start < end and start <= 1000000030"):
+def test_a_range_out_of_bounds_is_refused_with_the_bounds_of_the_one_that_is_wrong(start: float, end: float, said: str) -> None:
+    bounds = {
+        "start": r"start must be .* from 965440030 \(2000-08-05 01:47:10 UTC\) to now, 1000000030 \(2001-09-09 01:47:10 UTC\)",
+        "end": r"end must be .* later than start, 1000000020 \(2001-09-09 01:47:00 UTC\)",
+    }
+    with pytest.raises(ValueError, match=bounds[said]):
         span_of(NOW, start=start, end=end)
 
 

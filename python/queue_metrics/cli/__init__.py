@@ -70,7 +70,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return FINE
     except QueueMetricsError as error:
-        text = f"{str(error).rstrip('.')}; `queue-metrics doctor` says what to do" if isinstance(error, StoreError) else str(error)
+        text = _advised(error) if isinstance(error, StoreError) else str(error)
         print(f"queue-metrics: {text}", file=sys.stderr)
         if "--json" in arguments:
             print(json.dumps({"error": text}), flush=True)
@@ -78,6 +78,12 @@ def main(argv: Sequence[str] | None = None) -> int:
             return WRONG_USE
         return NO_STORE if isinstance(error, StoreError) else BAD
     return code
+
+
+def _advised(error: StoreError) -> str:
+    """In one line, whatever the database said, and what to do."""
+    told = " ".join(str(error).split()).rstrip(".")
+    return f"{told}{'' if told.endswith('?') else ';'} `queue-metrics doctor` says what to do"
 
 
 def _parser(arguments: Sequence[str]) -> argparse.ArgumentParser:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 
+from queue_metrics.insights.wording import moment
 from queue_metrics.model import Window
 from queue_metrics.storage.base import DAY, HOUR, MINUTE, RETENTION, TASK, Retention
 
@@ -98,10 +99,12 @@ def between(start: float, end: float, now: float, *, step: int | None = None, ki
         ValueError: the range is empty, or not all of it is kept or past; says which is.
     """
     oldest = now - MINUTES_MAX * 60
-    if not (math.isfinite(start) and math.isfinite(end) and oldest <= start < end and start <= now):
+    if not oldest <= start <= now:
         raise ValueError(
-            f"start and end must be seconds since 1970, {oldest:.0f} <= start < end and start <= {now:.0f}, not {start!r} and {end!r}"
+            f"start must be seconds since 1970, from {oldest:.0f} ({moment(oldest)}) to now, {now:.0f} ({moment(now)}), not {start!r}"
         )
+    if not (math.isfinite(end) and end > start):
+        raise ValueError(f"end must be seconds since 1970, later than start, {start:.0f} ({moment(start)}), not {end!r}")
     if step is None:
         step = finest_step(now - start, kind, retention)
     elif now - start > retention.get((kind, step), 0):
