@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 import pytest
@@ -16,6 +17,7 @@ from queue_metrics.storage.efficiency import (
     Counters,
     CrewMinute,
     EfficiencyRow,
+    FleetRows,
     Spent,
     add_counters,
     add_efficiency,
@@ -146,6 +148,10 @@ def test_what_is_stored_comes_back_and_is_kept_as_long_as_it_says(driver: Storag
     assert (queue[0], len(queue[1])) == (("broker", "a\x00b"), 2)
 
 
+def by_row(rows: FleetRows) -> list[tuple[float, ...]]:
+    return list(zip(*(getattr(rows, name) for name in rows.__slots__), strict=True))
+
+
 def test_rows_of_a_version_before_are_read_and_of_one_to_come_are_not() -> None:
     old = '{"t":60,"at":60.5,"s":60.0,"all":[3.0,57.0,1000,0.25,2,1,1]}'
     new, later = "[2,120,120.5,60.0,4.0,56.0,null,null,2,1,1]", "[3,180,180.5,60.0,4.0,56.0,null,null,2,1,1]"
@@ -153,10 +159,12 @@ def test_rows_of_a_version_before_are_read_and_of_one_to_come_are_not() -> None:
         pairs = [(member, 0.0) for member in members]
         whole = [(row.at, row.crew.spent, row.crew.rss_mean_bytes, row.crew.cpu_mean_ratio) for row in fleet_minutes(pairs)]
         assert [
-            (row.at, Spent(row.busy_seconds, row.idle_seconds), row.rss_mean_bytes, row.cpu_mean_ratio) for row in fleet_rows(pairs)
+            (at, Spent(busy, idle), *(None if math.isnan(each) else each for each in unknown))
+            for at, busy, idle, *unknown in by_row(fleet_rows(pairs))
         ] == whole
         assert [row[0] for row in whole] == at
-    assert fleet_rows([("[2,1,null,1,1,1,1,1]", 0.0)]) == []
+    assert by_row(fleet_rows([("[2,1,null,1,1,1,1,1]", 0.0)])) == []
+    assert [row[0] for row in by_row(fleet_rows([("[2,1,null,1,1,1,1,1]", 0.0), (new, 120.0)]))] == [120.5]
 
 
 def test_damaged_rows_and_counters_are_left_out() -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import math
 from collections.abc import Sequence
 
 import pytest
@@ -13,28 +14,34 @@ from queue_metrics.insights.trends import question
 from queue_metrics.model import Direction
 from queue_metrics.storage.base import StorageDriver
 from queue_metrics.storage.collector import CollectorState
-from queue_metrics.storage.efficiency import Crew, EfficiencyRow, FleetRow, Spent, add_efficiency
+from queue_metrics.storage.efficiency import Crew, EfficiencyRow, FleetRows, Spent, add_efficiency
 from tests.support.fleet import NOW, minute
 
+Row = tuple[float, float, float, float, float]
+"""A row of `FleetRows`."""
 RUNS = collector_answer(CollectorState(NOW, NOW - 3600, "", 0), NOW)
 
 
-def efficiency(busy: Sequence[float], *, workers: int = 4, memory: float | None = 50.0 * 2**20, cpu: float | None = 0.5) -> list[FleetRow]:
+def by_column(rows: Sequence[Row]) -> FleetRows:
+    return FleetRows(*zip(*rows, strict=True)) if rows else FleetRows((), (), (), (), ())
+
+
+def efficiency(busy: Sequence[float], *, workers: int = 4, memory: float = 50.0 * 2**20, cpu: float = 0.5) -> list[Row]:
     return [
-        FleetRow(minute(back), 60.0 * workers * share, 60.0 * workers * (1 - share), memory, cpu)
+        (minute(back), 60.0 * workers * share, 60.0 * workers * (1 - share), memory, cpu)
         for back, share in zip(range(len(busy) - 1, -1, -1), busy, strict=True)
     ]
 
 
 def test_efficiency_is_a_share_of_the_time_that_was_worked() -> None:
-    rows = [*efficiency([0.5] * 59), FleetRow(minute(0), 400.0, 0.0, 100.0 * 2**20, 1.5)]
-    rows[0:0] = [FleetRow(minute(90), 999.0, 0.0, None, None)]  # before the period
-    rows[1:1] = [FleetRow(minute(59), 0.0, 0.0, None, None)]  # nobody worked
-    rows = sorted({row.at: row for row in rows}.values(), key=lambda row: row.at)
-    found = trends.efficiency_trend(question(3600, 60, NOW), rows, RUNS)
+    rows = [*efficiency([0.5] * 59), (minute(0), 400.0, 0.0, 100.0 * 2**20, 1.5)]
+    rows[0:0] = [(minute(90), 999.0, 0.0, math.nan, math.nan)]  # before the period
+    rows[1:1] = [(minute(59), 0.0, 0.0, math.nan, math.nan)]  # nobody worked
+    rows = sorted({row[0]: row for row in rows}.values())
+    found = trends.efficiency_trend(question(3600, 60, NOW), by_column(rows), RUNS)
     assert found.statistics is not None
-    worked = sum(row.busy_seconds for row in rows[1:])
-    whole = worked + sum(row.idle_seconds for row in rows[1:])
+    worked = sum(row[1] for row in rows[1:])
+    whole = worked + sum(row[2] for row in rows[1:])
     assert found.statistics.current == 100.0
     assert found.statistics.average == round(worked / whole * 100, 2)
     assert (found.statistics.min, found.statistics.max) == (50.0, 100.0)
@@ -46,13 +53,13 @@ def test_efficiency_is_a_share_of_the_time_that_was_worked() -> None:
 
 def test_a_bad_hour_moves_efficiency_after_a_good_week() -> None:
     """L25: by the share of a lifetime it would be 90.5 %."""
-    found = trends.efficiency_trend(question(3600, 60, NOW), efficiency([0.9] * 3_000 + [0.1] * 60), RUNS)
+    found = trends.efficiency_trend(question(3600, 60, NOW), by_column(efficiency([0.9] * 3_000 + [0.1] * 60)), RUNS)
     assert found.statistics is not None
     assert (found.statistics.average, found.statistics.current, found.verdict.direction) == (10.0, 10.0, Direction.STEADY)
 
 
 def test_unknown_memory_is_none() -> None:
-    found = trends.efficiency_trend(question(3600, 60, NOW), efficiency([0.5, 0.5], memory=None, cpu=None), RUNS)
+    found = trends.efficiency_trend(question(3600, 60, NOW), by_column(efficiency([0.5, 0.5], memory=math.nan, cpu=math.nan)), RUNS)
     assert found.statistics is not None
     assert (found.statistics.avg_memory_mb, found.statistics.avg_cpu_percent) == (None, None)
 
@@ -71,8 +78,8 @@ def test_why_there_is_no_efficiency_is_told_and_the_command_only_where_none_runs
     last_pass: float | None, rows: int, reason: str, command: bool
 ) -> None:
     collector = collector_answer(CollectorState(last_pass, last_pass, "", 0), NOW)
-    nobody = [FleetRow(minute(back), 0.0, 0.0, None, None) for back in range(20 + rows, 20, -1)]
-    found = trends.efficiency_trend(question(3600, 60, NOW), nobody, collector)
+    nobody = [(minute(back), 0.0, 0.0, math.nan, math.nan) for back in range(20 + rows, 20, -1)]
+    found = trends.efficiency_trend(question(3600, 60, NOW), by_column(nobody), collector)
     assert (found.available, found.statistics) == (False, None)
     assert found.message is not None
     assert reason in found.message
@@ -80,8 +87,8 @@ def test_why_there_is_no_efficiency_is_told_and_the_command_only_where_none_runs
 
 
 def test_efficiency_of_a_longer_interval_weighs_by_time() -> None:
-    rows = [FleetRow(minute(1), 60.0, 0.0, None, None), FleetRow(minute(0), 0.0, 540.0, None, None)]
-    found = trends.efficiency_trend(question(3600, 120, NOW), rows, RUNS)
+    rows = [(minute(1), 60.0, 0.0, math.nan, math.nan), (minute(0), 0.0, 540.0, math.nan, math.nan)]
+    found = trends.efficiency_trend(question(3600, 120, NOW), by_column(rows), RUNS)
     assert found.values == (10.0,)
 
 

@@ -13,6 +13,7 @@ from queue_metrics._core import variation as variation_of_groups
 from queue_metrics.insights.minutes import Minutes
 from queue_metrics.model import WorkerAnswer
 from queue_metrics.storage.base import MINUTE
+from queue_metrics.storage.columns import column
 
 _LIVE = ("starting", "idle", "busy")
 _NEARLY_ALL = 0.9
@@ -71,7 +72,7 @@ def arrivals(minutes: Minutes) -> tuple[Sequence[float], str] | None:
     Arrivals by minute, and where they are from: recorded ones; else jobs that left for a worker or were discarded, plus the change of
     depth since the question of the minute before. None when neither is known.
     """
-    left = list(map(add, minutes.started, minutes.discarded))
+    left = column(map(add, minutes.started, minutes.discarded))
     told = memoryview(balance(minutes.starts, MINUTE, minutes.ready, left)).tolist()
     known = [each for each in told if each == each]  # not NaN, which differs from itself: math.isnan takes three times as long
     if any(minutes.arrivals):

@@ -9,7 +9,7 @@ from queue_metrics.insights.reading import Reading
 from queue_metrics.insights.trends import Question
 from queue_metrics.storage.base import MINUTE, QUEUE, StorageDriver
 from queue_metrics.storage.collector import READ_COLLECTOR, CollectorState, state_of
-from queue_metrics.storage.efficiency import ALL_KEY, FleetRow, fleet_rows, reading_rows
+from queue_metrics.storage.efficiency import ALL_KEY, FleetRows, fleet_rows, reading_rows
 from queue_metrics.storage.view import Range
 
 
@@ -33,7 +33,7 @@ def queue_minutes(reading: Reading, connection: str, queue: str, asked: Question
     return minutes(points, asked.end + MINUTE)
 
 
-def efficiency_rows(driver: StorageDriver, asked: Question) -> tuple[list[FleetRow], CollectorState]:
+def efficiency_rows(driver: StorageDriver, asked: Question) -> tuple[FleetRows, CollectorState]:
     """
     What all workers did in the time that a question is about, oldest first, and what the last pass of the collector left.
 

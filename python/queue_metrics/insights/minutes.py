@@ -1,14 +1,17 @@
-"""The stored minutes of a queue as columns, a list a number: thousands of them are read at once. Makes no sense of them."""
+"""The stored minutes of a queue as columns, one a number: thousands of them are read at once. Makes no sense of them."""
 
 from __future__ import annotations
 
 import math
+from bisect import bisect_left
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from itertools import repeat
 
 from queue_metrics._core import columns
 from queue_metrics.insights import layout
 from queue_metrics.storage.base import MINUTE
+from queue_metrics.storage.columns import column
 
 
 def _sum(counters: Iterable[int]) -> str:
@@ -49,8 +52,8 @@ class Minutes:
 
     def between(self, start: int, end: int) -> Minutes:
         """Those that begin at `start` or later, and before `end`."""
-        first = next((at for at, minute in enumerate(self.starts) if minute >= start), len(self.starts))
-        last = next((at for at in range(len(self.starts), first, -1) if self.starts[at - 1] < end), first)
+        first = bisect_left(self.starts, start)
+        last = bisect_left(self.starts, end, first)
         if (first, last) == (0, len(self.starts)):
             return self
         return Minutes(*(getattr(self, name)[first:last] for name in self.__slots__))
@@ -69,9 +72,7 @@ def minutes(points: Sequence[tuple[int, bytes]], end: int) -> Minutes:
     """
     starts = [start for start, _ in points]
     found_columns = columns([value for _, value in points], _NAMES)
-    ready, ready_min, asked_at, executions, busy, started, arrivals, ended, discarded = (
-        memoryview(each).tolist() for each in found_columns
-    )
+    ready, ready_min, asked_at, executions, busy, started, arrivals, ended, discarded = (column(each) for each in found_columns)
     found = Minutes(
         starts=starts,
         started=started,
@@ -79,11 +80,11 @@ def minutes(points: Sequence[tuple[int, bytes]], end: int) -> Minutes:
         discarded=discarded,
         arrivals=arrivals,
         # NaN differs from itself; math.isnan takes three times as long.
-        executions=[number if number == number else 0.0 for number in executions],
-        busy_seconds=[number / layout.MICROSECONDS if number == number else 0.0 for number in busy],
+        executions=column(number if number == number else 0.0 for number in executions),
+        busy_seconds=column(number / layout.MICROSECONDS if number == number else 0.0 for number in busy),
         ready=ready,
         ready_min=ready_min,
-        asked_at=[number / layout.MICROSECONDS for number in asked_at],
+        asked_at=column(number / layout.MICROSECONDS for number in asked_at),
     )
     if not starts or not all(map(math.isnan, ready)):
         return found
@@ -95,10 +96,10 @@ def _with_quiet_minutes(found: Minutes, end: int) -> Minutes:
     starts = range(found.starts[0], max(end, found.starts[-1] + MINUTE), MINUTE)
     places = [at.get(start) for start in starts]
 
-    def filled(column: Sequence[float], nothing: float) -> list[float]:
-        return [nothing if place is None else column[place] for place in places]
+    def filled(known: Sequence[float], nothing: float) -> Sequence[float]:
+        return column(nothing if place is None else known[place] for place in places)
 
-    unasked = [math.nan] * len(starts)
+    unasked = column(repeat(math.nan, len(starts)))
     return Minutes(
         starts=starts,
         started=filled(found.started, 0.0),

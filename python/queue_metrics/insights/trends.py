@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from operator import add
 from typing import TypedDict
@@ -29,7 +29,8 @@ from queue_metrics.model.trends import (
     Verdict,
 )
 from queue_metrics.storage.base import MINUTE
-from queue_metrics.storage.efficiency import FleetRow
+from queue_metrics.storage.columns import column
+from queue_metrics.storage.efficiency import FleetRows
 
 PERIOD_DEFAULT, PERIOD_LEAST, PERIOD_MOST = 3_600, 60, 604_800
 INTERVAL_DEFAULT, INTERVAL_LEAST, INTERVAL_MOST = 60, 10, 14_400
@@ -107,8 +108,8 @@ def _within(name: str, value: int, least: int, most: int) -> None:
 
 @dataclass(frozen=True, slots=True)
 class _Points:
-    times: list[float]
-    values: list[float]
+    times: Sequence[float]
+    values: Sequence[float]
 
     def __len__(self) -> int:
         return len(self.values)
@@ -126,7 +127,7 @@ def _line(points: _Points, interval: int) -> _Line:
     if len(points) < 2:
         return _Line(0.0, 0.0, points.values[0])
     first = points.times[0]
-    found = fit([time - first for time in points.times], points.values)
+    found = fit(column(time - first for time in points.times), points.values)
     if found is None:
         return _Line(0.0, 0.0, 0.0)
     following = found.at(points.times[-1] - first + interval)
@@ -202,7 +203,7 @@ def depth_trend(asked: Question, connection: str, queue: str, minutes: Minutes, 
 def _depths(asked: Question, minutes: Minutes) -> _Points:
     """The last depth of each interval, at the moment when the broker was asked; intervals end with the open minute."""
     *_, last = intervals(minutes.starts, minutes.ready, asked.end + MINUTE, asked.interval)
-    return _Points([minutes.asked_at[at] for at in last], [minutes.ready[at] for at in last])
+    return _Points(column(minutes.asked_at[at] for at in last), column(minutes.ready[at] for at in last))
 
 
 def _depth_verdict(asked: Question, minutes: Minutes, points: _Points, workers: int | None) -> Verdict:
@@ -264,17 +265,17 @@ def _per_interval(asked: Question, starts: Sequence[int], counts: Sequence[float
     front of the first.
     """
     if asked.interval == MINUTE:
-        return _Points([float(start) for start in starts], list(counts))
+        return _Points(column(starts), counts)
     long = asked.interval // MINUTE
-    most, points = max(asked.minutes // long, 1), _Points([], [])
+    most, times, values = max(asked.minutes // long, 1), column(()), column(())
     for place, recorded, number, _ in zip(*intervals(starts, counts, asked.end, asked.interval), strict=True):
         if 2 * recorded >= long and -place <= most:
-            points.times.append(float(asked.end + place * asked.interval))
-            points.values.append(number * long / recorded)
-    return points
+            times.append(asked.end + place * asked.interval)
+            values.append(number * long / recorded)
+    return _Points(times, values)
 
 
-def efficiency_trend(asked: Question, rows: Iterable[FleetRow], collector: CollectorAnswer) -> EfficiencyTrend | NoTrend:
+def efficiency_trend(asked: Question, rows: FleetRows, collector: CollectorAnswer) -> EfficiencyTrend | NoTrend:
     """
     How busy all workers were, and where that is heading.
 
@@ -284,13 +285,12 @@ def efficiency_trend(asked: Question, rows: Iterable[FleetRow], collector: Colle
         collector: whether one runs, for the reason where nothing is known.
     """
     since, until = asked.now - asked.period, asked.now
-    counted = [row for row in rows if since <= row.at <= until]
-    inside = [row for row in counted if row.busy_seconds + row.idle_seconds > 0]
-    at, busy, idle, rss, cpu = zip(*inside, strict=True) if inside else ((),) * 5
-    worked = list(map(add, busy, idle))
-    points = _efficiencies(asked, at, busy, worked)
+    counted = rows.those([since <= at <= until for at in rows.at])
+    inside = counted.those([busy + idle > 0 for busy, idle in zip(counted.busy_seconds, counted.idle_seconds, strict=True)])
+    busy, worked = inside.busy_seconds, column(map(add, inside.busy_seconds, inside.idle_seconds))
+    points = _efficiencies(asked, inside.at, busy, worked)
     if not points.values:
-        missing = "worker lived from one pass of the collector to the next" if counted else "collector passed twice"
+        missing = "worker lived from one pass of the collector to the next" if counted.at else "collector passed twice"
         message = f"No efficiency is known: no {missing} in the last {duration(asked.period)}. {collector.message}"
         return NoTrend(message=message, connection=None, queue=None, **_about(asked, points, unknown(message)))
     statistics = EfficiencyStatistics(
@@ -298,8 +298,8 @@ def efficiency_trend(asked: Question, rows: Iterable[FleetRow], collector: Colle
         average=round(sum(busy) / sum(worked) * 100, 2),
         min=round(min(points.values), 2),
         max=round(max(points.values), 2),
-        avg_memory_mb=_rounded_mean([each / _MEGABYTE for each in rss if each is not None]),
-        avg_cpu_percent=_rounded_mean([each * 100 for each in cpu if each is not None]),
+        avg_memory_mb=_rounded_mean([each / _MEGABYTE for each in inside.rss_mean_bytes if each == each]),
+        avg_cpu_percent=_rounded_mean([each * 100 for each in inside.cpu_mean_ratio if each == each]),
     )
     slope = _line(points, asked.interval).slope
     return EfficiencyTrend(
@@ -315,8 +315,8 @@ def _efficiencies(asked: Question, at: Sequence[float], busy: Sequence[float], w
     origin = asked.end + MINUTE
     places, _, part, _ = intervals(at, busy, origin, asked.interval)
     _, _, whole, _ = intervals(at, worked, origin, asked.interval)
-    times = [float(origin + place * asked.interval) for place in places]
-    return _Points(times, [some / all_ * 100 for some, all_ in zip(part, whole, strict=True)])
+    times = column(float(origin + place * asked.interval) for place in places)
+    return _Points(times, column(some / all_ * 100 for some, all_ in zip(part, whole, strict=True)))
 
 
 def _by_sign(slope: float) -> DirectionWord:

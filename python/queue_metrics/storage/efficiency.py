@@ -11,11 +11,12 @@ import math
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import compress
-from typing import Any, NamedTuple, TypeAlias
+from typing import Any, TypeAlias
 
 from queue_metrics._core import row_columns
 from queue_metrics.config import TimeToLive
 from queue_metrics.storage.base import HOUR, MINUTE
+from queue_metrics.storage.columns import column
 from queue_metrics.storage.general import Call, GeneralOperations
 
 ALL_KEY, SERVERS_KEY, QUEUES_KEY = "worker_efficiency", "worker_efficiency_servers", "worker_efficiency_queues"
@@ -134,15 +135,21 @@ class CrewMinute:
     crew: Crew
 
 
-class FleetRow(NamedTuple):
-    """What all workers did until a pass of the collector, as far as a trend needs it."""
+@dataclass(frozen=True, slots=True)
+class FleetRows:
+    """What all workers did until each pass of the collector, oldest first, as far as a trend needs it; columns of one length."""
 
-    at: float
+    at: Sequence[float]
     """The moment of the pass, seconds since 1970."""
-    busy_seconds: float
-    idle_seconds: float
-    rss_mean_bytes: float | None
-    cpu_mean_ratio: float | None
+    busy_seconds: Sequence[float]
+    idle_seconds: Sequence[float]
+    rss_mean_bytes: Sequence[float]
+    """NaN where it is not known, as in the next."""
+    cpu_mean_ratio: Sequence[float]
+
+    def those(self, wanted: Sequence[bool]) -> FleetRows:
+        """Some of them."""
+        return self if all(wanted) else FleetRows(*(column(compress(getattr(self, name), wanted)) for name in self.__slots__))
 
 
 def add_efficiency(store: GeneralOperations, row: EfficiencyRow, kept: int = _WEEK) -> None:
@@ -206,24 +213,24 @@ def fleet_minutes(members: Iterable[tuple[str, float]]) -> list[CrewMinute]:
     return [CrewMinute(at, seconds, _crew(told["all"])) for at, seconds, told in _rows(members, "all")]
 
 
-def fleet_rows(members: Sequence[tuple[str, float]]) -> list[FleetRow]:
-    """The same as `fleet_minutes`, thousands at once: less than a microsecond a row."""
+def fleet_rows(members: Sequence[tuple[str, float]]) -> FleetRows:
+    """The same as `fleet_minutes`, thousands at once: no object is made of a row."""
     lists = [member for member, _ in members if member.startswith("[")]
     if len(lists) < len(members):  # of a version before, or damaged
-        minutes = [(each.at, each.crew) for each in fleet_minutes(members)]
-        return [
-            FleetRow(at, crew.spent.busy_seconds, crew.spent.idle_seconds, crew.rss_mean_bytes, crew.cpu_mean_ratio) for at, crew in minutes
-        ]
-    version, _, at, _, busy, idle, rss, cpu = (memoryview(column).tolist() for column in row_columns(lists, 8))
-    rows = list(map(FleetRow._make, zip(at, busy, idle, _known(rss), _known(cpu), strict=True)))
-    if version.count(_VERSION) == len(rows) and not math.isnan(sum(at) + sum(busy) + sum(idle)):
+        minutes = fleet_minutes(members)
+        crews = [each.crew for each in minutes]
+        return FleetRows(
+            at=column(each.at for each in minutes),
+            busy_seconds=column(crew.spent.busy_seconds for crew in crews),
+            idle_seconds=column(crew.spent.idle_seconds for crew in crews),
+            rss_mean_bytes=column(math.nan if crew.rss_mean_bytes is None else crew.rss_mean_bytes for crew in crews),
+            cpu_mean_ratio=column(math.nan if crew.cpu_mean_ratio is None else crew.cpu_mean_ratio for crew in crews),
+        )
+    version, _, at, _, busy, idle, rss, cpu = (column(each) for each in row_columns(lists, 8))
+    rows = FleetRows(at, busy, idle, rss, cpu)
+    if version.count(_VERSION) == len(at) and not math.isnan(sum(at) + sum(busy) + sum(idle)):
         return rows
-    whole = (known == _VERSION and not math.isnan(sum(row[:3])) for known, row in zip(version, rows, strict=True))
-    return list(compress(rows, whole))
-
-
-def _known(column: Sequence[float]) -> list[float | None]:
-    return [number if number == number else None for number in column]  # NaN differs from itself
+    return rows.those([known == _VERSION and not math.isnan(sum(row)) for known, *row in zip(version, at, busy, idle, strict=True)])
 
 
 def server_crews(members: Iterable[tuple[str, float]]) -> dict[str, list[CrewMinute]]:

@@ -89,8 +89,9 @@ fn slopes(points: &[(f64, f64)]) -> Vec<f64> {
         let count = owed as usize;
         owed -= count as f64;
         let offset = (at as f64 * GOLDEN).fract();
+        let step = behind as f64 / count as f64;
         for place in 0..count {
-            let distance = ((place as f64 + offset) / count as f64 * behind as f64) as usize;
+            let distance = ((place as f64 + offset) * step) as usize;
             add(*one, points[at + 1 + distance.min(behind - 1)]);
         }
     }

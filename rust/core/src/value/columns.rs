@@ -82,11 +82,12 @@ impl Column {
     }
 }
 
-/// The columns of packed values, each as long as there are values. Some 200 ns a value that has no sketch.
+/// The columns of packed values, each as long as there are values. Nothing is allocated for a value that has no sketch.
 pub fn columns<'a>(values: impl ExactSizeIterator<Item = &'a [u8]>, wanted: &[Column]) -> Result<Vec<Vec<f64>>> {
     let mut found: Vec<Vec<f64>> = wanted.iter().map(|_| Vec::with_capacity(values.len())).collect();
+    let mut value = Value::default();
     for packed in values {
-        let value = Value::decode(packed)?;
+        value.read(packed)?;
         for (column, numbers) in wanted.iter().zip(&mut found) {
             numbers.push(column.of(&value));
         }

@@ -61,29 +61,28 @@ impl Value {
 
     /// The value in these bytes; memory is taken in proportion to them only.
     pub fn decode(data: &[u8]) -> Result<Value> {
+        let mut value = Value::default();
+        value.read(data)?;
+        Ok(value)
+    }
+
+    /// The same in place of what was in this one, whose room is used again. After an error it holds something of both.
+    pub(super) fn read(&mut self, data: &[u8]) -> Result<()> {
         let mut reader = Reader { data, rest: data };
         let parts = reader.array(5)?;
         if parts == 0 || reader.number()? != VERSION {
             return Err(reader.broken());
         }
-        let mut value = Value::default();
-        if parts > 1 {
-            value.counters = reader.list(COUNTER_LIMIT, Reader::count)?;
-        }
-        if parts > 2 {
-            value.measures = reader.list(MEASURE_LIMIT, Reader::measure)?;
-        }
-        if parts > 3 {
-            value.gauges = reader.list(MEASURE_LIMIT, Reader::gauge)?;
-        }
-        if parts > 4 {
-            value.sketches = reader.list(MEASURE_LIMIT, Reader::sketch)?;
-        }
+        let Value { counters, measures, gauges, sketches } = self;
+        reader.list(counters, (parts > 1).then_some(COUNTER_LIMIT), Reader::count)?;
+        reader.list(measures, (parts > 2).then_some(MEASURE_LIMIT), Reader::measure)?;
+        reader.list(gauges, (parts > 3).then_some(MEASURE_LIMIT), Reader::gauge)?;
+        reader.list(sketches, (parts > 4).then_some(MEASURE_LIMIT), Reader::sketch)?;
         if !reader.rest.is_empty() {
             return Err(reader.broken());
         }
-        value.trim();
-        Ok(value)
+        self.trim();
+        Ok(())
     }
 
     /// Cuts empty elements at the end of each list.
@@ -146,6 +145,11 @@ impl Reader<'_> {
     }
 
     fn number(&mut self) -> Result<i64> {
+        // Most numbers are small, and a byte each.
+        if let [small @ 0..=0x7f, rest @ ..] = self.rest {
+            self.rest = rest;
+            return Ok(i64::from(*small));
+        }
         let mut rest = self.rest;
         let number = decode::read_int(&mut rest).map_err(|_| self.broken())?;
         self.rest = rest;
@@ -163,8 +167,19 @@ impl Reader<'_> {
         Ok(length)
     }
 
-    fn list<T>(&mut self, limit: usize, mut element: impl FnMut(&mut Self) -> Result<T>) -> Result<Vec<T>> {
-        (0..self.array(limit)?).map(|_| element(self)).collect()
+    /// The elements of a list; none where there is no limit, and so no list.
+    fn list<T>(
+        &mut self,
+        into: &mut Vec<T>,
+        limit: Option<usize>,
+        mut element: impl FnMut(&mut Self) -> Result<T>,
+    ) -> Result<()> {
+        into.clear();
+        let Some(limit) = limit else { return Ok(()) };
+        for _ in 0..self.array(limit)? {
+            into.push(element(self)?);
+        }
+        Ok(())
     }
 
     fn count(&mut self) -> Result<u64> {
