@@ -8,8 +8,8 @@ from queue_metrics._core_drain import Value
 @final
 class Exposition:
     """
-    Totals of many series as Prometheus text 0.0.4, scrape after scrape. The head of each line (name and labels) is made once and kept as
-    long as its series is among those of the last scrape. The interpreter's lock is let go.
+    Totals of many series as Prometheus text 0.0.4, scrape after scrape. The text of the last scrape is kept while its series are the same,
+    and only numbers that changed are written anew, without the interpreter's lock.
     """
 
     def __new__(cls, families: Sequence[tuple[str, str, str, Sequence[tuple[str, str, str, int]]]]) -> Exposition:
@@ -23,8 +23,17 @@ class Exposition:
             ValueError: there is no such cell.
         """
 
-    def text(self, series: list[tuple[str, Value]]) -> bytes:
-        """All lines of all series (rendered labels, total), by family; UTF-8."""
+    def text(self, places: tuple[str, ...], totals: list[Value], /) -> bytes:
+        """
+        All lines of all series, by family; UTF-8.
+
+        Args:
+            places: the rendered labels of each. Where it is the tuple of the last scrape, nothing is compared.
+            totals: as many, in the same order.
+
+        Raises:
+            ValueError: there are more or fewer.
+        """
 
 def exposition_family(name: str, help: str, kind: str, samples: list[tuple[str, float | None]]) -> bytes:
     """

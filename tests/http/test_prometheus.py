@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import random
 import shutil
 import subprocess
 from typing import Any
@@ -10,6 +11,9 @@ import pytest
 from prometheus_client.parser import text_string_to_metric_families
 from prometheus_client.samples import Sample
 
+from queue_metrics import _core
+from queue_metrics.http.prometheus import Exporter
+from queue_metrics.insights import connect
 from queue_metrics.model import Discard, Outcome
 from queue_metrics.storage.memory import MemoryStorageDriver
 from queue_metrics.storage.spools import spool_beat
@@ -176,3 +180,31 @@ def test_counters_of_a_task_are_there_at_zero_from_first_sight() -> None:
     found = samples(ask(app_of(fleet), "/metrics").text)
     assert [sample.value for sample in found["queue_metrics_executions_total"]] == [0] * 6
     assert [sample.value for sample in found["queue_metrics_discarded_total"]] == [0] * 5
+
+
+def test_what_is_kept_from_scrape_to_scrape_changes_nothing_of_the_text() -> None:
+    """Tasks come and go, their numbers grow by digits or not at all; each text is that of an exporter that knows nothing yet."""
+    chance = random.Random(11)
+    exporter = Exporter()
+    tasks: list[str] = []
+    texts: list[bytes] = []
+    for scrape in range(12):
+        fleet = Fleet()
+        tasks = chance.sample(HOSTILE, 3) if scrape % 3 == 0 else tasks
+        for number, name in enumerate(tasks):
+            runs = [chance.choice([0, 1, 999, 1_000, 10**7 - 1, 10**7]) for _ in range(chance.randrange(4))]
+            counts = {"started": chance.choice([9, 10, 99, 100]), "succeeded": len(runs), "lost": scrape // 2}
+            fleet.task(("broker", f"queue {number}", name), minute(1), counts=counts, measures={0: runs, 2: runs, 3: runs})
+        driver = MemoryStorageDriver()
+        fleet.store(driver)
+        found = connect(driver, now=lambda: NOW).scrape()
+        texts.append(exporter.text(found, None))
+        assert texts[-1] == Exporter().text(found, None)
+    assert len(set(texts)) == len(texts)
+
+
+def test_totals_without_a_place_are_refused() -> None:
+    exposition = _core.Exposition([("n_total", "Help.", "counter", [("", "", "counter", 0)])])
+    with pytest.raises(ValueError, match="1 places have 2 totals"):
+        exposition.text(('a="1"',), [_core.Value(), _core.Value()])
+    assert exposition.text(('a="1"',), [_core.Value()]).endswith(b'n_total{a="1"} 0\n')

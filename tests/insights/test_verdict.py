@@ -12,7 +12,7 @@ from scipy import stats
 from queue_metrics.insights.flow import FlowCase, arrivals, dedicated, flow_case, variation
 from queue_metrics.insights.minutes import Minutes
 from queue_metrics.insights.verdict import flow_verdict, line_verdict, unknown
-from queue_metrics.insights.workers import serving, workers
+from queue_metrics.insights.workers import Serving, workers
 from queue_metrics.model import Direction
 from queue_metrics.storage.base import Beat
 from tests.support.fleet import NOW, heartbeat
@@ -240,4 +240,4 @@ def test_a_child_that_runs_a_job_of_one_queue_serves_all_of_its_main_process() -
     children = [heartbeat(pid=pid, parent_pid=10, state="busy", queue="mail") for pid in (11, 12)]
     answers, _ = workers([Beat(str(at), page, 1.0) for at, page in enumerate([main, *children])], NOW, stale_seconds=60, lost_seconds=300)
     assert dedicated(answers, "broker", "mail") is None
-    assert len(serving(answers, "broker", "mail")) == len(serving(answers, "broker", "reports")) == 2
+    assert len(Serving(answers).of("broker", "mail")) == len(Serving(answers).of("broker", "reports")) == 2

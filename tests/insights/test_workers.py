@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from queue_metrics.insights.workers import by_state, serving, workers
+from queue_metrics.insights.workers import Serving, by_state, workers
 from queue_metrics.model import WorkerAnswer
 from queue_metrics.storage.base import Beat
 from tests.support.fleet import NOW, heartbeat
@@ -154,4 +154,4 @@ def test_a_worker_serves_the_queues_that_it_names_or_all_of_its_connection() -> 
         Beat("3", heartbeat(connection="b", queue="x"), 0.0),
         Beat("4", heartbeat(connection="a", queue="x", state="stopped"), 0.0),
     )
-    assert [[each.id for each in serving(answers, "a", queue)] for queue in ("x", "y", "z")] == [["1", "2"], ["1", "2"], ["2"]]
+    assert [[each.id for each in Serving(answers).of("a", queue)] for queue in ("x", "y", "z")] == [["1", "2"], ["1", "2"], ["2"]]

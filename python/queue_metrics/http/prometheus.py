@@ -28,8 +28,8 @@ class Exporter:
     """The text of `/metrics`, scrape after scrape: what stands before the numbers of a series is made once and kept."""
 
     def __init__(self) -> None:
-        self._tasks = _core.Exposition(list(_task_families()))
-        self._servers = _core.Exposition([_server_executions()])
+        self._tasks = _Lines(TASK_LABELS, list(_task_families()))
+        self._servers = _Lines(("server",), [_server_executions()])
 
     def text(self, scrape: Scrape, stale_seconds: float | None) -> bytes:
         """
@@ -39,7 +39,7 @@ class Exporter:
             scrape: what is told.
             stale_seconds: its age if the store cannot be read now.
         """
-        queues = [(labels((("connection", queue.connection), ("queue", queue.queue))), queue) for queue in scrape.snapshot.queues]
+        queues = [(labels((("connection", queue.connection), ("queue", queue.queue))), queue) for queue in scrape.queues]
         families = (
             _exceptions(scrape),
             *_queue_families(queues),
@@ -47,17 +47,36 @@ class Exporter:
             *_baselines(scrape),
             *_own_families(scrape, stale_seconds),
         )
-        totals = self._tasks.text(_places(TASK_LABELS, scrape.tasks)), self._servers.text(_places(("server",), scrape.server_totals))
-        return b"".join(totals) + rendered("queue_metrics_", families)
+        return b"".join((self._tasks.text(scrape.tasks), self._servers.text(scrape.server_totals), *texts("queue_metrics_", families)))
 
 
-def _places(names: Sequence[str], totals: Totals) -> list[tuple[str, _core.Value]]:
-    return [(labels(zip(names, series, strict=True)), total) for series, total in totals]
+class _Lines:
+    """Lines of totals; labels are rendered anew only where there are other series than at the last scrape."""
+
+    def __init__(self, names: Sequence[str], families: Sequence[_Totals]) -> None:
+        self._names = names
+        self._exposition = _core.Exposition(families)
+        # Both in one, since two scrapes may be written at once.
+        self._places: tuple[list[tuple[str, ...]], tuple[str, ...]] = ([], ())
+
+    def text(self, totals: Totals) -> bytes:
+        """All lines."""
+        series = [each for each, _ in totals]
+        known, places = self._places
+        if known != series:
+            places = tuple(labels(zip(self._names, each, strict=True)) for each in series)
+            self._places = series, places
+        return self._exposition.text(places, [total for _, total in totals])
 
 
 def rendered(prefix: str, families: Iterable[Family]) -> bytes:
     """Families as text; `prefix` goes before their names."""
-    return b"".join(_core.exposition_family(prefix + name, text, kind, list(samples)) for name, text, kind, samples in families)
+    return b"".join(texts(prefix, families))
+
+
+def texts(prefix: str, families: Iterable[Family]) -> Iterator[bytes]:
+    """The same, each family by itself."""
+    return (_core.exposition_family(prefix + name, text, kind, list(samples)) for name, text, kind, samples in families)
 
 
 def labels(pairs: Iterable[tuple[str, str]]) -> str:
@@ -198,7 +217,7 @@ def _baselines(scrape: Scrape) -> Iterator[Family]:
 
 
 def _own_families(scrape: Scrape, stale_seconds: float | None) -> Iterator[Family]:
-    overview = scrape.snapshot.overview
+    overview = scrape.overview
     workers = [(f'state="{state}"', getattr(overview.workers, state)) for state in _WORKER_STATES]
     yield "workers", "Processes that execute jobs, by state.", "gauge", workers
     text = "Busy time of all workers by all their time, 0 to 1, in the last minute that a collector counted."

@@ -5,23 +5,22 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from operator import attrgetter
 
-from queue_metrics.http.original.jobs import ended, ended_per
+from queue_metrics.http.original.jobs import ended_per
 from queue_metrics.http.original.workers import brought_to_an_end, count
 from queue_metrics.http.prometheus import Family, Sample, labels, rendered
 from queue_metrics.insights.everything import Everything
+from queue_metrics.insights.figures import TaskFigures
 from queue_metrics.model import (
     Baseline,
     Counts,
     EfficiencyTrend,
-    JobAnswer,
     NoTrend,
     Outcome,
     QueueAnswer,
     ServerAnswer,
-    TaskDetail,
 )
 from queue_metrics.model.servers import ServerSample, ServerStatus
-from queue_metrics.storage.base import HOUR, MINUTE
+from queue_metrics.storage.base import MINUTE
 
 MEGABYTE = 1 << 20
 
@@ -34,11 +33,10 @@ def text(everything: Everything, namespace: str) -> bytes:
         everything: what is told.
         namespace: stands before every name but those of servers, which never had one.
     """
-    tasks = [one.detail for job in everything.jobs for one in job.queues]
     families = (
         *_queues(everything.queues),
-        *_tasks([one for job in everything.jobs for one in job.queues]),
-        *_sums(tasks),
+        *_tasks(everything.task_figures),
+        *_sums([task.lifetime for task in everything.task_figures]),
         *_workers(everything),
         *_baselines(everything.baselines.values()),
         *_depth_trends(everything),
@@ -79,26 +77,26 @@ def _queues(queues: Sequence[QueueAnswer]) -> Iterator[Family]:
     )
 
 
-_TASK_COLUMNS: Sequence[tuple[str, str, str, Callable[[JobAnswer], float | None]]] = (
+_TASK_COLUMNS: Sequence[tuple[str, str, str, Callable[[TaskFigures], float | None]]] = (
     (
         "job_duration_p50_seconds",
         "50 % of the run times of the last hour are not longer.",
         "gauge",
-        lambda task: task.detail.runtime.p50,
+        lambda task: task.runtime.p50,
     ),
     (
         "job_duration_p95_seconds",
         "95 % of the run times of the last hour are not longer.",
         "gauge",
-        lambda task: task.detail.runtime.p95,
+        lambda task: task.runtime.p95,
     ),
     (
         "job_duration_p99_seconds",
         "99 % of the run times of the last hour are not longer.",
         "gauge",
-        lambda task: task.detail.runtime.p99,
+        lambda task: task.runtime.p99,
     ),
-    ("job_duration_max_seconds", "The longest run time of the last hour.", "gauge", lambda task: task.detail.runtime.max),
+    ("job_duration_max_seconds", "The longest run time of the last hour.", "gauge", lambda task: task.runtime.max),
     (
         "job_memory_peak_megabytes",
         "The highest resident memory of the process with an execution, of the clock hours that hold the last hour.",
@@ -111,51 +109,50 @@ _TASK_COLUMNS: Sequence[tuple[str, str, str, Callable[[JobAnswer], float | None]
         "job_memory_avg_incremental_megabytes",
         "Resident memory after an execution less before, mean of all ever.",
         "gauge",
-        lambda task: _by(task.detail.lifetime.memory_change.mean, MEGABYTE),
+        lambda task: _by(task.memory_change_mean, MEGABYTE),
     ),
-    ("job_processed_total", "Executions that succeeded.", "counter", lambda task: processed(task.detail.lifetime.counts)),
-    ("job_failed_total", "Executions that failed, timed out or were lost.", "counter", lambda task: task.detail.lifetime.counts.failures),
+    ("job_processed_total", "Executions that succeeded.", "counter", lambda task: processed(task.lifetime)),
+    ("job_failed_total", "Executions that failed, timed out or were lost.", "counter", lambda task: task.lifetime.failures),
     (
         "job_debounced_total",
         "Jobs that ended without an execution, for any reason.",
         "counter",
-        lambda task: debounced(task.detail.lifetime.counts),
+        lambda task: debounced(task.lifetime),
     ),
     (
         "job_success_rate_percent",
         "Succeeded executions among the decided ones, ever.",
         "gauge",
-        lambda task: success_percent(task.detail.lifetime.counts),
+        lambda task: success_percent(task.lifetime),
     ),
     (
         "job_failure_rate_percent",
         "Failed executions among the decided ones, ever.",
         "gauge",
-        lambda task: failure_percent(task.detail.lifetime.counts),
+        lambda task: failure_percent(task.lifetime),
     ),
     (
         "job_throughput_per_minute",
         "Executions ended in the last whole minute.",
         "gauge",
-        lambda task: ended(task.detail, MINUTE),
+        lambda task: task.ended_last_minute,
     ),
     (
         "job_throughput_per_hour",
         "Executions ended in the last 60 whole minutes.",
         "gauge",
-        lambda task: ended(task.detail, HOUR),
+        lambda task: task.ended_last_hour,
     ),
 )
 
 
-def _tasks(tasks: Sequence[JobAnswer]) -> Iterator[Family]:
-    places = [(_of_task(task.detail.connection or "", task.detail.queue or "", task.detail.task), task) for task in tasks]
+def _tasks(tasks: Sequence[TaskFigures]) -> Iterator[Family]:
+    places = [(_of_task(task.connection, task.queue, task.task), task) for task in tasks]
     for name, meaning, kind, number in _TASK_COLUMNS:
         yield name, meaning, kind, [(place, number(task)) for place, task in places]
 
 
-def _sums(tasks: Sequence[TaskDetail]) -> Iterator[Family]:
-    counted = [task.lifetime.counts for task in tasks]
+def _sums(counted: Sequence[Counts]) -> Iterator[Family]:
     yield "jobs_processed_total", "Executions that succeeded, of all tasks.", "counter", [("", sum(map(processed, counted)))]
     failures = sum(each.failures for each in counted)
     yield "jobs_failed_total", "Executions that failed, timed out or were lost, of all tasks.", "counter", [("", failures)]

@@ -8,6 +8,7 @@ from functools import cached_property
 from queue_metrics.insights import layout, trends
 from queue_metrics.insights import overview as overviews
 from queue_metrics.insights import queues as queue_answers
+from queue_metrics.insights.figures import TaskFigures, task_figures
 from queue_metrics.insights.fleet import server_calls, servers_in, settled_in, worker_parts
 from queue_metrics.insights.flow import dedicated
 from queue_metrics.insights.measures import distribution, merged
@@ -16,9 +17,9 @@ from queue_metrics.insights.names import UnknownName, unknown
 from queue_metrics.insights.reading import Part, Reading, SeriesReading, read
 from queue_metrics.insights.recency import last_hour
 from queue_metrics.insights.task_details import Everywhere, by_name, detail_of, exception_span, totals, wanted
-from queue_metrics.insights.tasks import named
+from queue_metrics.insights.tasks import named, tasks
 from queue_metrics.insights.window import Span
-from queue_metrics.insights.workers import ages_decide, serving, summary
+from queue_metrics.insights.workers import Serving, ages_decide, summary
 from queue_metrics.model import (
     Baseline,
     DepthTrend,
@@ -28,7 +29,6 @@ from queue_metrics.model import (
     Overview,
     QueueAnswer,
     ServerAnswer,
-    Snapshot,
     TaskAnswer,
     ThroughputTrend,
     WorkerAnswer,
@@ -74,23 +74,28 @@ class Everything:
         return self._reading.span.now
 
     @cached_property
-    def _snapshot(self) -> Snapshot:
-        return overviews.snapshot(self._reading, **self._limits)
+    def _fleet(self) -> tuple[Overview, tuple[QueueAnswer, ...], tuple[WorkerAnswer, ...]]:
+        return overviews.without_tasks(self._reading, **self._limits)
 
     @property
     def overview(self) -> Overview:
         """Everything at one glance."""
-        return self._snapshot.overview
+        return self._fleet[0]
 
-    @property
+    @cached_property
     def tasks(self) -> tuple[TaskAnswer, ...]:
         """Each task on each queue."""
-        return self._snapshot.tasks
+        return tasks(self._reading)
+
+    @cached_property
+    def task_figures(self) -> tuple[TaskFigures, ...]:
+        """Some numbers of each, ordered by name."""
+        return task_figures(self._reading)
 
     @property
     def queues(self) -> tuple[QueueAnswer, ...]:
         """Every known queue, worst first."""
-        return self._snapshot.queues
+        return self._fleet[1]
 
     def queue(self, connection: str, name: str) -> QueueAnswer:
         """
@@ -104,7 +109,7 @@ class Everything:
     @property
     def workers(self) -> tuple[WorkerAnswer, ...]:
         """Every process with a heartbeat, those that need a look first."""
-        return self._snapshot.workers
+        return self._fleet[2]
 
     def ages_decide(self, stale_seconds: float) -> bool:
         """Whether a worker not heard of for so long may be called so: not until all had time to beat after the store was away."""
@@ -117,7 +122,11 @@ class Everything:
 
     def serving(self, connection: str, queue: str) -> WorkerSummary:
         """The live workers of a queue together."""
-        return summary(serving(self.workers, connection, queue))
+        return summary(self._serving.of(connection, queue))
+
+    @cached_property
+    def _serving(self) -> Serving:
+        return Serving(self.workers)
 
     @cached_property
     def servers(self) -> tuple[ServerAnswer, ...]:

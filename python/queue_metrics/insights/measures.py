@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable
+from functools import reduce
 from itertools import accumulate
 
 from queue_metrics._core import Value
@@ -17,10 +18,7 @@ _Z95 = 1.959963984540054
 
 def merged(values: Iterable[Value]) -> Value:
     """All of them together; the empty value for none."""
-    total = Value()
-    for value in values:
-        total = total.merge(value)
-    return total
+    return reduce(Value.merge, values) if (values := tuple(values)) else Value()
 
 
 def counts(value: Value) -> Counts:

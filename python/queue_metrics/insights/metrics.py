@@ -120,11 +120,10 @@ class Metrics:
         return overviews.snapshot(reading, stale_seconds=self._stale_seconds, lost_seconds=self._lost_seconds)
 
     def scrape(self, **window: Unpack[Asked]) -> Scrape:
-        """The snapshot, servers and baselines, and the totals of tasks, exceptions and servers as they are stored, in one look."""
+        """Overview, queues, servers and baselines, and the totals of tasks, exceptions and servers as they are stored, in one look."""
         span = self._span(window)
         reading = self._read(span, further=queue_answers.parts(span.now), totals=TOTALS, calls=scrape_calls(span))
-        snapshot = overviews.snapshot(reading, stale_seconds=self._stale_seconds, lost_seconds=self._lost_seconds)
-        return scrape(reading, snapshot, stale_seconds=self._stale_seconds)
+        return scrape(reading, stale_seconds=self._stale_seconds, lost_seconds=self._lost_seconds)
 
     def everything(self) -> Everything:
         """

@@ -21,15 +21,22 @@ from queue_metrics.storage.collector import READ_COLLECTOR, state_of
 
 def snapshot(reading: Reading, *, stale_seconds: float, lost_seconds: float) -> Snapshot:
     """Overview, tasks, queues and workers of one reading."""
-    people, unreadable = workers_in(reading, stale_seconds=stale_seconds, lost_seconds=lost_seconds)
-    lines = queues(reading, people, stale_seconds=stale_seconds)
-    return Snapshot(_overview(reading, lines, people, unreadable, stale_seconds), tasks(reading), lines, people)
+    found, lines, people = without_tasks(reading, stale_seconds=stale_seconds, lost_seconds=lost_seconds)
+    return Snapshot(found, tasks(reading), lines, people)
 
 
 def overview(reading: Reading, *, stale_seconds: float, lost_seconds: float) -> Overview:
     """The overview alone."""
+    return without_tasks(reading, stale_seconds=stale_seconds, lost_seconds=lost_seconds)[0]
+
+
+def without_tasks(
+    reading: Reading, *, stale_seconds: float, lost_seconds: float
+) -> tuple[Overview, tuple[QueueAnswer, ...], tuple[WorkerAnswer, ...]]:
+    """Overview, queues and workers: what a task costs in full is most of the work, and not everybody asks for it."""
     people, unreadable = workers_in(reading, stale_seconds=stale_seconds, lost_seconds=lost_seconds)
-    return _overview(reading, queues(reading, people, stale_seconds=stale_seconds), people, unreadable, stale_seconds)
+    lines = queues(reading, people, stale_seconds=stale_seconds)
+    return _overview(reading, lines, people, unreadable, stale_seconds), lines, people
 
 
 def _overview(

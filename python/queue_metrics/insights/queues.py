@@ -14,7 +14,7 @@ from queue_metrics.insights.reading import Part, Reading, SeriesReading
 from queue_metrics.insights.recency import last_in, statistics
 from queue_metrics.insights.window import Span, at_least
 from queue_metrics.insights.wording import duration
-from queue_metrics.insights.workers import serving
+from queue_metrics.insights.workers import Serving
 from queue_metrics.model import Health, Outcome, QueueAnswer, QueueHistory, Status, WorkerAnswer
 from queue_metrics.storage.base import MINUTE, QUEUE
 
@@ -31,8 +31,10 @@ def queues(reading: Reading, workers: Sequence[WorkerAnswer], *, stale_seconds: 
         workers: as answered of the same reading.
         stale_seconds: a depth older than this is not known any more.
     """
-    measured = _measured(reading)
-    answers = [_queue(reading, series, measured.get(series.labels), workers, stale_seconds) for series in reading.queues]
+    measured, crews = _measured(reading), Serving(workers)
+    answers = [
+        _queue(reading, series, measured.get(series.labels), crews.of(*series.labels[:2]), stale_seconds) for series in reading.queues
+    ]
     answers.sort(key=lambda each: (*_order(each.health), -(each.ready or 0), -each.counts.ended, each.connection, each.queue))
     return tuple(answers)
 
@@ -76,7 +78,7 @@ def _measured(reading: Reading) -> Mapping[tuple[str, ...], Value]:
 
 
 def _queue(
-    reading: Reading, series: SeriesReading, measured: Value | None, workers: Sequence[WorkerAnswer], stale_seconds: float
+    reading: Reading, series: SeriesReading, measured: Value | None, those: Sequence[WorkerAnswer], stale_seconds: float
 ) -> QueueAnswer:
     value, when = series.window, reading.window
     counted, failure, seconds = counts(value), failure_share(counts(value)), when.observed_seconds
@@ -85,7 +87,6 @@ def _queue(
     ready, reserved, scheduled, running, age, due = (_last(value, gauge) if fresh else None for gauge in layout.GAUGES)
     latency = None if age is None else age / layout.MICROSECONDS
     runtime = distribution(value if measured is None else measured, layout.RUNTIME)
-    those = serving(workers, *series.labels)
     serves, busy = len(those), sum(worker.state == "busy" for worker in those)
     return QueueAnswer(
         connection=series.labels[0],

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from functools import cached_property
 from typing import Any
 
 from queue_metrics._core import Value
@@ -19,7 +20,7 @@ from queue_metrics.storage.view import Points, Range, Totals
 RULES = BaselineRules()
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class SeriesReading:
     """One series in the window of a reading, and in whatever further spans were read."""
 
@@ -31,15 +32,19 @@ class SeriesReading:
     by_step: Mapping[int, Mapping[int, Value]]
     """All points that were read, by step and bucket."""
 
-    @property
+    @cached_property
     def window(self) -> Value:
         """All points of the window together."""
         return merged(self.points.values())
 
     def over(self, span: Span) -> Mapping[int, Value]:
         """The points of a span, which must have been read."""
-        points = self.by_step.get(span.step, {})
-        return {bucket: value for bucket, value in points.items() if span.start <= bucket < span.end}
+        return over(span, self.by_step.get(span.step, {}))
+
+
+def over(span: Span, points: Mapping[int, Value]) -> Mapping[int, Value]:
+    """Those of the points that are in a span."""
+    return {bucket: value for bucket, value in points.items() if span.start <= bucket < span.end}
 
 
 @dataclass(frozen=True)
@@ -180,8 +185,9 @@ def read(
                     of_step[bucket] = Value.decode(value)
     series: dict[int, list[SeriesReading]] = {}
     for each in view.series:
-        one = SeriesReading(each.labels, {}, _value(view.totals.get(each.id)), decoded.get(each.id, {}))
-        series.setdefault(each.kind, []).append(replace(one, points=one.over(span)) if each.kind in window.kinds else one)
+        by_step = decoded.get(each.id, {})
+        inside = over(span, by_step.get(span.step, {})) if each.kind in window.kinds else {}
+        series.setdefault(each.kind, []).append(SeriesReading(each.labels, inside, _value(view.totals.get(each.id)), by_step))
     return Reading(
         span=span,
         series={kind: tuple(those) for kind, those in series.items()},

@@ -1,4 +1,4 @@
-"""What a scrape tells: the snapshot of a moment, servers, baselines, and the totals of tasks, exceptions and servers as they are stored."""
+"""What a scrape tells: overview, queues, servers, baselines, and the totals of tasks, exceptions and servers as they are stored."""
 
 from __future__ import annotations
 
@@ -7,9 +7,10 @@ from dataclasses import dataclass
 
 from queue_metrics._core import Value
 from queue_metrics.insights.fleet import server_calls, servers_in
+from queue_metrics.insights.overview import without_tasks
 from queue_metrics.insights.reading import Reading, SeriesReading
 from queue_metrics.insights.window import Span
-from queue_metrics.model import Baseline, ServerAnswer, Snapshot
+from queue_metrics.model import Baseline, Overview, QueueAnswer, ServerAnswer
 from queue_metrics.storage.base import EXCEPTION, MINUTE, QUEUE, SERVER, TASK
 from queue_metrics.storage.baselines import READ_BASELINES, decode
 from queue_metrics.storage.efficiency import ALL_KEY, fleet_rows, reading_rows
@@ -28,7 +29,9 @@ Totals = tuple[tuple[tuple[str, ...], Value], ...]
 class Scrape:
     """For exposition, where thousands of totals become text and none an object."""
 
-    snapshot: Snapshot
+    overview: Overview
+    queues: tuple[QueueAnswer, ...]
+    """Every known queue, worst first."""
     tasks: Totals
     """By connection, queue and task."""
     exceptions: Totals
@@ -48,13 +51,15 @@ def scrape_calls(span: Span) -> tuple[Call, ...]:
     return (*server_calls(span), READ_BASELINES, _efficiency(span.now))
 
 
-def scrape(reading: Reading, snapshot: Snapshot, *, stale_seconds: float) -> Scrape:
+def scrape(reading: Reading, *, stale_seconds: float, lost_seconds: float) -> Scrape:
     """Of one reading, with `TOTALS` and the answers to `scrape_calls`."""
-    servers = sorted(servers_in(reading, snapshot.workers, stale_seconds=stale_seconds), key=lambda each: each.hostname)
+    overview, queues, workers = without_tasks(reading, stale_seconds=stale_seconds, lost_seconds=lost_seconds)
+    servers = sorted(servers_in(reading, workers, stale_seconds=stale_seconds), key=lambda each: each.hostname)
     present = {(server.hostname,) for server in servers}
     stored = decode(reading.answers[READ_BASELINES], reading.span.now, reading.kept)
     return Scrape(
-        snapshot=snapshot,
+        overview=overview,
+        queues=queues,
         tasks=_totals(reading.tasks),
         exceptions=_totals(reading.exceptions),
         servers=tuple(servers),
@@ -73,5 +78,6 @@ def _efficiency(now: float) -> Call:
 
 
 def _busy_ratio(reading: Reading) -> float | None:
-    rows = [row for row in fleet_rows(reading.answers[_efficiency(reading.span.now)]) if row.busy_seconds + row.idle_seconds > 0]
-    return rows[-1].busy_seconds / (rows[-1].busy_seconds + rows[-1].idle_seconds) if rows else None
+    rows = fleet_rows(reading.answers[_efficiency(reading.span.now)])
+    ratios = [busy / (busy + idle) for busy, idle in zip(rows.busy_seconds, rows.idle_seconds, strict=True) if busy + idle > 0]
+    return ratios[-1] if ratios else None

@@ -217,13 +217,19 @@ def summary(answers: Iterable[WorkerAnswer], rows: Iterable[Spent] = ()) -> Work
     )
 
 
-def serving(answers: Sequence[WorkerAnswer], connection: str, queue: str) -> tuple[WorkerAnswer, ...]:
-    """Live workers of a queue, as far as they say what they serve."""
-    return tuple(
-        each
-        for each in answers
-        if each.role == "worker"
-        and each.state in _ALIVE
-        and each.connection == connection
-        and (not each.queue or each.queue == queue or queue in each.queue.split(","))
-    )
+class Serving:
+    """Live workers by what they serve, as far as they say it: a fleet is looked through once, not once for each of its queues."""
+
+    def __init__(self, answers: Sequence[WorkerAnswer]) -> None:
+        self._answers = answers
+        self._places: dict[tuple[str, str | None], list[int]] = {}
+        """By connection and queue; None: all of the connection."""
+        for place, each in enumerate(answers):
+            if each.role == "worker" and each.state in _ALIVE:
+                for queue in {each.queue, *each.queue.split(",")} if each.queue else (None,):
+                    self._places.setdefault((each.connection, queue), []).append(place)
+
+    def of(self, connection: str, queue: str) -> tuple[WorkerAnswer, ...]:
+        """Those of a queue, in the order of the answers."""
+        places = (*self._places.get((connection, queue), ()), *self._places.get((connection, None), ()))
+        return tuple(self._answers[place] for place in sorted(places))

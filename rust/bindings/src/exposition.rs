@@ -1,12 +1,13 @@
 //! Prometheus text for Python.
 
-use std::sync::Mutex;
+use std::sync::{Mutex, PoisonError};
 
 use pyo3::exceptions::PyValueError;
 use pyo3::prelude::*;
 use pyo3::pybacked::PyBackedStr;
-use pyo3::types::{PyBytes, PyList, PyString, PyTuple};
-use queue_metrics_core::exposition::{self as core, Cell, Family, Line};
+use pyo3::sync::MutexExt;
+use pyo3::types::{PyBytes, PyList, PyTuple};
+use queue_metrics_core::exposition::{self as core, Cell, Cells, Family, Line};
 
 use crate::value::Value;
 
@@ -14,27 +15,50 @@ type Lines = Vec<(String, String, String, usize)>;
 
 /// Totals of series as Prometheus text.
 #[pyclass(frozen, module = "queue_metrics._core")]
-pub struct Exposition(Mutex<core::Exposition>);
+pub struct Exposition {
+    cells: Cells,
+    kept: Mutex<Kept>,
+}
+
+struct Kept {
+    exposition: core::Exposition,
+    places: Py<PyTuple>,
+}
 
 #[pymethods]
 impl Exposition {
     #[new]
-    fn new(families: Vec<(String, String, String, Lines)>) -> PyResult<Exposition> {
-        let families = families.into_iter().map(family).collect::<PyResult<_>>()?;
-        Ok(Exposition(Mutex::new(core::Exposition::new(families))))
+    fn new(py: Python<'_>, families: Vec<(String, String, String, Lines)>) -> PyResult<Exposition> {
+        let families = families.into_iter().map(family).collect::<PyResult<Vec<_>>>()?;
+        let cells = Cells::of(&families);
+        let kept = Kept { exposition: core::Exposition::new(families), places: PyTuple::empty(py).unbind() };
+        Ok(Exposition { cells, kept: Mutex::new(kept) })
     }
 
-    fn text<'py>(&self, py: Python<'py>, series: &Bound<'py, PyList>) -> PyResult<Bound<'py, PyBytes>> {
-        // Held as they are: a copy of each would cost more than to write its line.
-        let mut held = Vec::with_capacity(series.len());
-        for pair in series.iter() {
-            let pair = pair.cast_into::<PyTuple>()?;
-            held.push((pair.get_item(0)?.cast_into::<PyString>()?, pair.get_item(1)?.cast_into::<Value>()?));
+    #[pyo3(signature = (places, totals, /))]
+    fn text<'py>(&self, places: &Bound<'py, PyTuple>, totals: &Bound<'py, PyList>) -> PyResult<Bound<'py, PyBytes>> {
+        let py = places.py();
+        // The numbers alone: who held the totals while the lock is given away would count references, twice a line.
+        let mut numbers = Vec::with_capacity(totals.len() * self.cells.width());
+        for total in totals.iter() {
+            self.cells.read(&total.cast::<Value>()?.get().0, &mut numbers);
         }
-        let series =
-            held.iter().map(|(labels, value)| Ok((labels.to_str()?, &value.get().0))).collect::<PyResult<Vec<_>>>()?;
-        let text = py.detach(|| self.0.lock().unwrap_or_else(|poisoned| poisoned.into_inner()).text(&series));
-        Ok(PyBytes::new(py, &text))
+        if numbers.len() != places.len() * self.cells.width() {
+            let message = format!("{} places have {} totals", places.len(), totals.len());
+            return Err(PyValueError::new_err(message));
+        }
+        let mut kept = self.kept.lock_py_attached(py).unwrap_or_else(PoisonError::into_inner);
+        // A tuple never changes: mostly it is the one of the last scrape, and nothing is compared.
+        if !kept.places.is(places) {
+            if !kept.places.bind(py).eq(places)? {
+                let labels = places.iter().map(|place| place.extract()).collect::<PyResult<Vec<PyBackedStr>>>()?;
+                kept.exposition.keep(&labels.iter().map(|place| &**place).collect::<Vec<_>>());
+            }
+            kept.places = places.clone().unbind();
+        }
+        let kept = &mut *kept;
+        let text = py.detach(|| kept.exposition.text(&numbers));
+        Ok(PyBytes::new(py, text))
     }
 }
 

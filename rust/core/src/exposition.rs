@@ -3,8 +3,6 @@
 //! Text format 0.0.4 (<https://prometheus.io/docs/instrumenting/exposition_formats/>). Labels come rendered: whoever knows the names
 //! escapes them.
 
-use std::collections::HashMap;
-
 use crate::value::Value;
 
 /// Where the number of a line stands in a stored total.
@@ -48,68 +46,162 @@ pub struct Family {
     pub lines: Vec<Line>,
 }
 
-/// The heads of all lines of one series, one behind the other, and where each ends.
-struct Heads {
-    labels: String,
-    text: Vec<u8>,
-    ends: Vec<u32>,
+/// How a number is written.
+#[derive(Clone, Copy, Debug)]
+enum Unit {
+    Whole,
+    /// µs, as seconds.
+    Micros,
 }
 
-/// Writes totals of series, again and again.
+/// Where the number of a line stands in the text.
+#[derive(Clone, Copy, Debug)]
+struct Place {
+    start: usize,
+    length: usize,
+}
+
+/// Writes totals of series, again and again: the text of the last scrape is kept, and only numbers that changed are written anew.
 pub struct Exposition {
     families: Vec<Family>,
-    kept: Vec<Heads>,
+    text: Vec<u8>,
+    /// Of each line, in the order of the text.
+    places: Vec<Place>,
+    /// As they stand in the text, series after series.
+    numbers: Vec<i64>,
 }
 
 impl Exposition {
     /// Of these families, in this order.
     pub fn new(families: Vec<Family>) -> Exposition {
-        Exposition { families, kept: Vec::new() }
+        let mut made = Exposition { families, text: Vec::new(), places: Vec::new(), numbers: Vec::new() };
+        made.keep(&[]);
+        made
     }
 
-    /// The text of all series (rendered labels, total). What is kept of a series that is not among them any more is dropped.
-    pub fn text(&mut self, series: &[(&str, &Value)]) -> Vec<u8> {
-        self.keep(series);
-        // Numbers take some ten bytes a line on top of the heads.
-        let lines: usize = self.kept.iter().map(|heads| heads.text.len() + 12 * heads.ends.len()).sum();
-        let mut text = Vec::with_capacity(lines + 256 * self.families.len());
-        let mut first: usize = 0;
+    /// Which series there are, by their rendered labels. Of all others nothing is kept.
+    pub fn keep(&mut self, series: &[&str]) {
+        self.text.clear();
+        self.places.clear();
         for family in &self.families {
-            family_head(&mut text, &family.name, &family.help, &family.kind);
-            for (heads, (_, value)) in self.kept.iter().zip(series) {
-                let mut start = first.checked_sub(1).map_or(0, |before| heads.ends[before] as usize);
-                let mut steps = 0;
-                for (line, end) in family.lines.iter().zip(&heads.ends[first..]) {
-                    let end = *end as usize;
-                    text.extend_from_slice(&heads.text[start..end]);
-                    start = end;
-                    number(&mut text, value, line.cell, &mut steps);
-                    text.push(b'\n');
+            family_head(&mut self.text, &family.name, &family.help, &family.kind);
+            for labels in series {
+                for line in &family.lines {
+                    let between = if labels.is_empty() || line.label.is_empty() { "" } else { "," };
+                    for part in [&family.name, &line.suffix, "{", labels, between, &line.label, "} "] {
+                        self.text.extend_from_slice(part.as_bytes());
+                    }
+                    self.places.push(Place { start: self.text.len(), length: 1 });
+                    self.text.extend_from_slice(b"0\n");
                 }
             }
-            first += family.lines.len();
         }
-        text
+        self.numbers.clear();
+        self.numbers.resize(self.places.len(), 0);
     }
 
-    /// Brings the heads into the order of the series. From scrape to scrape they are mostly the same, and then nothing is looked for.
-    fn keep(&mut self, series: &[(&str, &Value)]) {
-        if self.kept.len() == series.len()
-            && self.kept.iter().zip(series).all(|(heads, (labels, _))| heads.labels == *labels)
-        {
-            return;
+    /// The text with these numbers: those of `numbers` of each series, in the order of `keep`.
+    ///
+    /// # Panics
+    /// There are more or fewer.
+    pub fn text(&mut self, numbers: &[i64]) -> &[u8] {
+        assert_eq!(numbers.len(), self.numbers.len(), "a number a line");
+        // Those whose text is as long as before are written in their place; what stands behind the others has to move.
+        let (mut moved, mut room) = (Vec::new(), Digits::new());
+        let width: usize = self.families.iter().map(|family| family.lines.len()).sum();
+        let (mut line, mut first) = (0, 0);
+        for family in &self.families {
+            let last = first + family.lines.len();
+            let kept = self.numbers.chunks_exact_mut(width.max(1));
+            for (kept, new) in kept.zip(numbers.chunks_exact(width.max(1))) {
+                for ((kept, new), what) in kept[first..last].iter_mut().zip(&new[first..last]).zip(&family.lines) {
+                    if *kept != *new {
+                        *kept = *new;
+                        let place = self.places[line];
+                        let digits = room.of(*new, what.cell.unit());
+                        if digits.len() == place.length {
+                            self.text[place.start..][..place.length].copy_from_slice(digits);
+                        } else {
+                            moved.push((line, *new, what.cell.unit()));
+                        }
+                    }
+                    line += 1;
+                }
+            }
+            first = last;
         }
-        let mut known: HashMap<String, Heads> =
-            self.kept.drain(..).map(|heads| (heads.labels.clone(), heads)).collect();
-        self.kept = series
-            .iter()
-            .map(|(labels, _)| known.remove(*labels).unwrap_or_else(|| heads(&self.families, labels)))
-            .collect();
+        if !moved.is_empty() {
+            self.spread(&moved);
+        }
+        &self.text
     }
 
-    /// How many series something is kept of.
-    pub fn kept(&self) -> usize {
-        self.kept.len()
+    /// Writes numbers that are longer or shorter than before: lines, in ascending order, and what stands there from now on.
+    fn spread(&mut self, moved: &[(usize, i64, Unit)]) {
+        // A number is longer by a digit or two, as a rule.
+        let mut text = Vec::with_capacity(self.text.len() + 2 * moved.len());
+        let (mut copied, mut line) = (0, 0);
+        for &(at, number, unit) in moved {
+            let before = self.places[at];
+            let shift = text.len().wrapping_sub(copied);
+            text.extend_from_slice(&self.text[copied..before.start]);
+            self.places[line..at].iter_mut().for_each(|place| place.start = place.start.wrapping_add(shift));
+            let start = text.len();
+            text.extend_from_slice(Digits::new().of(number, unit));
+            self.places[at] = Place { start, length: text.len() - start };
+            (copied, line) = (before.start + before.length, at + 1);
+        }
+        let shift = text.len().wrapping_sub(copied);
+        text.extend_from_slice(&self.text[copied..]);
+        self.places[line..].iter_mut().for_each(|place| place.start = place.start.wrapping_add(shift));
+        self.text = text;
+    }
+}
+
+/// The numbers of the lines of a series, in the order of the families.
+#[derive(Clone, Debug)]
+pub struct Cells(Vec<Vec<Cell>>);
+
+impl Cells {
+    /// Of these families.
+    pub fn of(families: &[Family]) -> Cells {
+        Cells(families.iter().map(|family| family.lines.iter().map(|line| line.cell).collect()).collect())
+    }
+
+    /// How many there are.
+    pub fn width(&self) -> usize {
+        self.0.iter().map(Vec::len).sum()
+    }
+
+    /// Puts those of a series behind the others.
+    pub fn read(&self, value: &Value, numbers: &mut Vec<i64>) {
+        for family in &self.0 {
+            let mut steps = 0;
+            numbers.extend(family.iter().map(|cell| number(value, *cell, &mut steps)));
+        }
+    }
+}
+
+impl Cell {
+    fn unit(self) -> Unit {
+        match self {
+            Cell::Seconds(_) => Unit::Micros,
+            _ => Unit::Whole,
+        }
+    }
+}
+
+/// Within 64 bits with their sign, as all that is stored.
+fn number(value: &Value, cell: Cell, steps: &mut i64) -> i64 {
+    match cell {
+        Cell::Counter(index) => value.counter(index) as i64,
+        Cell::Step(index) => {
+            *steps = steps.saturating_add(value.counter(index) as i64);
+            *steps
+        }
+        Cell::Steps => *steps,
+        Cell::Count(index) => value.measure(index).map_or(0, |measure| measure.n as i64),
+        Cell::Sum(index) | Cell::Seconds(index) => value.measure(index).map_or(0, |measure| measure.sum),
     }
 }
 
@@ -133,57 +225,54 @@ pub fn line(text: &mut Vec<u8>, name: &str, labels: &str, number: f64) {
     text.push(b'\n');
 }
 
-fn heads(families: &[Family], labels: &str) -> Heads {
-    let mut heads = Heads { labels: labels.to_owned(), text: Vec::new(), ends: Vec::new() };
-    for family in families {
-        for line in &family.lines {
-            let between = if labels.is_empty() || line.label.is_empty() { "" } else { "," };
-            for part in [&family.name, &line.suffix, "{", labels, between, &line.label, "} "] {
-                heads.text.extend_from_slice(part.as_bytes());
-            }
-            heads.ends.push(heads.text.len() as u32);
-        }
-    }
-    heads
-}
-
-fn number(text: &mut Vec<u8>, value: &Value, cell: Cell, steps: &mut u64) {
-    match cell {
-        Cell::Counter(index) => integer(text, value.counter(index)),
-        Cell::Step(index) => {
-            *steps = steps.saturating_add(value.counter(index));
-            integer(text, *steps);
-        }
-        Cell::Steps => integer(text, *steps),
-        Cell::Count(index) => integer(text, value.measure(index).map_or(0, |measure| measure.n)),
-        Cell::Sum(index) => integer(text, value.measure(index).map_or(0, |measure| measure.sum)),
-        Cell::Seconds(index) => seconds(text, value.measure(index).map_or(0, |measure| measure.sum)),
-    }
-}
-
 fn integer(text: &mut Vec<u8>, number: impl itoa::Integer) {
     text.extend_from_slice(itoa::Buffer::new().format(number).as_bytes());
 }
 
-/// µs as seconds without rounding: a sum of years still tells its last µs, which a double would not.
-fn seconds(text: &mut Vec<u8>, micros: i64) {
-    if micros < 0 {
-        text.push(b'-');
+/// Room for the text of a number.
+struct Digits {
+    whole: itoa::Buffer,
+    text: [u8; 32],
+}
+
+impl Digits {
+    fn new() -> Digits {
+        Digits { whole: itoa::Buffer::new(), text: [0; 32] }
     }
-    let micros = micros.unsigned_abs();
-    integer(text, micros / 1_000_000);
-    let mut rest = micros % 1_000_000;
-    if rest > 0 {
-        let mut digits = *b".000000";
-        let mut kept = 1;
-        for place in (1..digits.len()).rev() {
-            digits[place] = b'0' + (rest % 10) as u8;
-            if kept == 1 && digits[place] != b'0' {
-                kept = place + 1;
-            }
-            rest /= 10;
+
+    fn of(&mut self, number: i64, unit: Unit) -> &[u8] {
+        match unit {
+            Unit::Whole => self.whole.format(number).as_bytes(),
+            Unit::Micros => self.seconds(number),
         }
-        text.extend_from_slice(&digits[..kept]);
+    }
+
+    /// µs as seconds without rounding: a sum of years still tells its last µs, which a double would not.
+    fn seconds(&mut self, micros: i64) -> &[u8] {
+        let mut length = 0;
+        let mut put = |part: &[u8]| {
+            self.text[length..][..part.len()].copy_from_slice(part);
+            length += part.len();
+        };
+        if micros < 0 {
+            put(b"-");
+        }
+        let micros = micros.unsigned_abs();
+        put(self.whole.format(micros / 1_000_000).as_bytes());
+        let mut rest = micros % 1_000_000;
+        if rest > 0 {
+            let mut digits = *b".000000";
+            let mut kept = 1;
+            for place in (1..digits.len()).rev() {
+                digits[place] = b'0' + (rest % 10) as u8;
+                if kept == 1 && digits[place] != b'0' {
+                    kept = place + 1;
+                }
+                rest /= 10;
+            }
+            put(&digits[..kept]);
+        }
+        &self.text[..length]
     }
 }
 
@@ -220,13 +309,20 @@ mod tests {
         Parts { counters: counters.to_vec(), measures, gauges: Vec::new(), scale: 5 }.value().unwrap()
     }
 
-    fn said(exposition: &mut Exposition, series: &[(&str, &Value)]) -> String {
-        String::from_utf8(exposition.text(series)).unwrap()
+    /// A scrape: which series there are is told anew where it changed.
+    fn said(exposition: &mut Exposition, kept: &mut Vec<String>, series: &[(&str, &Value)]) -> String {
+        let labels: Vec<&str> = series.iter().map(|(labels, _)| *labels).collect();
+        if *kept != labels {
+            exposition.keep(&labels);
+            *kept = labels.iter().map(ToString::to_string).collect();
+        }
+        let (cells, mut numbers) = (Cells::of(&exposition.families), Vec::new());
+        series.iter().for_each(|(_, value)| cells.read(value, &mut numbers));
+        String::from_utf8(exposition.text(&numbers).to_vec()).unwrap()
     }
 
-    #[test]
-    fn lines_stand_by_family_and_then_by_series() {
-        let mut exposition = Exposition::new(vec![
+    fn all_cells() -> Vec<Family> {
+        vec![
             family(
                 "ended_total",
                 "counter",
@@ -243,9 +339,14 @@ mod tests {
                 ],
             ),
             family("memory_bytes", "summary", &[("_sum", "", Cell::Sum(0)), ("_count", "", Cell::Count(0))]),
-        ]);
+        ]
+    }
+
+    #[test]
+    fn lines_stand_by_family_and_then_by_series() {
+        let (mut exposition, mut kept) = (Exposition::new(all_cells()), Vec::new());
         let (one, two) = (value(&[3, 5, 4], &[1_500_000, 250]), value(&[], &[]));
-        let text = said(&mut exposition, &[("task=\"a\"", &one), ("", &two)]);
+        let text = said(&mut exposition, &mut kept, &[("task=\"a\"", &one), ("", &two)]);
         let expected = "\
 # HELP ended_total Help.\n# TYPE ended_total counter\n\
 ended_total{task=\"a\",outcome=\"ok\"} 5\nended_total{task=\"a\",outcome=\"no\"} 4\n\
@@ -259,22 +360,20 @@ runtime_seconds_sum{} 0\nruntime_seconds_count{} 0\n\
 memory_bytes_sum{task=\"a\"} 1500250\nmemory_bytes_count{task=\"a\"} 2\n\
 memory_bytes_sum{} 0\nmemory_bytes_count{} 0\n";
         assert_eq!(text, expected);
-        assert_eq!(said(&mut exposition, &[("task=\"a\"", &one), ("", &two)]), expected);
+        assert_eq!(said(&mut exposition, &mut kept, &[("task=\"a\"", &one), ("", &two)]), expected);
     }
 
     #[test]
     fn a_series_that_is_gone_leaves_nothing_behind() {
-        let mut exposition = Exposition::new(vec![family("n_total", "counter", &[("", "", Cell::Counter(0))])]);
+        let counter = family("n_total", "counter", &[("", "", Cell::Counter(0))]);
+        let (mut exposition, mut kept) = (Exposition::new(vec![counter]), Vec::new());
         let one = value(&[1], &[]);
-        said(&mut exposition, &[("a=\"1\"", &one), ("a=\"2\"", &one)]);
-        assert_eq!(exposition.kept(), 2);
-        let text = said(&mut exposition, &[("a=\"2\"", &one)]);
+        said(&mut exposition, &mut kept, &[("a=\"1\"", &one), ("a=\"2\"", &one)]);
+        let text = said(&mut exposition, &mut kept, &[("a=\"2\"", &one)]);
         assert!(!text.contains("a=\"1\""));
-        assert_eq!(exposition.kept(), 1);
-        let swapped = said(&mut exposition, &[("a=\"3\"", &one), ("a=\"2\"", &value(&[7], &[]))]);
+        let swapped = said(&mut exposition, &mut kept, &[("a=\"3\"", &one), ("a=\"2\"", &value(&[7], &[]))]);
         assert!(swapped.ends_with("n_total{a=\"3\"} 1\nn_total{a=\"2\"} 7\n"), "{swapped}");
-        assert_eq!(said(&mut exposition, &[]), "# HELP n_total Help.\n# TYPE n_total counter\n");
-        assert_eq!(exposition.kept(), 0);
+        assert_eq!(said(&mut exposition, &mut kept, &[]), "# HELP n_total Help.\n# TYPE n_total counter\n");
     }
 
     #[test]
@@ -296,12 +395,32 @@ memory_bytes_sum{} 0\nmemory_bytes_count{} 0\n";
         }
     }
 
+    /// Numbers that stay, grow by little, or are others, so that their texts keep their length or not.
+    fn any_number() -> impl Strategy<Value = i64> {
+        prop_oneof![Just(0_i64), 0_i64..12, 95_i64..105, any::<u32>().prop_map(i64::from)]
+    }
+
     proptest! {
         #[test]
+        fn what_is_kept_changes_nothing_of_the_text(
+            scrapes in prop::collection::vec(prop::collection::vec(prop::collection::vec(any_number(), 4), 3), 1..8),
+        ) {
+            let places = ["task=\"a\"", "", "task=\"b\""];
+            let (mut exposition, mut kept) = (Exposition::new(all_cells()), Vec::new());
+            for scrape in scrapes {
+                let values: Vec<Value> = scrape
+                    .iter()
+                    .map(|numbers| value(&numbers[..3].iter().map(|number| *number as u64).collect::<Vec<_>>(), &numbers[3..]))
+                    .collect();
+                let series: Vec<(&str, &Value)> = places.into_iter().zip(&values).collect();
+                let anew = said(&mut Exposition::new(all_cells()), &mut Vec::new(), &series);
+                prop_assert_eq!(said(&mut exposition, &mut kept, &series), anew);
+            }
+        }
+
+        #[test]
         fn seconds_are_exact(micros in any::<i64>()) {
-            let mut text = Vec::new();
-            seconds(&mut text, micros);
-            let text = String::from_utf8(text).unwrap();
+            let text = String::from_utf8(Digits::new().seconds(micros).to_vec()).unwrap();
             let (whole, part) = text.split_once('.').unwrap_or((&text, ""));
             let digits = format!("{}{part:0<6}", whole.trim_start_matches('-'));
             prop_assert_eq!(digits.parse::<u128>().unwrap(), u128::from(micros.unsigned_abs()));

@@ -106,7 +106,7 @@ def brought_to_an_end(everything: Everything) -> int:
 
     Of the totals, not of the heartbeats that are left: a worker that is gone takes nothing back.
     """
-    counted = [task.lifetime.counts for task in everything.tasks]
+    counted = [task.lifetime for task in everything.task_figures]
     return sum(counts.ended - counts.outcomes[Outcome.LOST] for counts in counted)
 
 
