@@ -46,6 +46,8 @@ def on_redis(large: Fleet, tmp_path_factory: pytest.TempPathFactory) -> Iterator
 ANSWERS: list[tuple[str, Callable[[Metrics], object], int]] = [
     ("snapshot", lambda metrics: metrics.snapshot(), 2),
     ("overview", lambda metrics: metrics.overview(), 2),
+    ("everything", lambda metrics: metrics.everything(), 2),
+    ("scrape", lambda metrics: metrics.scrape(), 2),
     ("tasks", lambda metrics: metrics.tasks(), 2),
     ("task", lambda metrics: metrics.task("task 7"), 2),
     ("task details", lambda metrics: metrics.task_details(), 2),
