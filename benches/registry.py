@@ -82,10 +82,6 @@ BENCHES: dict[str, Bench] = {
     "requests": Bench("benches.store:request_rows", "requests a flush and a job", ("redis-server",), gated=True),
     "duties": Bench("benches.store:duty_rows", "requests of heartbeats, leases and marks", ("redis-server",), gated=True),
     "reading": Bench("benches.store_redis:reading_rows", "requests of readings", ("redis-server",), gated=True),
-    "fleet": Bench(
-        "benches.fleet:request_rows", "requests of answers and of the collector's pass over a large fleet", ("redis-server",), gated=True
-    ),
-    "fleet-times": Bench("benches.fleet:time_rows", "time of the same", ("redis-server", "starlette")),
     "layout": Bench("benches.store_redis:layout_rows", "memory and round trips beside the original's layout", ("redis-server",)),
     "apply": Bench("benches.store_redis:apply_rows", "a batch beside its bare script and beside increments", ("redis-server",)),
     "sql-apply": Bench("benches.store_sql:apply_rows", "a batch beside its bare SQL and beside increments", SQL),

@@ -11,6 +11,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+from benches.fleet import rows as fleet_rows
 from benches.rows import Row, alternate, at_most, count_at_most, less, median_interval
 from benches.store import SPOOL, fill, fleet
 from queue_metrics import _core, connect
@@ -246,7 +247,7 @@ def _server_seconds(client: Any, call: Callable[[], object]) -> float:
 
 
 def reading_rows() -> list[Row]:
-    """Requests to read an hour of a task, and the overview of a fleet."""
+    """Requests to read an hour of a task, and the overview of a fleet; of a large one everything."""
     with _server() as (server, _, _):
         driver = RedisStorageDriver(server.url, "ours")
         fleet(driver)
@@ -264,4 +265,5 @@ def reading_rows() -> list[Row]:
     return [
         count_at_most("requests to read 60 minute points of a task, Redis", hour, 1, "requests"),
         count_at_most("requests of an overview of 50 tasks, 10 queues, 50 workers, Redis", overview, 3, "requests", note="a new reader"),
+        *fleet_rows(),
     ]
