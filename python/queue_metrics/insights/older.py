@@ -49,9 +49,10 @@ class Older:
         missing: dict[_Key, int] = {}
         for kind, happened in _HAPPENED.items():
             for series in reading.of(kind):
-                total = happened(series.total)
-                if total and not any(map(happened, series.over(day).values())):
-                    missing[kind, series.labels] = total
+                key, total = (kind, series.labels), happened(series.total)
+                known = self._found.get(key)
+                if total and ((known and known.total == total) or not any(map(happened, series.over(day).values()))):
+                    missing[key] = total
         wanted = {key for key, total in missing.items() if key not in self._found or self._found[key].total != total}
         days = all_days(now)
         near = replace(days, start=days.end - NEAR_DAYS * DAY)
