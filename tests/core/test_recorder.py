@@ -88,16 +88,6 @@ def test_every_kind_of_record_says_what_it_was_told(spool: Path, recorder: _core
     assert recorder.status()["records"] == 7
 
 
-def test_when_the_next_job_is_due_is_a_record_of_its_own(spool: Path) -> None:
-    recorder = _core.Recorder(str(spool), "host-1")
-    recorder.gauge("broker", "default", 12, None, 3, None, 0, 90_000_000)
-    recorder.gauge("broker", "default", 12, None, 0, None, 0, None)
-    told = of_kind(spool, "GAUGE")
-    assert [(gauge.flags, gauge.ready) for gauge in told] == [(0b10101, 12), (0b100000, 90_000_000), (0b10101, 12)]
-    assert told[0].at == told[1].at
-    assert told[0].queue == told[1].queue == hash64(label_list(2, "broker", "default"))
-
-
 def test_memory_is_read_as_often_as_told(spool: Path) -> None:
     never = _core.Recorder(str(spool), "host-1", memory_every=None)
     never.finished(never.started(task(never), "job", 0, NO_TIME), _core.SUCCEEDED, None, 0)
