@@ -21,7 +21,7 @@ def test_when_the_next_job_is_due_is_a_record_of_its_own(tmp_path: Path, way: st
     assert told[0].queue == told[1].queue == hash64(label_list(2, "broker", "default"))
 
 
-@pytest.mark.parametrize("due", [-1, 2**70, "soon", None])
+@pytest.mark.parametrize("due", [-1, "soon", None])
 def test_a_time_that_is_none_is_not_told(tmp_path: Path, due: object) -> None:
     recorder = _core.Recorder(str(tmp_path / "spool"), "host-1")
     recorder.gauge("broker", "default", 1, None, 2, None, 0, due)  # type: ignore[arg-type]
