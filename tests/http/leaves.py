@@ -87,17 +87,16 @@ class Leaves:
             for value in answer:
                 yield from self.objects(value, shape["items"], f"{path}[]")
 
-    def optional(self, schema: Schema, path: str) -> Iterator[str]:
-        """Every field that may be absent."""
+    def fields(self, schema: Schema, path: str) -> Iterator[tuple[str, bool]]:
+        """Every field that a reply may have, whatever it holds, and whether its shape requires it."""
         for shape in self.shapes(schema):
             for name, field in shape.get("properties", {}).items():
-                if name not in shape["required"]:
-                    yield f"{path}.{name}"
-                yield from self.optional(field, f"{path}.{name}")
+                yield f"{path}.{name}", name in shape["required"]
+                yield from self.fields(field, f"{path}.{name}")
             if "items" in shape:
-                yield from self.optional(shape["items"], f"{path}[]")
+                yield from self.fields(shape["items"], f"{path}[]")
             if isinstance(shape.get("additionalProperties"), dict):
-                yield from self.optional(shape["additionalProperties"], f"{path}.{KEY}")
+                yield from self.fields(shape["additionalProperties"], f"{path}.{KEY}")
 
     def _shape(self, answer: Any, schema: Schema, path: str) -> Schema:
         fitting = [shape for shape in self.shapes(schema) if self._fits(answer, shape)]

@@ -117,6 +117,15 @@ def known_values(told: Told) -> dict[str, list[frozenset[Any]]]:
     return found
 
 
+Values = Callable[[str], dict[str, list[frozenset[Any]]]]
+
+
+@pytest.fixture(scope="module")
+def values_by(told_by: Callable[[str], Told]) -> Values:
+    """The values of every leaf in stores of a kind."""
+    return cache(lambda kind: known_values(told_by(kind)))
+
+
 @cache
 def every_leaf() -> tuple[str, ...]:
     return tuple(dict.fromkeys(leaf for path in PATHS for leaf in leaves().told(schema_of(path), path)))
@@ -128,14 +137,14 @@ def within(leaf: str, place: str) -> bool:
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_no_field_stays_constant(kind: str, told_by: Callable[[str], Told]) -> None:
+def test_no_field_stays_constant(kind: str, values_by: Values) -> None:
     """
     Fields that nobody filled were always 0, and no test saw it.
 
     What moves is taken from the schema, so no leaf is left out: each has other values in other answers, or stands in the list, by its
     full path and with a reason. What stands there without need is found, too.
     """
-    values = known_values(told_by(kind))
+    values = values_by(kind)
     moving = {leaf for leaf in every_leaf() if len(set(values.get(leaf, ()))) > 1}
     excused = [place for places in (*CONSTANT.values(), OF_THE_KIND, NEVER_OF[kind]) for place in places]
     assert len(every_leaf()) > 2000
@@ -149,8 +158,8 @@ def test_no_field_stays_constant(kind: str, told_by: Callable[[str], Told]) -> N
     assert moved == [], "it moves: nothing to excuse"
 
 
-def test_what_is_of_the_kind_of_store_differs_between_kinds(told_by: Callable[[str], Told]) -> None:
-    values = [known_values(told_by(kind)) for kind in KINDS]
+def test_what_is_of_the_kind_of_store_differs_between_kinds(values_by: Values) -> None:
+    values = [values_by(kind) for kind in KINDS]
     for leaf in OF_THE_KIND:
         first, second = ({value for each in found[leaf] for value in each} for found in values)
         assert first, leaf
@@ -181,23 +190,27 @@ def test_an_answer_without_a_field_is_off_schema(path: str, told_by: Callable[[s
     """Any field of any object that is taken away is missed, but for those that may be absent, each by its full path and with a reason."""
     validator = jsonschema.Draft202012Validator({**schema_of(path), "components": interface()["components"]})
     told = {(0, path): ask(app_of(), path).json()} if path in OF_NO_STORE else told_by(KINDS[0])[path]
-    seen: set[tuple[str, str, bool]] = set()
-    for number, answer in enumerate(told.values()):
-        if number in (0, len(told) // 2, len(told) - 1):
+    unseen = set(leaves().fields(schema_of(path), path))
+    for (seed, _), answer in told.items():
+        if not unseen:
+            break
+        if seed == 0:
             validator.validate(answer)
         for place, holder, schema, shape in leaves().objects(copy.deepcopy(answer), schema_of(path), path):
-            fresh = [name for name in holder if (place, name, name in shape["required"]) not in seen]
+            fresh = [name for name in holder if (f"{place}.{name}", name in shape["required"]) in unseen]
             if not fresh:
                 continue
-            seen |= {(place, name, name in shape["required"]) for name in fresh}
             _cut(holder)
             here = validator.evolve(schema=schema)
             assert here.is_valid(holder), place
             for name in fresh:
+                required = name in shape["required"]
+                unseen.remove((f"{place}.{name}", required))
                 value = holder.pop(name)
-                optional = f"{place}.{name}" in OPTIONAL and name not in shape["required"]
-                assert here.is_valid(holder) == optional, f"{place}.{name}"
+                assert here.is_valid(holder) == (not required), f"{place}.{name}"
                 holder[name] = value
+    excused = [place for places in CONSTANT.values() for place in places]
+    assert [place for place, _ in unseen if place not in OPTIONAL and not any(within(place, each) for each in excused)] == []
 
 
 def _cut(holder: Any) -> None:
@@ -210,5 +223,5 @@ def _cut(holder: Any) -> None:
 
 
 def test_every_field_that_may_be_absent_is_listed() -> None:
-    found = set(itertools.chain.from_iterable(leaves().optional(schema_of(path), path) for path in (*PATHS, *OF_NO_STORE)))
-    assert found == set(OPTIONAL)
+    fields = itertools.chain.from_iterable(leaves().fields(schema_of(path), path) for path in (*PATHS, *OF_NO_STORE))
+    assert {place for place, required in fields if not required} == set(OPTIONAL)
