@@ -188,6 +188,9 @@ def test_json_is_as_the_interface_has_it(command: tuple[str, ...], file_url: str
         (("servers", "web-2"), "did you mean 'web-1'?"),
         (("baselines", "broker", "default", "app.sent"), "did you mean 'app.send'?"),
         (("trend", "depth", "broker", "defualt"), "did you mean 'default'?"),
+        (("trend", "depth", "default", "broker"), "the connection comes first: 'broker' 'default'"),
+        (("queues", "default", "broker"), "the connection comes first: 'broker' 'default'"),
+        (("trend", "throughput", "borker", "default"), "it was recorded on 'broker'"),
     ],
 )
 def test_a_name_that_nobody_recorded_is_1_and_says_which_was_meant(

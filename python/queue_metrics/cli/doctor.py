@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from queue_metrics import _core
-from queue_metrics.cli.terminal import shown
+from queue_metrics.cli.terminal import Screen, shown
 from queue_metrics.config import Settings, load_settings
 from queue_metrics.errors import StoreError, StoreUnavailable
 from queue_metrics.insights.wording import size
@@ -285,7 +285,7 @@ def _print(findings: dict[str, Any]) -> None:
         _print_spool(spool)
     for path in findings["other_spools"]:
         print(f"also here  {path} (another store)")
-    print(f"not verified: {'; '.join(findings['not_verified'])}")
+    Screen().paragraph(f"not verified: {'; '.join(findings['not_verified'])}", first="", indent="  ")
     for problem in findings["problems"]:
         print(f"\nproblem: {problem['what']}\n  to do: {problem['advice']}")
     if findings["ok"]:

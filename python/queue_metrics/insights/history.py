@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from queue_metrics._core import series_id
 from queue_metrics.insights.minutes import Minutes, minutes
-from queue_metrics.insights.names import UnknownName, unknown
+from queue_metrics.insights.names import UnknownName, unknown_queue
 from queue_metrics.insights.reading import Reading
 from queue_metrics.insights.trends import Question
 from queue_metrics.storage.base import MINUTE, QUEUE, StorageDriver
@@ -29,7 +29,7 @@ def queue_minutes(reading: Reading, connection: str, queue: str, asked: Question
     """
     points = reading.packed[0].get(series_id(QUEUE, (connection, queue)))
     if points is None:
-        raise UnknownName(unknown("queue", queue, (series.labels[1] for series in reading.queues)))
+        raise UnknownName(unknown_queue(connection, queue, ((series.labels[0], series.labels[1]) for series in reading.queues)))
     return minutes(points, asked.end + MINUTE)
 
 

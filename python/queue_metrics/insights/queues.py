@@ -9,7 +9,7 @@ from queue_metrics._core import Value
 from queue_metrics.insights import layout
 from queue_metrics.insights.health import queue_health
 from queue_metrics.insights.measures import counts, distribution, failure_share, lifetime, merged, rate
-from queue_metrics.insights.names import UnknownName, unknown
+from queue_metrics.insights.names import UnknownName, unknown_queue
 from queue_metrics.insights.reading import Part, Reading, SeriesReading
 from queue_metrics.insights.recency import last_in, statistics
 from queue_metrics.insights.window import Span, at_least
@@ -54,10 +54,7 @@ def named(answers: Sequence[QueueAnswer], connection: str, name: str) -> QueueAn
     for answer in answers:
         if (answer.connection, answer.queue) == (connection, name):
             return answer
-    elsewhere = sorted(repr(answer.connection) for answer in answers if answer.queue == name)
-    if elsewhere:
-        raise UnknownName(f"connection {connection!r} has no queue {name!r}; it was recorded on {', '.join(elsewhere)}")
-    raise UnknownName(unknown("queue", name, (answer.queue for answer in answers)))
+    raise UnknownName(unknown_queue(connection, name, ((answer.connection, answer.queue) for answer in answers)))
 
 
 def _order(health: Health) -> tuple[int, int]:

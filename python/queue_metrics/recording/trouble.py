@@ -42,7 +42,7 @@ warner = Warner()
 
 
 def shown(error: BaseException, store: str | None = None) -> str:
-    """An error as one line, without the password of a URL in it; without the URL `store`, where the sentence around it has that."""
+    """An error as part of a line, without the password of a URL in it; without the URL `store`, where the sentence around it has that."""
     said = error.reason(store) if store is not None and isinstance(error, StoreError) else str(error)
-    text = " ".join(said.split()) or type(error).__name__
+    text = " ".join(said.split()).rstrip(".") or type(error).__name__
     return re.sub(r"//[^/@\s]*@", "//", text)[:500]
