@@ -89,7 +89,7 @@ class Trial(Run):
         self._server = server
         self._chance = random.Random(options.seed)
         # Not due before somebody says so: kills are one of several troubles here.
-        self._killer = self._kills = Killer(options.pool, plan.kill_every or 1e9, self._chance)
+        self._killer = self._kills = Killer(options.pool, self._ledger, plan.kill_every or 1e9, self._chance)
         self._agent: Group | None = None
         self._until: float | None = None  # when the trouble is over; None before it began
         self._troubles: dict[Trouble, float] = {}

@@ -1,5 +1,6 @@
 """
-What really ran, written by the tasks themselves: one byte a start, one byte an end; knows nothing of what we record.
+What really ran, written by the tasks themselves: one byte a start, one byte an end, and who is in a body now; knows nothing of what we
+record.
 
 Plain O_APPEND files, so that a byte written is there whatever happens to the process afterwards.
 """
@@ -31,10 +32,16 @@ class Ledger:
     def begun(self) -> None:
         """The body of a task began."""
         self._append("begun")
+        self._mark(os.getpid()).touch()
 
     def ended(self, fate: str) -> None:
         """The body of a task left in one of `FATES`."""
+        self._mark(os.getpid()).unlink(missing_ok=True)
         self._append(f"ended-{fate}")
+
+    def runs(self, pid: int) -> bool:
+        """Whether a process that lives is in the body of a task."""
+        return self._mark(pid).exists()
 
     def count(self, name: str) -> int:
         """Bytes written under a name: `sent`, `begun` or `ended-<fate>`."""
@@ -46,6 +53,9 @@ class Ledger:
     def ends(self) -> dict[str, int]:
         """Ends by fate."""
         return {fate: self.count(f"ended-{fate}") for fate in FATES}
+
+    def _mark(self, pid: int) -> Path:
+        return self._directory / f"in-{pid}"
 
     def _append(self, name: str) -> None:
         # Opened each time: a task may have closed every descriptor, and a forked child must not share one.

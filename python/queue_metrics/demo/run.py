@@ -56,7 +56,9 @@ class Run:
         self._ledger = Ledger(options.ledger)
         self._driver = open_store(settings)
         self._before = counted(self._driver)
-        self._killer = None if options.kill_every is None else Killer(options.pool, options.kill_every, random.Random(options.seed))
+        self._killer = (
+            None if options.kill_every is None else Killer(options.pool, self._ledger, options.kill_every, random.Random(options.seed))
+        )
         self._worker: Group | None = None
         self._producer: Group | None = None
         self._start = time.monotonic()
