@@ -229,7 +229,7 @@ def test_shares_of_the_cpu_and_rates_agree_with_psutils_over_the_same_seconds() 
 
     for ours, theirs in [(cpu, percent(before, after)), *zip(cpu["cores"], map(percent, cores_before, cores_after), strict=True)]:
         for state in STATES:
-            assert abs(ours[f"{state}_percent"] - theirs[state]) <= 10, (state, ours, theirs)  # type: ignore[literal-required]
+            assert abs(ours[f"{state}_percent"] - theirs[state]) <= 10, (state, ours, theirs)
         assert abs((ours["usage_percent"] or 0) - (100 - theirs["idle"] - theirs["iowait"])) <= 10
     assert cpu["context_switches_per_second"] == pytest.approx(rate, rel=0.2)
     assert cpu["busiest_core_usage_percent"] == max(core["usage_percent"] or 0 for core in cpu["cores"])
