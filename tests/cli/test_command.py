@@ -74,6 +74,13 @@ def test_wrong_use_is_2_with_the_right_one(arguments: list[str], capsys: pytest.
     assert "usage: queue-metrics" in capsys.readouterr().err
 
 
+def test_without_a_command_it_is_said_where_they_are(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main([]) == 2
+    assert "`queue-metrics --help` lists them" in capsys.readouterr().err
+    assert main(["--help"]) == 0
+    assert "record-trends" in capsys.readouterr().out
+
+
 @pytest.mark.parametrize(("typed", "meant"), [("stauts", "status"), ("docter", "doctor"), ("server", "servers"), ("srve", "serve")])
 def test_a_command_that_is_not_quite_one_is_told_which_was_meant(typed: str, meant: str, capsys: pytest.CaptureFixture[str]) -> None:
     assert main([typed]) == 2

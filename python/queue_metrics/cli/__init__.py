@@ -97,6 +97,8 @@ def _parser(arguments: Sequence[str]) -> argparse.ArgumentParser:
     parser.add_argument("--version", action="version", version=f"queue-metrics {__version__}")
     commands = parser.add_subparsers(title="commands", metavar="COMMAND", required=True)
     meant = next((argument for argument in arguments if not argument.startswith("-")), None)
+    if not arguments:
+        parser.error("a command is missing; `queue-metrics --help` lists them, and `queue-metrics status` shows how things are")
     if meant is not None and meant not in EXAMPLES:
         parser.error(f"unknown command {meant!r}{suggestion(meant, tuple(EXAMPLES))}")
     for name, example in EXAMPLES.items():
