@@ -36,6 +36,7 @@ from queue_metrics._core_robust import effective_size as effective_size
 from queue_metrics._core_robust import intervals as intervals
 from queue_metrics._core_robust import median as median
 from queue_metrics._core_robust import median_and_mad as median_and_mad
+from queue_metrics._core_robust import spread as spread
 from queue_metrics._core_robust import theil_sen as theil_sen
 from queue_metrics._core_robust import variation as variation
 from queue_metrics._core_robust import weighted_median as weighted_median

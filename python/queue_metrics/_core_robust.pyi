@@ -68,6 +68,15 @@ def dispersion_index(counts: _Numbers, /) -> float | None:
         ValueError: NaN, infinity, or a count below 0.
     """
 
+def spread(values: _Numbers, /) -> Series:
+    """
+    Each number that occurs more than once moved by up to half of the distance to its nearest other one, evenly, so that small counts have
+    ranks (Machado & Santos Silva 2005). Always the same for a place, as far from either end. O(n log n); from 8,192 on without the GIL.
+
+    Raises:
+        ValueError: NaN or infinity.
+    """
+
 def wilson_interval(k: int, n: int, level: float, /) -> tuple[float, float] | None:
     """
     Between which values the share behind k of n lies with a confidence of `level` (0 to 1, both excluded). Wilson (1927). None of n = 0.
@@ -94,22 +103,22 @@ class TheilSen:
 
     @property
     def autocorrelation(self) -> float:
-        """Of the residuals at lag 1 in order of x, without bias, 0 to 0.99; 0 of a perfect line."""
+        """Of the ranks of the residuals at lag 1 in order of x, without bias, -0.5 to 0.99; 0 of a perfect line."""
 
     @property
     def effective_size(self) -> float:
-        """How many independent points the line rests on."""
+        """How many independent points the line rests on, n at most (Hamed & Rao 1998)."""
 
     @property
-    def slope_error(self) -> float | None:
-        """Standard error of the slope for so many points; None when two or fewer are left, as the two below."""
+    def growing(self) -> float | None:
+        """
+        The probability that the slope is above 0, by how many pairs rise (Mann 1945): Student's t with `effective_size` - 2 degrees of
+        freedom. None when two points or fewer are left, as the two below.
+        """
 
     @property
     def p_value(self) -> float | None:
-        """
-        The probability that a series without a trend has a slope so far from 0 on either side: Student's t with `effective_size` - 2
-        degrees of freedom. 1 for a slope of 0.
-        """
+        """The probability that without a trend so many pairs more rise, or fall. 1 of a level line, 0 of another without residuals."""
 
     def at(self, x: float, /) -> float:
         """
@@ -121,7 +130,8 @@ class TheilSen:
 
     def slope_interval(self, level: float, /) -> tuple[float, float] | None:
         """
-        Between which values the slope lies with probability `level`. About 5 us.
+        Between which values the slope lies with probability `level`, by the ranks of the slopes (Sen 1968); at most all of them, and then 0
+        too. As long as the line took, half a million slopes in 5 ms, and without the GIL where that is long.
 
         Raises:
             ValueError: level is not strictly between 0 and 1.

@@ -35,6 +35,8 @@ KILLS = 10_000
 SEGMENT_STORM = 10.0
 """So many times the 2,000 kills of the suite, where there are ten minutes."""
 
+INTERVALS = 1_000
+"""Simulations of each law, autocorrelation and size, where there are ten minutes."""
 TORN_IMAGES = 100.0
 """So many times the 10,000 images of each way of the suite, where there are ten minutes."""
 
@@ -78,6 +80,7 @@ def torture(seconds: float, seed: int, directory: Path) -> int:
     try:
         report.add("sketches merged in many orders", lambda: estimators.sketches(seed))
         report.add("points through a sliding window", lambda: estimators.window(seed))
+        report.add("intervals of 90 %", lambda: estimators.intervals(max(100, round(INTERVALS * min(1.0, seconds / 600)))))
         report.add("kills inside of an append to a shared map", lambda: segment_storm.storm(min(SEGMENT_STORM, seconds / 60)))
         report.add("torn images of segments", lambda: torn_images.torn(min(TORN_IMAGES, seconds / 6)))
         for kind in full_disks.SIZES:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 
-from queue_metrics._core import normal_quantile, student_t_cdf, theil_sen
+from queue_metrics._core import normal_quantile, spread, theil_sen
 from queue_metrics.insights.flow import FlowCase
 from queue_metrics.insights.wording import count, ratio
 from queue_metrics.model.trends import Direction, FlowEvidence, Verdict
@@ -29,7 +29,8 @@ def unknown(reason: str, n: int = 0) -> Verdict:
 
 def line_verdict(times: Sequence[float], values: Sequence[float], period: float, *, least_margin: float = 0.0) -> Verdict:
     """
-    By the median of the slopes between points, tested for as many points as they are worth.
+    By the median of the slopes between points, tested for as many points as they are worth. Counts have their steps taken from them: of
+    small ones so many pairs are alike that the median is 0 whatever happens.
 
     Args:
         times: seconds, ascending.
@@ -40,13 +41,12 @@ def line_verdict(times: Sequence[float], values: Sequence[float], period: float,
     n = len(values)
     if n < POINTS_LEAST:
         return unknown(f"{_points(n)}: a verdict needs {POINTS_LEAST}", n)
-    line = theil_sen([time - times[0] for time in times], values)
-    ends = None if line is None else line.slope_interval(LEVEL)
-    if line is None or ends is None:
+    line = theil_sen([time - times[0] for time in times], spread(values))
+    growing, ends = (None, None) if line is None else (line.growing, line.slope_interval(LEVEL))
+    if line is None or growing is None or ends is None:
         return unknown(f"neighbouring points are so alike that {count(n)} are worth no more than two", n)
     mean = math.fsum(values) / n
     margin = max(MARGIN * abs(mean), least_margin) / period
-    growing = _above_zero(line.slope, line.slope_error or 0.0, line.effective_size - 2.0)
     worth = f"{_points(n)}, worth {line.effective_size:.3g} independent ones"
     if max(map(abs, ends)) <= margin:
         direction, reason = Direction.STEADY, f"it changes by less than matters ({worth})"
@@ -122,13 +122,6 @@ def flow_verdict(case: FlowCase, *, minutes: int, ready: float | None, mean_read
             load_high=flow.load * math.exp(half),
         ),
     )
-
-
-def _above_zero(slope: float, error: float, freedom: float) -> float:
-    """The probability that a slope is above 0."""
-    if error == 0.0:
-        return 0.5 if slope == 0.0 else float(slope > 0.0)
-    return student_t_cdf(slope / error, freedom)
 
 
 def _points(n: int) -> str:

@@ -82,7 +82,7 @@ mod _core {
     #[pymodule_export]
     use crate::robust::{autocorrelation, autocorrelations, dispersion_index, effective_size};
     #[pymodule_export]
-    use crate::robust::{median, median_and_mad, weighted_median, wilson_interval};
+    use crate::robust::{median, median_and_mad, spread, weighted_median, wilson_interval};
     #[pymodule_export]
     use crate::sketch::Sketch;
     #[pymodule_export]

@@ -3,7 +3,9 @@
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use pyo3::prelude::*;
-use queue_metrics_core::stats::{autocorrelation as lags, dispersion, ewma, robust, theil_sen as line, wilson};
+use queue_metrics_core::stats::{
+    autocorrelation as lags, dispersion, ewma, robust, spread as steps, theil_sen as line, wilson,
+};
 
 use crate::buffer::{MANY, Series, Values, push_in_parts};
 use crate::errors::refused;
@@ -63,6 +65,13 @@ pub fn dispersion_index(py: Python<'_>, counts: Values<'_>) -> PyResult<Option<f
     counts.read(py, MANY, dispersion::index).map_err(refused)
 }
 
+/// Counts without their steps. Source: Machado & Santos Silva (2005).
+#[pyfunction]
+#[pyo3(signature = (values, /))]
+pub fn spread(py: Python<'_>, values: Values<'_>) -> PyResult<Series> {
+    values.read(py, MANY_SELECTED, steps::spread).map(Series::from).map_err(refused)
+}
+
 /// An interval for a probability, of k in n. Source: Wilson (1927).
 #[pyfunction]
 #[pyo3(signature = (k, n, level, /))]
@@ -111,8 +120,8 @@ impl TheilSen {
     }
 
     #[getter]
-    fn slope_error(&self) -> Option<f64> {
-        self.0.slope_error()
+    fn growing(&self) -> Option<f64> {
+        self.0.growing()
     }
 
     #[getter]
@@ -126,8 +135,13 @@ impl TheilSen {
     }
 
     #[pyo3(signature = (level, /))]
-    fn slope_interval(&self, level: f64) -> PyResult<Option<(f64, f64)>> {
-        self.0.slope_interval(level).map_err(refused)
+    fn slope_interval(&self, py: Python<'_>, level: f64) -> PyResult<Option<(f64, f64)>> {
+        let found = if self.0.n() < MANY_POINTS {
+            self.0.slope_interval(level)
+        } else {
+            py.detach(|| self.0.slope_interval(level))
+        };
+        found.map_err(refused)
     }
 
     fn __repr__(&self) -> String {

@@ -6,7 +6,7 @@
 use super::{InputError, check_finite};
 
 /// Numbers of which quantiles are asked; a copy that selection puts in another order.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct Selection {
     /// The numbers as integers of the same order, which compare without a branch.
     keys: Vec<i64>,

@@ -1,11 +1,12 @@
 //! A straight line by the median of the slopes between points, and whether its slope is more than chance. Knows no forecast.
 //!
-//! Source: Theil (1950), Sen (1968). A test that takes neighbouring points for independent calls trends where there are none (half of
-//! all series with r = 0.8); this one counts what they are worth: [`super::autocorrelation`].
+//! Source: Theil (1950), Sen (1968), both for the slope and for its interval by the ranks of slopes. A test that takes neighbouring points
+//! for independent calls trends where there are none (half of all series with r = 0.8); this one counts what they are worth: [`super::rising`].
 
-use super::autocorrelation::{at_lag, corrected, worth};
 use super::distributions::{student_t_cdf, student_t_quantile};
 use super::pairs::{Xs, centred};
+use super::quantiles::Selection;
+use super::rising::{alike, first_lag, variance, widening};
 use super::robust::median;
 use super::{InputError, check_probability};
 
@@ -17,16 +18,22 @@ const PAIRS: usize = EXACT * (EXACT - 1) / 2;
 const GOLDEN: f64 = 0.618_033_988_749_894_9;
 
 /// The line of Theil and Sen through n points.
-#[derive(Clone, Copy, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct TheilSen {
     n: usize,
     slope: f64,
     /// Median of x, and the height of the line there.
     middle: f64,
     height: f64,
-    squares_x: f64,
-    residual_squares: f64,
+    /// The slopes that were taken, of all pairs or of some.
+    slopes: Selection,
+    /// The part of them that rises less the part that falls, and what of it is chance: one standard deviation.
+    rising: f64,
+    chance: f64,
+    /// Nothing is left but rounding.
+    perfect: bool,
     autocorrelation: f64,
+    effective_size: f64,
 }
 
 /// The line through points in any order of x; None without two different x.
@@ -39,27 +46,38 @@ pub fn theil_sen(x: &[f64], y: &[f64]) -> Result<Option<TheilSen>, InputError> {
     let mut points: Vec<(f64, f64)> = x.iter().copied().zip(y.iter().copied()).collect();
     points.sort_by(|one, other| one.0.total_cmp(&other.0));
     // An infinite slope is one of two points nearly above each other; it has its place in the order all the same.
-    let slope = median(&slopes(&points))?.filter(|slope| slope.abs() < f64::MAX);
+    let slopes = slopes(&points);
+    let mut selection = Selection::of(&slopes)?;
+    let slope = selection.linear(&[0.5])?.map(|found| found[0]).filter(|slope| slope.abs() < f64::MAX);
     let slope = slope.ok_or(InputError::TooWide { name: "y" })?;
+    let rising =
+        slopes.iter().map(|slope| f64::from(u8::from(*slope > 0.0)) - f64::from(u8::from(*slope < 0.0))).sum::<f64>();
     let middle = median(x)?.unwrap_or(points[0].0);
     // Residuals first about the middle of the points: at x = 0, decades away, they would be lost in the height of the line.
     let mut residuals: Vec<f64> = points.iter().map(|(x, y)| (y - sums.mean_y.high) - slope * (x - middle)).collect();
     let height = median(&residuals)?.unwrap_or(0.0);
     residuals.iter_mut().for_each(|residual| *residual -= height);
-    let residual_squares = centred(Xs::Counted, &residuals)?.map_or(0.0, |sums| sums.yy.value());
     // What rounding alone leaves of a perfect line is no residual, and as alike as rounding happens to be.
     let steepest = slope.abs() * (points[x.len() - 1].0 - points[0].0);
     let widest = y.iter().fold(steepest, |widest, y| widest.max((y - sums.mean_y.high).abs()));
     let perfect = residuals.iter().all(|residual| residual.abs() <= 4.0 * f64::EPSILON * widest);
-    let first = if perfect { None } else { at_lag(&residuals, 1)? };
+    let n = x.len();
+    let autocorrelation = if perfect { 0.0 } else { first_lag(&residuals)? };
+    let widening = widening(n, autocorrelation);
+    let alike_x = alike(x);
+    let shared: usize = alike_x.iter().map(|many| many * (many - 1) / 2).sum();
+    let pairs = (n * (n - 1) / 2 - shared) as f64;
     Ok(Some(TheilSen {
-        n: x.len(),
+        n,
         slope,
         middle,
         height: sums.mean_y.high + height,
-        squares_x: sums.xx.value(),
-        residual_squares: if perfect { 0.0 } else { residual_squares },
-        autocorrelation: first.map_or(0.0, |first| corrected(first, x.len())),
+        rising: rising / slopes.len() as f64,
+        chance: (variance(n, &alike_x, &alike(y)).max(0.0) * widening).sqrt() / pairs,
+        slopes: selection,
+        perfect,
+        autocorrelation,
+        effective_size: n as f64 / widening.max(1.0),
     }))
 }
 
@@ -125,47 +143,59 @@ impl TheilSen {
         self.height + self.slope * (x - self.middle)
     }
 
-    /// The autocorrelation of the residuals at lag 1, in order of x, without most of its bias, from 0 to 0.99; 0 of a perfect line.
+    /// The autocorrelation of the ranks of the residuals at lag 1, in order of x, without most of its bias, from -0.5 to 0.99; 0 of a perfect
+    /// line.
     pub fn autocorrelation(&self) -> f64 {
         self.autocorrelation
     }
 
-    /// How many independent points the line rests on, `n (1 - r) / (1 + r)`.
+    /// How many independent points the line rests on: n by [`widening`], and n at most.
     pub fn effective_size(&self) -> f64 {
-        worth(self.n, self.autocorrelation)
+        self.effective_size
     }
 
-    /// The standard error of the slope, `s / sqrt(Sxx) sqrt(n / n_eff)` with `s^2 = sum of squared residuals about their mean / (n - 2)`.
-    /// None when 2 points or fewer are left for it: nothing speaks of chance then.
-    pub fn slope_error(&self) -> Option<f64> {
-        self.freedom()?;
-        let variance = self.residual_squares / (self.n as f64 - 2.0);
-        Some((variance / self.squares_x * (self.n as f64 / self.effective_size())).sqrt())
-    }
-
-    /// The probability that a series without a trend, with residuals as alike as these, has a slope so far from 0 on either side:
-    /// Student's t with `n_eff - 2` degrees of freedom. 1 for a slope of 0, 0 for another slope of a perfect line; None as
-    /// [`slope_error`](TheilSen::slope_error).
-    pub fn p_value(&self) -> Option<f64> {
-        let (error, freedom) = (self.slope_error()?, self.freedom()?);
-        if self.slope == 0.0 || error == 0.0 {
-            return Some(if self.slope == 0.0 { 1.0 } else { 0.0 });
+    /// The probability that the slope is above 0, by how many pairs rise: Student's t with `n_eff - 2` degrees of freedom, since how alike
+    /// neighbours are is itself an estimate. 0, one half or 1 of a perfect line; None when 2 points or fewer are left: nothing speaks of
+    /// chance then.
+    pub fn growing(&self) -> Option<f64> {
+        let freedom = self.freedom()?;
+        if self.perfect || self.chance == 0.0 {
+            return Some(0.5 + 0.5 * if self.slope == 0.0 { 0.0 } else { self.slope.signum() });
         }
-        student_t_cdf(-(self.slope / error).abs(), freedom).ok().map(|tail| 2.0 * tail)
+        student_t_cdf(self.rising / self.chance, freedom).ok()
     }
 
-    /// Between which values the slope lies with a probability of `level`, `0 < level < 1`; None as
-    /// [`slope_error`](TheilSen::slope_error).
+    /// The probability that a series without a trend, with residuals as alike as these, has so many pairs more that rise, or that fall. 0 of a
+    /// perfect line that is not level; None as [`growing`](TheilSen::growing).
+    pub fn p_value(&self) -> Option<f64> {
+        self.growing().map(|growing| 2.0 * growing.min(1.0 - growing))
+    }
+
+    /// Between which values the slope lies with a probability of `level`, `0 < level < 1`: slopes of such ranks that as many lie between them
+    /// as by chance more pairs rise than fall. Its ends are on one side of 0 when [`growing`](TheilSen::growing) is that far from one half.
+    /// Where not even all slopes are so many, it reaches from the least of them to the greatest and holds 0. None as there. It selects again, and
+    /// takes as long as that.
     pub fn slope_interval(&self, level: f64) -> Result<Option<(f64, f64)>, InputError> {
         check_probability("level", level)?;
-        let Some((error, freedom)) = self.slope_error().zip(self.freedom()) else { return Ok(None) };
-        let half = error * student_t_quantile(0.5 + level / 2.0, freedom)?;
-        Ok(Some((self.slope - half, self.slope + half)))
+        let Some(freedom) = self.freedom() else { return Ok(None) };
+        if self.perfect {
+            return Ok(Some((self.slope, self.slope)));
+        }
+        let within = self.chance * student_t_quantile(0.5 + level / 2.0, freedom)?;
+        let count = self.slopes.count();
+        let below = (count as f64 * (1.0 - within) / 2.0).ceil();
+        let part = |rank: f64| rank / count as f64;
+        let ends =
+            self.slopes.clone().nearest_rank(&[part(below.max(1.0)), part(count as f64 + 1.0 - below.max(1.0))])?;
+        let ends =
+            ends.map(|ends| if below >= 1.0 { (ends[0], ends[1]) } else { (ends[0].min(0.0), ends[1].max(0.0)) });
+        // An infinite slope is held; that end is not known.
+        Ok(ends.filter(|ends| ends.0 > f64::MIN && ends.1 < f64::MAX))
     }
 
     /// Degrees of freedom, if there are any.
     fn freedom(&self) -> Option<f64> {
-        Some(self.effective_size() - 2.0).filter(|freedom| *freedom > 0.0)
+        Some(self.effective_size - 2.0).filter(|freedom| *freedom > 0.0)
     }
 }
 
@@ -208,13 +238,14 @@ mod tests {
         assert_eq!((theil_sen(&[], &[]), theil_sen(&[1.0], &[2.0])), (Ok(None), Ok(None)));
         assert_eq!(theil_sen(&[5.0; 40], &counted(40)), Ok(None));
         let two = line(&[1.0, 3.0], &[5.0, 1.0]);
-        assert_eq!((two.slope(), two.intercept(), two.slope_error(), two.p_value()), (-2.0, 7.0, None, None));
+        assert_eq!((two.slope(), two.intercept(), two.growing(), two.p_value()), (-2.0, 7.0, None, None));
         assert_eq!(two.slope_interval(0.9), Ok(None));
         let flat = line(&counted(50), &[1e9 + 0.1; 50]);
         assert_eq!(
-            (flat.slope(), flat.at(7.0), flat.slope_error(), flat.p_value()),
-            (0.0, 1e9 + 0.1, Some(0.0), Some(1.0))
+            (flat.slope(), flat.at(7.0), flat.growing(), flat.p_value()),
+            (0.0, 1e9 + 0.1, Some(0.5), Some(1.0))
         );
+        assert_eq!(flat.slope_interval(0.9), Ok(Some((0.0, 0.0))));
         assert_eq!((flat.autocorrelation(), flat.effective_size()), (0.0, 50.0));
     }
 
@@ -268,7 +299,8 @@ mod tests {
         }
         let exact = median(&all).unwrap().unwrap();
         let found = line(&x, &y);
-        assert!((found.slope() - exact).abs() < 0.1 * found.slope_error().unwrap(), "{} {exact}", found.slope());
+        let (low, high) = found.slope_interval(0.9).unwrap().unwrap();
+        assert!((found.slope() - exact).abs() < 0.03 * (high - low), "{} {exact}", found.slope());
         let taken = slopes(&x.iter().copied().zip(y).collect::<Vec<_>>()).len();
         assert!(taken.abs_diff(PAIRS) < x.len(), "{taken}");
         let mut lone = vec![0.0; n as usize];
@@ -303,8 +335,8 @@ mod tests {
                 }));
             }
             let found = theil_sen(&x, &y).unwrap();
-            prop_assert_eq!(found.map(|found| found.slope()), median(&all).unwrap());
-            if let Some(found) = found {
+            prop_assert_eq!(found.as_ref().map(TheilSen::slope), median(&all).unwrap());
+            if let Some(found) = &found {
                 let residuals: Vec<f64> = x.iter().zip(&y).map(|(x, y)| y - found.at(*x)).collect();
                 prop_assert!(median(&residuals).unwrap().unwrap().abs() < 1e-12);
                 let steeper: Vec<f64> = x.iter().zip(&y).map(|(x, y)| 1e9 + y + f64::from(steps) * x).collect();
