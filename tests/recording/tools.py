@@ -35,10 +35,10 @@ def quick(**others: Any) -> dict[str, Any]:
 _Answer = TypeVar("_Answer")
 
 
-def environment() -> dict[str, str]:
-    """Of the tests, without settings of ours, and with the package."""
+def environment(package: Path = ROOT / "python") -> dict[str, str]:
+    """Of the tests, without settings of ours, and with the package, or another version of it."""
     kept = {name: value for name, value in os.environ.items() if not name.startswith("QUEUE_METRICS_")}
-    return {**kept, "PYTHONPATH": f"{ROOT / 'python'}:{ROOT}"}
+    return {**kept, "PYTHONPATH": f"{package}:{ROOT}"}
 
 
 def eventually(question: Callable[[], _Answer | None], what: str, seconds: float = PATIENCE) -> _Answer:
@@ -82,7 +82,16 @@ def size(path: Path) -> int:
 class Program:
     """`program.py` as a process, with its children; ended at the end of the block whatever happened."""
 
-    def __init__(self, tmp_path: Path, store: str, *, role: str = "main", settings: dict[str, Any] | None = None, **task: Any) -> None:
+    def __init__(
+        self,
+        tmp_path: Path,
+        store: str,
+        *,
+        role: str = "main",
+        settings: dict[str, Any] | None = None,
+        package: Path = ROOT / "python",
+        **task: Any,
+    ) -> None:
         self.directory = tmp_path
         whole = {
             "role": role,
@@ -97,7 +106,7 @@ class Program:
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=(tmp_path / "stderr").open("ab"),
-            env={**environment(), "INNOCENT": os.fspath(tmp_path / "innocent")},
+            env={**environment(package), "INNOCENT": os.fspath(tmp_path / "innocent")},
             start_new_session=True,  # children of a killed main are ended as a group
             text=True,
         )

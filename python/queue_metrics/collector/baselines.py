@@ -15,7 +15,7 @@ from queue_metrics.insights.reading import Reading, read
 from queue_metrics.insights.window import span_of
 from queue_metrics.model import Baseline
 from queue_metrics.storage.base import TASK, Series, StorageDriver
-from queue_metrics.storage.baselines import READ_BASELINES, decode, write
+from queue_metrics.storage.baselines import READ_BASELINES, decode, field, newer, write
 from queue_metrics.storage.collector import COLLECTOR, state_of
 from queue_metrics.storage.events import add_events, numbered
 
@@ -41,13 +41,15 @@ def recalculated(
         driver: an open store.
         reading: of all tasks, with the answer to `READ_BASELINES`.
         now: seconds since 1970.
-        connection: its queues, due or not; None: of all those that are due, each by its own schedule.
+        connection: its queues, due or not; None: of all those that are due, each by its own schedule, but what a newer version of the
+            package calculated, which is not ours to replace.
         queue: of this connection, this one alone.
     """
     stored = decode(reading.answers[READ_BASELINES] or {}, now, driver.lifetimes.baseline)
     known = {series.labels[:2] for series in reading.tasks}
+    kept = set() if connection is not None else newer(reading.answers[READ_BASELINES] or {})
     if connection is None:
-        those = {labels for labels in known if due(stored.get(labels), now, driver.baselines)}
+        those = {labels for labels in known if field(labels) not in kept and due(stored.get(labels), now, driver.baselines)}
     else:
         those = {labels for labels in known if labels[0] == connection and queue in (None, labels[1])}
     if not those:
@@ -58,7 +60,8 @@ def recalculated(
 
     further = samples.parts(now, driver.retention, wanted, driver.baselines)
     tasks = read(driver, reading.span, kinds=(), further=further, totals=False, heartbeats=False).of(TASK)
-    return calculate([task for task in tasks if task.labels[:2] in those], stored, now, driver.baselines)
+    calculated = calculate([task for task in tasks if task.labels[:2] in those], stored, now, driver.baselines)
+    return tuple(each for each in calculated if field(each.baseline.labels) not in kept)
 
 
 def calculate_now(

@@ -51,7 +51,7 @@ def decode(stored: Mapping[str, str], now: float, kept: float = KEPT_SECONDS) ->
         now: seconds since 1970.
         kept: what was calculated more than so many seconds before is forgotten.
 
-    Those of newer versions and damaged ones are left out: they are calculated anew.
+    Those of newer versions and damaged ones are left out.
     """
     found = {}
     for name, value in stored.items():
@@ -70,6 +70,11 @@ def forgotten(stored: Mapping[str, str], now: float, kept: float = KEPT_SECONDS)
     """The fields that no longer hold a baseline, to be removed; those of a newer version stay."""
     fields = set(map(field, decode(stored, now, kept)))
     return [name for name, value in stored.items() if _version(value) <= _VERSION and name not in fields]
+
+
+def newer(stored: Mapping[str, str]) -> set[str]:
+    """The fields that a newer version of the package wrote, to be left to it unless somebody asks for them by name."""
+    return {name for name, value in stored.items() if _version(value) > _VERSION}
 
 
 def _version(value: str) -> int:
