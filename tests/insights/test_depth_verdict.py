@@ -10,6 +10,7 @@ import os
 import random
 import time
 from collections import Counter
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -69,10 +70,16 @@ def told(load: float, tmp_path: Path, **evidence: bool) -> Counter[Direction]:
 
 @pytest.mark.parametrize("arrivals", [True, False])
 @pytest.mark.parametrize("dedicated", [True, False])
-def test_a_stable_queue_is_not_called_growing_and_an_overloaded_one_is(tmp_path: Path, dedicated: bool, arrivals: bool) -> None:
+def test_a_stable_queue_is_not_called_growing_and_an_overloaded_one_is(
+    tmp_path: Path, dedicated: bool, arrivals: bool, record_property: Callable[[str, object], None]
+) -> None:
     stable = told(0.95, tmp_path, dedicated=dedicated, arrivals=arrivals)
+    record_property("stored hours at 95 %", RUNS)
+    record_property("of those called growing", stable[Direction.GROWING])
     assert stable[Direction.GROWING] <= 0.02 * RUNS, stable
     overloaded = told(1.3, tmp_path, dedicated=dedicated, arrivals=arrivals)
+    record_property("stored hours at 130 %", RUNS)
+    record_property("of these called growing", overloaded[Direction.GROWING])
     assert overloaded[Direction.GROWING] >= 0.95 * RUNS, overloaded
 
 
@@ -93,7 +100,7 @@ def counted(hour: Hour) -> Minutes:
     return Minutes(starts, started, ended, [0.0] * 60, arrived, ended, busy, ready, fewest, [start + 50.0 for start in starts])
 
 
-def test_of_many_more_hours_by_their_numbers_alone() -> None:
+def test_of_many_more_hours_by_their_numbers_alone(record_property: Callable[[str, object], None]) -> None:
     for load, least, most in ((0.95, 0.0, 0.02), (1.3, 0.95, 1.0)):
         growing: Counter[int | None] = Counter()
         by_line = 0
@@ -106,6 +113,8 @@ def test_of_many_more_hours_by_their_numbers_alone() -> None:
                     found = flow_verdict(case, minutes=60, ready=minutes.ready[-1], mean_ready=sum(minutes.ready) / 60, period=3600)
                     growing[workers] += found.direction is Direction.GROWING
         for workers in (WORKERS, None):
+            record_property(f"counted hours at {load:.0%}", MORE)
+            record_property(f"counted hours at {load:.0%} called growing", growing[workers])
             assert least * MORE <= growing[workers] <= most * MORE, (load, growing)
         assert by_line > MORE / 2, "a line through the depth calls a trend in most hours, stable or not"
 
