@@ -11,13 +11,13 @@ const LEAST: f64 = -0.5;
 /// What the bias leaves of a first lag, at least; below ten points its series says nothing.
 const LEFT: f64 = 0.5;
 
-/// The middle of the ranks of each number: 1 is the least; equal numbers share the mean of theirs.
-pub fn ranks(values: &[f64]) -> Vec<f64> {
+/// The middle of the ranks of each number: 1 is the least; numbers that are no further apart than `rounding` share the mean of theirs.
+pub fn ranks(values: &[f64], rounding: f64) -> Vec<f64> {
     let mut order: Vec<usize> = (0..values.len()).collect();
     order.sort_unstable_by(|one, other| values[*one].total_cmp(&values[*other]));
     let mut ranks = vec![0.0; values.len()];
     let mut from = 0;
-    for alike in order.chunk_by(|one, other| values[*one] == values[*other]) {
+    for alike in order.chunk_by(|one, other| values[*other] - values[*one] <= rounding) {
         let middle = from as f64 + (alike.len() + 1) as f64 / 2.0;
         alike.iter().for_each(|at| ranks[*at] = middle);
         from += alike.len();
@@ -26,10 +26,10 @@ pub fn ranks(values: &[f64]) -> Vec<f64> {
 }
 
 /// The first lag of the ranks of residuals of a line through n points, without most of its bias `-(2 + 5 r) / n`, from -0.5 to 0.99. 0 of
-/// residuals that are all alike. Of ranks, so that a single far point is not all that neighbours have in common.
-pub fn first_lag(residuals: &[f64]) -> Result<f64, InputError> {
+/// residuals that are all alike, up to `rounding`. Of ranks, so that a single far point is not all that neighbours have in common.
+pub fn first_lag(residuals: &[f64], rounding: f64) -> Result<f64, InputError> {
     let n = residuals.len() as f64;
-    let first = at_lag(&ranks(residuals), 1)?;
+    let first = at_lag(&ranks(residuals, rounding), 1)?;
     Ok(first.map_or(0.0, |first| ((first + 2.0 / n) / (1.0 - 5.0 / n).max(LEFT)).clamp(LEAST, MOST)))
 }
 
@@ -79,7 +79,8 @@ mod tests {
 
     #[test]
     fn by_hand() {
-        assert_eq!(ranks(&[3.0, 1.0, 3.0, -0.0, 0.0]), [4.5, 3.0, 4.5, 1.5, 1.5]);
+        assert_eq!(ranks(&[3.0, 1.0, 3.0, -0.0, 0.0], 0.0), [4.5, 3.0, 4.5, 1.5, 1.5]);
+        assert_eq!(ranks(&[3.0, 1.0, 3.1, 2.0], 0.2), [3.5, 1.0, 3.5, 2.0]);
         assert_eq!(alike(&[3.0, 1.0, 3.0, -0.0, 0.0, 7.0]).iter().sum::<usize>(), 4);
         assert_eq!((variance(4, &[], &[]), variance(10, &[], &[])), (26.0 / 3.0, 125.0));
         // Lags 1 and 2 of 5 points: 24 r and 6 r^2 of 60.
@@ -90,11 +91,12 @@ mod tests {
 
     #[test]
     fn residuals_of_no_spread_and_of_few_points() {
-        assert_eq!((first_lag(&[]), first_lag(&[0.0; 9])), (Ok(0.0), Ok(0.0)));
+        assert_eq!((first_lag(&[], 0.0), first_lag(&[0.0; 9], 0.0)), (Ok(0.0), Ok(0.0)));
         let ramp: Vec<f64> = (0..100).map(f64::from).collect();
-        assert!(first_lag(&ramp).unwrap() > 0.95);
+        assert!(first_lag(&ramp, 0.0).unwrap() > 0.95);
+        assert_eq!(first_lag(&ramp, 1.0), Ok(0.0));
         let swing: Vec<f64> = (0..100).map(|at| f64::from(at % 2)).collect();
-        assert_eq!(first_lag(&swing), Ok(LEAST));
+        assert_eq!(first_lag(&swing, 0.0), Ok(LEAST));
     }
 
     /// The score of numbers in their order.
