@@ -29,6 +29,7 @@ from tests.demo.running import line_with, started
 from tests.flow.checks import Claim
 from tests.recording.tools import environment
 from tests.support.aside import Aside
+from tests.support.patience import PATIENCE
 
 SECONDS = 180.0
 """What issue and tutorial promise: after so long each trend has an answer."""
@@ -56,7 +57,7 @@ def watched(directory: Path, library: str, seconds: float) -> dict[str, Any]:
         counted = answers.counted
         claims.append(Claim("no more is counted than ended", f"0 < {counted} <= {ended}", 0 < counted <= ended))
         demo.send_signal(signal.SIGINT)
-        status = demo.wait(60)
+        status = demo.wait(PATIENCE)
         claims.append(Claim("it ends well", f"exit code {status}", status == 0))
     answer = {"seconds": round(time.monotonic() - begin), "trends": answers.asked, "ended": ended, "counted": counted}
     return {"answer": answer, "claims": claims}
@@ -139,7 +140,7 @@ class Answers:
         return found
 
     def _text(self, path: str, accept: str = "application/json") -> str:
-        with urllib.request.urlopen(urllib.request.Request(self._address + path, headers={"Accept": accept}), timeout=60) as answer:
+        with urllib.request.urlopen(urllib.request.Request(self._address + path, headers={"Accept": accept}), timeout=PATIENCE) as answer:
             return str(answer.read().decode())
 
     def _command(self, *words: str) -> dict[str, Any]:
@@ -148,7 +149,7 @@ class Answers:
 
     def _printed(self, *words: str) -> str:
         command = [sys.executable, "-m", "queue_metrics", *words, "--store", self._store]
-        return subprocess.run(command, env=environment(), capture_output=True, text=True, timeout=60, check=False).stdout
+        return subprocess.run(command, env=environment(), capture_output=True, text=True, timeout=PATIENCE, check=False).stdout
 
 
 def _told(answer: TrendAnswer) -> dict[str, Any]:
