@@ -45,8 +45,11 @@ def cases() -> Iterator[list[Case]]:
     numbers = [chance.randrange(10 ** chance.randint(1, 9)) for _ in range(SERIES)]
     ours = _core.Exposition([(NAME, HELP, "counter", [("", "", "counter", 0)])])
     places = tuple(labels(zip(LABELS, names(number), strict=True)) for number in range(SERIES))
-    totals = [_core.Value.from_parts([count], {}, {}, 5) for count in numbers]
-    later = [_core.Value.from_parts([count + chance.randint(1, 100)], {}, {}, 5) for count in numbers]
+
+    def stored(counts: list[int]) -> _core.Totals:
+        return _core.Totals([_core.Value.from_parts([count], {}, {}, 5).encode() for count in counts])
+
+    totals, later = stored(numbers), stored([count + chance.randint(1, 100) for count in numbers])
 
     def scrapes(n: int) -> None:
         for number in range(n):

@@ -22,6 +22,7 @@ from queue_metrics._core_drain import heartbeat_json as heartbeat_json
 from queue_metrics._core_drain import merge_values as merge_values
 from queue_metrics._core_drain import row_columns as row_columns
 from queue_metrics._core_exposition import Exposition as Exposition
+from queue_metrics._core_exposition import Totals as Totals
 from queue_metrics._core_exposition import exposition_family as exposition_family
 from queue_metrics._core_host import HostSampler as HostSampler
 from queue_metrics._core_robust import Ewma as Ewma

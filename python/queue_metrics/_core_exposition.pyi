@@ -3,7 +3,17 @@
 from collections.abc import Sequence
 from typing import final
 
-from queue_metrics._core_drain import Value
+@final
+class Totals:
+    """Stored values of many series, decoded together: no object of Python for each."""
+
+    def __new__(cls, packed: Sequence[bytes], /) -> Totals:
+        """
+        Raises:
+            DecodeError: one is damaged or newer than this package.
+        """
+
+    def __len__(self) -> int: ...
 
 @final
 class Exposition:
@@ -23,7 +33,7 @@ class Exposition:
             ValueError: there is no such cell.
         """
 
-    def text(self, places: tuple[str, ...], totals: list[Value], /) -> bytes:
+    def text(self, places: tuple[str, ...], totals: Totals, /) -> bytes:
         """
         All lines of all series, by family; UTF-8.
 

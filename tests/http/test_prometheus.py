@@ -206,5 +206,5 @@ def test_what_is_kept_from_scrape_to_scrape_changes_nothing_of_the_text() -> Non
 def test_totals_without_a_place_are_refused() -> None:
     exposition = _core.Exposition([("n_total", "Help.", "counter", [("", "", "counter", 0)])])
     with pytest.raises(ValueError, match="1 places have 2 totals"):
-        exposition.text(('a="1"',), [_core.Value(), _core.Value()])
-    assert exposition.text(('a="1"',), [_core.Value()]).endswith(b'n_total{a="1"} 0\n')
+        exposition.text(('a="1"',), _core.Totals([_core.Value().encode()] * 2))
+    assert exposition.text(('a="1"',), _core.Totals([_core.Value().encode()])).endswith(b'n_total{a="1"} 0\n')

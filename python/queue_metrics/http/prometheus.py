@@ -6,8 +6,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 
 from queue_metrics import _core
 from queue_metrics.insights import layout
-from queue_metrics.insights.measures import counts
-from queue_metrics.insights.scrape import Scrape, Totals
+from queue_metrics.insights.scrape import Ever, Scrape
 from queue_metrics.model import Baseline, QueueAnswer, ServerAnswer
 from queue_metrics.model.servers import ServerSample, ServerStatus
 
@@ -59,14 +58,13 @@ class _Lines:
         # Both in one, since two scrapes may be written at once.
         self._places: tuple[list[tuple[str, ...]], tuple[str, ...]] = ([], ())
 
-    def text(self, totals: Totals) -> bytes:
+    def text(self, ever: Ever) -> bytes:
         """All lines."""
-        series = [each for each, _ in totals]
         known, places = self._places
-        if known != series:
-            places = tuple(labels(zip(self._names, each, strict=True)) for each in series)
-            self._places = series, places
-        return self._exposition.text(places, [total for _, total in totals])
+        if known != ever.labels:
+            places = tuple(labels(zip(self._names, each, strict=True)) for each in ever.labels)
+            self._places = ever.labels, places
+        return self._exposition.text(places, ever.totals)
 
 
 def rendered(prefix: str, families: Iterable[Family]) -> bytes:
@@ -167,7 +165,7 @@ def _queue_families(queues: Sequence[tuple[str, QueueAnswer]]) -> Iterator[Famil
 
 
 def _exceptions(scrape: Scrape) -> Family:
-    counted = [(labels(zip((*TASK_LABELS, "type"), series, strict=True)), counts(total).ended) for series, total in scrape.exceptions]
+    counted = [(labels(zip((*TASK_LABELS, "type"), series, strict=True)), ended) for series, ended in scrape.exceptions]
     return "exceptions_total", "Executions that ended with an exception, by its type.", "counter", counted
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from functools import cached_property
+from itertools import chain
 
 from queue_metrics.insights import layout, trends
 from queue_metrics.insights import overview as overviews
@@ -49,7 +50,10 @@ def read_everything(driver: StorageDriver, span: Span) -> Reading:
     """
     parts = (Part(last_hour(span.now), (QUEUE,)), *queue_answers.parts(span.now), *worker_parts(span.now), *wanted(span, None))
     calls = (*server_calls(span), READ_BASELINES, reading_rows(ALL_KEY, span.now - HOUR, span.now))
-    return read(driver, span, kinds=(TASK, QUEUE, SERVER), further=parts, totals=(*totals(None), QUEUE, SERVER), calls=calls)
+    reading = read(driver, span, kinds=(TASK, QUEUE, SERVER), further=parts, totals=(*totals(None), QUEUE, SERVER), calls=calls)
+    for series in chain.from_iterable(reading.series.values()):
+        _ = series.total  # what is damaged is found while the store is read, not when somebody asks for a part
+    return reading
 
 
 class Everything:

@@ -18,6 +18,7 @@ from queue_metrics.storage.spools import SpoolReport, goodbye_age, spool_reports
 from queue_metrics.storage.view import Points, Range, Totals
 
 RULES = BaselineRules()
+_NOTHING = Value().encode()
 
 
 @dataclass(frozen=True)
@@ -27,10 +28,15 @@ class SeriesReading:
     labels: tuple[str, ...]
     points: Mapping[int, Value]
     """In the window, by bucket, seconds since 1970; only those that exist."""
-    total: Value
-    """Ever; empty when totals were not asked for."""
+    packed_total: bytes
+    """Ever, as it is stored; that of nothing when totals were not asked for."""
     by_step: Mapping[int, Mapping[int, Value]]
     """All points that were read, by step and bucket."""
+
+    @cached_property
+    def total(self) -> Value:
+        """Ever; raises DecodeError when it is damaged or newer than this package."""
+        return Value.decode(self.packed_total)
 
     @cached_property
     def window(self) -> Value:
@@ -187,7 +193,7 @@ def read(
     for each in view.series:
         by_step = decoded.get(each.id, {})
         inside = over(span, by_step.get(span.step, {})) if each.kind in window.kinds else {}
-        series.setdefault(each.kind, []).append(SeriesReading(each.labels, inside, _value(view.totals.get(each.id)), by_step))
+        series.setdefault(each.kind, []).append(SeriesReading(each.labels, inside, view.totals.get(each.id, _NOTHING), by_step))
     return Reading(
         span=span,
         series={kind: tuple(those) for kind, those in series.items()},
@@ -216,7 +222,3 @@ def _joined(parts: Iterable[Part]) -> list[Part]:
                 whole = both
         few.append(whole)
     return few
-
-
-def _value(packed: bytes | None) -> Value:
-    return Value() if packed is None else Value.decode(packed)

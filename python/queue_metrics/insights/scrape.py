@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
-from queue_metrics._core import Value
+from queue_metrics._core import Totals
 from queue_metrics.insights.fleet import server_calls, servers_in
+from queue_metrics.insights.measures import counts
 from queue_metrics.insights.overview import without_tasks
 from queue_metrics.insights.reading import Reading, SeriesReading
 from queue_metrics.insights.window import Span
@@ -21,8 +22,14 @@ TOTALS = (TASK, QUEUE, EXCEPTION, SERVER)
 _LATELY = 3 * MINUTE
 """A minute of the collector that is older says nothing about now."""
 
-Totals = tuple[tuple[tuple[str, ...], Value], ...]
-"""Labels, and everything ever; ordered by name."""
+
+@dataclass(frozen=True, slots=True)
+class Ever:
+    """Everything ever of many series, ordered by name."""
+
+    labels: list[tuple[str, ...]]
+    totals: Totals
+    """As many."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,13 +39,13 @@ class Scrape:
     overview: Overview
     queues: tuple[QueueAnswer, ...]
     """Every known queue, worst first."""
-    tasks: Totals
+    tasks: Ever
     """By connection, queue and task."""
-    exceptions: Totals
-    """By connection, queue, task and type."""
+    exceptions: tuple[tuple[tuple[str, ...], int], ...]
+    """How many executions ended with one, by connection, queue, task and type; ordered by name."""
     servers: tuple[ServerAnswer, ...]
     """Those that tell of themselves, or have a worker with a heartbeat; ordered by name."""
-    server_totals: Totals
+    server_totals: Ever
     """Of these, by hostname."""
     baselines: Mapping[tuple[str, ...], Baseline]
     """Of tasks on queues, by connection, queue and task."""
@@ -60,17 +67,22 @@ def scrape(reading: Reading, *, stale_seconds: float, lost_seconds: float) -> Sc
     return Scrape(
         overview=overview,
         queues=queues,
-        tasks=_totals(reading.tasks),
-        exceptions=_totals(reading.exceptions),
+        tasks=_ever(reading.tasks),
+        exceptions=tuple((each.labels, counts(each.total).ended) for each in _by_name(reading.exceptions)),
         servers=tuple(servers),
-        server_totals=tuple(each for each in _totals(reading.of(SERVER)) if each[0] in present),
+        server_totals=_ever(each for each in reading.of(SERVER) if each.labels in present),
         baselines={labels: stored[labels] for labels in sorted(stored) if stored[labels].task is not None},
         busy_ratio=_busy_ratio(reading),
     )
 
 
-def _totals(series: tuple[SeriesReading, ...]) -> Totals:
-    return tuple(sorted(((each.labels, each.total) for each in series), key=lambda each: each[0]))
+def _ever(series: Iterable[SeriesReading]) -> Ever:
+    those = _by_name(series)
+    return Ever([each.labels for each in those], Totals([each.packed_total for each in those]))
+
+
+def _by_name(series: Iterable[SeriesReading]) -> list[SeriesReading]:
+    return sorted(series, key=lambda each: each.labels)
 
 
 def _efficiency(now: float) -> Call:

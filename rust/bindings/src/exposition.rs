@@ -4,14 +4,32 @@ use std::sync::{Mutex, PoisonError};
 
 use pyo3::exceptions::PyValueError;
 use pyo3::prelude::*;
-use pyo3::pybacked::PyBackedStr;
+use pyo3::pybacked::{PyBackedBytes, PyBackedStr};
 use pyo3::sync::MutexExt;
 use pyo3::types::{PyBytes, PyList, PyTuple};
 use queue_metrics_core::exposition::{self as core, Cell, Cells, Family, Line};
+use queue_metrics_core::value::Value;
 
-use crate::value::Value;
+use crate::errors::raised;
 
 type Lines = Vec<(String, String, String, usize)>;
+
+/// Stored values of many series, decoded together: no object of Python for each.
+#[pyclass(frozen, module = "queue_metrics._core")]
+pub struct Totals(Vec<Value>);
+
+#[pymethods]
+impl Totals {
+    #[new]
+    #[pyo3(signature = (packed, /))]
+    fn new(packed: Vec<PyBackedBytes>) -> PyResult<Totals> {
+        packed.iter().map(|value| Value::decode(value)).collect::<Result<_, _>>().map(Totals).map_err(raised)
+    }
+
+    fn __len__(&self) -> usize {
+        self.0.len()
+    }
+}
 
 /// Totals of series as Prometheus text.
 #[pyclass(frozen, module = "queue_metrics._core")]
@@ -36,14 +54,9 @@ impl Exposition {
     }
 
     #[pyo3(signature = (places, totals, /))]
-    fn text<'py>(&self, places: &Bound<'py, PyTuple>, totals: &Bound<'py, PyList>) -> PyResult<Bound<'py, PyBytes>> {
-        let py = places.py();
-        // The numbers alone: who held the totals while the lock is given away would count references, twice a line.
-        let mut numbers = Vec::with_capacity(totals.len() * self.cells.width());
-        for total in totals.iter() {
-            self.cells.read(&total.cast::<Value>()?.get().0, &mut numbers);
-        }
-        if numbers.len() != places.len() * self.cells.width() {
+    fn text<'py>(&self, places: &Bound<'py, PyTuple>, totals: &Bound<'py, Totals>) -> PyResult<Bound<'py, PyBytes>> {
+        let (py, totals) = (places.py(), &totals.get().0);
+        if totals.len() != places.len() {
             let message = format!("{} places have {} totals", places.len(), totals.len());
             return Err(PyValueError::new_err(message));
         }
@@ -57,7 +70,11 @@ impl Exposition {
             kept.places = places.clone().unbind();
         }
         let kept = &mut *kept;
-        let text = py.detach(|| kept.exposition.text(&numbers));
+        let text = py.detach(|| {
+            let mut numbers = Vec::with_capacity(totals.len() * self.cells.width());
+            totals.iter().for_each(|total| self.cells.read(total, &mut numbers));
+            kept.exposition.text(&numbers)
+        });
         Ok(PyBytes::new(py, text))
     }
 }

@@ -42,7 +42,7 @@ mod _core {
     #[pymodule_export]
     use crate::drainer::{Drainer, admitted_names};
     #[pymodule_export]
-    use crate::exposition::{Exposition, exposition_family};
+    use crate::exposition::{Exposition, Totals, exposition_family};
     #[pymodule_export]
     use crate::heartbeat::{decode_heartbeat, heartbeat_json};
     #[pymodule_export]
