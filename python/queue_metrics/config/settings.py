@@ -111,10 +111,16 @@ class BaselineRules:
         metadata=setting(SWITCH, "the newest executions are compared with the baseline", original=("baseline.deviation",)),
     )
     deviation_threshold: float = field(
-        default=2.0, metadata=setting(number(0.1, 100), "spreads from which on the newest executions deviate")
+        default=2.0,
+        metadata=setting(number(0.1, 100), "spreads from which on the newest executions deviate", original=("baseline.deviation",)),
     )
     deviation_interval: int = field(
-        default=5, metadata=setting(whole("minutes", 1, 1440), "minutes between two calculations of a queue that deviates, at most")
+        default=5,
+        metadata=setting(
+            whole("minutes", 1, 1440),
+            "minutes between two calculations of a queue that deviates, at most",
+            original=("baseline.deviation",),
+        ),
     )
 
 
