@@ -21,7 +21,7 @@ VARIABLES: Mapping[str, str] = MappingProxyType(
 WITHOUT: Mapping[str, str] = MappingProxyType(
     {
         "storage.max_samples_per_key": "no samples are kept: every execution counts in the sketch of its minute",
-        "storage.cleanup_chunk_size": "a sweep removes at most 200 rows in one transaction, `queue-metrics cleanup` as many as `--chunk` says",
+        "storage.cleanup_chunk_size": "a sweep removes at most 200 rows in one transaction, `queue-metrics cleanup` as `--chunk` says",
         "windows.short, windows.medium, windows.long": "a window is a parameter of each question, `minutes`",
         "performance.batch_size": "a batch is as large as one script or transaction should be",
         "performance.percentile_samples": "percentiles come from all executions, with a stated error of 1.1 %",
