@@ -149,7 +149,9 @@ class Answers:
 
     def _printed(self, *words: str) -> str:
         command = [sys.executable, "-m", "queue_metrics", *words, "--store", self._store]
-        return subprocess.run(command, env=environment(), capture_output=True, text=True, timeout=PATIENCE, check=False).stdout
+        done = subprocess.run(command, env=environment(), capture_output=True, text=True, timeout=PATIENCE, check=False)
+        assert done.stdout, done.stderr
+        return done.stdout
 
 
 def _told(answer: TrendAnswer) -> dict[str, Any]:
