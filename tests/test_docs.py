@@ -25,6 +25,7 @@ from queue_metrics.config import reference
 from queue_metrics.errors import StoreRefused
 from queue_metrics.http.parameters import LONGEST_QUERY, Number
 from queue_metrics.http.routes import Table
+from queue_metrics.insights import Metrics
 from queue_metrics.storage import RedisStorageDriver
 from queue_metrics.storage.manager import StorageManager
 from queue_metrics.storage.sql.addresses import MYSQL_OPTIONS, POSTGRESQL_OPTIONS
@@ -212,6 +213,11 @@ def test_the_default_store_and_the_spool_lie_where_the_page_says(tmp_path: Path)
 def test_the_table_of_routes_is_that_of_the_app() -> None:
     rows = {named(row[0])[0]: (row[1], named(row[2])) for row in table(page("docs/http.md"), "path")}
     assert rows == {path: (route.access.value, [each.name for each in route.parameters]) for path, route in ROUTES.items()}
+
+
+def test_the_table_of_methods_is_that_of_the_front_door() -> None:
+    told = [name for row in table(page("docs/reading.md"), "method") for name in re.findall(r"`(\w+)\(", row[0])]
+    assert sorted(told) == sorted(name for name in vars(Metrics) if not name.startswith("_") and name not in ("close", "store"))
 
 
 def test_the_table_of_parameters_is_that_of_the_app() -> None:
