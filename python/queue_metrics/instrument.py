@@ -10,12 +10,12 @@ import os
 from collections.abc import Sequence
 from dataclasses import fields
 from importlib import import_module
-from types import MappingProxyType
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any
 
 from queue_metrics.config import Settings, load_settings
-from queue_metrics.errors import ConfigurationError, UnsupportedTarget
+from queue_metrics.errors import UnsupportedTarget
 from queue_metrics.hooks.base import Hook, HookContext
+from queue_metrics.hooks.libraries import LIBRARIES, Library
 from queue_metrics.recording.fork import Gate
 from queue_metrics.recording.runtime import Runtime, runtime
 from queue_metrics.recording.trouble import shown, warner
@@ -24,23 +24,6 @@ from queue_metrics.recording.unstored import Unstored, unstored
 if TYPE_CHECKING:
     from queue_metrics.hooks.custom import Track
 
-
-class Library(NamedTuple):
-    """Where the hook of a job library is, and how an app of it tells its name."""
-
-    module: str
-    hook: str
-    target: str
-    app_name: str
-
-
-LIBRARIES = MappingProxyType(
-    {
-        "celery": Library("queue_metrics.hooks.celery", "CeleryHook", "a celery.Celery", "main"),
-        "huey": Library("queue_metrics.hooks.huey", "HueyHook", "a huey.Huey", "name"),
-    }
-)
-"""What `instrument` knows, by the top-level package that the class of a target, or a base of it, comes from."""
 
 _handles: dict[int, Instrumentation] = {}
 _guard = Gate()
@@ -158,19 +141,6 @@ def track(*, task: str | None = None, queue: str = "default", connection: str | 
 
     _tracking.check()
     return tracked(_tracking.context, task=task, queue=queue, connection=connection, job_id=job_id)
-
-
-def hook_class(library: str) -> Any:
-    """
-    The hook of a job library, which is loaded now.
-
-    Raises:
-        ConfigurationError: there is none by this name.
-    """
-    found = LIBRARIES.get(library)
-    if found is None:
-        raise ConfigurationError(f"unknown job library {library!r}; known are {', '.join(LIBRARIES)}")
-    return getattr(import_module(found.module), found.hook)
 
 
 def _library_of(target: object) -> Library:

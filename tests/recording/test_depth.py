@@ -17,6 +17,7 @@ from queue_metrics.recording.depth import DepthWatch
 from queue_metrics.recording.runtime import Runtime
 from queue_metrics.storage.base import MINUTE, QUEUE
 from tests.recording.tools import beats, eventually, settings_for
+from tests.support.fleet import Fleet, minute
 from tests.support.patience import PATIENCE
 from tests.support.servers import RedisServer
 
@@ -80,6 +81,18 @@ def test_the_answers_of_a_broker_are_counted_as_gauges(runtime: Runtime) -> None
     assert due is not None
     assert due[4:] == (60_000_000, age[5]), "of the same moment"
     assert gauge(runtime, "c", 3) is None, "what the broker cannot say stays unknown"
+
+
+def test_a_probe_learns_which_queues_of_its_connection_the_store_knows(runtime: Runtime) -> None:
+    fleet = Fleet()
+    for labels in (("c", "elsewhere"), ("c", "__other__"), ("other", "mail")):
+        fleet.queue(labels, minute(1), counts={"started": 1})
+    fleet.store(runtime.store)
+    probe = Probe("c")
+    runtime.on_main()
+    runtime.watch(probe)
+    eventually(lambda: probe.asked, "it is asked")
+    assert list(probe.known) == ["elsewhere"]
 
 
 def test_a_main_that_executes_nothing_is_seen_by_its_questions(runtime: Runtime) -> None:

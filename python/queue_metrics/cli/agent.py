@@ -14,10 +14,10 @@ from typing import Any
 
 from queue_metrics import _core
 from queue_metrics.collector import collector
-from queue_metrics.config import ConnectionSettings, Settings, load_settings
+from queue_metrics.config import Settings, load_settings
 from queue_metrics.errors import ConfigurationError
-from queue_metrics.hooks.base import DepthProbe, HookContext
-from queue_metrics.instrument import hook_class
+from queue_metrics.hooks.base import DepthProbe
+from queue_metrics.recording.named import probes_of
 from queue_metrics.recording.runtime import Runtime
 from queue_metrics.recording.spool import spools
 from queue_metrics.storage.places import missing_for_good
@@ -71,7 +71,7 @@ class Agent:
         self._begin(own)
         for probe in probes:
             runtime.watch(probe)
-        collecting = collector(settings=self._settings) if self._settings.collector else None
+        collecting = collector(settings=self._settings, asks=False) if self._settings.collector else None
         looked_at = float("-inf")
         while not stop.is_set():
             if self._every_namespace and time.monotonic() - looked_at >= _LOOK_EVERY:
@@ -122,50 +122,7 @@ class Agent:
 
     def _probes(self, runtime: Runtime) -> Iterator[DepthProbe]:
         for name, connection in self._settings.connections.items():
-            yield from probes_of(name, connection, runtime)
-
-
-def probes_of(name: str, connection: ConnectionSettings, runtime: Runtime) -> list[DepthProbe]:
-    """
-    The probes for a connection of the configuration; nothing is installed in its app.
-
-    Raises:
-        ConfigurationError: the library is unknown, the app cannot be imported, or its queues cannot be asked, with the reason.
-    """
-    kind = hook_class(connection.library)
-    if connection.app is not None:
-        target = _imported(name, connection.app)
-    elif hasattr(kind, "app_of_broker"):
-        target = kind.app_of_broker(connection.broker)
-    else:
-        raise ConfigurationError(f'connection {name!r}: a {connection.library} connection needs `app = "module:attribute"`, not `broker`')
-    hook = kind(target, HookContext(runtime.recorder, on_main=_nothing, on_child=_nothing, on_producer=_nothing, connection=name))
-    probes = list(hook.probes())
-    if not probes:
-        raise ConfigurationError(f"connection {name!r} cannot be asked: {'; '.join(hook.findings()) or 'its broker is not supported'}")
-    return probes
-
-
-def _imported(name: str, path: str) -> Any:
-    from importlib import import_module
-
-    module, colon, attribute = path.partition(":")
-    if not module or not colon or not attribute:
-        raise ConfigurationError(f'connection {name!r}: `app` must be "module:attribute", not {path!r}')
-    sys.path.insert(0, os.getcwd())
-    try:
-        target: Any = import_module(module)
-        for part in attribute.split("."):
-            target = getattr(target, part)
-    except Exception as error:
-        raise ConfigurationError(f"connection {name!r}: {path} cannot be imported: {type(error).__name__}: {error}") from error
-    finally:
-        sys.path.remove(os.getcwd())
-    return target
-
-
-def _nothing() -> None:
-    """The agent executes no jobs: there is nobody to tell what it is."""
+            yield from probes_of(name, connection, runtime.recorder)
 
 
 def _counts(drain: dict[str, Any]) -> str:

@@ -29,7 +29,7 @@ def run(args: argparse.Namespace) -> int:
     try:
         with progress(quiet=args.json) as say:
             ages = Ages(settings.stale_seconds, settings.lost_seconds)
-            answer = once(driver, ages=ages, duties=settings.duties, dry_run=args.dry_run, progress=say)
+            answer = once(driver, ages=ages, duties=settings.duties, dry_run=args.dry_run, settings=settings, progress=say)
     finally:
         driver.close()
     if answer is None:
@@ -45,6 +45,10 @@ def run(args: argparse.Namespace) -> int:
         f"  looked at {answer.queues} queues, {answer.workers} processes, {answer.servers} servers; "
         f"baselines: {answer.baselines} calculated, {answer.forgotten} forgotten"
     )
+    if answer.asked or answer.away:
+        screen.line(f"  brokers told the depth of {answer.asked} queues")
+    for connection, why in sorted(answer.away.items()):
+        screen.paragraph(f"connection {connection} was not asked: {why}", "warning")
     for kind, number in sorted(answer.events.items()):
         screen.line(f"  {number} x {kind}")
     sys.stdout.flush()

@@ -56,7 +56,7 @@ def run(args: argparse.Namespace) -> int:
         print(elsewhere, file=sys.stderr)
     print(f"store {app.store}\nspool {settings.spool}", file=sys.stderr, flush=True)
     runtime = _asking(settings)
-    collecting = collector(settings=settings) if settings.collector and settings.persistence else None
+    collecting = collector(settings=settings, asks=False) if settings.collector and settings.persistence else None
     try:
         serve(server, listener)
     finally:
@@ -87,13 +87,13 @@ def _asking(settings: Settings) -> Runtime | None:
     if not settings.connections:
         return None
     from queue_metrics import _core
-    from queue_metrics.cli.agent import probes_of
+    from queue_metrics.recording.named import probes_of
     from queue_metrics.recording.runtime import Runtime
 
     runtime = Runtime(settings)
     runtime.recorder.describe(_core.PRODUCER, "", "", "")
     for name, connection in settings.connections.items():
-        for probe in probes_of(name, connection, runtime):
+        for probe in probes_of(name, connection, runtime.recorder):
             runtime.watch(probe)
     runtime.on_producer()
     return runtime

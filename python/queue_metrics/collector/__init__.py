@@ -9,14 +9,17 @@ import socket
 import threading
 import time
 from collections.abc import Callable
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Self
 
+from queue_metrics.collector.asking import Asked, Asking
 from queue_metrics.collector.passes import AGES, DUTIES, Ages, collect, used
 from queue_metrics.config import Duties
 from queue_metrics.errors import QueueMetricsError
 from queue_metrics.model.collector import PassAnswer
 from queue_metrics.recording.trouble import shown, warner
 from queue_metrics.storage.base import MINUTE, StorageDriver
+from queue_metrics.storage.collector import READ_COLLECTOR, state_of
 
 if TYPE_CHECKING:
     from queue_metrics.config import Settings
@@ -34,7 +37,15 @@ def new_owner() -> str:
     return f"{socket.gethostname()}:{os.getpid()}:{secrets.token_hex(4)}"
 
 
-def once(driver: StorageDriver, *, now: float | None = None, ages: Ages = AGES, dry_run: bool = False, **more: Any) -> PassAnswer | None:
+def once(
+    driver: StorageDriver,
+    *,
+    now: float | None = None,
+    ages: Ages = AGES,
+    dry_run: bool = False,
+    settings: Settings | None = None,
+    **more: Any,
+) -> PassAnswer | None:
     """
     One pass, as cron wants it; None when another collector has the lease.
 
@@ -42,7 +53,8 @@ def once(driver: StorageDriver, *, now: float | None = None, ages: Ages = AGES, 
         driver: an open store.
         now: seconds since 1970; the wall clock by default.
         ages: from when on nobody is believed to live.
-        dry_run: take no lease and write nothing.
+        dry_run: take no lease, ask nobody and write nothing.
+        settings: whose connections are asked for depth first; None: nobody is asked.
         **more: as `collect`.
 
     Raises:
@@ -53,10 +65,25 @@ def once(driver: StorageDriver, *, now: float | None = None, ages: Ages = AGES, 
         return collect(driver, owner, now=now, ages=ages, dry_run=True, **more)
     if not driver.lease(LEASE, owner, LEASE_SECONDS):
         return None
+    asking = None if settings is None else Asking(settings, driver, owner)
     try:
-        return collect(driver, owner, now=now, ages=ages, **more)
+        asked = _asked(driver, asking, time.time() if now is None else now)
+        return _with(collect(driver, owner, now=now, ages=ages, **more), asked)
     finally:
+        if asking is not None:
+            asking.close()
         driver.lease(LEASE, owner, _RELEASE)
+
+
+def _asked(driver: StorageDriver, asking: Asking | None, now: float) -> Asked:
+    """Ask before the pass of a minute, which is to see the answers; nobody when the minute is done."""
+    if asking is None or state_of(driver.execute([READ_COLLECTOR])[0]).passed(now):
+        return Asked(0, {})
+    return asking()
+
+
+def _with(answer: PassAnswer, asked: Asked) -> PassAnswer:
+    return replace(answer, asked=asked.queues, away=asked.away)
 
 
 class Collector:
@@ -76,6 +103,7 @@ class Collector:
         now: Callable[[], float] = time.time,
         lease_seconds: float = LEASE_SECONDS,
         turn_seconds: float = TURN_SECONDS,
+        settings: Settings | None = None,
     ) -> None:
         """
         Args:
@@ -85,6 +113,7 @@ class Collector:
             now: the clock, seconds since 1970.
             lease_seconds: how long one that was killed keeps the others waiting.
             turn_seconds: how often each asks for the lease; a third of its length, so that it does not end in between.
+            settings: whose connections are asked for depth before each pass; None: nobody is asked.
         """
         self.owner = new_owner()
         self.passes = 0
@@ -98,6 +127,7 @@ class Collector:
         self._now = now
         self._lease_seconds = lease_seconds
         self._turn_seconds = turn_seconds
+        self._asking = None if settings is None else Asking(settings, driver, self.owner)
         self._stop = threading.Event()
         self._thread: threading.Thread | None = None
         self._leading = self._worth = False
@@ -134,6 +164,8 @@ class Collector:
         if self._leading:
             with contextlib.suppress(QueueMetricsError):  # the store is away: the lease ends by itself
                 self._driver.lease(LEASE, self.owner, _RELEASE)
+        if self._asking is not None:
+            self._asking.close()
 
     def _attempt(self) -> None:
         try:
@@ -155,6 +187,7 @@ class Collector:
         now = self._now()
         minute = int(now) // MINUTE
         if self._leading and minute != self._minute:
+            _asked(self._driver, self._asking, now)
             answer = collect(self._driver, self.owner, now=now, ages=self._ages, duties=self._duties, interrupted=self._interrupted)
             done = answer.done
             self.passes += done
@@ -177,7 +210,9 @@ class Collector:
         return self._worth
 
 
-def collector(store: str | StorageDriver | None = None, *, prefix: str | None = None, settings: Settings | None = None) -> Collector:
+def collector(
+    store: str | StorageDriver | None = None, *, prefix: str | None = None, settings: Settings | None = None, asks: bool = True
+) -> Collector:
     """
     Collect in a thread of this process, from now on until `stop()`.
 
@@ -185,6 +220,7 @@ def collector(store: str | StorageDriver | None = None, *, prefix: str | None = 
         store: its URL, or a driver that is open; None: as configured, and so is everything else.
         prefix: of its keys or tables.
         settings: in place of the configured ones.
+        asks: whether the connections of the configuration are asked for depth, each minute; not of a driver that is open.
 
     Raises:
         ConfigurationError: the URL is malformed or of an unknown kind, or a setting is unknown or wrong.
@@ -197,4 +233,4 @@ def collector(store: str | StorageDriver | None = None, *, prefix: str | None = 
 
     chosen = settings or load_settings(store=store, prefix=prefix)
     ages = Ages(chosen.stale_seconds, chosen.lost_seconds)
-    return Collector(open_store(chosen), ages=ages, duties=chosen.duties).start()
+    return Collector(open_store(chosen), ages=ages, duties=chosen.duties, settings=chosen if asks else None).start()

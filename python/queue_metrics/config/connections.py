@@ -1,4 +1,4 @@
-"""Connections that `agent` and `serve` ask for depth: tables of the configuration, and their check."""
+"""Connections that `agent`, `serve` and collectors ask for depth: tables of the configuration, and their check."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from queue_metrics.config.values import Kind
 
 @dataclass(frozen=True, slots=True)
 class ConnectionSettings:
-    """A connection whose queues `agent` and `serve` ask: a job library and either `module:attribute` of an app or a broker's URL."""
+    """A connection that `agent`, `serve` and collectors ask: a job library and either `module:attribute` of an app or a broker's URL."""
 
     library: str
     app: str | None = None

@@ -80,6 +80,9 @@ class DepthProbe(abc.ABC):
     local: bool = False
     """Whether it only reads local files: then a question is bounded and forks wait for it. No fork waits for a server."""
 
+    known: Sequence[str] = ()
+    """Queues of the connection that the store knows: asked too, where the broker can be asked for a queue by its name."""
+
     @abc.abstractmethod
     def ask(self) -> Sequence[QueueDepth]:
         """The state of every known queue now. May raise anything; the caller counts and logs it, at most once a minute."""

@@ -82,14 +82,16 @@ class RedisDepth(DepthProbe):
         separator = options.get("sep", _SEPARATOR)
         steps = options.get("priority_steps", _PRIORITY_STEPS)
         unacked = prefix + options.get("unacked_key", "unacked")
-        queues = list(self._queues())
+        queues = sorted({*self._queues(), *self.known})
         lists = [[prefix + (f"{queue}{separator}{step}" if step else queue) for step in steps] for queue in queues]
         pipe = client.pipeline(transaction=False)
         for key in (key for keys in lists for key in keys):
             pipe.llen(key)
             pipe.lindex(key, -1)
         pipe.hlen(unacked)
-        *answers, fetched = pipe.execute()
+        *answers, fetched = pipe.execute(raise_on_error=False)
+        if isinstance(fetched, Exception):
+            raise fetched
         reserved: Counter[str] | None = None
         scheduled: Counter[str] = Counter()
         first: dict[str, float] = {}
@@ -104,9 +106,14 @@ class RedisDepth(DepthProbe):
                     first[str(key)] = min(due - now, first.get(str(key), due - now))
                 else:
                     reserved[str(key)] += 1
-        depths = []
+        depths, failed = [], None
         for queue, keys in zip(queues, lists, strict=True):
-            part = [(answers.pop(0), answers.pop(0)) for _ in keys]
+            told = [answers.pop(0) for _ in range(2 * len(keys))]
+            refused = next((each for each in told if isinstance(each, Exception)), None)
+            if refused is not None:  # what has the name of a queue may be no list: that says nothing of the others
+                failed = refused
+                continue
+            part = list(zip(told[::2], told[1::2], strict=True))
             depths.append(
                 QueueDepth(
                     self.connection,
@@ -118,6 +125,8 @@ class RedisDepth(DepthProbe):
                     due_in=first.get(queue),
                 )
             )
+        if failed is not None and not depths:
+            raise failed
         return depths
 
     def tick(self) -> None:

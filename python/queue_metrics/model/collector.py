@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,4 +41,8 @@ class PassAnswer:
     requests: int
     """To the store."""
     seconds: float
-    """How long it took."""
+    """How long it took, without asking brokers."""
+    asked: int = 0
+    """Queues whose depth a broker of the configuration told before the pass."""
+    away: Mapping[str, str] = field(default_factory=dict)
+    """Connections of the configuration that did not answer, each with the reason."""

@@ -8,13 +8,16 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from typing import TYPE_CHECKING
 
 from queue_metrics.errors import QueueMetricsError
 from queue_metrics.recording.fork import Gate
 from queue_metrics.recording.trouble import shown, warner
+from queue_metrics.storage.base import MINUTE, QUEUE
+from queue_metrics.storage.names import OTHER
+from queue_metrics.storage.view import Range
 
 if TYPE_CHECKING:
     from queue_metrics._core import Recorder
@@ -23,6 +26,7 @@ if TYPE_CHECKING:
 
 _TICK = 1.0
 _LEASE_ROUNDS = 3  # a lease holds for so many questions and is renewed at every second one
+_KNOWN_EVERY = 300.0  # seconds: a queue that only others have seen is asked that much later
 _RELEASE = 0.001  # seconds: the shortest lease, which ends at once
 
 
@@ -50,7 +54,7 @@ class DepthWatch:
 
     def _forget(self) -> None:
         self._stop = threading.Event()
-        self._asked_at = self._leased_at = float("-inf")
+        self._asked_at = self._leased_at = self._known_at = float("-inf")
         # Until somebody else is known to ask, we do: without a store to tell, the same answer twice harms nothing.
         self._mine = True
 
@@ -94,14 +98,18 @@ class DepthWatch:
             self._lease(_RELEASE)  # whoever comes next need not wait for it to end
 
     def _ask(self) -> None:
+        self._learn()
         for depth in self.probe.ask():
-            self._record(depth)
+            record_depth(self._recorder, depth)
         warner.over(f"depth {self.probe.connection}", f"the broker of connection {self.probe.connection!r} answers again")
         self.last_error = None
 
-    def _record(self, depth: QueueDepth) -> None:
-        counts = (depth.ready, depth.reserved, depth.scheduled, depth.running)
-        self._recorder.gauge(depth.connection, depth.queue, *counts, _us(depth.oldest_age), _us(depth.due_in))
+    def _learn(self) -> None:
+        """Which queues the store knows; what was known before, when it does not answer."""
+        if time.monotonic() - self._known_at >= _KNOWN_EVERY and self._usable():
+            with suppress(QueueMetricsError):  # the reporter has the same store, and warns of it
+                self.probe.known = known_queues(self._store).get(self.probe.connection, ())
+                self._known_at = time.monotonic()
 
     def _guarded(self, call: Callable[[], object]) -> None:
         try:
@@ -126,12 +134,37 @@ class DepthWatch:
     def _lease(self, seconds: float) -> bool | None:
         """Whether this process has the lease now; None when the store does not say: then whoever asked goes on asking."""
         try:
-            return self._store.lease(f"depth:{self.probe.connection}", self._recorder.worker_id, seconds)
+            return self._store.lease(depth_lease(self.probe.connection), self._recorder.worker_id, seconds)
         except QueueMetricsError:  # the reporter has the same store, and warns of it
             return None
         except Exception:  # a fault of ours may not end the thread, which asks for other connections too; doctor counts it
             self._recorder.hook_error()
             return None
+
+
+def depth_lease(connection: str) -> str:
+    """The name of the lease under which a broker is asked."""
+    return f"depth:{connection}"
+
+
+def known_queues(store: StorageDriver) -> Mapping[str, Sequence[str]]:
+    """
+    The queues of each connection that the store has ever seen, without the rest that counts as `__other__`.
+
+    Raises:
+        StoreError: it cannot be read.
+    """
+    found: dict[str, list[str]] = {}
+    for each in store.read_view((Range((QUEUE,), MINUTE, 0, 0),), heartbeats=False).series:
+        if OTHER not in each.labels:
+            found.setdefault(each.labels[0], []).append(each.labels[1])
+    return found
+
+
+def record_depth(recorder: Recorder, depth: QueueDepth) -> None:
+    """Record what a broker told."""
+    counts = (depth.ready, depth.reserved, depth.scheduled, depth.running)
+    recorder.gauge(depth.connection, depth.queue, *counts, _us(depth.oldest_age), _us(depth.due_in))
 
 
 def _us(seconds: float | None) -> int | None:

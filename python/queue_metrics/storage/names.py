@@ -30,7 +30,7 @@ ATTEMPTS = 50
 """How often it is tried while others let in names. Each time somebody got ahead, and names come to an end."""
 
 _PAUSE_SECONDS = 0.002
-_OTHER = "__other__"
+OTHER = "__other__"
 _NAME = 7  # the kind of a label list that is a name alone; docs/journal-format.md
 
 
@@ -86,9 +86,9 @@ def _names_of(series: Iterable[Series]) -> list[Name]:
     """The names that an older version wrote without asking."""
     names: dict[Name, None] = {}
     for one in series:
-        if one.kind == SERVER_TASK and one.labels[0] != _OTHER:  # the rest of a queue has a series of its own on each server
+        if one.kind == SERVER_TASK and one.labels[0] != OTHER:  # the rest of a queue has a series of its own on each server
             names[SERVER_TASK, one.id, 0] = None
-        elif _OTHER in one.labels:
+        elif OTHER in one.labels:
             continue
         elif one.kind == TASK:
             queue = _core.series_id(QUEUE, one.labels[:2])

@@ -1,0 +1,173 @@
+"""
+Before a pass: how deep the queues are of the connections that the configuration names, where no worker, `agent` or `serve` asks.
+
+What a broker answers is recorded in a spool of the collectors of this machine and drained at once, so the pass that follows sees it. The
+time is bounded: a broker that does not answer is named, and its thread left behind.
+"""
+
+from __future__ import annotations
+
+import socket
+import threading
+import time
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
+
+from queue_metrics import _core
+from queue_metrics.errors import QueueMetricsError
+from queue_metrics.recording.depth import depth_lease, known_queues, record_depth
+from queue_metrics.recording.drain import Drain
+from queue_metrics.recording.named import probes_of
+from queue_metrics.recording.trouble import shown, warner
+
+if TYPE_CHECKING:
+    from queue_metrics.config import Settings
+    from queue_metrics.hooks.base import DepthProbe, QueueDepth
+    from queue_metrics.storage.base import StorageDriver
+
+WAIT_SECONDS = 5.0
+"""For all brokers together, and then for the drain: less than the lease of a collector holds, which waits meanwhile."""
+_LEASE_SECONDS = 15.0
+_RELEASE = 0.001  # the shortest lease there is
+_NAMESPACE = "queue-metrics-collector"
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """How many queues told their depth, and which connections did not, each with the reason."""
+
+    queues: int
+    away: Mapping[str, str]
+
+
+class _Question:
+    """One connection that is being asked, in a thread of its own."""
+
+    def __init__(self, probes: Sequence[DepthProbe]) -> None:
+        self.depths: list[QueueDepth] | None = None
+        self.why = f"no answer in {WAIT_SECONDS:g} s"
+        self._probes = probes
+        self._thread = threading.Thread(target=self._run, name="queue-metrics-asking", daemon=True)
+        self._thread.start()
+
+    def join(self, until: float) -> None:
+        self._thread.join(max(until - time.monotonic(), 0.0))
+
+    @property
+    def runs(self) -> bool:
+        return self._thread.is_alive()
+
+    def _run(self) -> None:
+        try:
+            self.depths = [depth for probe in self._probes for depth in probe.ask()]
+        except Exception as error:  # whatever a broker or its library comes up with
+            self.why = shown(error)
+        for probe in self._probes:
+            with suppress(Exception):
+                probe.close()
+
+
+class Asking:
+    """Asks each connection once when it is told to, unless another process has the lease of it. Opens nothing before that."""
+
+    def __init__(self, settings: Settings, store: StorageDriver, owner: str) -> None:
+        """
+        Args:
+            settings: which connections, and where spools are.
+            store: an open store.
+            owner: by whom leases are taken.
+        """
+        self._settings = settings
+        self._store = store
+        self._owner = owner
+        self._recorder: _core.Recorder | None = None
+        self._drain: Drain | None = None
+        self._probes: dict[str, list[DepthProbe]] = {}
+        self._running: dict[str, _Question] = {}
+
+    def __call__(self) -> Asked:
+        """
+        Ask, record and count.
+
+        Raises:
+            StoreError: the store cannot be read or written; what was answered waits in the spool.
+        """
+        if not self._settings.connections:
+            return Asked(0, {})
+        away: dict[str, str] = {}
+        known = known_queues(self._store)
+        leased = [name for name in self._settings.connections if self._free(name, away) and self._lease(name, _LEASE_SECONDS)]
+        try:
+            queues = self._ask({name: known.get(name, ()) for name in leased}, away)
+        finally:
+            for name in leased:
+                with suppress(QueueMetricsError):  # it ends by itself
+                    self._lease(name, _RELEASE)
+        for name, why in away.items():
+            warner.warn(f"asking {name}", f"the broker of connection {name!r} cannot be asked ({why}); the collector passes all the same")
+        return Asked(queues, away)
+
+    def close(self) -> None:
+        """Let go of the spool."""
+        if self._recorder is not None and self._drain is not None:
+            self._recorder.stopped()
+            self._drain.close()
+            self._recorder = self._drain = None
+
+    def _ask(self, known: Mapping[str, Sequence[str]], away: dict[str, str]) -> int:
+        recorder, drain = self._opened()
+        for name, queues in known.items():
+            try:
+                if name not in self._probes:
+                    self._probes[name] = probes_of(name, self._settings.connections[name], recorder)
+            except QueueMetricsError as error:  # `serve` and `agent` end over it; a pass has more to do
+                away[name] = shown(error)
+                continue
+            for probe in self._probes[name]:
+                probe.known = queues
+            self._running[name] = _Question(self._probes[name])
+        until = time.monotonic() + WAIT_SECONDS
+        told = 0
+        for name in known.keys() & self._running.keys():
+            question = self._running[name]
+            question.join(until)
+            if question.depths is None:
+                away[name] = question.why
+                continue
+            for depth in question.depths:
+                record_depth(recorder, depth)
+            told += len(question.depths)
+        if told:
+            _until(drain.step, WAIT_SECONDS)
+        return told
+
+    def _free(self, name: str, away: dict[str, str]) -> bool:
+        """Whether no question of an earlier pass still hangs."""
+        question = self._running.get(name)
+        if question is not None and question.runs:
+            away[name] = "the question of an earlier pass has no answer yet"
+            return False
+        self._running.pop(name, None)
+        return True
+
+    def _lease(self, name: str, seconds: float) -> bool:
+        return self._store.lease(depth_lease(name), self._owner, seconds)
+
+    def _opened(self) -> tuple[_core.Recorder, Drain]:
+        if self._recorder is None or self._drain is None:
+            settings = replace(self._settings, namespace=_NAMESPACE)
+            self._recorder = _core.Recorder(
+                str(settings.spool), socket.gethostname(), journal=settings.journal, shared_group=settings.shared_group
+            )
+            self._recorder.describe(_core.PRODUCER, "", "", "")
+            self._drain = Drain(settings.spool, self._recorder, self._store, limits=settings.limits, shared_group=settings.shared_group)
+        return self._recorder, self._drain
+
+
+def _until(step: Callable[[], bool], seconds: float) -> None:
+    """Take steps until all is counted, for so long at most; an agent that drains the spool may do it instead."""
+    until = time.monotonic() + seconds
+    while not step() and time.monotonic() < until:
+        time.sleep(0.05)

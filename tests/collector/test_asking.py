@@ -1,0 +1,145 @@
+"""A pass asks the brokers that the configuration names, for every queue that the store knows, when nobody else does."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+import redis as redis_library
+from celery import Celery
+
+from queue_metrics.collector import Collector, collector
+from queue_metrics.config import Settings, load_settings
+from queue_metrics.insights import connect
+from queue_metrics.recording.depth import depth_lease
+from queue_metrics.storage.base import StorageDriver
+from queue_metrics.storage.manager import StorageManager
+from tests.support.fleet import Fleet, minute
+from tests.support.patience import PATIENCE
+from tests.support.servers import RedisServer, free_port
+
+
+@pytest.fixture(scope="module")
+def broker(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RedisServer]:
+    with RedisServer(tmp_path_factory.mktemp("broker")) as server:
+        yield server
+
+
+@pytest.fixture
+def jobs(broker: RedisServer) -> Iterator[Celery]:
+    """Three jobs in `mail`, one in `a:b`, none in `celery`; what has the name of `odd` is no list."""
+    client = redis_library.Redis.from_url(broker.url)
+    client.flushall()
+    client.set("odd", "text")
+    client.close()
+    app = Celery("jobs", broker=broker.url, set_as_current=False)
+    for queue in ("mail", "mail", "a:b", "mail"):
+        app.send_task("send", queue=queue)
+    yield app
+    app.close()
+
+
+@pytest.fixture
+def store(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> StorageDriver:
+    """The store of workers that are gone: it knows three queues of connection `shop` and one of another."""
+    for name in [name for name in os.environ if name.startswith("QUEUE_METRICS_")]:
+        monkeypatch.delenv(name)
+    monkeypatch.setenv("QUEUE_METRICS_STATE_DIR", os.fspath(tmp_path / "state"))
+    monkeypatch.chdir(tmp_path)
+    driver = StorageManager().open(f"sqlite:///{tmp_path}/m.db")
+    fleet = Fleet()
+    for labels in (("shop", "mail"), ("shop", "a:b"), ("shop", "odd"), ("other", "mail")):
+        fleet.queue(labels, minute(20), counts={"started": 1, "succeeded": 1})
+    fleet.store(driver)
+    return driver
+
+
+def named(tmp_path: Path, **brokers: str) -> None:
+    """Write the configuration."""
+    tables = [f'[connections.{name}]\nlibrary = "celery"\nbroker = "{url}"\n' for name, url in brokers.items()]
+    (tmp_path / "queue-metrics.toml").write_text("\n".join(tables))
+
+
+def settings(store: StorageDriver) -> Settings:
+    return load_settings(store=store.url)
+
+
+def record_trends(tmp_path: Path, store: StorageDriver, *options: str) -> dict[str, Any]:
+    """The command, as cron runs it."""
+    command = [sys.executable, "-m", "queue_metrics", "record-trends", "--json", "--store", store.url, *options]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=PATIENCE, cwd=tmp_path, check=False)
+    assert done.returncode == 0, done.stderr
+    found: dict[str, Any] = json.loads(done.stdout)
+    return found
+
+
+def ready(store: StorageDriver) -> dict[str, int | None]:
+    return {f"{each.connection}/{each.queue}": each.ready for each in connect(store).queues()}
+
+
+def test_with_all_workers_gone_one_pass_by_cron_tells_the_depth_of_every_known_queue(
+    tmp_path: Path, store: StorageDriver, broker: RedisServer, jobs: Celery
+) -> None:
+    named(tmp_path, shop=broker.url)
+    assert set(ready(store).values()) == {None}
+    trial = record_trends(tmp_path, store, "--dry-run")
+    assert (trial["done"], trial["asked"], set(ready(store).values())) == (False, 0, {None})
+    answer = record_trends(tmp_path, store)
+    assert (answer["done"], answer["asked"], answer["away"]) == (True, 3, {})
+    assert ready(store) == {"shop/mail": 3, "shop/a:b": 1, "shop/celery": 0, "shop/odd": None, "other/mail": None}
+    assert store.read_heartbeats() == [], "who asks is no worker"
+    jobs.send_task("send", queue="mail")
+    again = record_trends(tmp_path, store)
+    if not again["done"]:  # still the same minute
+        assert (again["asked"], ready(store)["shop/mail"]) == (0, 3)
+
+
+def test_a_broker_that_is_away_is_named_and_stops_neither_the_pass_nor_another_broker(
+    tmp_path: Path, store: StorageDriver, broker: RedisServer, jobs: Celery
+) -> None:
+    named(tmp_path, shop=broker.url, gone=f"redis://127.0.0.1:{free_port()}/0", rabbit="amqp://localhost")
+    answer = record_trends(tmp_path, store)
+    assert (answer["done"], answer["asked"], sorted(answer["away"])) == (True, 3, ["gone", "rabbit"])
+    assert "only redis is supported" in answer["away"]["rabbit"]
+    assert ready(store)["shop/mail"] == 3
+
+
+def test_whom_another_process_asks_is_left_to_it(tmp_path: Path, store: StorageDriver, broker: RedisServer, jobs: Celery) -> None:
+    named(tmp_path, shop=broker.url)
+    assert store.lease(depth_lease("shop"), "a worker", 600)
+    answer = record_trends(tmp_path, store)
+    assert (answer["done"], answer["asked"], answer["away"]) == (True, 0, {})
+    assert ready(store)["shop/mail"] is None
+
+
+def test_a_pass_leaves_the_lease_to_who_comes_next(tmp_path: Path, store: StorageDriver, broker: RedisServer, jobs: Celery) -> None:
+    named(tmp_path, shop=broker.url)
+    assert record_trends(tmp_path, store)["asked"] == 3
+    deadline = time.monotonic() + PATIENCE
+    while not store.lease(depth_lease("shop"), "a worker", 600):
+        assert time.monotonic() < deadline, "it is held"
+        time.sleep(0.01)
+
+
+def passed(running: Collector) -> None:
+    deadline = time.monotonic() + PATIENCE
+    while running.passes == 0:
+        assert time.monotonic() < deadline, running.last_error
+        time.sleep(0.02)
+
+
+@pytest.mark.parametrize("asks", [True, False])
+def test_the_thread_of_an_app_asks_before_it_passes_and_not_where_serve_or_agent_ask_themselves(
+    tmp_path: Path, store: StorageDriver, broker: RedisServer, jobs: Celery, asks: bool
+) -> None:
+    named(tmp_path, shop=broker.url)
+    with collector(settings=settings(store), asks=asks) as running:
+        passed(running)
+    assert ready(store)["shop/mail"] == (3 if asks else None)
