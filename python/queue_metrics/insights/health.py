@@ -12,6 +12,8 @@ DEPTH_NORMAL, DEPTH_PER_POINT, DEPTH_POINTS = 100, 10, 30
 AGE_NORMAL_SECONDS, AGE_SECONDS_PER_POINT, AGE_POINTS = 300.0, 60.0, 30
 FAILURE_POINTS = 20
 NO_WORKER_POINTS = 20
+DEPTH_UNKNOWN, DEPTH_UNKNOWN_POINTS = "depth_unknown", 5
+"""Ours: without it a backlog would look as healthy as none once nobody asks for it."""
 HEALTHY_FROM, WARNING_FROM = 80, 50
 
 _NO_WORKERS = WorkerCounts(starting=0, idle=0, busy=0, stopped=0, stale=0, lost=0)
@@ -20,7 +22,9 @@ FAILURES_FROM = 0.05
 """A failure share counts from where the lower end of its interval passes this: 2 of 20 may be luck, 200 of 2,000 are not."""
 
 
-def queue_health(ready: int | None, age: float | None, failure: Share, workers: int, starting: bool, unstarted: int = 0) -> Health:
+def queue_health(
+    ready: int | None, age: float | None, failure: Share, workers: int, starting: bool, unstarted: int = 0, lapsed: str | None = None
+) -> Health:
     """
     The health of a queue; unknown, with the reason, when nothing about it is known.
 
@@ -32,6 +36,7 @@ def queue_health(ready: int | None, age: float | None, failure: Share, workers: 
         starting: whether executions began lately, whoever executes them.
         unstarted: jobs that arrived in the window, when not one was started in it; 0 otherwise. Tells of a backlog where no broker can be
             asked, as when no worker was ever started.
+        lapsed: why the depth is not known any more; None where it is, or never was in the window.
 
     Source:
         The original's score: 100 less up to 30 for depth above 100, up to 30 for age above 300 s, up to 20 for failures, 20 for a
@@ -53,6 +58,9 @@ def queue_health(ready: int | None, age: float | None, failure: Share, workers: 
     if ready is None and unstarted and not workers:
         text = f"{count(unstarted)} jobs arrived, none was started and no worker serves the queue."
         reasons.append(Reason(Status.CRITICAL, "no_worker", text, NO_WORKER_POINTS))
+    if lapsed:
+        text = f"How many jobs wait is not known any more: {lapsed}."
+        reasons.append(Reason(Status.WARNING, DEPTH_UNKNOWN, text, DEPTH_UNKNOWN_POINTS))
     if not reasons and ready is None and failure.n == 0:
         text = "Nobody can say how many jobs wait, and none ended in the window."
         return Health(Status.UNKNOWN, None, (Reason(Status.UNKNOWN, "unseen", text, 0),))
@@ -143,17 +151,30 @@ def overall_health(
     if collector is not None and not collector.running and collector.last_pass_seconds is not None and workers.live:
         reasons.append(Reason(Status.WARNING, "no_collector", collector.message, 5))
     told = False  # the queues' own failures say it already
+    lapsed = []  # one reason for all: who asks for one asks for most, so the points of each would sum to ruin
     for queue in queues:
         told = told or any(reason.code == "failures" for reason in queue.health.reasons)
+        if [reason.code for reason in queue.health.reasons] == [DEPTH_UNKNOWN]:
+            lapsed.append(queue)
+            continue
         if queue.health.status in (Status.WARNING, Status.CRITICAL):
             text = f"Queue {name(queue.queue)}: {' '.join(reason.text for reason in queue.health.reasons)}"
             reasons.append(Reason(queue.health.status, "queue", text, 100 - (queue.health.score or 0)))
+    if lapsed and drainer_age is not None and drainer_age <= stale_seconds:  # else that nobody reports says it already
+        reasons.append(Reason(Status.WARNING, DEPTH_UNKNOWN, _lapsed(lapsed), DEPTH_UNKNOWN_POINTS))
     if failure.ratio is not None and failure.low is not None and failure.low > FAILURES_FROM and not told:
         text = f"{ratio(failure.ratio)} of all executions fail ({count(failure.part)} of {count(failure.n)})."
         reasons.append(Reason(Status.WARNING, "failures", text, min(FAILURE_POINTS, round(failure.ratio * 100))))
     if not recorded and not reasons:
         return Health(Status.UNKNOWN, None, (Reason(Status.UNKNOWN, "empty", "Nothing was ever recorded in this store.", 0),))
     return _scored(reasons)
+
+
+def _lapsed(queues: Sequence[QueueAnswer]) -> str:
+    first = queues[0]
+    if len(queues) == 1:
+        return f"Queue {name(first.queue)}: how many jobs wait is not known any more: {first.depth_reason}."
+    return f"How many jobs wait is not known any more of {count(len(queues))} queues; of {name(first.queue)}, {first.depth_reason}."
 
 
 def _workers(number: int, one: str, more: str) -> str:

@@ -4,15 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from typing import TypeAlias
 
 from queue_metrics._core import Value
 from queue_metrics.insights import layout
+from queue_metrics.insights.clocks import Clocks
 from queue_metrics.insights.health import queue_health
 from queue_metrics.insights.measures import counts, distribution, failure_share, lifetime, merged, rate
 from queue_metrics.insights.names import UnknownName, unknown_queue
 from queue_metrics.insights.reading import Part, Reading, SeriesReading
 from queue_metrics.insights.recency import last_in, statistics
-from queue_metrics.insights.window import Span, at_least
+from queue_metrics.insights.window import Span
 from queue_metrics.insights.wording import duration
 from queue_metrics.insights.workers import Serving
 from queue_metrics.model import Health, Outcome, QueueAnswer, QueueHistory, Status, WorkerAnswer
@@ -20,6 +22,9 @@ from queue_metrics.storage.base import MINUTE, QUEUE
 
 _URGENCY = (Status.CRITICAL, Status.WARNING, Status.HEALTHY, Status.UNKNOWN)
 _LATELY = 2 * MINUTE
+_NEAR = 5 * MINUTE
+"""A depth by a clock that is off by so much is found; what is further ahead is not read."""
+_Gauge: TypeAlias = tuple[int, int, int, int, int, int]
 
 
 def queues(reading: Reading, workers: Sequence[WorkerAnswer], *, stale_seconds: float) -> tuple[QueueAnswer, ...]:
@@ -31,17 +36,18 @@ def queues(reading: Reading, workers: Sequence[WorkerAnswer], *, stale_seconds: 
         workers: as answered of the same reading.
         stale_seconds: a depth older than this is not known any more.
     """
-    measured, crews = _measured(reading), Serving(workers)
+    measured, crews, clocks = _measured(reading), Serving(workers), Clocks.of(reading.beats, reading.span.now)
     answers = [
-        _queue(reading, series, measured.get(series.labels), crews.of(*series.labels[:2]), stale_seconds) for series in reading.queues
+        _queue(reading, series, measured.get(series.labels), crews.of(*series.labels[:2]), stale_seconds, clocks)
+        for series in reading.queues
     ]
     answers.sort(key=lambda each: (*_order(each.health), -(each.ready or 0), -each.counts.ended, each.connection, each.queue))
     return tuple(answers)
 
 
 def parts(now: float) -> list[Part]:
-    """What is read of queues besides their window: the last minute."""
-    return [Part(at_least(MINUTE, now, MINUTE), (QUEUE,))]
+    """What is read of queues besides their window: the minutes around now, since their hosts' clocks may differ from the reader's."""
+    return [Part(_near(now), (QUEUE,))]
 
 
 def named(answers: Sequence[QueueAnswer], connection: str, name: str) -> QueueAnswer:
@@ -74,14 +80,28 @@ def _measured(reading: Reading) -> Mapping[tuple[str, ...], Value]:
     return {labels: merged(values) for labels, values in together.items()}
 
 
+def _near(now: float) -> Span:
+    first = int(now - _NEAR) // MINUTE * MINUTE
+    return Span(first, int(now + _NEAR) // MINUTE * MINUTE + MINUTE, MINUTE, now)
+
+
 def _queue(
-    reading: Reading, series: SeriesReading, measured: Value | None, those: Sequence[WorkerAnswer], stale_seconds: float
+    reading: Reading,
+    series: SeriesReading,
+    measured: Value | None,
+    those: Sequence[WorkerAnswer],
+    stale_seconds: float,
+    clocks: Clocks,
 ) -> QueueAnswer:
     value, when = series.window, reading.window
     counted, failure, seconds = counts(value), failure_share(counts(value)), when.observed_seconds
-    asked = _asked(value, reading.span.now)
+    open_end = reading.span.end > reading.span.now
+    near = series.over(_near(reading.span.now)) if open_end else {}
+    gauges = _gauges(value, merged(near.values()))
+    asked = _asked(gauges, series.labels[0], clocks)
     fresh = asked is not None and asked <= stale_seconds
-    ready, reserved, scheduled, running, age, due = (_last(value, gauge) if fresh else None for gauge in layout.GAUGES)
+    ready, reserved, scheduled, running, age, due = (_last(gauges, gauge) if fresh else None for gauge in layout.GAUGES)
+    why = None if fresh else _reason(asked, clocks.ahead(series.labels[0]))
     latency = None if age is None else age / layout.MICROSECONDS
     runtime = distribution(value if measured is None else measured, layout.RUNTIME)
     serves, busy = len(those), sum(worker.state == "busy" for worker in those)
@@ -96,7 +116,7 @@ def _queue(
         latency_seconds=latency,
         due_seconds=None if due is None else due / layout.MICROSECONDS,
         depth_age_seconds=asked,
-        depth_reason=_reason(asked, fresh),
+        depth_reason=why,
         counts=counted,
         arrivals_per_second=rate(counted.arrivals, seconds),
         starts_per_second=rate(counted.started, seconds),
@@ -111,7 +131,13 @@ def _queue(
         last_processed=last_in(reading.span, series.points, _succeeded),
         health=replace(
             queue_health(
-                ready, latency, failure, serves, _starting(reading.span, series.points), 0 if counted.started else counted.arrivals
+                ready,
+                latency,
+                failure,
+                serves,
+                _starting(reading.span, {**series.points, **near}),
+                0 if counted.started else counted.arrivals,
+                why if open_end and asked is not None else None,
             ),
             age_seconds=asked,
         ),
@@ -124,28 +150,39 @@ def _succeeded(value: Value) -> int:
     return value.counter(layout.OUTCOMES[Outcome.SUCCEEDED])
 
 
-def _asked(value: Value, now: float) -> float | None:
+def _gauges(*values: Value) -> Mapping[int, _Gauge]:
+    """What the broker told last, by its place; nothing where it told nothing."""
+    told: dict[int, _Gauge] = {}
+    for value in values:
+        for index in layout.GAUGES:
+            found = value.gauge(index)
+            if found is not None and (index not in told or found[5] > told[index][5]):
+                told[index] = found
+    return told
+
+
+def _asked(gauges: Mapping[int, _Gauge], connection: str, clocks: Clocks) -> float | None:
     """Seconds since the broker was asked last; None: never in this window."""
-    moments = [found[5] for gauge in layout.GAUGES if (found := value.gauge(gauge)) is not None]
-    return max(now - max(moments) / layout.MICROSECONDS, 0.0) if moments else None
+    moments = [found[5] for found in gauges.values()]
+    return clocks.age(connection, max(moments) / layout.MICROSECONDS) if moments else None
 
 
-def _last(value: Value, gauge: int) -> int | None:
+def _last(gauges: Mapping[int, _Gauge], gauge: int) -> int | None:
     """The last count; one that was not part of the last question is not known any more."""
-    found = value.gauge(gauge)
-    newest = max(each[5] for index in layout.GAUGES if (each := value.gauge(index)) is not None)
+    found = gauges.get(gauge)
+    newest = max(each[5] for each in gauges.values())
     if found is None or (gauge not in (layout.AGE, layout.DUE) and newest - found[5] > MINUTE * layout.MICROSECONDS):
         return None
     # An empty queue has no oldest job and no next one, so nobody tells of them: the last that was told is of a job long gone.
     return None if gauge in (layout.AGE, layout.DUE) and found[5] != newest else found[4]
 
 
-def _reason(asked: float | None, fresh: bool) -> str | None:
-    if fresh:
-        return None
-    if asked is None:
-        return "nobody has asked the broker in this window: no instrumented main process, agent or configured connection"
-    return f"the broker was last asked {duration(asked)} ago"
+def _reason(asked: float | None, ahead: float) -> str:
+    if asked is not None:
+        return f"the broker was last asked {duration(asked)} ago"
+    if ahead > _NEAR:
+        return f"the clock of a host of this connection is {duration(ahead)} ahead of the one here, so what it asked is not read yet"
+    return "nobody has asked the broker in this window: no instrumented main process, agent or configured connection"
 
 
 def _starting(span: Span, points: Mapping[int, Value]) -> bool:

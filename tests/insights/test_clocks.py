@@ -1,0 +1,108 @@
+"""Clocks of hosts differ: what a queue's host tells is of now by the store's clock, whatever its own says."""
+
+from __future__ import annotations
+
+import pytest
+
+from queue_metrics.insights import connect
+from queue_metrics.insights.clocks import Clocks
+from queue_metrics.model import Overview, Status
+from queue_metrics.storage.base import Beat, StorageDriver
+from tests.support.fleet import NOW, Fleet, heartbeat
+
+QUEUE = ("broker", "mail")
+
+
+def told(driver: StorageDriver, off: float, *, ago: float = 0.0, host: bool = True, others: tuple[float, ...] = ()) -> Overview:
+    """500 ready jobs by a host whose clock is `off` seconds ahead, asked `ago`; workers of it and of others live."""
+    asked = NOW + off - ago
+    fleet = Fleet()
+    fleet.queue(QUEUE, int(asked) // 60 * 60, counts={"started": 1, "succeeded": 1, "arrivals": 1}, gauges={0: [(round(asked * 1e6), 500)]})
+    for number, each in enumerate((off, *others) if host else ()):
+        fleet.worker(host=f"web-{number}", queue="mail", seen=NOW + each, written=NOW + each)
+    fleet.store(driver)
+    return connect(driver, now=lambda: NOW).overview()
+
+
+@pytest.mark.parametrize("off", [-250.0, -120.0, -30.0, 0.0, 30.0, 120.0, 250.0])
+def test_a_backlog_by_another_clock_is_a_backlog_of_now(driver: StorageDriver, off: float) -> None:
+    whole = told(driver, off)
+    queue = connect(driver, now=lambda: NOW).queue(*QUEUE)
+    assert (queue.ready, queue.depth_reason, queue.health.score) == (500, None, 70)
+    assert queue.depth_age_seconds == pytest.approx(0.0, abs=5.0)
+    assert (whole.ready, whole.health.status, whole.health.score) == (500, Status.WARNING, 70)
+    assert [reason.code for reason in whole.health.reasons] == ["queue"]
+
+
+@pytest.mark.parametrize("off", [-120.0, 0.0, 120.0])
+def test_a_depth_that_is_old_is_so_by_every_clock(driver: StorageDriver, off: float) -> None:
+    whole = told(driver, off, ago=150.0)
+    queue = connect(driver, now=lambda: NOW).queue(*QUEUE)
+    assert queue.ready is None
+    assert queue.depth_age_seconds == pytest.approx(150.0, abs=5.0)
+    assert queue.depth_reason
+    assert [(reason.code, reason.points) for reason in queue.health.reasons] == [("depth_unknown", 5)]
+    assert queue.depth_reason in queue.health.reasons[0].text
+    assert (whole.health.status, [(reason.code, reason.points) for reason in whole.health.reasons]) == (
+        Status.WARNING,
+        [("depth_unknown", 5)],
+    )
+
+
+@pytest.mark.parametrize(("off", "others"), [(0.0, (120.0, -120.0)), (120.0, (0.0,)), (-120.0, (0.0,))])
+def test_of_hosts_that_differ_any_may_have_asked(driver: StorageDriver, off: float, others: tuple[float, ...]) -> None:
+    assert told(driver, off, others=others).ready == 500
+
+
+def test_a_clock_too_far_ahead_is_named_as_the_reason(driver: StorageDriver) -> None:
+    told(driver, 1200.0)
+    reason = connect(driver, now=lambda: NOW).queue(*QUEUE).depth_reason
+    assert reason is not None
+    assert "20 min" in reason
+    assert "ahead" in reason
+    assert "nobody" not in reason
+
+
+def test_without_a_heartbeat_a_depth_shortly_ahead_is_of_now_and_one_behind_is_old(driver: StorageDriver) -> None:
+    assert told(driver, 120.0, host=False).ready == 500
+
+
+def test_a_depth_behind_of_which_no_host_is_known_is_a_reason_too(driver: StorageDriver) -> None:
+    whole = told(driver, -120.0, host=False)
+    assert whole.ready is None
+    assert [reason.code for reason in connect(driver, now=lambda: NOW).queue(*QUEUE).health.reasons] == ["depth_unknown"]
+
+
+def test_depths_of_many_queues_that_lapse_are_one_reason(driver: StorageDriver) -> None:
+    fleet = Fleet()
+    for number in range(30):
+        at = NOW - 300
+        fleet.queue(("broker", f"q{number}"), int(at) // 60 * 60, gauges={0: [(round(at * 1e6), 500)]})
+    fleet.worker(queue="q0", seen=NOW, written=NOW)
+    fleet.store(driver)
+    health = connect(driver, now=lambda: NOW).health()
+    assert [(reason.code, reason.points) for reason in health.reasons] == [("depth_unknown", 5)]
+    assert "30 queues" in health.reasons[0].text
+
+
+def test_a_range_that_is_over_misses_no_depth(driver: StorageDriver) -> None:
+    told(driver, 0.0, ago=1200.0)
+    health = connect(driver, now=lambda: NOW).queue(*QUEUE, start=NOW - 3000, end=NOW - 600).health
+    assert health.reasons == ()
+
+
+def test_the_youngest_heartbeat_tells_the_clock_of_a_host_and_an_agent_may_ask_for_all() -> None:
+    beats = [
+        Beat("a", heartbeat(host="web", connection="c", seen=NOW - 400), 100.0),
+        Beat("b", heartbeat(host="web", connection="c", seen=NOW - 121), 1.0),
+        Beat("c", heartbeat(host="aside", role="agent", connection="", seen=NOW + 58), 2.0),
+        Beat("d", b"damaged", 0.0),
+        Beat("e", heartbeat(host="unseen", connection="d"), 0.0),
+    ]
+    clocks = Clocks.of(beats, NOW)
+    assert {connection: [round(each) for each in those] for connection, those in clocks.behind.items()} == {"c": [120]}
+    assert [round(each) for each in clocks.agents] == [-60]
+    assert clocks.age("c", NOW - 130) == pytest.approx(10.0)
+    assert clocks.age("elsewhere", NOW + 50) == pytest.approx(10.0)
+    assert clocks.ahead("elsewhere") == pytest.approx(60.0)
+    assert Clocks.of([], NOW).age("c", NOW - 7) == pytest.approx(7.0)
