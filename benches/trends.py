@@ -57,7 +57,7 @@ def answers() -> Iterator[list[Case]]:
         gauges = {0: [((start + second) * 1_000_000, depth + second % 7) for second in range(0, 60, 10)]}
         value = _core.Value.from_parts([20, 19, 1, 0, 0, 0, 0, 20], {0: runs, 1: runs}, gauges)
         points.append((start, _without_sketches(value)))
-    question = trends.question(trends.PERIOD_MOST, 60, now)
+    question = trends.question(now, period_seconds=trends.PERIOD_MOST)
     end = int(now) + 60
 
     def depth_of(workers: int | None) -> object:

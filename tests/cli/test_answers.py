@@ -124,6 +124,12 @@ def test_a_trend_is_drawn_and_its_numbers_said(url: str, said: Any) -> None:
     assert re.search(r"jobs +390 now, .* to 390\n", told)
     code, told, _ = said("trend", "throughput", "grows", "mail", "--period", "1800", "--json", "--store", url)
     assert (code, json.loads(told)["statistics"]["total_jobs"]) == (0, 300)
+    begin = ("--start", str(minute(20)), "--end", str(minute(10)))
+    code, told, _ = said("trend", "throughput", "grows", "mail", *begin, "--json", "--store", url)
+    assert (code, json.loads(told)["statistics"]["total_jobs"]) == (0, 100)
+    code, told, _ = said("trend", "depth", "grows", "mail", *begin, "--store", url)
+    assert re.search(r"grows, 20\S+ \S+ UTC to 20", told)
+    assert re.search(r"jobs +\d+ at last, ", told)
     code, told, _ = said("trend", "efficiency", "--json", "--store", url)
     assert (code, json.loads(told)["available"]) == (1, False)
 
@@ -216,6 +222,8 @@ def test_a_name_that_nobody_recorded_is_1_and_says_which_was_meant(
         ("trend", "efficiency", "broker", "mail"),
         ("trend", "depth", "a", "b", "--period", "59"),
         ("trend", "depth", "a", "b", "--interval", "14401"),
+        ("trend", "efficiency", "--period", "60", "--start", "2026-01-31"),
+        ("trend", "efficiency", "--end", "2026-01-31"),
         ("tasks", "--minutes", "5", "--start", "1000"),
         ("tasks", "--end", "2026-01-31"),
         ("tasks", "--start", "yesterday"),

@@ -145,6 +145,66 @@ def test_a_trend_is_that_of_the_minutes_that_were_stored() -> None:
         assert (answer.status, answer.json()["minimum"], answer.json()["maximum"]) == (422, least, most)
 
 
+def test_a_range_is_said_in_the_same_words_everywhere_and_has_what_lies_in_it() -> None:
+    """By hand: from half an hour ago to twenty minutes ago two a minute ended, else one."""
+    fleet = Fleet()
+    for back in range(60):
+        number = 2 if 20 < back <= 30 else 1
+        asked = int((minute(back) + 30) * 1e6)
+        fleet.queue(("broker", "default"), minute(back), counts={"started": number, "succeeded": number}, gauges={0: [(asked, back)]})
+        fleet.task(("broker", "default", "app.send"), minute(back), counts={"started": number, "succeeded": number})
+        fleet.server("web-1", minute(back), counts={"succeeded": number})
+    fleet.worker(host="web-1", state="busy", connection="broker", queue="default")
+    app, range_ = app_of(fleet), f"start={minute(30)}&end={minute(20)}"
+    overview = ask(app, f"/v1/overview?{range_}").json()
+    assert (overview["counts"]["succeeded"], overview["window"]["start"], overview["window"]["end"]) == (20, minute(30), minute(20))
+    # What is of now stays of now.
+    assert (overview["workers"]["live"], overview["workers"]["busy"], overview["ready"]) == (1, 1, 0)
+    assert ask(app, f"/v1/tasks?{range_}").json()["tasks"][0]["counts"]["succeeded"] == 20
+    assert ask(app, f"/v1/tasks/app.send?{range_}").json()["counts"]["succeeded"] == 20
+    for path, pick in (("/v1/queues", lambda told: told["queues"][0]), ("/v1/queues/broker/default", lambda told: told)):
+        queue = pick(ask(app, f"{path}?{range_}").json())
+        assert (queue["counts"]["succeeded"], queue["ready"]) == (20, 0)
+    for path, pick in (("/v1/servers", lambda told: told["servers"][0]), ("/v1/servers/web-1", lambda told: told)):
+        assert pick(ask(app, f"{path}?{range_}").json())["jobs"]["window_processed"] == 20
+    assert ask(app, f"/v1/series?connection=broker&queue=default&{range_}").json()["n"] == 20
+    assert ask(app, f"/v1/trends/throughput/broker/default?{range_}").json()["statistics"]["total_jobs"] == 20
+    depth = ask(app, f"/v1/trends/depth/broker/default?{range_}").json()
+    assert (depth["values"], depth["time_window"]["window_end"]) == ([float(back) for back in range(30, 20, -1)], minute(20))
+
+
+RANGED = (
+    *("/v1/overview", "/v1/tasks", "/v1/tasks/app.send", "/v1/queues", "/v1/queues/broker/default", "/v1/servers", "/v1/servers/web-1"),
+    *("/v1/series?connection=broker&queue=default", "/v1/trends/depth/broker/default", "/v1/trends/throughput/broker/default"),
+    "/v1/trends/efficiency",
+)
+
+
+@pytest.mark.parametrize("path", RANGED)
+def test_a_range_that_cannot_be_is_422_with_its_bounds_everywhere(path: str, app: Application) -> None:
+    length, oldest = "period" if "trends" in path else "minutes", int(NOW) - 34_560_000
+    wrong = {
+        "start=5": ("start", oldest, int(NOW)),
+        f"start={int(NOW) + 1}": ("start", oldest, int(NOW)),
+        f"start={int(NOW) - 600}&end={int(NOW) - 600}": ("end", int(NOW) - 599, None),
+        f"end={int(NOW)}": ("start", None, None),
+        f"start={int(NOW) - 600}&{length}=60": (length, None, None),
+    }
+    for query, bounds in wrong.items():
+        answer = ask(app, f"{path}{'&' if '?' in path else '?'}{query}")
+        told = answer.json()
+        assert (answer.status, told["parameter"], told.get("minimum"), told.get("maximum")) == (422, *bounds), query
+
+
+def test_the_range_of_a_trend_is_as_long_as_its_period_may_be(app: Application) -> None:
+    start = int(NOW) - 1_000_000
+    for end, status in ((59, 422), (60, 200), (604_800, 200), (604_801, 422)):
+        answer = ask(app, f"/v1/trends/depth/broker/default?start={start}&end={start + end}")
+        assert answer.status == status
+        if status == 422:
+            assert (answer.json()["minimum"], answer.json()["maximum"]) == (start + 60, start + 604_800)
+
+
 def test_a_series_is_the_same_as_json_and_as_csv(app: Application) -> None:
     path = "/v1/series?kind=task&connection=broker&queue=default&task=app.send"
     told = ask(app, path).json()

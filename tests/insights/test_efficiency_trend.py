@@ -38,7 +38,7 @@ def test_efficiency_is_a_share_of_the_time_that_was_worked() -> None:
     rows[0:0] = [(minute(90), 999.0, 0.0, math.nan, math.nan)]  # before the period
     rows[1:1] = [(minute(59), 0.0, 0.0, math.nan, math.nan)]  # nobody worked
     rows = sorted({row[0]: row for row in rows}.values())
-    found = trends.efficiency_trend(question(3600, 60, NOW), by_column(rows), RUNS)
+    found = trends.efficiency_trend(question(NOW), by_column(rows), RUNS)
     assert found.statistics is not None
     worked = sum(row[1] for row in rows[1:])
     whole = worked + sum(row[2] for row in rows[1:])
@@ -53,13 +53,13 @@ def test_efficiency_is_a_share_of_the_time_that_was_worked() -> None:
 
 def test_a_bad_hour_moves_efficiency_after_a_good_week() -> None:
     """L25: by the share of a lifetime it would be 90.5 %."""
-    found = trends.efficiency_trend(question(3600, 60, NOW), by_column(efficiency([0.9] * 3_000 + [0.1] * 60)), RUNS)
+    found = trends.efficiency_trend(question(NOW), by_column(efficiency([0.9] * 3_000 + [0.1] * 60)), RUNS)
     assert found.statistics is not None
     assert (found.statistics.average, found.statistics.current, found.verdict.direction) == (10.0, 10.0, Direction.STEADY)
 
 
 def test_unknown_memory_is_none() -> None:
-    found = trends.efficiency_trend(question(3600, 60, NOW), by_column(efficiency([0.5, 0.5], memory=math.nan, cpu=math.nan)), RUNS)
+    found = trends.efficiency_trend(question(NOW), by_column(efficiency([0.5, 0.5], memory=math.nan, cpu=math.nan)), RUNS)
     assert found.statistics is not None
     assert (found.statistics.avg_memory_mb, found.statistics.avg_cpu_percent) == (None, None)
 
@@ -79,16 +79,24 @@ def test_why_there_is_no_efficiency_is_told_and_the_command_only_where_none_runs
 ) -> None:
     collector = collector_answer(CollectorState(last_pass, last_pass, "", 0), NOW)
     nobody = [(minute(back), 0.0, 0.0, math.nan, math.nan) for back in range(20 + rows, 20, -1)]
-    found = trends.efficiency_trend(question(3600, 60, NOW), by_column(nobody), collector)
+    found = trends.efficiency_trend(question(NOW), by_column(nobody), collector)
     assert (found.available, found.statistics) == (False, None)
     assert found.message is not None
     assert reason in found.message
     assert ("queue-metrics record-trends" in found.message) is command
 
 
+def test_efficiency_of_a_range_is_of_its_minutes_alone() -> None:
+    """The hour before the last was busy for nine tenths, the last one for one."""
+    rows = by_column(efficiency([0.9] * 60 + [0.1] * 60))
+    found = trends.efficiency_trend(question(NOW, start=minute(119), end=minute(59)), rows, RUNS)
+    assert found.statistics is not None
+    assert (found.statistics.average, found.statistics.min, found.data_points) == (90.0, 90.0, 60)
+
+
 def test_efficiency_of_a_longer_interval_weighs_by_time() -> None:
     rows = [(minute(1), 60.0, 0.0, math.nan, math.nan), (minute(0), 0.0, 540.0, math.nan, math.nan)]
-    found = trends.efficiency_trend(question(3600, 120, NOW), by_column(rows), RUNS)
+    found = trends.efficiency_trend(question(NOW, interval_seconds=120), by_column(rows), RUNS)
     assert found.values == (10.0,)
 
 

@@ -46,6 +46,8 @@ WINDOWED: list[Callable[..., object]] = [
     lambda metrics, **window: metrics.task("app.send", **window),
     Metrics.queues,
     lambda metrics, **window: metrics.queue(*MAIL, **window),
+    Metrics.servers,
+    Metrics.task_details,
     lambda metrics, **window: metrics.series("task", *SEND, **window),
 ]
 
@@ -79,6 +81,19 @@ def test_a_range_counts_what_happened_in_its_steps_alone(driver: StorageDriver) 
     assert len(answer.history.ended) == 10
     assert metrics.queue(*MAIL, start=minute(20), end=minute(10)).counts.started == 10
     assert metrics.overview(start=minute(3)).n == 4
+
+
+def test_how_a_queue_is_stays_of_now_in_a_range_that_is_over(driver: StorageDriver) -> None:
+    """Asked each minute, 20 jobs waited until 5 minutes ago; now 3 do, and started a minute ago; nobody works on it."""
+    fleet = Fleet()
+    for back in range(60):
+        waited = 3 if back < 5 else 20
+        fleet.queue(MAIL, minute(back), counts={"started": 1}, gauges={0: [(int((minute(back) + 1) * 1e6), waited)]})
+    metrics = reading(driver, fleet)
+    now, then = metrics.queue(*MAIL), metrics.queue(*MAIL, start=minute(30), end=minute(20))
+    assert (then.ready, then.depth_age_seconds, then.minute.n, then.health.reasons) == (3, 29.0, now.minute.n, now.health.reasons)
+    assert (then.counts.started, then.history.ready) == (10, (20,) * 10)
+    assert metrics.overview(start=minute(30), end=minute(20)).ready == 3
 
 
 def test_health_is_that_of_the_overview(driver: StorageDriver) -> None:

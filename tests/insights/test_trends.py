@@ -353,5 +353,5 @@ def test_eight_days_of_minutes_are_all_read() -> None:
     packed = value.rows[0][4]
     found = minutes([(minute(back), packed) for back in range(11_520, 0, -1)], minute(0))
     assert (len(found.starts), sum(found.ended), set(found.ready)) == (11_520, 23_040.0, {7.0})
-    week = trends.throughput_trend(question(604_800, 60, NOW), *QUEUE, found)
+    week = trends.throughput_trend(question(NOW, period_seconds=604_800), *QUEUE, found)
     assert (week.data_points, week.statistics and week.statistics.total_jobs) == (10_080, 20_160)

@@ -35,6 +35,11 @@ def add_store_options(parser: argparse.ArgumentParser, json_value: str) -> None:
 def add_window_options(parser: argparse.ArgumentParser) -> None:
     """Add the options of a window."""
     parser.add_argument("--minutes", type=whole_number(1, MINUTES_MAX), metavar="N", help="length of a window that ends now (default: 60)")
+    add_range_options(parser)
+
+
+def add_range_options(parser: argparse.ArgumentParser) -> None:
+    """Add the options of a range alone, where the length of a window has another name."""
     parser.add_argument("--start", type=_moment, metavar="TIME", help="begin of a range: seconds since 1970, or 2026-01-31T12:00 in UTC")
     parser.add_argument("--end", type=_moment, metavar="TIME", help="its end (default: now)")
 

@@ -3,11 +3,21 @@
 from __future__ import annotations
 
 import argparse
+import time
 
 from queue_metrics.cli.options import whole_number
-from queue_metrics.cli.reading import add_store_options, open_metrics, print_json, wrong_use
+from queue_metrics.cli.reading import add_range_options, add_store_options, open_metrics, print_json, wrong_use
 from queue_metrics.cli.terminal import Screen, placed, spark
-from queue_metrics.insights.trends import INTERVAL_DEFAULT, INTERVAL_LEAST, INTERVAL_MOST, PERIOD_DEFAULT, PERIOD_LEAST, PERIOD_MOST
+from queue_metrics.insights.trends import (
+    INTERVAL_DEFAULT,
+    INTERVAL_LEAST,
+    INTERVAL_MOST,
+    PERIOD_DEFAULT,
+    PERIOD_LEAST,
+    PERIOD_MOST,
+    AskedTrend,
+    question,
+)
 from queue_metrics.insights.wording import UNKNOWN, count, duration, moment, per_minute, ratio
 from queue_metrics.model import (
     DepthStatistics,
@@ -36,10 +46,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--period",
         type=whole_number(PERIOD_LEAST, PERIOD_MOST),
-        default=PERIOD_DEFAULT,
         metavar="S",
-        help="seconds to look back (default: 3600)",
+        help=f"seconds to look back (default: {PERIOD_DEFAULT})",
     )
+    add_range_options(parser)
     parser.add_argument(
         "--interval",
         type=whole_number(INTERVAL_LEAST, INTERVAL_MOST),
@@ -55,17 +65,27 @@ def run(args: argparse.Namespace) -> int:
     if (args.kind == "efficiency") == (args.connection is not None) or (args.connection is None) != (args.queue is None):
         needs = "is of all workers: it takes no names" if args.kind == "efficiency" else "needs CONNECTION and QUEUE"
         wrong_use(args, f"the trend of {args.kind} {needs}")
+    when = AskedTrend(interval_seconds=args.interval)
+    if args.period is not None:
+        when["period_seconds"] = args.period
+    if args.start is not None:
+        when["start"] = args.start
+    if args.end is not None:
+        when["end"] = args.end
+    try:
+        question(time.time(), **when)
+    except ValueError as error:
+        wrong_use(args, str(error))
     from queue_metrics.http import detail_encode
 
     with open_metrics(args) as metrics:
         answer: Answer
-        bounds = {"period_seconds": args.period, "interval_seconds": args.interval}
         if args.kind == "depth":
-            answer = metrics.trend(args.connection, args.queue, **bounds)
+            answer = metrics.trend(args.connection, args.queue, **when)
         elif args.kind == "throughput":
-            answer = metrics.throughput(args.connection, args.queue, **bounds)
+            answer = metrics.throughput(args.connection, args.queue, **when)
         else:
-            answer = metrics.efficiency(**bounds)
+            answer = metrics.efficiency(**when)
     if args.json:
         print_json(detail_encode.trend(answer))
     else:
@@ -78,7 +98,10 @@ def _show(screen: Screen, kind: str, answer: Answer) -> None:
     verdict = answer.verdict
     word = verdict.direction.value if answer.available else "no answer"
     style = "warning" if verdict.direction is Direction.GROWING and kind == "depth" else "strong"
-    screen.line(f"{kind} {name}, last {duration(float(answer.period_seconds))}: {word}", style)
+    seen = answer.time_window
+    over = seen.window_end < seen.analyzed_at
+    when = f"{moment(seen.window_start)} to {moment(seen.window_end)}" if over else f"last {duration(float(answer.period_seconds))}"
+    screen.line(f"{kind} {name}, {when}: {word}", style)
     if answer.message:
         screen.paragraph(answer.message)
     if not answer.available:
@@ -93,22 +116,22 @@ def _show(screen: Screen, kind: str, answer: Answer) -> None:
         low, high = _hourly(verdict.slope_low), _hourly(verdict.slope_high)
         pairs.append(("slope", f"{_hourly(verdict.slope_per_second)} {unit} an hour (90 % interval: {low} to {high})"))
     pairs.append(("evidence", f"{count(verdict.n)} seen, worth {verdict.effective_n:.1f} independent ones"))
-    pairs += _statistics(answer)
+    pairs += _statistics(answer, "at last" if over else "now")
     if answer.forecast is not None:
         pairs.append(("next", f"{answer.forecast.next_value:g} at {moment(answer.forecast.next_timestamp)}, by a straight line"))
     screen.fields(pairs)
 
 
-def _statistics(answer: Answer) -> list[tuple[str, str]]:
+def _statistics(answer: Answer, last: str) -> list[tuple[str, str]]:
     found = answer.statistics
     if isinstance(found, DepthStatistics):
-        text = f"{count(found.current)} now, {found.average:g} on average, {count(found.min)} to {count(found.max)}"
+        text = f"{count(found.current)} {last}, {found.average:g} on average, {count(found.min)} to {count(found.max)}"
         return [("jobs", text)]
     if isinstance(found, ThroughputStatistics):
         observed = duration(float(found.observed_seconds))
         return [("executions", f"{count(found.total_jobs)} in {observed}, {per_minute(found.jobs_per_second)}")]
     if isinstance(found, EfficiencyStatistics):
-        return [("busy", f"{found.current:g} % now, {found.average:g} % on average, {found.min:g} % to {found.max:g} %")]
+        return [("busy", f"{found.current:g} % {last}, {found.average:g} % on average, {found.min:g} % to {found.max:g} %")]
     return []
 
 

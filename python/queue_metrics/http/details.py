@@ -7,25 +7,23 @@ from typing import Any
 
 from starlette.responses import Response
 
-from queue_metrics.errors import DecodeError
 from queue_metrics.http import detail_encode
 from queue_metrics.http import detail_shapes as shapes
 from queue_metrics.http.answers import about, as_json, listed, stale_header, tagged
 from queue_metrics.http.parameters import (
     CONNECTION,
-    END,
     FORMAT,
-    INTERVAL,
     KIND,
     LABELS,
     LIMIT,
-    MINUTES,
-    PERIOD,
     QUEUE,
-    START,
     STEP,
     TASK,
+    TREND,
+    WINDOW,
     BadParameter,
+    window_of,
+    within_bounds,
 )
 from queue_metrics.http.routes import Call, Route
 from queue_metrics.http.shared import Held, Question
@@ -59,9 +57,9 @@ def own_details(snapshot: Callable[[Call], Question[Snapshot]]) -> Iterable[Rout
         shapes.TaskDetailReply,
         _task,
         _task_question,
-        parameters=(MINUTES, CONNECTION, QUEUE),
+        parameters=(*WINDOW, CONNECTION, QUEUE),
     )
-    yield Route("/v1/queues/{connection}/{queue}", "one queue", shapes.QueueDetailReply, _queue, snapshot, parameters=(MINUTES,))
+    yield Route("/v1/queues/{connection}/{queue}", "one queue", shapes.QueueDetailReply, _queue, snapshot, parameters=WINDOW)
     yield Route("/v1/workers/{id}", "one process", shapes.WorkerReply, _worker, snapshot)
     yield Route(
         "/v1/servers",
@@ -69,9 +67,9 @@ def own_details(snapshot: Callable[[Call], Question[Snapshot]]) -> Iterable[Rout
         shapes.ServersReply,
         _servers,
         _servers_question,
-        parameters=(MINUTES, LIMIT),
+        parameters=(*WINDOW, LIMIT),
     )
-    yield Route("/v1/servers/{hostname}", "one server", shapes.ServerReply, _server, _servers_question, parameters=(MINUTES,))
+    yield Route("/v1/servers/{hostname}", "one server", shapes.ServerReply, _server, _servers_question, parameters=WINDOW)
     baselines = Question("baselines", (), lambda metrics: (metrics.baselines(), metrics.collector()))
     yield Route(
         "/v1/baselines",
@@ -95,7 +93,7 @@ def own_details(snapshot: Callable[[Call], Question[Snapshot]]) -> Iterable[Rout
         shapes.DepthTrendReply | shapes.NoTrendReply,
         _trend,
         lambda call: _trend_question(call, Metrics.trend),
-        parameters=(PERIOD, INTERVAL),
+        parameters=TREND,
     )
     yield Route(
         "/v1/trends/throughput/{connection}/{queue}",
@@ -103,7 +101,7 @@ def own_details(snapshot: Callable[[Call], Question[Snapshot]]) -> Iterable[Rout
         shapes.ThroughputTrendReply | shapes.NoTrendReply,
         _trend,
         lambda call: _trend_question(call, Metrics.throughput),
-        parameters=(PERIOD, INTERVAL),
+        parameters=TREND,
     )
     yield Route(
         "/v1/trends/efficiency",
@@ -111,7 +109,7 @@ def own_details(snapshot: Callable[[Call], Question[Snapshot]]) -> Iterable[Rout
         shapes.EfficiencyTrendReply | shapes.NoTrendReply,
         _trend,
         lambda call: _trend_question(call, Metrics.efficiency),
-        parameters=(PERIOD, INTERVAL),
+        parameters=TREND,
     )
     yield Route(
         "/v1/series",
@@ -119,7 +117,7 @@ def own_details(snapshot: Callable[[Call], Question[Snapshot]]) -> Iterable[Rout
         shapes.SeriesReply,
         _series,
         _series_question,
-        parameters=(KIND, *LABELS, STEP, MINUTES, START, END, FORMAT),
+        parameters=(KIND, *LABELS, STEP, *WINDOW, FORMAT),
         also=(CSV,),
     )
     footprint = Question("footprint", (), lambda metrics: metrics.footprint())
@@ -127,9 +125,11 @@ def own_details(snapshot: Callable[[Call], Question[Snapshot]]) -> Iterable[Rout
 
 
 def _task_question(call: Call) -> Question[TaskDetail]:
-    task, minutes, where = call.names["task"], call.parameters["minutes"], (call.parameters["connection"], call.parameters["queue"])
+    task, window, where = call.names["task"], window_of(call.parameters), (call.parameters["connection"], call.parameters["queue"])
     return Question(
-        "task", (task, minutes, *where), lambda metrics: metrics.task(task, connection=where[0], queue=where[1], minutes=minutes)
+        "task",
+        (task, *where, *window.items()),
+        within_bounds(lambda metrics: metrics.task(task, connection=where[0], queue=where[1], **window)),
     )
 
 
@@ -153,8 +153,8 @@ def _worker(call: Call, held: Held[Snapshot]) -> Response:
 
 
 def _servers_question(call: Call) -> Question[tuple[ServerAnswer, ...]]:
-    minutes = call.parameters["minutes"]
-    return Question("servers", (minutes,), lambda metrics: metrics.servers(minutes=minutes))
+    window = window_of(call.parameters)
+    return Question("servers", tuple(window.items()), within_bounds(lambda metrics: metrics.servers(**window)))
 
 
 def _servers(call: Call, held: Held[tuple[ServerAnswer, ...]]) -> Response:
@@ -190,8 +190,8 @@ def _baseline_labels(call: Call) -> tuple[str, ...]:
 
 
 def _trend_question(call: Call, ask: Callable[..., TrendAnswer]) -> Question[TrendAnswer]:
-    names, bounds = call.names.values(), {f"{name}_seconds": value for name, value in call.parameters.items()}
-    return Question(f"trend: {ask.__name__}", (*names, *bounds.values()), lambda metrics: ask(metrics, *names, **bounds))
+    names, when = call.names.values(), window_of(call.parameters)
+    return Question(f"trend: {ask.__name__}", (*names, *when.items()), within_bounds(lambda metrics: ask(metrics, *names, **when)))
 
 
 def _trend(_call: Call, held: Held[TrendAnswer]) -> Response:
@@ -201,7 +201,7 @@ def _trend(_call: Call, held: Held[TrendAnswer]) -> Response:
 def _series_question(call: Call) -> Question[SeriesAnswer]:
     """
     Raises:
-        BadParameter: a name is missing or too many, or the range has no start.
+        BadParameter: a name is missing or too many.
     """
     given = call.parameters
     wanted = KINDS[given["kind"]][1]
@@ -210,21 +210,13 @@ def _series_question(call: Call) -> Question[SeriesAnswer]:
             raise BadParameter(
                 f"a series of kind {given['kind']} has the names {', '.join(wanted)}", parameter=each.name, known=list(wanted)
             )
-    if given["start"] is None and given["end"] is not None:
-        raise BadParameter("end alone says nothing; give start too", parameter="start")
-    labels = [given[name] for name in wanted]
-    window = {"minutes": given["minutes"]} if given["start"] is None else {"start": given["start"], "end": given["end"]}
+    labels, window = [given[name] for name in wanted], window_of(given)
     step = None if given["step"] == "finest" else int(given["step"])
-
-    def ask(metrics: Metrics) -> SeriesAnswer:
-        try:
-            return metrics.series(given["kind"], *labels, step=step, **{name: value for name, value in window.items() if value is not None})
-        except DecodeError:
-            raise
-        except ValueError as error:  # the window is not kept by this step, or lies in the future: it names the bounds
-            raise BadParameter(str(error), parameter="step" if given["start"] is None else "start") from error
-
-    return Question("series", (given["kind"], *labels, step, *window.values()), ask)
+    return Question(
+        "series",
+        (given["kind"], *labels, step, *window.items()),
+        within_bounds(lambda metrics: metrics.series(given["kind"], *labels, step=step, **window)),
+    )
 
 
 def _series(call: Call, held: Held[SeriesAnswer]) -> Response:

@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypeVar
 from urllib.parse import parse_qsl
 
+from queue_metrics.insights import Metrics
 from queue_metrics.insights.series import KINDS
 from queue_metrics.insights.trends import INTERVAL_DEFAULT, INTERVAL_LEAST, INTERVAL_MOST, PERIOD_DEFAULT, PERIOD_LEAST, PERIOD_MOST
-from queue_metrics.insights.window import MINUTES_DEFAULT, MINUTES_MAX
+from queue_metrics.insights.window import MINUTES_DEFAULT, MINUTES_MAX, BadWindow
 
 LONGEST_QUERY = 2048
 LAST_MOMENT = 9_999_999_999
+
+T = TypeVar("T")
 
 
 @dataclass(frozen=True, slots=True)
@@ -129,8 +132,10 @@ INTERVAL = Number(
 KIND = Choice("kind", tuple(KINDS), "queue", "kind of series, which says which names it needs")
 STEP = Choice("step", ("finest", "60", "3600", "86400"), "finest", "seconds of a step; finest: what is kept of all of the window")
 FORMAT = Choice("format", ("json", "csv"), "json", "form of the answer")
-START = Moment("start", "first moment of a range, in place of minutes; seconds since 1970")
+START = Moment("start", "first moment of a range, in place of minutes or period; seconds since 1970")
 END = Moment("end", "its last moment; now when it is left out")
+WINDOW = (MINUTES, START, END)
+TREND = (PERIOD, INTERVAL, START, END)
 LABELS = tuple(Name(name, f"name of the {name}") for name in ("connection", "queue", "task", "exception", "server"))
 CONNECTION, QUEUE, TASK = LABELS[:3]
 REFRESH = Number("refresh", 0, 3_600, 5, "seconds until the page loads itself anew; 0: never")
@@ -164,7 +169,44 @@ def parse(query: bytes, known: Sequence[Parameter]) -> dict[str, Any]:
             raise BadParameter(f"{name} may be given once", parameter=name)
         seen.add(name)
         values[name] = parameter.read(text)
+    _one_window(values, seen)
     return values
+
+
+def _one_window(values: dict[str, Any], seen: set[str]) -> None:
+    """A length and a range are two words for one thing: where a range is given, the length is None and not its default."""
+    if not seen & {START.name, END.name}:
+        return
+    for length in (MINUTES.name, PERIOD.name):
+        if length in seen:
+            raise BadParameter(f"a window is given by {length}, or by start and end, not by both", parameter=length)
+        if length in values:
+            values[length] = None
+    if START.name not in seen:
+        raise BadParameter("end alone says nothing; give start too", parameter=START.name)
+
+
+def window_of(values: Mapping[str, Any]) -> dict[str, int]:
+    """The window among the values of parameters, as the front door takes it; the default where a route has none."""
+    words = {PERIOD.name: "period_seconds", INTERVAL.name: "interval_seconds"}
+    return {words.get(each.name, each.name): values[each.name] for each in (*WINDOW, PERIOD, INTERVAL) if values.get(each.name) is not None}
+
+
+def within_bounds(ask: Callable[[Metrics], T]) -> Callable[[Metrics], T]:
+    """
+    A question about a window, of which only the clock of the store and what it keeps can tell whether it can be.
+
+    Raises:
+        BadParameter: it cannot; with the bounds.
+    """
+
+    def asked(metrics: Metrics) -> T:
+        try:
+            return ask(metrics)
+        except BadWindow as error:
+            raise BadParameter(str(error), parameter=error.name, **error.bounds) from error
+
+    return asked
 
 
 def _pairs(query: bytes) -> list[tuple[str, str]]:

@@ -9,7 +9,7 @@ from queue_metrics.http.details import own_details
 from queue_metrics.http.openapi_shapes import InterfaceReply
 from queue_metrics.http.original.overview_shapes import OriginalIndexReply
 from queue_metrics.http.original.routes import EVERYTHING, FAMILY, original_routes
-from queue_metrics.http.parameters import LIMIT, MINUTES, REFRESH, ROWS
+from queue_metrics.http.parameters import LIMIT, MINUTES, REFRESH, ROWS, WINDOW, window_of, within_bounds
 from queue_metrics.http.prometheus import CONTENT_TYPE, Exporter
 from queue_metrics.http.routes import Access, Call, Route, Table, Text
 from queue_metrics.http.shared import Question
@@ -60,10 +60,10 @@ def _general(scrape_minutes: int) -> Iterable[Route]:
 
 
 def _own() -> Iterable[Route]:
-    yield Route("/v1/overview", "everything at one glance", shapes.OverviewReply, answers.overview, _snapshot, parameters=(MINUTES,))
-    yield Route("/v1/tasks", "what every task costs", shapes.TasksReply, answers.tasks, _snapshot, parameters=(MINUTES, LIMIT))
+    yield Route("/v1/overview", "everything at one glance", shapes.OverviewReply, answers.overview, _snapshot, parameters=WINDOW)
+    yield Route("/v1/tasks", "what every task costs", shapes.TasksReply, answers.tasks, _snapshot, parameters=(*WINDOW, LIMIT))
     yield Route(
-        "/v1/queues", "depth, age, flow and wait of every queue", shapes.QueuesReply, answers.queues, _snapshot, parameters=(MINUTES, LIMIT)
+        "/v1/queues", "depth, age, flow and wait of every queue", shapes.QueuesReply, answers.queues, _snapshot, parameters=(*WINDOW, LIMIT)
     )
     yield Route("/v1/workers", "every process with a heartbeat", shapes.WorkersReply, answers.workers, _snapshot, parameters=(LIMIT,))
     yield from own_details(_snapshot)
@@ -97,13 +97,13 @@ def _documents(table: Callable[[], Table]) -> Iterable[Route]:
     )
 
 
-def snapshot_of(minutes: int) -> Question[Snapshot]:
+def snapshot_of(window: Mapping[str, int]) -> Question[Snapshot]:
     """Overview, tasks, queues and workers of one moment."""
-    return Question("snapshot", (minutes,), lambda metrics: metrics.snapshot(minutes=minutes))
+    return Question("snapshot", tuple(window.items()), within_bounds(lambda metrics: metrics.snapshot(**window)))
 
 
 def _snapshot(call: Call) -> Question[Snapshot]:
-    return snapshot_of(call.parameters.get("minutes", MINUTES_DEFAULT))
+    return snapshot_of(window_of(call.parameters) or {"minutes": MINUTES_DEFAULT})
 
 
 def index(table: Table) -> Mapping[str, object]:

@@ -35,7 +35,7 @@ from queue_metrics.model import (
     WorkerAnswer,
     WorkerSummary,
 )
-from queue_metrics.storage.base import HOUR, MINUTE, QUEUE, SERVER, TASK, StorageDriver
+from queue_metrics.storage.base import HOUR, QUEUE, SERVER, TASK, StorageDriver
 from queue_metrics.storage.baselines import READ_BASELINES, decode
 from queue_metrics.storage.efficiency import ALL_KEY, fleet_rows, reading_rows
 
@@ -165,19 +165,19 @@ class Everything:
         Raises:
             UnknownName: this connection never had a queue of this name.
         """
-        asked = trends.question(trends.PERIOD_DEFAULT, trends.INTERVAL_DEFAULT, self.now)
+        asked = trends.question(self.now)
         workers = dedicated(self.workers, connection, queue)
-        return trends.depth_trend(asked, connection, queue, minutes(self._minutes(connection, queue), asked.end + MINUTE), workers)
+        return trends.depth_trend(asked, connection, queue, minutes(self._minutes(connection, queue), asked.told_until), workers)
 
     def throughput_trend(self, connection: str, queue: str) -> ThroughputTrend | NoTrend:
         """Where the executions of a queue were heading in the last hour; raises as `depth_trend`."""
-        asked = trends.question(trends.PERIOD_DEFAULT, trends.INTERVAL_DEFAULT, self.now)
-        return trends.throughput_trend(asked, connection, queue, minutes(self._minutes(connection, queue), asked.end + MINUTE))
+        asked = trends.question(self.now)
+        return trends.throughput_trend(asked, connection, queue, minutes(self._minutes(connection, queue), asked.told_until))
 
     @cached_property
     def efficiency_trend(self) -> EfficiencyTrend | NoTrend:
         """How busy all workers were in the last hour."""
-        asked = trends.question(trends.PERIOD_DEFAULT, trends.INTERVAL_DEFAULT, self.now)
+        asked = trends.question(self.now)
         rows = fleet_rows(self._reading.answers[reading_rows(ALL_KEY, self.now - HOUR, self.now)])
         return trends.efficiency_trend(asked, rows, self.overview.collector)
 

@@ -16,7 +16,7 @@ from queue_metrics.storage.view import Range
 def minutes_asked(connection: str, queue: str, asked: Question) -> Range:
     """The minutes of a queue that a question is about, the open one too."""
     labels = (connection, queue)
-    return Range((QUEUE,), MINUTE, asked.start, asked.end + MINUTE, lambda series: series.labels == labels)
+    return Range((QUEUE,), MINUTE, asked.start, asked.told_until, lambda series: series.labels == labels)
 
 
 def queue_minutes(reading: Reading, connection: str, queue: str, asked: Question) -> Minutes:
@@ -30,7 +30,7 @@ def queue_minutes(reading: Reading, connection: str, queue: str, asked: Question
     points = reading.packed[0].get(series_id(QUEUE, (connection, queue)))
     if points is None:
         raise UnknownName(unknown_queue(connection, queue, ((series.labels[0], series.labels[1]) for series in reading.queues)))
-    return minutes(points, asked.end + MINUTE)
+    return minutes(points, asked.told_until)
 
 
 def efficiency_rows(driver: StorageDriver, asked: Question) -> tuple[FleetRows, CollectorState]:
@@ -40,5 +40,5 @@ def efficiency_rows(driver: StorageDriver, asked: Question) -> tuple[FleetRows, 
     Raises:
         StoreError: as the driver says.
     """
-    members, state = driver.execute([reading_rows(ALL_KEY, asked.now - asked.period, asked.now), READ_COLLECTOR])
+    members, state = driver.execute([reading_rows(ALL_KEY, asked.until - asked.period, asked.until), READ_COLLECTOR])
     return fleet_rows(members), state_of(state)

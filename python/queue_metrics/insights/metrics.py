@@ -23,7 +23,7 @@ from queue_metrics.insights.older import Older
 from queue_metrics.insights.reading import Part, Reading, read
 from queue_metrics.insights.samples import parts
 from queue_metrics.insights.scrape import TOTALS, Scrape, scrape, scrape_calls
-from queue_metrics.insights.trends import INTERVAL_DEFAULT, PERIOD_DEFAULT
+from queue_metrics.insights.trends import AskedTrend
 from queue_metrics.insights.window import Span, between, span_of
 from queue_metrics.model import (
     BaselineAnswer,
@@ -116,7 +116,8 @@ class Metrics:
 
     def snapshot(self, **window: Unpack[Asked]) -> Snapshot:
         """Overview, tasks, queues and workers of one moment."""
-        reading = self._read(self._span(window), further=queue_answers.parts(self._now()))
+        span = self._span(window)
+        reading = self._read(span, further=queue_answers.parts(span.now))
         return overviews.snapshot(reading, stale_seconds=self._stale_seconds, lost_seconds=self._lost_seconds)
 
     def scrape(self, **window: Unpack[Asked]) -> Scrape:
@@ -136,7 +137,8 @@ class Metrics:
 
     def overview(self, **window: Unpack[Asked]) -> Overview:
         """Everything at one glance."""
-        reading = self._read(self._span(window), totals=False, further=queue_answers.parts(self._now()))
+        span = self._span(window)
+        reading = self._read(span, totals=False, further=queue_answers.parts(span.now))
         return overviews.overview(reading, stale_seconds=self._stale_seconds, lost_seconds=self._lost_seconds)
 
     def health(self, **window: Unpack[Asked]) -> Health:
@@ -189,7 +191,8 @@ class Metrics:
 
     def queues(self, **window: Unpack[Asked]) -> tuple[QueueAnswer, ...]:
         """Every known queue, worst first; also those that nobody works on."""
-        reading = self._read(self._span(window), further=queue_answers.parts(self._now()))
+        span = self._span(window)
+        reading = self._read(span, further=queue_answers.parts(span.now))
         return queue_answers.queues(reading, self._workers(reading), stale_seconds=self._stale_seconds)
 
     def queue(self, connection: str, name: str, **window: Unpack[Asked]) -> QueueAnswer:
@@ -281,34 +284,31 @@ class Metrics:
 
     # Where it is heading
 
-    def trend(
-        self, connection: str, queue: str, *, period_seconds: int = PERIOD_DEFAULT, interval_seconds: int = INTERVAL_DEFAULT
-    ) -> DepthTrend | NoTrend:
+    def trend(self, connection: str, queue: str, **when: Unpack[AskedTrend]) -> DepthTrend | NoTrend:
         """
         Where the depth of a queue is heading: the original's line and forecast, and a verdict by what flows.
 
         Raises:
             UnknownName: no such queue was ever recorded.
-            ValueError: period (60 to 604,800) or interval (10 to 14,400) is out of bounds.
+            ValueError: period, range or interval is out of the bounds of `AskedTrend`.
         """
-        asked = self._asked(period_seconds, interval_seconds)
+        asked = self._asked(when)
         packed = (minutes_asked(connection, queue, asked),)
         reading = self._read(span_of(asked.now, 1), kinds=(), totals=False, packed=packed)
         minutes = queue_minutes(reading, connection, queue, asked)
-        return trends.depth_trend(asked, connection, queue, minutes, dedicated(self._workers(reading), connection, queue))
+        workers = dedicated(self._workers(reading), connection, queue) if asked.past is None else None
+        return trends.depth_trend(asked, connection, queue, minutes, workers)
 
-    def throughput(
-        self, connection: str, queue: str, *, period_seconds: int = PERIOD_DEFAULT, interval_seconds: int = INTERVAL_DEFAULT
-    ) -> ThroughputTrend | NoTrend:
+    def throughput(self, connection: str, queue: str, **when: Unpack[AskedTrend]) -> ThroughputTrend | NoTrend:
         """Where the number of executions of a queue that end is heading; raises as `trend`."""
-        asked = self._asked(period_seconds, interval_seconds)
+        asked = self._asked(when)
         packed = (minutes_asked(connection, queue, asked),)
         reading = self._read(span_of(asked.now, 1), kinds=(), totals=False, heartbeats=False, packed=packed)
         return trends.throughput_trend(asked, connection, queue, queue_minutes(reading, connection, queue, asked))
 
-    def efficiency(self, *, period_seconds: int = PERIOD_DEFAULT, interval_seconds: int = INTERVAL_DEFAULT) -> EfficiencyTrend | NoTrend:
+    def efficiency(self, **when: Unpack[AskedTrend]) -> EfficiencyTrend | NoTrend:
         """How busy all workers were, by the minutes of a collector, and where that is heading; raises ValueError as `trend`."""
-        asked = trends.question(period_seconds, interval_seconds, self._now())
+        asked = trends.question(self._now(), **when)
         rows, state = efficiency_rows(self._driver, asked)
         return trends.efficiency_trend(asked, rows, collecting.collector_answer(state, asked.now))
 
@@ -342,8 +342,8 @@ class Metrics:
 
     # How they are read
 
-    def _asked(self, period_seconds: int, interval_seconds: int) -> trends.Question:
-        return trends.question(period_seconds, interval_seconds, self._now(), kept=self._driver.retention.get((QUEUE, MINUTE)))
+    def _asked(self, when: AskedTrend) -> trends.Question:
+        return trends.question(self._now(), **when, kept=self._driver.retention.get((QUEUE, MINUTE)))
 
     def _span(self, window: Asked) -> Span:
         return span_of(self._now(), **window, retention=self._driver.retention)

@@ -95,8 +95,8 @@ def _queue(
 ) -> QueueAnswer:
     value, when = series.window, reading.window
     counted, failure, seconds = counts(value), failure_share(counts(value)), when.observed_seconds
-    open_end = reading.span.end > reading.span.now
-    near = series.over(_near(reading.span.now)) if open_end else {}
+    # How a queue is, is of now, whatever the window: what was known of one that is over may be long gone.
+    near = series.over(_near(reading.span.now))
     gauges = _gauges(value, merged(near.values()))
     asked = _asked(gauges, series.labels[0], clocks)
     fresh = asked is not None and asked <= stale_seconds
@@ -137,7 +137,7 @@ def _queue(
                 serves,
                 _starting(reading.span, {**series.points, **near}),
                 0 if counted.started else counted.arrivals,
-                why if open_end and asked is not None else None,
+                why if asked is not None and reading.span.end > reading.span.now else None,
             ),
             age_seconds=asked,
         ),

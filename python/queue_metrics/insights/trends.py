@@ -12,7 +12,8 @@ from queue_metrics._core import Moments, fit, intervals
 from queue_metrics.insights.flow import flow_case
 from queue_metrics.insights.minutes import Minutes
 from queue_metrics.insights.verdict import flow_verdict, line_verdict, unknown
-from queue_metrics.insights.wording import duration
+from queue_metrics.insights.window import BadWindow, range_of
+from queue_metrics.insights.wording import duration, moment
 from queue_metrics.model.collector import CollectorAnswer
 from queue_metrics.model.trends import (
     DepthStatistics,
@@ -51,11 +52,23 @@ class Question:
     note: str | None
     """What was changed of the question, or of what part of it nothing can be known."""
     now: float
+    past: int | None = None
+    """End of a range of whole minutes that are over, seconds since 1970; None: it reaches to now."""
+
+    @property
+    def until(self) -> float:
+        """Its last moment."""
+        return self.now if self.past is None else float(self.past)
 
     @property
     def end(self) -> int:
-        """Start of the open minute: the minutes before it are whole."""
-        return int(self.now) // MINUTE * MINUTE
+        """Up to where minutes are whole: the start of the open one, or the end of a range that is over."""
+        return int(self.until) // MINUTE * MINUTE
+
+    @property
+    def told_until(self) -> int:
+        """Up to where anything can be told: the end of the open minute, or that of a range that is over."""
+        return self.end + MINUTE if self.past is None else self.end
 
     @property
     def minutes(self) -> int:
@@ -64,8 +77,15 @@ class Question:
 
     @property
     def start(self) -> int:
-        """From which minute on is read: one more than the period has, since the open one is not whole."""
+        """From which minute on is read: as many whole ones as the period has, so with the open one there is one more."""
         return self.end - self.minutes * MINUTE
+
+    @property
+    def words(self) -> str:
+        """When that is, for people."""
+        if self.past is None:
+            return f"in the last {duration(self.period)}"
+        return f"from {moment(self.until - self.period)} to {moment(self.until)}"
 
     def with_note(self, message: str) -> str:
         """A message of its own, and the note."""
@@ -73,37 +93,72 @@ class Question:
 
     def window(self, points: int) -> TimeWindow:
         """As it stands in answers."""
-        return TimeWindow(self.period, self.now - self.period, self.now, self.now, points, self.interval)
+        return TimeWindow(self.period, self.until - self.period, self.until, self.now, points, self.interval)
 
 
-def question(period_seconds: int, interval_seconds: int, now: float, *, kept: int | None = None) -> Question:
+class AskedTrend(TypedDict, total=False):
     """
-    Check a question, and make its interval one that can be answered.
+    How every trend is told its time: the last hour by minutes, unless a period or a range is given, or another interval.
+
+    A range is seconds since 1970; without `end` it reaches until now, as a period does. One that is over has the whole minutes that hold
+    it. What a period and a range may be long is the same, 60 to 604,800 s; an interval is 10 to 14,400 s, answered as whole minutes.
+    """
+
+    period_seconds: int
+    interval_seconds: int
+    start: float
+    end: float
+
+
+def question(
+    now: float,
+    *,
+    period_seconds: int | None = None,
+    interval_seconds: int = INTERVAL_DEFAULT,
+    start: float | None = None,
+    end: float | None = None,
+    kept: int | None = None,
+) -> Question:
+    """
+    Check a question, and make of it one that can be answered.
 
     Args:
-        period_seconds, interval_seconds: as asked.
         now: seconds since 1970.
+        period_seconds, interval_seconds, start, end: as asked, see `AskedTrend`.
         kept: how long the store keeps the points that are asked about, seconds; None where as long as anybody may ask.
 
     Raises:
-        ValueError: out of the bounds, which it names.
+        BadWindow: out of the bounds, which it names.
     """
-    _within("period_seconds", period_seconds, PERIOD_LEAST, PERIOD_MOST)
+    asked, past = range_of(now, start, end, period_seconds=period_seconds), None
+    if asked is None:
+        period_seconds = PERIOD_DEFAULT if period_seconds is None else period_seconds
+        _within("period_seconds", period_seconds, PERIOD_LEAST, PERIOD_MOST)
+    else:
+        first, last = asked[0], min(asked[1], now)
+        if not PERIOD_LEAST <= int(last - first) <= PERIOD_MOST:
+            bounds = {"minimum": math.ceil(first) + PERIOD_LEAST, "maximum": int(first) + PERIOD_MOST}
+            raise BadWindow(f"a range of a trend must have {PERIOD_LEAST} to {PERIOD_MOST} s, not {int(last - first)}", "end", bounds)
+        over = -int(-last // MINUTE) * MINUTE
+        if last < now and over <= now:
+            past, period_seconds = over, over - int(first // MINUTE) * MINUTE
+        else:
+            # The open minute is in it: as a period, which reaches to now.
+            period_seconds = min(int(now - first), PERIOD_MOST)
     _within("interval_seconds", interval_seconds, INTERVAL_LEAST, INTERVAL_MOST)
     interval = -(-interval_seconds // MINUTE) * MINUTE
     notes = []
     if interval != interval_seconds:
         notes.append(f"An interval of {interval_seconds} s is answered as {interval} s: minutes are the finest that is stored.")
-    if kept is not None and kept < period_seconds:
-        notes.append(
-            f"Minutes of queues are kept for {duration(kept)} (ttl.aggregated): nothing is known of the rest of {duration(period_seconds)}."
-        )
-    return Question(period_seconds, interval, " ".join(notes) or None, now)
+    if kept is not None and kept < period_seconds + (0 if past is None else now - past):
+        rest = f"the rest of {duration(period_seconds)}" if past is None else "what was before"
+        notes.append(f"Minutes of queues are kept for {duration(kept)} (ttl.aggregated): nothing is known of {rest}.")
+    return Question(period_seconds, interval, " ".join(notes) or None, now, past)
 
 
 def _within(name: str, value: int, least: int, most: int) -> None:
     if not least <= value <= most:
-        raise ValueError(f"{name} must be between {least} and {most}, not {value}")
+        raise BadWindow(f"{name} must be between {least} and {most}, not {value}", name, {"minimum": least, "maximum": most})
 
 
 @dataclass(frozen=True, slots=True)
@@ -169,13 +224,14 @@ def depth_trend(asked: Question, connection: str, queue: str, minutes: Minutes, 
         asked: of `question`.
         connection, queue: its name.
         minutes: from `asked.start` on, the open one too.
-        workers: live workers that serve this queue and no other; None when others share them, or it is not known.
+        workers: live workers that serve this queue and no other; None when others share them, or it is not known, as of a range that is
+            over: who lives now says nothing of who did then.
     """
-    points = _depths(asked, minutes.between(asked.start + MINUTE, asked.end + MINUTE))
+    points = _depths(asked, minutes.between(asked.told_until - asked.minutes * MINUTE, asked.told_until))
     about = _about(asked, points, _depth_verdict(asked, minutes, points, workers))
     if not points.values:
         message = asked.with_note(
-            f"No depth of {queue!r} was recorded in the last {duration(asked.period)}: nobody asked the broker. Start an instrumented "
+            f"No depth of {queue!r} was recorded {asked.words}: nobody asked the broker. Start an instrumented "
             f"worker, or name the connection in the configuration of an agent ([connections.NAME])."
         )
         return NoTrend(message=message, connection=connection, queue=queue, **about)
@@ -201,8 +257,8 @@ def depth_trend(asked: Question, connection: str, queue: str, minutes: Minutes, 
 
 
 def _depths(asked: Question, minutes: Minutes) -> _Points:
-    """The last depth of each interval, at the moment when the broker was asked; intervals end with the open minute."""
-    *_, last = intervals(minutes.starts, minutes.ready, asked.end + MINUTE, asked.interval)
+    """The last depth of each interval, at the moment when the broker was asked; intervals end with the open minute, or the range."""
+    *_, last = intervals(minutes.starts, minutes.ready, asked.told_until, asked.interval)
     return _Points(column(minutes.asked_at[at] for at in last), column(minutes.ready[at] for at in last))
 
 
@@ -233,7 +289,7 @@ def throughput_trend(asked: Question, connection: str, queue: str, minutes: Minu
     points = _per_interval(asked, whole.starts, whole.ended)
     if not points.values:
         message = asked.with_note(
-            f"Nothing of {queue!r} was recorded in a whole {_interval(asked)} of the last {duration(asked.period)}. Start an instrumented "
+            f"Nothing of {queue!r} was recorded in a whole {_interval(asked)} {asked.words}. Start an instrumented "
             f"worker, or ask again when one has run for so long."
         )
         return NoTrend(message=message, connection=connection, queue=queue, **_about(asked, points, unknown(message)))
@@ -284,14 +340,14 @@ def efficiency_trend(asked: Question, rows: FleetRows, collector: CollectorAnswe
         rows: oldest first; what lies outside of the period is left out.
         collector: whether one runs, for the reason where nothing is known.
     """
-    since, until = asked.now - asked.period, asked.now
-    counted = rows.those([since <= at <= until for at in rows.at])
+    since, until, told_until = asked.until - asked.period, asked.until, asked.told_until
+    counted = rows.those([since <= at <= until and at < told_until for at in rows.at])
     inside = counted.those([busy + idle > 0 for busy, idle in zip(counted.busy_seconds, counted.idle_seconds, strict=True)])
     busy, worked = inside.busy_seconds, column(map(add, inside.busy_seconds, inside.idle_seconds))
     points = _efficiencies(asked, inside.at, busy, worked)
     if not points.values:
         missing = "worker lived from one pass of the collector to the next" if counted.at else "collector passed twice"
-        message = f"No efficiency is known: no {missing} in the last {duration(asked.period)}. {collector.message}"
+        message = f"No efficiency is known: no {missing} {asked.words}. {collector.message}"
         return NoTrend(message=message, connection=None, queue=None, **_about(asked, points, unknown(message)))
     statistics = EfficiencyStatistics(
         current=round(points.values[-1], 2),
@@ -311,8 +367,8 @@ def efficiency_trend(asked: Question, rows: FleetRows, collector: CollectorAnswe
 
 
 def _efficiencies(asked: Question, at: Sequence[float], busy: Sequence[float], worked: Sequence[float]) -> _Points:
-    """Busy time by all time of each interval, %, at its start; intervals end with the open minute."""
-    origin = asked.end + MINUTE
+    """Busy time by all time of each interval, %, at its start; intervals end with the open minute, or the range."""
+    origin = asked.told_until
     places, _, part, _ = intervals(at, busy, origin, asked.interval)
     _, _, whole, _ = intervals(at, worked, origin, asked.interval)
     times = column(float(origin + place * asked.interval) for place in places)

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 from dataclasses import dataclass
+from types import MappingProxyType
 
 from queue_metrics.insights.wording import moment
 from queue_metrics.model import Window
@@ -13,6 +15,15 @@ STEPS = (MINUTE, HOUR, DAY)
 MINUTES_MAX = RETENTION[TASK, DAY] // 60
 """The longest window, minutes: as long as days can be kept."""
 MINUTES_DEFAULT = 60
+
+
+class BadWindow(ValueError):
+    """A window that cannot be asked for: says the bounds, in `bounds` also for programs, and in `name` which part of it is wrong."""
+
+    def __init__(self, message: str, name: str, bounds: Mapping[str, int] = MappingProxyType({})) -> None:
+        super().__init__(message)
+        self.name = name
+        self.bounds = bounds
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,15 +68,49 @@ def span_of(
         retention: how long points are kept.
 
     Raises:
-        ValueError: both are given, or what is given lies out of the bounds, which it names.
+        BadWindow: both are given, or what is given lies out of the bounds, which it names.
+    """
+    asked = range_of(now, start, end, minutes=minutes)
+    if asked is None:
+        return last_minutes(MINUTES_DEFAULT if minutes is None else minutes, now, retention)
+    return between(*asked, now, retention=retention)
+
+
+def range_of(now: float, start: float | None, end: float | None, **instead: int | None) -> tuple[float, float] | None:
+    """
+    The range of a question, from its first moment to its last; None: none is asked for.
+
+    Args:
+        now: the moment of the question, seconds since 1970.
+        start: first moment.
+        end: last moment; now when it is not given.
+        instead: what may be given in place of a range, by its name.
+
+    Raises:
+        BadWindow: both are given, the range has no start, is empty or not of this time; says which is.
     """
     if start is None and end is None:
-        return last_minutes(MINUTES_DEFAULT if minutes is None else minutes, now, retention)
-    if minutes is not None:
-        raise ValueError("a window is given by minutes, or by start and end, not by both")
+        return None
+    for name, value in instead.items():
+        if value is not None:
+            raise BadWindow(f"a window is given by {name}, or by start and end, not by both", name)
     if start is None:
-        raise ValueError("a range needs its start, in seconds since 1970; end alone says nothing")
-    return between(start, now if end is None else end, now, retention=retention)
+        raise BadWindow("a range needs its start, in seconds since 1970; end alone says nothing", "start")
+    oldest = now - MINUTES_MAX * 60
+    if not oldest <= start <= now:
+        raise BadWindow(
+            f"start must be seconds since 1970, from {oldest:.0f} ({moment(oldest)}) to now, {now:.0f} ({moment(now)}), not {start!r}",
+            "start",
+            {"minimum": math.ceil(oldest), "maximum": math.floor(now)},
+        )
+    last = now if end is None else end
+    if not (math.isfinite(last) and last > start):
+        raise BadWindow(
+            f"end must be seconds since 1970, later than start, {start:.0f} ({moment(start)}), not {last!r}",
+            "end",
+            {"minimum": math.floor(start) + 1},
+        )
+    return start, last
 
 
 def last_minutes(minutes: int, now: float, retention: Retention = RETENTION) -> Span:
@@ -73,10 +118,10 @@ def last_minutes(minutes: int, now: float, retention: Retention = RETENTION) -> 
     The finest steps that are kept for the whole window, ending with the open one; 60 minutes are 60 steps, the last of them unfinished.
 
     Raises:
-        ValueError: minutes is not between 1 and MINUTES_MAX.
+        BadWindow: minutes is not between 1 and MINUTES_MAX.
     """
     if not 1 <= minutes <= MINUTES_MAX:
-        raise ValueError(f"minutes must be between 1 and {MINUTES_MAX}, not {minutes}")
+        raise BadWindow(f"minutes must be between 1 and {MINUTES_MAX}, not {minutes}", "minutes", {"minimum": 1, "maximum": MINUTES_MAX})
     seconds = minutes * 60
     step = finest_step(seconds, retention=retention)
     end = (int(now) // step + 1) * step
@@ -96,20 +141,14 @@ def between(start: float, end: float, now: float, *, step: int | None = None, ki
         retention: how long points are kept.
 
     Raises:
-        ValueError: the range is empty, or not all of it is kept or past; says which is.
+        BadWindow: the range is empty, or not all of it is kept or past; says which is.
     """
-    oldest = now - MINUTES_MAX * 60
-    if not oldest <= start <= now:
-        raise ValueError(
-            f"start must be seconds since 1970, from {oldest:.0f} ({moment(oldest)}) to now, {now:.0f} ({moment(now)}), not {start!r}"
-        )
-    if not (math.isfinite(end) and end > start):
-        raise ValueError(f"end must be seconds since 1970, later than start, {start:.0f} ({moment(start)}), not {end!r}")
+    range_of(now, start, end)
     if step is None:
         step = finest_step(now - start, kind, retention)
     elif now - start > retention.get((kind, step), 0):
         kept = ", ".join(f"{each} s for {retention[kind, each]} s" for each in STEPS if (kind, each) in retention)
-        raise ValueError(f"steps of {step} s are not kept from {start:.0f} on; kept are {kept}")
+        raise BadWindow(f"steps of {step} s are not kept from {start:.0f} on; kept are {kept}", "step")
     first = int(start // step) * step
     last = -int(-min(end, now) // step) * step
     return Span(first, max(last, first + step), step, now)
