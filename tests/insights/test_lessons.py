@@ -2,20 +2,28 @@
 
 from __future__ import annotations
 
+import json
 import random
+import time
 import uuid
 from collections import Counter
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from queue_metrics import _core
+from queue_metrics.cli import main
 from queue_metrics.collector import collect
 from queue_metrics.insights import Metrics, connect
 from queue_metrics.model import Advice, Outcome, Status
+from queue_metrics.model.servers import DiskUse
 from queue_metrics.storage.base import StorageDriver
 from queue_metrics.storage.manager import StorageManager
+from queue_metrics.storage.servers import server_beat
+from queue_metrics.testing import HostFiles
+from tests.http.asking import app_of, ask
 from tests.insights.known import Job, Known, drained
 from tests.support.fleet import NOW, Fleet, heartbeat, minute
 from tests.support.servers import RedisServer
@@ -257,3 +265,55 @@ def test_l35_a_depth_goes_to_zero_when_its_queue_is_drained_and_away_when_nobody
     unseen = metrics.queue("broker", "unseen")
     assert unseen.ready is None
     assert unseen.depth_reason
+
+
+def test_l29_options_of_a_command_reach_the_store_as_numbers(
+    driver: StorageDriver,
+    request: pytest.FixtureRequest,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    """A store that took "1800" for a text would compare it with the numbers that it has."""
+    fleet, this = Fleet(), int(time.time()) // 60 * 60  # a command has no other clock
+    for at in range(this - 3600, this, 60):
+        fleet.queue(MAIL, at, counts={"started": 3, "succeeded": 3}, gauges={0: [((at + 30) * 1_000_000, 7)]})
+    fleet.store(driver)
+    monkeypatch.setenv("QUEUE_METRICS_PREFIX", tmp_path.name)
+    monkeypatch.setenv("QUEUE_METRICS_STATE_DIR", str(tmp_path / "state"))
+    url = request.getfixturevalue("redis_url") if driver.url.startswith("redis") else f"sqlite:///{tmp_path}/lessons.db"
+    assert main(["trend", "depth", *MAIL, "--period", "1800", "--interval", "120", "--store", url, "--json"]) == 0
+    trend = json.loads(capsys.readouterr().out)
+    assert (trend["period_seconds"], trend["time_window"]["sample_interval_seconds"]) == (1800, 120)
+    assert 14 <= trend["data_points"] <= 16
+    assert (trend["statistics"]["min"], trend["statistics"]["max"]) == (7, 7)
+
+
+def test_l33_what_is_left_of_a_container_and_of_a_disk_is_no_limit(driver: StorageDriver, tmp_path: Path) -> None:
+    """Files of a nearly full container on a machine that is not, and a disk with a part for its owner, as `/v1/servers` tells them."""
+    files = HostFiles(tmp_path / "host")
+    files.container(limit_bytes=2 << 30, used_bytes=31 << 26)
+    sample = files.server().sample()
+    disk = DiskUse("/srv", "ext4", total_bytes=1000, used_bytes=950, available_bytes=0, usage_ratio=1.0)
+    driver.heartbeat_many([server_beat("web-1", replace(sample, disks=(disk,)))], 600.0)
+    (server,) = ask(app_of(None, driver), "/v1/servers").json()["servers"]
+    room = server["sample"]["memory_room"]
+    assert (room["limit"], room["usage"], room["demand"], room["headroom"]) == (2 << 30, 31 << 26, 31 << 26, 1 << 26)
+    memory = server["sample"]["memory"]
+    assert (memory["total_bytes"], memory["available_bytes"]) == (8 << 30, 6 << 30)
+    (told,) = server["sample"]["disks"]
+    assert (told["total_bytes"], told["used_bytes"], told["available_bytes"], told["usage_ratio"]) == (1000, 950, 0, 1.0)
+    assert {issue["code"]: issue["points"] for issue in server["health"]["issues"]} == {"memory": 40, "disk": 30}
+
+
+def test_l34_a_host_with_control_groups_of_version_2_is_told_as_a_host(driver: StorageDriver, tmp_path: Path) -> None:
+    """Its numbers are those of the machine, those of a container are its own: as `/v1/servers` tells them."""
+    bare, pod = HostFiles(tmp_path / "bare"), HostFiles(tmp_path / "pod")
+    bare.write("proc/self/cgroup", "0::/user.slice/session-1.scope\n")
+    bare.write("proc/self/mountinfo", "30 1 0:26 / /sys/fs/cgroup rw - cgroup2 cgroup2 rw\n")
+    bare.write("sys/fs/cgroup/cgroup.controllers", "cpu memory\n")
+    pod.container(limit_bytes=1 << 30, used_bytes=1 << 29)
+    driver.heartbeat_many([server_beat(name, files.server().sample()) for name, files in (("bare", bare), ("pod", pod))], 600.0)
+    rooms = {server["hostname"]: server["sample"]["memory_room"] for server in ask(app_of(None, driver), "/v1/servers").json()["servers"]}
+    assert (rooms["bare"]["source"], rooms["bare"]["limit"], rooms["bare"]["usage"]) == ("host", 8 << 30, 2 << 30)
+    assert (rooms["pod"]["source"], rooms["pod"]["limit"], rooms["pod"]["usage"]) == ("cgroup_v2", 1 << 30, 1 << 29)
