@@ -13,6 +13,9 @@ import pytest
 import queue_metrics as qm
 from queue_metrics.collector import TURN_SECONDS, Collector, collect
 from queue_metrics.http import asgi_app
+from queue_metrics.http.answers import COLLECTOR_HEADER
+from queue_metrics.http.routes import Access, Route
+from queue_metrics.http.table import routes
 from queue_metrics.insights import connect
 from queue_metrics.storage.base import StorageDriver
 from queue_metrics.storage.collector import GAP_SECONDS
@@ -53,6 +56,63 @@ def test_a_store_without_a_collector_says_so_on_every_surface_and_is_healthy_all
     lines = ask(app, "/metrics").text.splitlines()
     assert "queue_metrics_collector_up 0" in lines
     assert not [line for line in lines if line.startswith("queue_metrics_collector_age_seconds ")]
+
+
+BODIES = ("/v1/overview", "/v1/workers", "/v1/workers/web:100:77", "/v1/servers", "/v1/servers/web")
+ANSWER_SAYS = ("/v1/trends/efficiency", "/v1/baselines/{connection}/{queue}")
+NEEDLESS = ("/v1/tasks/", "/v1/trends/depth/", "/v1/trends/throughput/", "/v1/series", "/v1/footprint")
+"""What answers from its own points alone, which need no collector."""
+
+
+def asked(route: Route) -> str:
+    """A path of the route that has an answer in a store that is `used`."""
+    names = {"connection": "broker", "queue": "mail", "task": "send", "class": "send", "id": "web:100:77", "hostname": "web"}
+    path = "/".join(names.get(segment[1:-1], segment) if segment.startswith("{") else segment for segment in route.segments)
+    return f"/{path}" + ("?kind=queue&connection=broker&queue=mail" if route.path == "/v1/series" else "")
+
+
+def told_to(route: Route) -> tuple[tuple[bytes, bytes], ...]:
+    """The index for programs asks no store; the page does."""
+    return (HTML,) if route.path == "/" else ()
+
+
+def test_every_route_says_that_no_collector_runs_and_stops_when_one_does(driver: StorageDriver) -> None:
+    used(driver)
+    app = asgi_app(driver, now=lambda: NOW)
+    every = [each for each in routes(scrape_minutes=5, prometheus_namespace="x").routes.values() if each.question is not None]
+    told = [each for each in every if each.access is Access.TOKEN and not each.path.startswith(NEEDLESS)]
+    assert len(told) > 25
+    for route in told:
+        found = ask(app, asked(route), *told_to(route), method=route.method)
+        assert found.status == 200, asked(route)
+        assert COMMAND in (found.text if route.path in ANSWER_SAYS else dict(found.headers).get(COLLECTOR_HEADER.lower(), "")), asked(route)
+    for path in BODIES:
+        assert COMMAND in ask(app, path).json()["collector"]["message"], path
+    assert COMMAND in ask(app, "/v1/baselines/broker/mail").json()["message"]
+    assert "laravel_queue_collector_up 0" in ask(app, "/prometheus").text.splitlines()
+    collect(driver, "test", now=NOW - 30)
+    app = asgi_app(driver, now=lambda: NOW)
+    for route in told:
+        found = ask(app, asked(route), *told_to(route), method=route.method)
+        assert COLLECTOR_HEADER.lower() not in dict(found.headers), asked(route)
+        assert route.path == "/prometheus" or COMMAND not in found.text, asked(route)  # its HELP always names it
+    for path in BODIES:
+        assert ask(app, path).json()["collector"]["running"], path
+    assert "laravel_queue_collector_up 1" in ask(app, "/prometheus").text.splitlines()
+
+
+def test_what_is_unknown_for_want_of_a_collector_names_the_command(driver: StorageDriver) -> None:
+    used(driver)
+    metrics = connect(driver, now=lambda: NOW)
+    for answer, field in ((metrics.workers()[0], "utilisation_ratio"), (metrics.servers()[0].workers, "window_ratio")):
+        assert COMMAND in (qm.why(answer, field) or "")
+    assert COMMAND in (metrics.baseline("broker", "mail").message or "")
+
+
+def test_a_word_for_everybody_tells_nothing_of_the_collector(driver: StorageDriver) -> None:
+    used(driver)
+    found = ask(asgi_app(driver, now=lambda: NOW, token="secret" * 6), "/health")
+    assert COLLECTOR_HEADER.lower() not in dict(found.headers)
 
 
 def test_a_collector_that_runs_is_missed_by_nobody(driver: StorageDriver) -> None:

@@ -18,10 +18,13 @@ from queue_metrics.http.routes import Call, Route
 from queue_metrics.http.shared import Held
 from queue_metrics.insights.everything import Everything
 from queue_metrics.insights.scrape import Scrape
-from queue_metrics.model import Health, Overview, Reason, Snapshot, Status, Window
+from queue_metrics.model import CollectorAnswer, Health, Overview, Reason, Snapshot, Status, Window
 
 STALE_HEADER = "Queue-Metrics-Stale"
 """Seconds; on every answer that is older than it should be because the store cannot be read."""
+
+COLLECTOR_HEADER = "Queue-Metrics-Collector"
+"""One sentence that names the command, where no collector runs; the bodies of the original have no place for it."""
 
 _T = TypeVar("_T")
 
@@ -104,7 +107,8 @@ def queues(call: Call, held: Held[Snapshot]) -> Response:
 
 def workers(call: Call, held: Held[Snapshot]) -> Response:
     """All workers, those that need a look first."""
-    return _answer(held, listed("workers", held.answer.workers, lambda worker: worker, call))
+    found = listed("workers", held.answer.workers, lambda worker: worker, call)
+    return _answer(held, {**found, "collector": held.answer.overview.collector})
 
 
 def style(_call: Call) -> Response:
@@ -141,6 +145,18 @@ def tagged(response: Response) -> Response:
 def stale_header(held: Held[Any]) -> dict[str, str]:
     """How old an answer is that could not be read anew; nothing of a fresh one."""
     return {} if held.stale_seconds is None else {STALE_HEADER: f"{held.stale_seconds:.0f}"}
+
+
+def collector_header(answer: object) -> dict[str, str]:
+    """That no collector keeps what the answer shows; nothing where one runs, or where the answer does not know."""
+    match answer:
+        case Snapshot() | Everything() | Scrape():
+            collector: object = answer.overview.collector
+        case (_, collector):
+            pass
+        case _:
+            collector = None
+    return {COLLECTOR_HEADER: collector.message} if isinstance(collector, CollectorAnswer) and not collector.running else {}
 
 
 def listed(name: str, answers: Sequence[_T], encoder: Callable[[_T], Any], call: Call) -> dict[str, Any]:

@@ -19,7 +19,7 @@ from queue_metrics.http.page import render_unavailable
 from queue_metrics.http.parameters import BadParameter, parse
 from queue_metrics.http.problem import problem
 from queue_metrics.http.routes import Access, Call, Route
-from queue_metrics.http.shared import NothingToShow, SharedReading
+from queue_metrics.http.shared import Held, NothingToShow, SharedReading
 from queue_metrics.http.table import index, routes
 from queue_metrics.insights import UnknownName
 
@@ -119,7 +119,7 @@ class Application:
             if route.question is None:
                 return await run_in_threadpool(route.answer, call)
             held = await self._reading.get(route.question(call))
-            return await run_in_threadpool(route.answer, call, held)
+            return await run_in_threadpool(_answered, route, call, held)
         except NothingToShow as error:
             return _unavailable(route.path, html, call, str(error))
         except BadParameter as error:  # only the store's clock and retention can tell
@@ -137,6 +137,13 @@ class Application:
                 await send({"type": "lifespan.shutdown.complete"})
                 return
             await send({"type": "lifespan.startup.complete"})
+
+
+def _answered(route: Route, call: Call, held: Held[Any]) -> Response:
+    response = route.answer(call, held)
+    if route.access is Access.TOKEN:  # others may be read by everybody; `/health` has it among its reasons
+        response.headers.update(answers.collector_header(held.answer))
+    return response
 
 
 def _paths(scope: Scope) -> tuple[str, str]:

@@ -17,6 +17,7 @@ from queue_metrics.http.shapes import (
 )
 from queue_metrics.model import (
     Capacity,
+    CollectorAnswer,
     DepthStatistics,
     DeviationAnswer,
     Distribution,
@@ -102,6 +103,7 @@ class WorkerReply(About):
     """`/v1/workers/{id}`."""
 
     worker: WorkerObject
+    collector: CollectorAnswer
 
 
 class WorkerSummaryObject(TypedDict):
@@ -137,10 +139,13 @@ class ServersReply(Staleness):
 
     servers: Sequence[ServerObject]
     total: int
+    collector: CollectorAnswer
 
 
 class ServerReply(About, ServerObject):
     """`/v1/servers/{hostname}`."""
+
+    collector: CollectorAnswer
 
 
 class BaselineObject(TypedDict):

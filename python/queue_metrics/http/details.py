@@ -149,23 +149,28 @@ def _worker(call: Call, held: Held[Snapshot]) -> Response:
     found = next((each for each in held.answer.workers if each.id == call.names["id"]), None)
     if found is None:
         raise UnknownName("no such worker")
-    return _answer(held, {**about(held.answer.overview.window, held), "worker": found})
+    return _answer(held, {**about(held.answer.overview.window, held), "worker": found, "collector": held.answer.overview.collector})
 
 
-def _servers_question(call: Call) -> Question[tuple[ServerAnswer, ...]]:
+_Servers = tuple[tuple[ServerAnswer, ...], CollectorAnswer]
+
+
+def _servers_question(call: Call) -> Question[_Servers]:
     window = window_of(call.parameters)
-    return Question("servers", tuple(window.items()), within_bounds(lambda metrics: metrics.servers(**window)))
+    return Question("servers", tuple(window.items()), within_bounds(lambda metrics: (metrics.servers(**window), metrics.collector())))
 
 
-def _servers(call: Call, held: Held[tuple[ServerAnswer, ...]]) -> Response:
-    return _answer(held, {**_without_window(held), **listed("servers", held.answer, detail_encode.server, call)})
+def _servers(call: Call, held: Held[_Servers]) -> Response:
+    answers, collector = held.answer
+    return _answer(held, {**_without_window(held), **listed("servers", answers, detail_encode.server, call), "collector": collector})
 
 
-def _server(call: Call, held: Held[tuple[ServerAnswer, ...]]) -> Response:
-    found = next((each for each in held.answer if each.hostname == call.names["hostname"]), None)
+def _server(call: Call, held: Held[_Servers]) -> Response:
+    answers, collector = held.answer
+    found = next((each for each in answers if each.hostname == call.names["hostname"]), None)
     if found is None:
         raise UnknownName("no such server")
-    return _answer(held, {**about(found.window, held), **detail_encode.server(found)})
+    return _answer(held, {**about(found.window, held), **detail_encode.server(found), "collector": collector})
 
 
 def _baselines(call: Call, held: Held[tuple[tuple[BaselineAnswer, ...], CollectorAnswer]]) -> Response:

@@ -23,6 +23,7 @@ from queue_metrics.model.servers import ServerSample, ServerStatus
 from queue_metrics.storage.base import MINUTE
 
 MEGABYTE = 1 << 20
+_COLLECTOR = "1 when a collector passed in the last two minutes; at 0 run queue-metrics record-trends each minute."
 
 
 def text(everything: Everything, namespace: str) -> bytes:
@@ -41,6 +42,7 @@ def text(everything: Everything, namespace: str) -> bytes:
         *_baselines(everything.baselines.values()),
         *_depth_trends(everything),
         *_efficiency_trend(everything.efficiency_trend),
+        ("collector_up", _COLLECTOR, "gauge", [("", int(everything.overview.collector.running))]),
     )
     return rendered(f"{namespace}_", families) + rendered("", _servers(everything.servers))
 

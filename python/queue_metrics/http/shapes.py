@@ -190,6 +190,7 @@ class WorkersReply(About):
 
     workers: Sequence[WorkerObject]
     total: int
+    collector: CollectorAnswer
 
 
 class ReadyReply(TypedDict):

@@ -13,6 +13,7 @@ from dataclasses import dataclass, replace
 
 from queue_metrics.config import BaselineRules
 from queue_metrics.insights import layout
+from queue_metrics.insights.collecting import collector_answer
 from queue_metrics.insights.deviation import deviation, no_deviation
 from queue_metrics.insights.names import UnknownName, unknown
 from queue_metrics.insights.reading import RULES, Reading, SeriesReading
@@ -20,6 +21,7 @@ from queue_metrics.insights.samples import Sample, samples
 from queue_metrics.model.baselines import Baseline, BaselineAnswer, CapacityEstimate, DeviationAnswer
 from queue_metrics.storage.base import DAY, MINUTE
 from queue_metrics.storage.baselines import READ_BASELINES, decode
+from queue_metrics.storage.collector import READ_COLLECTOR, state_of
 
 RELIABLE_SAMPLES, RELIABLE_CONFIDENCE = 50, 0.7
 ENOUGH_SAMPLES = 100
@@ -202,7 +204,7 @@ def answer(
     The stored baseline of a task (three labels) or of a whole queue (two), judged now.
 
     Args:
-        reading: with the parts of `samples.parts`, and the answer to `READ_BASELINES`.
+        reading: with the parts of `samples.parts`, and the answers to `READ_BASELINES` and `READ_COLLECTOR`.
         labels: connection, queue, and the task or none.
         cpu_available_percent: idle CPU of a machine, 100 is one core.
         memory_available_bytes: its free memory; with both, the answer says how many executions fit.
@@ -217,7 +219,8 @@ def answer(
     stored = decode(reading.answers[READ_BASELINES], reading.span.now, reading.kept)
     judged = _judged(labels, tasks, stored, reading.span.now, reading.rules)
     if judged.baseline is None:
-        return judged
+        collector = collector_answer(state_of(reading.answers.get(READ_COLLECTOR)), reading.span.now)
+        return judged if collector.running else replace(judged, message=f"{judged.message}. {collector.message}")
     return replace(judged, capacity=_capacity(judged.baseline, cpu_available_percent, memory_available_bytes))
 
 

@@ -223,7 +223,9 @@ class Metrics:
         labels = (connection, queue) if task is None else (connection, queue, task)
         now = self._now()
         further = parts(now, self._driver.retention, lambda series: series.labels[:2] == labels[:2], self._driver.baselines)
-        reading = read(self._driver, span_of(now, 1), kinds=(), further=further, totals=False, heartbeats=False, calls=(READ_BASELINES,))
+        reading = read(
+            self._driver, span_of(now, 1), kinds=(), further=further, totals=False, heartbeats=False, calls=(READ_BASELINES, READ_COLLECTOR)
+        )
         return baseline_answers.answer(
             reading, labels, cpu_available_percent=cpu_available_percent, memory_available_bytes=memory_available_bytes
         )

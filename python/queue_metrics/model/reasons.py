@@ -32,6 +32,7 @@ _NEVER = "it never happened, or not in the days that are kept; the lifetime tell
 _NO_DRAINER = "no process reports: there is no heartbeat in the store"
 _NO_SPOOL = "no process that hands over records reports"
 _SEVERAL = "it is about several of them together"
+_COLLECT = "`queue-metrics record-trends` each minute does it"
 _NO_TREND = "nothing was recorded, for the reason that `message` says"
 
 
@@ -109,11 +110,11 @@ def _busy(answer: WorkerAnswer) -> str:
 def _utilised(answer: WorkerAnswer) -> str:
     if answer.role != "worker":
         return "it executes nothing"
-    return "no collector has seen it twice: none runs, it has just begun, or `duties.workers` is switched off"
+    return f"no collector has seen it twice: none runs ({_COLLECT}), it has just begun, or `duties.workers` is switched off"
 
 
 def _mean_of_minutes(_: EfficiencyStatistics) -> str:
-    return "no pass of the collector could read it of any worker"
+    return f"no pass of the collector could read it of any worker; where none runs, {_COLLECT}"
 
 
 def _score(answer: DeviationAnswer) -> str:
@@ -199,7 +200,9 @@ RULES: Mapping[type, Mapping[str, Rule]] = MappingProxyType(
         },
         WorkerSummary: {
             **_all("now_ratio lifetime_ratio", "no worker is live"),
-            **_all("window_ratio window_seconds", "no collector counted the time of these workers in the window"),
+            **_all(
+                "window_ratio window_seconds", f"no collector counted the time of these workers in the window; where none runs, {_COLLECT}"
+            ),
             "jobs_per_worker": "no worker is known",
         },
         CollectorAnswer: {"last_pass_seconds": lambda answer: answer.message},
