@@ -10,8 +10,11 @@ from queue_metrics.errors import DecodeError
 from queue_metrics.insights.layout import MICROSECONDS
 from queue_metrics.storage.base import Beat
 
-_NOISE_SECONDS = 5.0
-"""A heartbeat is dated when it is looked at and stored a little later, so an age below zero by less than this is of now."""
+_NOISE_SECONDS = 30.0
+"""
+A heartbeat is dated when it is looked at, and stored a little later, or much on a busy machine: a difference below this is none, and an
+age below zero by less is of now. It is half of what makes a depth stale by default, so a backlog stays in sight all the same.
+"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,7 +41,8 @@ class Clocks:
                 continue
             if page["seen"] is not None:
                 host = page["host"]
-                told = (beat.age, now - beat.age - page["seen"] / MICROSECONDS)
+                off = now - beat.age - page["seen"] / MICROSECONDS
+                told = (beat.age, off if abs(off) > _NOISE_SECONDS else 0.0)
                 hosts[host] = min(hosts.get(host, told), told)
                 (agents if page["role"] == "agent" else places.setdefault(page["connection"], set())).add(host)
         return cls(
@@ -49,12 +53,12 @@ class Clocks:
 
     def age(self, connection: str, moment: float) -> float:
         """
-        Seconds since a moment by the clock of some host of a connection; by the reader's where none is known.
+        Seconds since a moment by the clock of some host of a connection, or by the reader's.
 
-        Where they differ nobody says which host it was: the smallest age that is not in the future holds, so what is old may be
-        taken for younger by as much as they differ.
+        Where they differ nobody says whose it was, since who asks need not have a heartbeat: the smallest age that is not in the
+        future holds, so what is old may be taken for younger by as much as they differ.
         """
-        ages = [self.now - moment - each for each in self._of(connection) or (0.0,)]
+        ages = [self.now - moment - each for each in (0.0, *self._of(connection))]
         past = [age for age in ages if age >= -_NOISE_SECONDS]
         return max(min(past) if past else max(ages), 0.0)
 
