@@ -119,6 +119,9 @@ def test_baselines_are_those_that_are_stored() -> None:
     none = ask(app, "/v1/baselines/broker/mail").json()
     assert (none["available"], none["duration_seconds"], none["sample_count"]) == (False, None, 0)
     assert "calculate-baselines" in none["message"]
+    # Of how many days they are is a setting, so the text for it names none.
+    (help_,) = (line for line in ask(app, "/metrics").text.splitlines() if line.startswith("# HELP queue_metrics_baseline_runtime_seconds"))
+    assert not any(character.isdigit() for character in help_)
 
 
 def test_a_trend_is_that_of_the_minutes_that_were_stored() -> None:

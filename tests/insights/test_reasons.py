@@ -16,11 +16,14 @@ import pytest
 import queue_metrics as qm
 from queue_metrics import model
 from queue_metrics.collector import collect
+from queue_metrics.config import load_settings
 from queue_metrics.insights import Metrics, UnknownName, connect
-from queue_metrics.model import Window
+from queue_metrics.model import Baseline, Window
 from queue_metrics.model.reasons import RULES, rule_of, why
+from queue_metrics.storage import baselines
 from queue_metrics.storage.base import StorageDriver
-from queue_metrics.storage.manager import StorageManager
+from queue_metrics.storage.manager import StorageManager, open_store
+from queue_metrics.storage.memory import MemoryStorageDriver
 from tests.http.everything import everything
 from tests.support.fleet import NOW, Fleet, heartbeat, minute
 
@@ -200,6 +203,38 @@ def test_reasons_say_what_is_missing_and_known_fields_have_none(tmp_path: Path) 
     assert qm.why(queue.history, "ready") == "no broker told it in that step"
     with pytest.raises(AttributeError):
         qm.why(queue, "depht")
+    driver.close()
+
+
+@pytest.mark.parametrize(
+    ("given", "measured", "said"),
+    [
+        ({}, True, "it was not asked for: neither cpu_available_percent nor memory_available_bytes was given"),
+        ({"cpu_available_percent": 50.0}, True, "memory_available_bytes was not given"),
+        ({"memory_available_bytes": 1e9}, True, "cpu_available_percent was not given"),
+        ({"cpu_available_percent": 50.0, "memory_available_bytes": 1e9}, True, None),
+        (
+            {"cpu_available_percent": 50.0, "memory_available_bytes": 1e9},
+            False,
+            "the baseline has no CPU time and no memory: it was measured of no execution",
+        ),
+    ],
+)
+def test_what_a_capacity_lacks_is_said_and_nothing_else(given: dict[str, float], measured: bool, said: str | None) -> None:
+    driver, fleet = MemoryStorageDriver(), Fleet()
+    fleet.task((*MAIL, "app.mail"), minute(3), counts={"started": 1, "succeeded": 1}, measures={0: [1_000_000]})
+    fleet.store(driver)
+    ratio, memory = (0.5, 1000.0) if measured else (None, None)
+    baselines.write(driver, [Baseline(*MAIL, "app.mail", 1.0, ratio, memory, 9, 0.4, NOW - 60, deviates=False)])
+    found = connect(driver, now=lambda: NOW).baseline(*MAIL, "app.mail", **given)  # type: ignore[arg-type]
+    assert (why(found, "capacity"), found.capacity is None) == (said, said is not None)
+
+
+@pytest.mark.parametrize(("seconds", "words"), [(86_400, "in the last 1 d 0 h ("), (30 * 86_400, "in the last 30 d 0 h (")])
+def test_how_long_baselines_are_kept_is_that_of_the_setting(seconds: int, words: str, tmp_path: Path) -> None:
+    driver = open_store(load_settings(store=f"sqlite:///{tmp_path}/m.db", ttl={"baseline": seconds}))
+    partly(driver)
+    assert words in connect(driver, now=lambda: NOW).baseline(*MAIL).message
     driver.close()
 
 

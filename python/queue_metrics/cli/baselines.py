@@ -49,7 +49,7 @@ def run(args: argparse.Namespace) -> int:
         _show(screen, entries)
         say_when_nobody_collects(screen, collector)
     else:
-        Screen().paragraph(f"No baseline of the last 30 days. {collector.message}", first="", indent="")
+        Screen().paragraph(f"No baseline is known. {collector.message}", first="", indent="")
     return 0 if args.queue is None or answer.available else 1
 
 

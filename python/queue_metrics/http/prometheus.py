@@ -205,7 +205,11 @@ def _server_families(servers: Sequence[ServerAnswer]) -> Iterator[Family]:
 def _baselines(scrape: Scrape) -> Iterator[Family]:
     places = [(labels(zip(TASK_LABELS, series, strict=True)), baseline) for series, baseline in scrape.baselines.items()]
     numbers: Sequence[tuple[str, str, Callable[[Baseline], float | None]]] = (
-        ("runtime_seconds", "What an execution usually takes, by the last 7 days.", lambda each: each.duration_seconds),
+        (
+            "runtime_seconds",
+            "What an execution usually takes, by the days that are set for it.",
+            lambda each: each.duration_seconds,
+        ),
         ("cpu_ratio", "CPU time by run time that it usually takes; 1 is a whole core.", lambda each: each.cpu_ratio),
         ("memory_bytes", "Peak resident memory of the process that it usually has.", lambda each: each.memory_bytes),
         ("confidence_ratio", "How much the executions behind it tell, 0 to 1.", lambda each: each.confidence),

@@ -1,8 +1,8 @@
 """
 What a task or queue usually costs: pure formulas from stored points. Whoever collects calls `due` and `calculate` and stores the answer.
 
-Each execution of the last 7 days counts with the weight exp(-0.1 x its age in days). Rows 71 to 81 of the original, with its mistakes
-mended; docs/insights.md says which.
+Each execution of the last days counts with a weight that falls with its age, as `BaselineRules` says. Rows 71 to 81 of the original,
+with its mistakes mended; docs/insights.md says which.
 """
 
 from __future__ import annotations
@@ -18,6 +18,7 @@ from queue_metrics.insights.deviation import deviation, no_deviation
 from queue_metrics.insights.names import UnknownName, unknown
 from queue_metrics.insights.reading import RULES, Reading, SeriesReading
 from queue_metrics.insights.samples import Sample, samples
+from queue_metrics.insights.wording import duration
 from queue_metrics.model.baselines import Baseline, BaselineAnswer, CapacityEstimate, DeviationAnswer
 from queue_metrics.storage.base import DAY, MINUTE
 from queue_metrics.storage.baselines import READ_BASELINES, decode
@@ -217,11 +218,12 @@ def answer(
         kind, known = ("queue", 1) if len(labels) == 2 else ("task", 2)
         raise UnknownName(unknown(kind, labels[-1], [series.labels[known] for series in reading.tasks]))
     stored = decode(reading.answers[READ_BASELINES], reading.span.now, reading.kept)
-    judged = _judged(labels, tasks, stored, reading.span.now, reading.rules)
+    judged = _judged(labels, tasks, reading, stored)
     if judged.baseline is None:
         collector = collector_answer(state_of(reading.answers.get(READ_COLLECTOR)), reading.span.now)
         return judged if collector.running else replace(judged, message=f"{judged.message}. {collector.message}")
-    return replace(judged, capacity=_capacity(judged.baseline, cpu_available_percent, memory_available_bytes))
+    given = (cpu_available_percent, memory_available_bytes)
+    return replace(judged, capacity=_capacity(judged.baseline, *given), capacity_reason=_no_capacity(judged.baseline, *given))
 
 
 def answers(reading: Reading) -> tuple[BaselineAnswer, ...]:
@@ -234,20 +236,22 @@ def answers(reading: Reading) -> tuple[BaselineAnswer, ...]:
     for labels, baseline in stored.items():
         tasks = [series for series in by_queue.get(labels[:2], ()) if series.labels[: len(labels)] == labels]
         if tasks:
-            found.append((_judged(labels, tasks, stored, reading.span.now, reading.rules), baseline))
+            found.append((_judged(labels, tasks, reading, stored), baseline))
     # By their names at last: a store tells them in any order, and a queue is as far as its only task.
     found.sort(key=lambda each: (not each[0].deviation.deviates, -(each[0].deviation.score or 0.0), -each[1].sample_count, each[1].labels))
     return tuple(judged for judged, _ in found)
 
 
 def _judged(
-    labels: tuple[str, ...], tasks: Sequence[SeriesReading], stored: Mapping[tuple[str, ...], Baseline], now: float, rules: BaselineRules
+    labels: tuple[str, ...], tasks: Sequence[SeriesReading], reading: Reading, stored: Mapping[tuple[str, ...], Baseline]
 ) -> BaselineAnswer:
+    now, rules, kept = reading.span.now, reading.rules, reading.kept
     baseline, of_whole_queue = stored.get(labels), stored.get(labels[:2])
     if baseline is None:
         return BaselineAnswer(
             available=False,
-            message="no baseline was calculated in the last 30 days: run `queue-metrics calculate-baselines`, or keep a collector running",
+            message=f"no baseline was calculated in the last {duration(kept)} (`ttl.baseline`): run `queue-metrics calculate-baselines`, "
+            "or keep a collector running",
             baseline=None,
             age_seconds=None,
             reliable=False,
@@ -256,6 +260,7 @@ def _judged(
             next_interval_minutes=interval_minutes(of_whole_queue, rules),
             deviation=no_deviation("there is no baseline to compare with", rules),
             capacity=None,
+            capacity_reason="there is no baseline",
         )
     return BaselineAnswer(
         available=True,
@@ -270,6 +275,7 @@ def _judged(
             baseline, [(stored[task.labels], samples(task, now, rules)) for task in tasks if task.labels in stored], now, rules
         ),
         capacity=None,
+        capacity_reason=_no_capacity(baseline, None, None),
     )
 
 
@@ -286,6 +292,19 @@ def _capacity(baseline: Baseline, cpu_percent: float | None, memory_bytes: float
     if cpu_percent is None or memory_bytes is None or baseline.cpu_ratio is None or baseline.memory_bytes is None:
         return None
     return capacity(cpu_percent, memory_bytes, baseline.cpu_ratio * 100, baseline.memory_bytes, baseline.duration_seconds)
+
+
+def _no_capacity(baseline: Baseline, cpu_percent: float | None, memory_bytes: float | None) -> str | None:
+    """What is missing of a capacity, first what was asked and then what is known; None: nothing is."""
+    given = {"cpu_available_percent": cpu_percent, "memory_available_bytes": memory_bytes}
+    missing = [name for name, value in given.items() if value is None]
+    if len(missing) == len(given):
+        return "it was not asked for: neither cpu_available_percent nor memory_available_bytes was given"
+    if missing:
+        return f"{missing[0]} was not given"
+    measures = {"CPU time": baseline.cpu_ratio, "memory": baseline.memory_bytes}
+    unmeasured = [name for name, value in measures.items() if value is None]
+    return f"the baseline has no {' and no '.join(unmeasured)}: it was measured of no execution" if unmeasured else None
 
 
 def _mean(weighted: Iterable[tuple[float | None, int]]) -> float | None:

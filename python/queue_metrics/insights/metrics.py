@@ -215,7 +215,7 @@ class Metrics:
     ) -> BaselineAnswer:
         """
         What a task on its queue usually costs, or an execution on the queue; how far the newest are from it, and how many fit on a machine
-        with so much left (100 is one core). Baselines are made of the last 7 days by whoever collects.
+        with so much left (100 is one core). Whoever collects makes baselines, of so many days as `baseline.sliding_window_days` says.
 
         Raises:
             UnknownName: nothing of this name was ever recorded.

@@ -87,4 +87,6 @@ class BaselineAnswer:
     """Minutes from one calculation of its queue to the next, as its confidence has it now."""
     deviation: DeviationAnswer
     capacity: CapacityEstimate | None
-    """None: it was not asked for, or the baseline lacks a measure."""
+    """None: for `capacity_reason`."""
+    capacity_reason: str | None
+    """What is missing for it, in words; None where it is known."""

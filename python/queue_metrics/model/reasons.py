@@ -121,10 +121,6 @@ def _score(answer: DeviationAnswer) -> str:
     return answer.message if not answer.available else "it was not measured in the baseline and in the newest executions both"
 
 
-def _capacity(answer: BaselineAnswer) -> str:
-    return answer.message if answer.baseline is None else "it was not asked for, or the baseline lacks a measure"
-
-
 RULES: Mapping[type, Mapping[str, Rule]] = MappingProxyType(
     {
         Window: _all("observed_from observed_until observed_seconds age_seconds", _UNRECORDED),
@@ -211,7 +207,11 @@ RULES: Mapping[type, Mapping[str, Rule]] = MappingProxyType(
             **_all("cpu_ratio memory_bytes", "it was measured of no execution"),
         },
         DeviationAnswer: _all("duration_score cpu_score memory_score score", _score),
-        BaselineAnswer: {**_all("baseline age_seconds", lambda answer: answer.message), "capacity": _capacity},
+        BaselineAnswer: {
+            **_all("baseline age_seconds", lambda answer: answer.message),
+            "capacity": lambda answer: answer.capacity_reason or "",
+            "capacity_reason": "it is known",
+        },
         TrendAnswer: {
             "message": "there is nothing to say",
             **_all("connection queue", "it is about all queues"),
