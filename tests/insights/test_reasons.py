@@ -238,6 +238,19 @@ def test_how_long_baselines_are_kept_is_that_of_the_setting(seconds: int, words:
     driver.close()
 
 
+@pytest.mark.parametrize(
+    ("unread", "said"),
+    [
+        ({}, "the machine does not tell it"),
+        ({"": "no /proc here"}, "no /proc here"),
+        ({"host.boot_id": "permission denied"}, "permission denied"),
+        ({"disks": "no such file"}, "the machine does not tell it, or it could not be read: then `unread` of the sample says why"),
+    ],
+)
+def test_what_a_sample_could_not_read_is_the_reason(unread: dict[str, str], said: str) -> None:
+    assert why(model.ServerSample(unread=unread), "boot_id") == said
+
+
 # Freshness
 
 

@@ -30,6 +30,17 @@ def _fields(kind: type, rule: str, names: str = "", special: str = "") -> dict[s
     return {field: special if field in named else rule for field in kind.__dataclass_fields__}  # type: ignore[attr-defined]
 
 
+def _of_sample(field: str) -> Callable[[ServerSample], str]:
+    """Of a field of the sample itself, beside which `unread` stands: what is said there of it, or of the whole sample."""
+
+    def rule(sample: ServerSample) -> str:
+        said = (sample.unread.get(path) for path in ("", field, f"host.{field}"))
+        found = next((reason for reason in said if reason), None)
+        return found or (_UNREAD if sample.unread else "the machine does not tell it")
+
+    return rule
+
+
 _RATES = "bytes_sent_per_second bytes_received_per_second packets_sent_per_second packets_received_per_second"
 
 SERVER_RULES: dict[type, dict[str, str | Callable[[Any], str]]] = {
@@ -43,7 +54,8 @@ SERVER_RULES: dict[type, dict[str, str | Callable[[Any], str]]] = {
     ),
     Room: _fields(Room, _UNREAD, "limit headroom", "nothing limits it, or " + _UNREAD),
     ServerSample: {
-        **_fields(ServerSample, _UNREAD, "interval_seconds", "it is the first sample"),
+        **{field: _of_sample(field) for field in ServerSample.__dataclass_fields__},
+        "interval_seconds": lambda sample: sample.unread.get("") or "it is the first sample",
         **dict.fromkeys(("cpu_ratio", "memory_ratio", "load_per_core"), _LIMIT),
     },
     ServerJobs: {
