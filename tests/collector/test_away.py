@@ -14,15 +14,17 @@ from queue_metrics.http import asgi_app
 from queue_metrics.insights import connect
 from queue_metrics.model import Status
 from queue_metrics.storage.base import StorageDriver
-from queue_metrics.storage.collector import FORGOTTEN_SECONDS, CollectorState, write_state
+from queue_metrics.storage.collector import CollectorState, forgotten_seconds, write_state
 from queue_metrics.storage.events import EVENTS, events_of
 from queue_metrics.storage.manager import StorageManager
+from queue_metrics.storage.spools import worker_beats
 from tests.collector.stored import crew, mail
 from tests.http.asking import ask
 from tests.support.fleet import NOW
 from tests.support.patience import PATIENCE
 from tests.support.servers import RedisServer
 
+FORGOTTEN = forgotten_seconds(300.0)
 IMPATIENT = Ages(0.05, 0.1)
 """A heartbeat that is older than a tenth of a second is of one that is lost; `now` of a pass or reader is another clock."""
 
@@ -71,7 +73,7 @@ def test_a_pass_after_one_that_is_missing_calls_nobody_lost(driver: StorageDrive
         (60.0, "lost", Status.CRITICAL),
         (100.0, "idle", Status.WARNING),
         (600.0, "idle", Status.WARNING),
-        (FORGOTTEN_SECONDS + 1, "lost", Status.CRITICAL),
+        (FORGOTTEN + 1, "lost", Status.CRITICAL),
         (None, "lost", Status.CRITICAL),
     ],
 )
@@ -83,23 +85,35 @@ def test_readers_wait_as_long_as_the_next_pass_is_missing(driver: StorageDriver,
     assert (worker.state, metrics.health().status) == (state, status)
 
 
+@pytest.mark.parametrize(("ago", "state"), [(1200.0, "idle"), (7200.0, "idle"), (7300.0, "stale")])
+def test_who_is_lost_late_is_waited_for_as_long_as_heartbeats_live(driver: StorageDriver, ago: float, state: str) -> None:
+    """With `lost_seconds` of an hour they live for two, so a store that was away for 20 minutes comes back with all of them."""
+    settled(driver, NOW - ago)
+    metrics = connect(driver, now=lambda: NOW, stale_seconds=0.05, lost_seconds=3600)
+    assert metrics.workers()[0].state == state
+    settled(driver, time.time() - ago)
+    found = 0 if state == "idle" else 1
+    assert len(silent_workers(driver, 0.1, 3600.0)) == found
+    assert len(remove_silent(driver, 0.1, 3600.0, dry_run=True)) == found
+
+
 def test_readers_wait_on_until_passes_have_settled(driver: StorageDriver) -> None:
     settled(driver, NOW - 600)
     states = []
     for minute in range(3):
-        assert collect(driver, "test", now=NOW + 60 * minute, ages=IMPATIENT).done
-        metrics = connect(driver, now=lambda: NOW + 60 * minute + 1, stale_seconds=0.05, lost_seconds=0.1)  # noqa: B023  asked at once
+        assert collect(driver, "test", now=NOW + 65 * minute, ages=IMPATIENT).done
+        metrics = connect(driver, now=lambda: NOW + 65 * minute + 1, stale_seconds=0.05, lost_seconds=0.1)  # noqa: B023  asked at once
         states.append(metrics.workers()[0].state)
     assert states == ["idle", "lost", "lost"]
 
 
-@pytest.mark.parametrize(("ago", "found"), [(0.0, 1), (200.0, 0), (FORGOTTEN_SECONDS + 1, 1), (None, 1)])
+@pytest.mark.parametrize(("ago", "found"), [(0.0, 1), (200.0, 0), (FORGOTTEN + 1, 1), (None, 1)])
 def test_what_is_detected_and_removed_by_hand_waits_as_readers_do(driver: StorageDriver, ago: float | None, found: int) -> None:
     if ago is not None:
         settled(driver, time.time() - ago)
     ids = ["web:100:77"] * found
-    assert [each.id for each in silent_workers(driver, 0.1)] == ids
-    assert [each.id for each in remove_silent(driver, 0.1)] == ids
+    assert [each.id for each in silent_workers(driver, 0.1, 0.1)] == ids
+    assert [each.id for each in remove_silent(driver, 0.1, 0.1)] == ids
     until(lambda: len(connect(driver).workers()) == 1 - found)
 
 
@@ -128,6 +142,6 @@ def test_a_store_that_is_away_between_two_passes_leaves_no_gap_and_nobody_is_sta
             clock[0] += 63
             server.start()
             until(lambda: running.passes == 1)
-        assert min(beat.age for beat in driver.read_heartbeats()) > 2.0
+        assert min(beat.age for beat in worker_beats(driver.read_heartbeats())) > 2.0
         assert told(driver) == set()
         driver.close()

@@ -18,7 +18,7 @@ from queue_metrics.http.routes import Access, Route
 from queue_metrics.http.table import routes
 from queue_metrics.insights import connect
 from queue_metrics.storage.base import StorageDriver
-from queue_metrics.storage.collector import GAP_SECONDS
+from queue_metrics.storage.collector import GAP_SECONDS, CollectorState, pass_beat, write_state
 from queue_metrics.storage.manager import StorageManager
 from tests.collector.stored import crew, mail
 from tests.http.asking import HTML, ask
@@ -118,6 +118,7 @@ def test_a_word_for_everybody_tells_nothing_of_the_collector(driver: StorageDriv
 def test_a_collector_that_runs_is_missed_by_nobody(driver: StorageDriver) -> None:
     used(driver)
     collect(driver, "test", now=NOW - 30)
+    undated(driver)
     app = asgi_app(driver, now=lambda: NOW)
     assert ask(app, "/health").json()["reasons"] == []
     assert ask(app, "/v1/baselines").json()["message"] is None
@@ -133,13 +134,61 @@ def test_a_store_that_was_just_made_misses_nobody(driver: StorageDriver) -> None
     assert COMMAND not in ask(asgi_app(driver, now=lambda: NOW), "/", HTML).text
 
 
-@pytest.mark.parametrize(("later", "running"), [(0.0, True), (GAP_SECONDS, True), (GAP_SECONDS + 1, False), (-GAP_SECONDS - 1, False)])
-def test_a_collector_runs_while_its_last_pass_is_two_minutes_old_at_most(driver: StorageDriver, later: float, running: bool) -> None:
+def undated(driver: StorageDriver) -> None:
+    """As if the pass were by a version that leaves no heartbeat: its moment alone says how long ago it was, so a test may choose it."""
+    driver.heartbeat_many([pass_beat(0.0)], 600.0)
+
+
+def passed_by_an_older_version(driver: StorageDriver) -> None:
+    """At NOW by its clock: nothing in the store tells how long ago that was."""
+    write_state(driver, CollectorState(NOW, NOW - 3600, "test", 0))
+
+
+@pytest.mark.parametrize(
+    ("later", "running", "text"),
+    [
+        (0.0, True, "A collector runs; it passed 0 s ago."),
+        (GAP_SECONDS, True, "A collector runs; it passed 2 min 00 s ago."),
+        (GAP_SECONDS + 1, False, "No collector has run for 2 min 01 s, so baselines, events and the history of workers stand still: "),
+        (-GAP_SECONDS, True, "A collector runs; it passed 0 s ago."),
+        (
+            -GAP_SECONDS - 1,
+            False,
+            "The collector that passed last has a clock 2 min 01 s ahead of the one here, so whether one still runs ",
+        ),
+    ],
+)
+def test_a_collector_runs_while_its_last_pass_is_two_minutes_old_at_most(
+    driver: StorageDriver, later: float, running: bool, text: str
+) -> None:
     used(driver)
-    collect(driver, "test", now=NOW)
+    passed_by_an_older_version(driver)
     metrics = connect(driver, now=lambda: NOW + later)
-    assert (metrics.collector().running, metrics.collector().last_pass_seconds) == (running, max(later, 0.0))
-    assert ("no_collector" in {reason.code for reason in metrics.health().reasons}) is not running
+    answer = metrics.collector()
+    assert (answer.running, answer.last_pass_seconds) == (running, max(later, 0.0))
+    assert answer.message.startswith(text)
+    assert (COMMAND in answer.message) is not running
+    assert [reason.text for reason in metrics.health().reasons if reason.code == "no_collector"] == [answer.message] * (not running)
+
+
+@pytest.mark.parametrize("off", [-3600.0, -180.0, 0.0, 180.0, 3600.0])
+def test_a_collector_whose_clock_differs_runs_all_the_same(driver: StorageDriver, off: float) -> None:
+    used(driver)
+    assert collect(driver, "test", now=NOW).done
+    metrics = connect(driver, now=lambda: NOW + off)
+    overview = metrics.overview()
+    assert "no_collector" not in {reason.code for reason in overview.health.reasons}
+    for answer in (metrics.collector(), overview.collector):
+        assert answer.running
+        assert answer.last_pass_seconds == pytest.approx(0.0, abs=60.0)
+        assert answer.message.startswith("A collector runs; it passed ")
+
+
+def test_an_old_heartbeat_of_a_pass_says_nothing_of_a_newer_one(driver: StorageDriver) -> None:
+    used(driver)
+    assert collect(driver, "test", now=NOW - 600).done
+    passed_by_an_older_version(driver)
+    assert connect(driver, now=lambda: NOW + 30).collector().last_pass_seconds == 30.0
 
 
 def test_a_collector_in_a_thread_passes_and_lets_go_of_its_lease(driver: StorageDriver) -> None:

@@ -28,14 +28,14 @@ def add_silence_options(parser: argparse.ArgumentParser, setting: str) -> None:
 
 def tell_silent(
     args: argparse.Namespace,
-    find: Callable[[StorageDriver, float], Sequence[WorkerAnswer]],
+    find: Callable[[StorageDriver, float, float], Sequence[WorkerAnswer]],
     said: Callable[[int, str], tuple[str, str]],
 ) -> Sequence[WorkerAnswer]:
     """
     Find them and print them.
 
     Args:
-        find: in the open store, by the threshold.
+        find: in the open store, by the threshold and the `lost_seconds` that are configured.
         said: of their number and the threshold in words, the line above them and its style.
     """
     from queue_metrics.cli.terminal import Screen, shown
@@ -46,7 +46,7 @@ def tell_silent(
     threshold: float = getattr(settings, args.setting) if args.threshold is None else args.threshold
     driver = open_store(settings)
     try:
-        found = find(driver, threshold)
+        found = find(driver, threshold, settings.lost_seconds)
     finally:
         driver.close()
     if args.json:

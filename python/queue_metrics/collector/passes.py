@@ -10,11 +10,12 @@ from __future__ import annotations
 import time
 from collections import Counter
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, replace
 
 from queue_metrics.collector.baselines import recalculated
 from queue_metrics.config import Duties
-from queue_metrics.errors import TransactionConflict
+from queue_metrics.errors import StoreError, TransactionConflict
 from queue_metrics.insights import changes
 from queue_metrics.insights import queues as queue_answers
 from queue_metrics.insights.baselines import Calculated
@@ -27,7 +28,7 @@ from queue_metrics.model.events import Event
 from queue_metrics.storage.base import MINUTE, QUEUE, TASK, StorageDriver
 from queue_metrics.storage.baselines import BASELINES, READ_BASELINES, forgotten
 from queue_metrics.storage.baselines import write as write_baselines
-from queue_metrics.storage.collector import COLLECTOR, READ_COLLECTOR, CollectorState, state_of, write_state
+from queue_metrics.storage.collector import COLLECTOR, PASS_BEAT_SECONDS, READ_COLLECTOR, CollectorState, pass_beat, state_of, write_state
 from queue_metrics.storage.efficiency import (
     LAST_ROW,
     Counters,
@@ -212,6 +213,8 @@ def _write(driver: StorageDriver, found: _Found, state: CollectorState, owner: s
                 _all(change, driver, found, latest, owner, now)
         except TransactionConflict:  # another pass, which the next look shows, or a baseline calculated by hand
             continue
+        with suppress(StoreError):  # the minute is written; without this readers go by the collector's clock
+            driver.heartbeat_many([pass_beat(now)], PASS_BEAT_SECONDS)
         return ""
     return "others kept changing what a pass rests on"
 

@@ -9,32 +9,35 @@ from queue_metrics.insights.workers import workers
 from queue_metrics.model import WorkerAnswer
 from queue_metrics.storage.base import StorageDriver
 from queue_metrics.storage.baselines import BASELINES, READ_BASELINES, forgotten
-from queue_metrics.storage.collector import READ_COLLECTOR, state_of
+from queue_metrics.storage.collector import READ_COLLECTOR, state_for_reader
 from queue_metrics.storage.spools import worker_beats
 
 _AT_ONCE = 0.001  # the shortest life of a heartbeat
 
 
-def silent_workers(driver: StorageDriver, threshold: float) -> list[WorkerAnswer]:
+def silent_workers(driver: StorageDriver, threshold: float, lost_seconds: float) -> list[WorkerAnswer]:
     """
     Processes that said no goodbye and have not been heard of for so many seconds, or whose death was seen; the longest silent first.
 
     After a gap of the collector, or of the store, only those whose death was seen, until `threshold` and a minute after it passes again.
+
+    Args:
+        lost_seconds: as configured, whatever the threshold: how long heartbeats live, and so a gap is remembered, follows from it.
     """
     now, view = time.time(), driver.read_view(calls=(READ_COLLECTOR,))
-    settled = state_of(view.answers[0]).settled_for_readers(now)
+    settled = state_for_reader(view.answers[0], view.beats, now).settled_for_readers(now, lost_seconds)
     answers, _ = workers(worker_beats(view.beats), now, stale_seconds=threshold, lost_seconds=threshold, settled_since=settled)
     return sorted((each for each in answers if each.state in ("stale", "lost")), key=lambda each: -each.last_seen_seconds)
 
 
-def remove_silent(driver: StorageDriver, threshold: float, *, dry_run: bool = False) -> list[WorkerAnswer]:
+def remove_silent(driver: StorageDriver, threshold: float, lost_seconds: float, *, dry_run: bool = False) -> list[WorkerAnswer]:
     """
     Forget those that have been silent for so long; one that beats again is there again, with its counters, since it keeps them itself.
 
     Returns:
         Who was removed, or would be.
     """
-    gone = [each for each in silent_workers(driver, threshold) if each.last_seen_seconds > threshold]
+    gone = [each for each in silent_workers(driver, threshold, lost_seconds) if each.last_seen_seconds > threshold]
     if gone and not dry_run:
         ids = {each.id for each in gone}
         # Read anew: who has beaten meanwhile is not to lose that.

@@ -22,7 +22,7 @@ from queue_metrics.insights.wording import duration
 from queue_metrics.model.baselines import Baseline, BaselineAnswer, CapacityEstimate, DeviationAnswer
 from queue_metrics.storage.base import DAY, MINUTE
 from queue_metrics.storage.baselines import READ_BASELINES, decode
-from queue_metrics.storage.collector import READ_COLLECTOR, state_of
+from queue_metrics.storage.collector import READ_COLLECTOR, state_for_reader
 
 RELIABLE_SAMPLES, RELIABLE_CONFIDENCE = 50, 0.7
 ENOUGH_SAMPLES = 100
@@ -220,7 +220,9 @@ def answer(
     stored = decode(reading.answers[READ_BASELINES], reading.span.now, reading.kept)
     judged = _judged(labels, tasks, reading, stored)
     if judged.baseline is None:
-        collector = collector_answer(state_of(reading.answers.get(READ_COLLECTOR)), reading.span.now)
+        collector = collector_answer(
+            state_for_reader(reading.answers.get(READ_COLLECTOR), reading.every_beat, reading.span.now), reading.span.now
+        )
         return judged if collector.running else replace(judged, message=f"{judged.message}. {collector.message}")
     given = (cpu_available_percent, memory_available_bytes)
     return replace(judged, capacity=_capacity(judged.baseline, *given), capacity_reason=_no_capacity(judged.baseline, *given))

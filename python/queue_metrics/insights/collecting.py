@@ -6,19 +6,27 @@ from queue_metrics.insights.wording import duration
 from queue_metrics.model.collector import CollectorAnswer
 from queue_metrics.model.events import EventsAnswer
 from queue_metrics.storage.base import StorageDriver
-from queue_metrics.storage.collector import GAP_SECONDS, READ_COLLECTOR, CollectorState, state_of
+from queue_metrics.storage.collector import GAP_SECONDS, READ_COLLECTOR, CollectorState, state_for_reader, state_of
 from queue_metrics.storage.events import READ_OLDEST, events_of, reading_events
 
 WHAT_TO_DO = "run `queue-metrics serve` or `queue-metrics agent`, or `queue-metrics record-trends` each minute"
 
+CLOCKS = f"set both clocks, and if none runs, {WHAT_TO_DO}"
+
 
 def collector_answer(state: CollectorState, now: float) -> CollectorAnswer:
-    """What the last pass says about now."""
+    """What the last pass says about now; of `state_for_reader`, so clocks matter only where the store does not tell its age."""
     if state.last_pass is None:
         text = f"No collector has ever run, so nobody keeps baselines, events and the history of workers and servers: {WHAT_TO_DO}."
         return CollectorAnswer(running=False, last_pass_seconds=None, message=text)
     age = max(now - state.last_pass, 0.0)
-    if age > GAP_SECONDS or state.from_the_future(now):
+    if state.from_the_future(now):
+        ahead = duration(state.last_pass - now)
+        text = (
+            f"The collector that passed last has a clock {ahead} ahead of the one here, so whether one still runs is not known: {CLOCKS}."
+        )
+        return CollectorAnswer(running=False, last_pass_seconds=age, message=text)
+    if age > GAP_SECONDS:
         text = f"No collector has run for {duration(age)}, so baselines, events and the history of workers stand still: {WHAT_TO_DO}."
         return CollectorAnswer(running=False, last_pass_seconds=age, message=text)
     off = f" Switched off there: {', '.join(f'`duties.{name}`' for name in state.off)}." if state.off else ""
@@ -38,6 +46,12 @@ def events(driver: StorageDriver, after: int, limit: int) -> EventsAnswer:
     missed = max(int(oldest[0][1]) - after - 1, 0) if oldest else 0
     answered = tuple(events_of(found))
     return EventsAnswer(answered, int(found[-1][1]) if found else after, missed if after else 0)
+
+
+def collector_now(driver: StorageDriver, now: float) -> CollectorAnswer:
+    """Whether a collector runs, of a look of its own."""
+    view = driver.read_view(calls=(READ_COLLECTOR,))
+    return collector_answer(state_for_reader(view.answers[0], view.beats, now), now)
 
 
 def last_number(driver: StorageDriver) -> int:

@@ -8,7 +8,7 @@ from queue_metrics.insights.names import UnknownName, unknown_queue
 from queue_metrics.insights.reading import Reading
 from queue_metrics.insights.trends import Question
 from queue_metrics.storage.base import MINUTE, QUEUE, StorageDriver
-from queue_metrics.storage.collector import READ_COLLECTOR, CollectorState, state_of
+from queue_metrics.storage.collector import READ_COLLECTOR, CollectorState, state_for_reader
 from queue_metrics.storage.efficiency import ALL_KEY, FleetRows, fleet_rows, reading_rows
 from queue_metrics.storage.view import Range
 
@@ -40,5 +40,6 @@ def efficiency_rows(driver: StorageDriver, asked: Question) -> tuple[FleetRows, 
     Raises:
         StoreError: as the driver says.
     """
-    members, state = driver.execute([reading_rows(ALL_KEY, asked.until - asked.period, asked.until), READ_COLLECTOR])
-    return fleet_rows(members), state_of(state)
+    view = driver.read_view(calls=(reading_rows(ALL_KEY, asked.until - asked.period, asked.until), READ_COLLECTOR))
+    members, state = view.answers
+    return fleet_rows(members), state_for_reader(state, view.beats, asked.now)

@@ -46,7 +46,7 @@ from queue_metrics.model import (
 )
 from queue_metrics.storage.base import MINUTE, QUEUE, SERVER, TASK, StorageDriver
 from queue_metrics.storage.baselines import READ_BASELINES
-from queue_metrics.storage.collector import READ_COLLECTOR, state_of
+from queue_metrics.storage.collector import READ_COLLECTOR
 from queue_metrics.storage.general import Call
 from queue_metrics.storage.view import Range, Totals
 
@@ -147,7 +147,7 @@ class Metrics:
 
     def collector(self) -> CollectorAnswer:
         """Whether somebody keeps, each minute, what only shows over time; and the command where nobody does."""
-        return collecting.collector_answer(state_of(self._driver.execute([READ_COLLECTOR])[0]), self._now())
+        return collecting.collector_now(self._driver, self._now())
 
     def events(self, *, after: int = 0, limit: int = 1000) -> EventsAnswer:
         """
@@ -223,9 +223,7 @@ class Metrics:
         labels = (connection, queue) if task is None else (connection, queue, task)
         now = self._now()
         further = parts(now, self._driver.retention, lambda series: series.labels[:2] == labels[:2], self._driver.baselines)
-        reading = read(
-            self._driver, span_of(now, 1), kinds=(), further=further, totals=False, heartbeats=False, calls=(READ_BASELINES, READ_COLLECTOR)
-        )
+        reading = read(self._driver, span_of(now, 1), kinds=(), further=further, totals=False, calls=(READ_BASELINES, READ_COLLECTOR))
         return baseline_answers.answer(
             reading, labels, cpu_available_percent=cpu_available_percent, memory_available_bytes=memory_available_bytes
         )

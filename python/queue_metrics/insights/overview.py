@@ -8,7 +8,7 @@ from dataclasses import replace
 
 from queue_metrics.insights import layout
 from queue_metrics.insights.collecting import collector_answer
-from queue_metrics.insights.fleet import settled_in, workers_in
+from queue_metrics.insights.fleet import collector_in, settled_in, workers_in
 from queue_metrics.insights.health import overall_health
 from queue_metrics.insights.measures import counts, distribution, failure_share, merged, rate
 from queue_metrics.insights.queues import queues
@@ -16,7 +16,6 @@ from queue_metrics.insights.reading import Reading
 from queue_metrics.insights.tasks import history, points_together, tasks
 from queue_metrics.insights.workers import ages_decide, by_state
 from queue_metrics.model import Overview, QueueAnswer, Snapshot, WorkerAnswer
-from queue_metrics.storage.collector import READ_COLLECTOR, state_of
 
 
 def snapshot(reading: Reading, *, stale_seconds: float, lost_seconds: float) -> Snapshot:
@@ -36,11 +35,16 @@ def without_tasks(
     """Overview, queues and workers: what a task costs in full is most of the work, and not everybody asks for it."""
     people, unreadable = workers_in(reading, stale_seconds=stale_seconds, lost_seconds=lost_seconds)
     lines = queues(reading, people, stale_seconds=stale_seconds)
-    return _overview(reading, lines, people, unreadable, stale_seconds), lines, people
+    return _overview(reading, lines, people, unreadable, stale_seconds, lost_seconds), lines, people
 
 
 def _overview(
-    reading: Reading, lines: Sequence[QueueAnswer], people: Sequence[WorkerAnswer], unreadable: int, stale_seconds: float
+    reading: Reading,
+    lines: Sequence[QueueAnswer],
+    people: Sequence[WorkerAnswer],
+    unreadable: int,
+    stale_seconds: float,
+    lost_seconds: float,
 ) -> Overview:
     points = points_together(reading.tasks)
     value, when = merged(points.values()), reading.window
@@ -49,7 +53,7 @@ def _overview(
     goodbye = () if reading.goodbye_age is None else (reading.goodbye_age,)
     drainer_age = min((*(beat.age for beat in reading.beats), *(spool.age for spool in reading.spools), *goodbye), default=None)
     dropped = _dropped(reading)
-    collector = collector_answer(state_of(reading.answers.get(READ_COLLECTOR)), reading.span.now)
+    collector = collector_answer(collector_in(reading), reading.span.now)
     oldest = max((line for line in lines if line.latency_seconds is not None), key=lambda line: line.latency_seconds or 0.0, default=None)
     depths = [line.ready for line in lines if line.ready is not None]
     return Overview(
@@ -61,7 +65,7 @@ def _overview(
                 workers=states,
                 drainer_age=drainer_age,
                 stale_seconds=stale_seconds,
-                settling=not ages_decide(settled_in(reading), reading.span.now, stale_seconds),
+                settling=not ages_decide(settled_in(reading, lost_seconds), reading.span.now, stale_seconds),
                 dropped=dropped,
                 unreadable=unreadable,
                 recorded=bool(reading.tasks or reading.queues),

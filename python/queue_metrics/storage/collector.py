@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, replace
 
-from queue_metrics.storage.base import MINUTE
+from queue_metrics.storage.base import DAY, MINUTE, Beat
 from queue_metrics.storage.general import Call, GeneralOperations
+from queue_metrics.storage.spools import ID_PREFIX
 
 COLLECTOR = "collector"
 READ_COLLECTOR = Call("get_hash", (COLLECTOR,))
@@ -15,8 +16,17 @@ GAP_SECONDS = 2.0 * MINUTE
 """Without a pass for so long no collector runs."""
 SETTLED_SECONDS = 1.5 * MINUTE
 """Passes further apart than this have a gap between them: one is missing, as a store that was away for a minute makes it with cron."""
-FORGOTTEN_SECONDS = 11.0 * MINUTE
-"""After so long without a pass a heartbeat from before it has expired, so what is silent was so while the store was there."""
+PASS_BEAT_SECONDS = float(DAY)
+"""How long the store tells the age of a pass; a clock that is off by minutes makes little of what is older."""
+_PASS_BEAT = ID_PREFIX + "collector"
+
+
+_LOST_SECONDS = 300.0  # the default: who reads with a shorter one may read of workers that have it
+
+
+def forgotten_seconds(lost_seconds: float) -> float:
+    """After so long without a pass a heartbeat from before it has expired, so what is silent was so while the store was there."""
+    return 2 * max(lost_seconds, _LOST_SECONDS) + MINUTE
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,16 +58,45 @@ class CollectorState:
             return now
         return self.settled_since
 
-    def settled_for_readers(self, now: float) -> float | None:
+    def settled_for_readers(self, now: float, lost_seconds: float) -> float | None:
         """
         Since when passes have had no gap, for who reads between two; `now` while the next one is missing.
 
         None: nobody collects, so ages decide. Whether the store was away or the collector alone cannot be told from what is stored, so
         without the limit a collector that ran once would hide for ever who is lost.
+
+        Args:
+            now: by the same clock as the passes.
+            lost_seconds: half of how long workers let their heartbeats live.
         """
-        if self.last_pass is None or abs(now - self.last_pass) > FORGOTTEN_SECONDS:
+        if self.last_pass is None or abs(now - self.last_pass) > forgotten_seconds(lost_seconds):
             return None
         return self.settled(now)
+
+
+def pass_beat(last_pass: float) -> tuple[str, bytes]:
+    """What to hand to `heartbeat_many` after a pass, so that the store's clock tells how long ago it was."""
+    return _PASS_BEAT, f"{last_pass:.3f}".encode()
+
+
+def state_for_reader(answer: Mapping[str, str] | None, beats: Iterable[Beat], now: float) -> CollectorState:
+    """
+    The state by the clock of who reads: the collector's may be minutes off, so its pass is as old as the store says.
+
+    By the collector's own clock where the store does not say: the last pass was by an older version, or longer ago than a day.
+
+    Args:
+        answer: to `READ_COLLECTOR`.
+        beats: whatever travels as a heartbeat, of the same look.
+        now: seconds since 1970 by the reader's clock.
+    """
+    state = state_of(answer)
+    told = next((beat for beat in beats if beat.worker_id == _PASS_BEAT), None)
+    if told is None or state.last_pass is None or _moment(told.payload.decode("ascii", "replace")) != state.last_pass:
+        return state
+    off = now - told.age - state.last_pass
+    settled = state.settled_since
+    return replace(state, last_pass=state.last_pass + off, settled_since=None if settled is None else settled + off)
 
 
 def state_of(answer: Mapping[str, str] | None) -> CollectorState:
