@@ -43,7 +43,7 @@ def run(args: argparse.Namespace) -> int:
         from queue_metrics.http import detail_encode
 
         told = [detail_encode.server(each) for each in answers]
-        print_json(told if args.hostname is None else told[0])
+        print_json(told if args.hostname is None else {**told[0], "collector": collector})
     elif args.hostname is not None:
         _detail(Screen(), answers[0])
     elif answers:
