@@ -35,8 +35,8 @@ def fill(driver: StorageDriver) -> None:
     mail(ready=500, failed=30).store(driver)
     crew(driver, NOW - 120, web=(0.0, 0.0))
     driver.heartbeat_many([("gone:1:7", heartbeat(host="gone", pid=1, written=NOW, seen=NOW))], 600.0)
-    collect(driver, "before", now=NOW - 240, ages=IMPATIENT)
-    found = connect(driver, now=lambda: NOW - 200).baselines()
+    collect(driver, "before", now=NOW - 60, ages=IMPATIENT)
+    found = connect(driver, now=lambda: NOW - 50).baselines()
     old = [replace(each.baseline, queue="old", calculated_at=NOW - 31 * DAY) for each in found if each.baseline is not None]
     with driver.transaction() as change:
         change.delete(BASELINES, EVENTS, HEALTH, SILENT, ALL_KEY, COUNTERS_KEY, "server_minutes:web")
