@@ -12,6 +12,7 @@ from typing import Any
 
 import pytest
 
+from queue_metrics import why
 from queue_metrics.collector import Ages, Duties, collect, collector
 from queue_metrics.config import load_settings
 from queue_metrics.insights import connect
@@ -23,7 +24,7 @@ from queue_metrics.storage.events import EVENTS, HEALTH, SILENT, events_of
 from queue_metrics.storage.manager import StorageManager
 from tests.collector.stored import crew, mail
 from tests.recording.tools import eventually
-from tests.support.fleet import NOW, heartbeat
+from tests.support.fleet import NOW, Fleet, heartbeat
 
 ALL = tuple(each.name for each in fields(Duties))
 IMPATIENT = Ages(0.0001, 0.0002)
@@ -137,3 +138,27 @@ def test_a_collector_in_an_app_does_what_is_configured(tmp_path: Path) -> None:
     assert state_of(driver.get_hash(COLLECTOR)).off == ("baselines",)
     assert driver.get_hash(BASELINES) == {}
     driver.close()
+
+
+def test_why_nobody_counted_the_time_of_a_worker(driver: StorageDriver) -> None:
+    def told(now: float) -> str | None:
+        (worker,) = (each for each in connect(driver, now=lambda: now).workers() if each.host == "web")
+        assert (worker.utilisation_ratio is None) == (worker.utilisation_reason is not None)
+        assert why(worker, "utilisation_ratio") == worker.utilisation_reason
+        return worker.utilisation_reason
+
+    crew(driver, NOW, web=(0.0, 0.0))
+    assert str(told(NOW)).startswith("no collector runs: run `queue-metrics serve`")
+    collect(driver, "test", now=NOW, duties=Duties(workers=False))
+    assert told(NOW + 1) == "`duties.workers` is switched off"
+    driver.delete(COLLECTOR)
+    other = Fleet()
+    other.worker(host="other", queue="mail", pid=9, written=NOW, seen=NOW)
+    driver.heartbeat_many(other.beats, 600.0)
+    collect(driver, "test", now=NOW + 60)
+    crew(driver, NOW + 60, web=(0.0, 0.0))
+    assert told(NOW + 61) == "the collector has not seen it twice yet"
+    for minute in (2, 3):
+        crew(driver, NOW + 60 * minute, web=(30.0 * minute, 30.0 * minute))
+        collect(driver, "test", now=NOW + 60 * minute)
+    assert told(NOW + 181) is None

@@ -33,6 +33,13 @@ def collector_answer(state: CollectorState, now: float) -> CollectorAnswer:
     return CollectorAnswer(running=True, last_pass_seconds=age, message=f"A collector runs; it passed {duration(age)} ago.{off}")
 
 
+def uncounted(state: CollectorState, now: float) -> str:
+    """Why the collector cannot tell on what a worker spent its time since the last pass but one, when it cannot."""
+    if not collector_answer(state, now).running:
+        return f"no collector runs: {WHAT_TO_DO}"
+    return "`duties.workers` is switched off" if "workers" in state.off else "the collector has not seen it twice yet"
+
+
 def events(driver: StorageDriver, after: int, limit: int) -> EventsAnswer:
     """
     Events behind a number, oldest first.

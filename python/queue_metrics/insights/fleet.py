@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 from queue_metrics._core import Value
+from queue_metrics.insights.collecting import uncounted
 from queue_metrics.insights.measures import merged
 from queue_metrics.insights.reading import Part, Reading
 from queue_metrics.insights.servers import servers
@@ -45,7 +46,7 @@ def workers_in(
         lost_seconds: age from which it is lost.
         settled_since: instead of what the last pass of the collector left; for the pass itself, which comes after it.
     """
-    lately = _lately(reading.span.now)
+    lately, collector = _lately(reading.span.now), collector_in(reading)
     tasks = {series.labels: series for series in reading.tasks}
 
     def usual(labels: tuple[str, ...]) -> Value | None:
@@ -57,9 +58,10 @@ def workers_in(
         reading.span.now,
         stale_seconds=stale_seconds,
         lost_seconds=lost_seconds,
-        settled_since=settled_in(reading, lost_seconds) if settled_since is None else settled_since,
+        settled_since=collector.settled_for_readers(reading.span.now, lost_seconds) if settled_since is None else settled_since,
         usual=usual,
         counters=counters_of(reading.answers.get(reading_counters()) or {}),
+        uncounted=uncounted(collector, reading.span.now),
     )
 
 

@@ -35,6 +35,7 @@ def workers(
     settled_since: float | None = None,
     usual: Usual | None = None,
     counters: Counters | None = None,
+    uncounted: str = "nobody asked what a collector counted",
 ) -> tuple[tuple[WorkerAnswer, ...], int]:
     """
     Every process that has a heartbeat, those that need a look first, and how many heartbeats could not be read.
@@ -48,6 +49,7 @@ def workers(
             and a minute later, when all that live have had time to beat. None: no collector, ages decide.
         usual: what is known of the runtimes of a task, by connection, queue and task; for `stuck`.
         counters: of the last pass of the collector, for `utilisation_ratio`.
+        uncounted: why a worker that executes is not in them.
     """
     limits = (stale_seconds, lost_seconds) if ages_decide(settled_since, now, stale_seconds) else (math.inf, math.inf)
     decoded: list[tuple[Beat, dict[str, Any]]] = []
@@ -59,7 +61,7 @@ def workers(
             unreadable += 1
     parents = {(page["host"], page["parent_pid"]) for _, page in decoded if page["role"] == "child"}
     served = _served(decoded)
-    answers = [_worker(beat, page, parents, served, now, limits, usual, counters) for beat, page in decoded]
+    answers = [_worker(beat, page, parents, served, now, limits, usual, counters, uncounted) for beat, page in decoded]
     answers.sort(key=lambda each: (_ORDER.index(each.state), each.role != "worker", -(each.elapsed_seconds or 0.0), each.id))
     return tuple(answers), unreadable
 
@@ -88,6 +90,7 @@ def _worker(
     limits: tuple[float, float],
     usual: Usual | None,
     counters: Counters | None,
+    uncounted: str,
 ) -> WorkerAnswer:
     state, (stale_seconds, lost_seconds) = page["state"], limits
     silent = None  # since when its age alone has made its state
@@ -104,6 +107,7 @@ def _worker(
     elapsed = _since(page["job_started"], seen) if running else None
     share, why = _cpu_share(page, state)
     utilised, over = _utilisation(beat.worker_id, page, (busy, idle), counters) if executes else (None, None)
+    unknown = (uncounted if executes else "it executes nothing") if utilised is None else None
     labels = (page["connection"], page["queue"], page["task"])
     hangs, because = stuck(elapsed, page["task"], lambda: usual(labels) if usual else None) if running else (False, None)
     return WorkerAnswer(
@@ -137,6 +141,7 @@ def _worker(
         idle_seconds=idle if executes else None,
         utilisation_ratio=utilised,
         utilisation_seconds=over,
+        utilisation_reason=unknown,
         stuck=hangs,
         stuck_reason=because,
         supervisor_pid=page["parent_pid"] if page["role"] == "child" else None,

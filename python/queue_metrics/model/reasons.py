@@ -107,12 +107,6 @@ def _busy(answer: WorkerAnswer) -> str:
     return "of a lost worker nobody knows how long it did what it did last" if answer.state == "lost" else "it has just begun"
 
 
-def _utilised(answer: WorkerAnswer) -> str:
-    if answer.role != "worker":
-        return "it executes nothing"
-    return f"no collector has seen it twice: none runs ({_COLLECT}), it has just begun, or `duties.workers` is switched off"
-
-
 def _mean_of_minutes(_: EfficiencyStatistics) -> str:
     return f"no pass of the collector could read it of any worker; where none runs, {_COLLECT}"
 
@@ -189,7 +183,8 @@ RULES: Mapping[type, Mapping[str, Rule]] = MappingProxyType(
             "uptime_seconds": "it is not known when its process began",
             "since_state_seconds": "it has not said since when",
             **_all("busy_seconds idle_seconds", "it executes nothing"),
-            **_all("utilisation_ratio utilisation_seconds", _utilised),
+            **_all("utilisation_ratio utilisation_seconds", lambda answer: answer.utilisation_reason or ""),
+            "utilisation_reason": "the share is known",
             "stuck": lambda answer: answer.stuck_reason or "",
             "stuck_reason": "it is not stuck",
             "supervisor_pid": "it is nobody's child",

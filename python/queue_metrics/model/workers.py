@@ -59,9 +59,9 @@ class WorkerAnswer:
     idle_seconds: float | None = None
     """With and without a running job since it began to record, until last seen; None: it does not execute."""
     utilisation_ratio: float | None = None
-    """Busy share since the last pass of the collector but one, 0-1: one or two minutes. None: no collector runs, or it did not see it."""
     utilisation_seconds: float | None = None
-    """Over how much of its time that is."""
+    utilisation_reason: str | None = None
+    """Busy share since the last pass of the collector but one, 0-1; over how much of its time, one or two minutes; else why."""
     stuck: bool | None = None
     """Whether its job runs far longer than such jobs do; None: nobody can say, for `stuck_reason`."""
     stuck_reason: str | None = None
