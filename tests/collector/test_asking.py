@@ -112,6 +112,22 @@ def test_a_broker_that_is_away_is_named_and_stops_neither_the_pass_nor_another_b
     assert ready(store)["shop/mail"] == 3
 
 
+def test_an_app_that_is_none_or_goes_elsewhere_stops_neither_the_pass_nor_another_broker(
+    tmp_path: Path, store: StorageDriver, broker: RedisServer, jobs: Celery
+) -> None:
+    named(tmp_path, shop=broker.url)
+    (tmp_path / "apps.py").write_text("app = object()\n")
+    (tmp_path / "leaves.py").write_text("import os\nfrom celery import Celery\nos.chdir('/')\napp = Celery(broker='redis://127.0.0.1:1')\n")
+    with (tmp_path / "queue-metrics.toml").open("a") as file:
+        file.write(
+            '[connections.none]\nlibrary = "celery"\napp = "apps:app"\n[connections.leaves]\nlibrary = "celery"\napp = "leaves:app"\n'
+        )
+    answer = record_trends(tmp_path, store)
+    assert (answer["done"], answer["asked"], sorted(answer["away"])) == (True, 3, ["leaves", "none"])
+    assert "AttributeError" in answer["away"]["none"]
+    assert "not in list" not in answer["away"]["leaves"]
+
+
 def test_whom_another_process_asks_is_left_to_it(tmp_path: Path, store: StorageDriver, broker: RedisServer, jobs: Celery) -> None:
     named(tmp_path, shop=broker.url)
     assert store.lease(depth_lease("shop"), "a worker", 600)

@@ -29,8 +29,12 @@ def probes_of(name: str, connection: ConnectionSettings, recorder: Recorder) -> 
         target = kind.app_of_broker(connection.broker)
     else:
         raise ConfigurationError(f'connection {name!r}: a {connection.library} connection needs `app = "module:attribute"`, not `broker`')
-    hook = kind(target, HookContext(recorder, on_main=_nothing, on_child=_nothing, on_producer=_nothing, connection=name))
-    probes = list(hook.probes())
+    try:
+        hook = kind(target, HookContext(recorder, on_main=_nothing, on_child=_nothing, on_producer=_nothing, connection=name))
+        probes = list(hook.probes())
+    except Exception as error:  # whatever it is that `app` names
+        what = f"what `app` or `broker` names is not what {connection.library} needs"
+        raise ConfigurationError(f"connection {name!r} cannot be asked: {what}: {type(error).__name__}: {error}") from error
     if not probes:
         raise ConfigurationError(f"connection {name!r} cannot be asked: {'; '.join(hook.findings()) or 'its broker is not supported'}")
     return probes
@@ -42,7 +46,8 @@ def _imported(name: str, path: str) -> Any:
     module, colon, attribute = path.partition(":")
     if not module or not colon or not attribute:
         raise ConfigurationError(f'connection {name!r}: `app` must be "module:attribute", not {path!r}')
-    sys.path.insert(0, os.getcwd())
+    here = os.getcwd()  # an app may go elsewhere when it is imported
+    sys.path.insert(0, here)
     try:
         target: Any = import_module(module)
         for part in attribute.split("."):
@@ -50,7 +55,7 @@ def _imported(name: str, path: str) -> Any:
     except Exception as error:
         raise ConfigurationError(f"connection {name!r}: {path} cannot be imported: {type(error).__name__}: {error}") from error
     finally:
-        sys.path.remove(os.getcwd())
+        sys.path.remove(here)
     return target
 
 
