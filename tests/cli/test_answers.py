@@ -3,24 +3,21 @@
 from __future__ import annotations
 
 import json
-import os
 import re
 import socket
 from collections.abc import Iterator
 from contextlib import closing
-from functools import partial
 from pathlib import Path
 from typing import Any
 
 import jsonschema
 import pytest
 
-from queue_metrics.cli import main
 from queue_metrics.cli.terminal import Screen, rows_that_fit, shortened, spark
-from queue_metrics.insights import connect
 from queue_metrics.model import Baseline
 from queue_metrics.storage import baselines
 from queue_metrics.storage.manager import StorageManager
+from tests.cli.counted import COLLECT, counted_fleet, filled
 from tests.http.asking import app_of, ask, hostile_fleet, small_fleet
 from tests.support.fleet import HOSTILE, NOW, Fleet, minute
 from tests.support.servers import RedisServer
@@ -28,16 +25,7 @@ from tests.support.servers import RedisServer
 READING = ("status", "queues", "tasks", "workers", "servers", "baselines")
 
 
-@pytest.fixture(autouse=True)
-def alone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """No setting of whoever runs the tests, a screen of one size, and the moment that the fleets were made for, however late it is."""
-    for name in [name for name in os.environ if name.startswith("QUEUE_METRICS_")]:
-        monkeypatch.delenv(name)
-    monkeypatch.setenv("QUEUE_METRICS_STATE_DIR", str(tmp_path / "state"))
-    monkeypatch.setattr("queue_metrics.cli.reading.connect", partial(connect, now=lambda: NOW))
-    monkeypatch.setenv("COLUMNS", "80")
-    monkeypatch.setenv("LINES", "24")
-    monkeypatch.chdir(tmp_path)
+pytestmark = pytest.mark.usefixtures("of_the_fleets")
 
 
 @pytest.fixture(params=["sqlite", "redis"])
@@ -47,40 +35,6 @@ def url(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[str]:
     else:
         with RedisServer(tmp_path) as server:
             yield f"redis://127.0.0.1:{server.port}/0"
-
-
-@pytest.fixture
-def file_url(tmp_path: Path) -> str:
-    return f"sqlite:///{tmp_path}/metrics.db"
-
-
-def filled(url: str, fleet: Fleet) -> str:
-    driver = StorageManager().open(url)
-    fleet.store(driver)
-    driver.close()
-    return url
-
-
-@pytest.fixture
-def said(capsys: pytest.CaptureFixture[str]) -> Any:
-    """Runs a command: its exit code, its output, its messages."""
-
-    def run(*arguments: str) -> tuple[int, str, str]:
-        code = main(list(arguments))
-        told = capsys.readouterr()
-        return code, told.out, told.err
-
-    return run
-
-
-def counted_fleet() -> Fleet:
-    """The small fleet, with a server that did four jobs, one of them failed, and half an hour in which a depth grew by ten a minute."""
-    fleet = small_fleet()
-    fleet.server("web-1", minute(2), counts={"succeeded": 3, "failed": 1}, measures={0: [1_000_000, 3_000_000]})
-    for back in range(1, 31):
-        counts, gauges = {"arrivals": 20, "started": 10, "succeeded": 10}, {0: [(int((minute(back) + 30) * 1e6), 400 - back * 10)]}
-        fleet.queue(("grows", "mail"), minute(back), counts=counts, gauges=gauges)
-    return fleet
 
 
 def test_lists_show_what_was_stored(url: str, said: Any) -> None:
@@ -169,8 +123,8 @@ def test_json_is_as_the_interface_has_it(command: tuple[str, ...], file_url: str
     """One value, nothing else, held to the schema of its route."""
     filled(file_url, counted_fleet())
     code, out, err = said(*command, "--json", "--store", file_url)
-    assert (code in (0, 1), err) == (True, "")
     path, listed = PATHS[command]
+    assert (code in (0, 1), COLLECT in err) == (True, listed is not None)
     interface = ask(app_of(), "/openapi.json").json()
     reply = interface["paths"][path]["get"]["responses"]["200"]["content"]["application/json"]["schema"]
     known = reply["oneOf"][0] if "oneOf" in reply else reply  # the trend that is asked for is known

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Literal, NotRequired, TypedDict
 
@@ -12,6 +12,7 @@ import jsonschema
 import pytest
 
 from queue_metrics.errors import StoreUnavailable
+from queue_metrics.http.headers import MEANINGS
 from queue_metrics.http.routes import Route, Table, Text
 from queue_metrics.http.schema import Schemas
 from queue_metrics.model import Status
@@ -74,6 +75,29 @@ def test_every_answer_is_as_told(told: dict[str, Any], fleet: Callable[[], Fleet
         assert answer.status in ((200, 503) if fleet is not None or not (route.names or path == "/v1/series") else (404,)), path
         media = "application/problem+json" if answer.status == 404 else "application/json"
         jsonschema.validate(answer.json(), schema_of(told, path, str(answer.status), media))
+
+
+def test_every_header_of_a_reading_is_told_where_it_may_be(told: dict[str, Any]) -> None:
+    """No collector runs here, and in the end the store is away: so both are there wherever they can be."""
+    driver = Flaky()
+    small_fleet().store(driver)
+    app = app_of(driver=driver)
+    assert set(told["components"]["headers"]) == set(MEANINGS)
+    held = app._reading._kept
+    for path, route in ROUTES.items():
+        if not route.listed:
+            continue
+        html = (HTML,) if path == "/" else ()
+        driver.error = None
+        held.clear()
+        ask(app, path_of(path), *html, method=route.method)
+        driver.error = StoreUnavailable("away")
+        held.update({question: replace(kept, at=0.0) for question, kept in held.items()})
+        found = ask(app, path_of(path), *html, method=route.method)
+        (operation,) = told["paths"][path].values()
+        promised = operation["responses"][str(found.status)].get("headers", {})
+        assert {name for name in MEANINGS if found.has(name)} == set(promised), path
+        assert all(each["$ref"] == f"#/components/headers/{name}" for name, each in promised.items()), path
 
 
 def test_problems_are_as_told(told: dict[str, Any]) -> None:

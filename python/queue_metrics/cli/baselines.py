@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 from collections.abc import Sequence
 
-from queue_metrics.cli.reading import add_store_options, open_metrics, print_json, say_when_nobody_collects, wrong_use
+from queue_metrics.cli.reading import add_store_options, open_metrics, tell, wrong_use
 from queue_metrics.cli.terminal import Screen, placed
 from queue_metrics.insights.wording import UNKNOWN, ago, count, duration, moment, ratio, size
 from queue_metrics.model import Baseline, BaselineAnswer
@@ -28,32 +28,33 @@ def run(args: argparse.Namespace) -> int:
     """Print it; 1 when the one that was asked for was not calculated."""
     if args.connection is not None and args.queue is None:
         wrong_use(args, "a baseline is named by CONNECTION, QUEUE and TASK, or without TASK for the whole queue")
+    from queue_metrics.http import detail_encode
+
     with open_metrics(args) as metrics:
         collector = metrics.collector()
         if args.queue is None:
             entries = [(each.baseline, each) for each in metrics.baselines() if each.baseline is not None]
-        else:
-            answer = metrics.baseline(args.connection, args.queue, args.task)
-    if args.json:
-        from queue_metrics.http import detail_encode
-
-        if args.queue is None:
-            print_json([detail_encode.baseline(baseline.labels, each) for baseline, each in entries])
-        else:
-            labels = (args.connection, args.queue) if args.task is None else (args.connection, args.queue, args.task)
-            print_json(detail_encode.baseline(labels, answer))
-    elif args.queue is not None:
-        _detail(Screen(), placed(args.task, args.queue, args.connection), answer)
-    elif entries:
-        screen = Screen()
-        _show(screen, entries)
-        say_when_nobody_collects(screen, collector)
-    else:
-        Screen().paragraph(f"No baseline is known. {collector.message}", first="", indent="")
-    return 0 if args.queue is None or answer.available else 1
+            told = [detail_encode.baseline(baseline.labels, each) for baseline, each in entries]
+            none = None if entries else f"No baseline is known. {collector.message}"
+            tell(args, collector, lambda: told, lambda screen: _list(screen, entries, none), said=none)
+            return 0
+        answer = metrics.baseline(args.connection, args.queue, args.task)
+    labels = (args.connection, args.queue) if args.task is None else (args.connection, args.queue, args.task)
+    name = placed(args.task, args.queue, args.connection)
+    tell(
+        args,
+        collector,
+        lambda: detail_encode.baseline(labels, answer),
+        lambda screen: _detail(screen, name, answer),
+        said=answer.message,
+    )
+    return 0 if answer.available else 1
 
 
-def _show(screen: Screen, entries: Sequence[tuple[Baseline, BaselineAnswer]]) -> None:
+def _list(screen: Screen, entries: Sequence[tuple[Baseline, BaselineAnswer]], none: str | None) -> None:
+    if none is not None:
+        screen.paragraph(none, first="", indent="")
+        return
     rows = [
         (
             "warning" if answer.deviation.deviates else "plain" if answer.reliable else "soft",

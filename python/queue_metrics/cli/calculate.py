@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import argparse
+from collections.abc import Mapping, Sequence
 from typing import Any
 
-from queue_metrics.config import load_settings
+from queue_metrics.cli.reading import open_metrics, tell
+from queue_metrics.cli.terminal import Screen, shown
 from queue_metrics.errors import ConfigurationError
-from queue_metrics.insights import connect
 from queue_metrics.model import QueueAnswer
 from queue_metrics.storage.base import MINUTE
-from queue_metrics.storage.manager import open_store
 
 HELP = "show what the last minute of each queue comes to, from the points that its workers stored"
 
@@ -24,32 +24,26 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """1 when nothing of that name was ever recorded."""
-    from queue_metrics.cli.terminal import Screen, shown
-    from queue_metrics.http.encode import dumps
-
     check_names(args)
-    settings = load_settings(store=args.store)
-    metrics = connect(open_store(settings), stale_seconds=settings.stale_seconds, lost_seconds=settings.lost_seconds)
-    try:
+    with open_metrics(args) as metrics:
+        collector = metrics.collector()
         answers = [metrics.queue(args.connection, args.queue)] if args.queue is not None else list(metrics.queues())
-    finally:
-        metrics.close()
     rows = [_row(answer) for answer in answers if args.connection in (None, answer.connection)]
-    code = 1 if args.connection is not None and not rows else 0
-    if args.json:
-        print(dumps({"queues": rows}))
-        return code
+    tell(args, collector, lambda: {"queues": rows}, lambda screen: _show(screen, args.connection, rows))
+    return 1 if args.connection is not None and not rows else 0
+
+
+def _show(screen: Screen, connection: str | None, rows: Sequence[Mapping[str, Any]]) -> None:
     if not rows:
-        Screen().line(f"No queue {'' if args.connection is None else f'of {shown(args.connection)} '}was ever recorded in this store.")
-        return code
+        screen.line(f"No queue {'' if connection is None else f'of {shown(connection)} '}was ever recorded in this store.")
+        return
     heads = ("QUEUE", "HEALTH", "READY", "A MINUTE", "MEAN ms", "FAILED %", "PROCESSED")
     cells = ("status", "ready", "throughput_per_minute", "avg_duration", "failure_rate", "total_processed")
     table = [
         ("plain", (shown(f"{row['queue']} · {row['connection']}"), *("–" if row[name] is None else f"{row[name]}" for name in cells)))
         for row in rows
     ]
-    Screen().table(heads, table)
-    return 0
+    screen.table(heads, table)
 
 
 def check_names(args: argparse.Namespace) -> None:

@@ -6,8 +6,10 @@ import argparse
 import json
 import os
 import sys
+import time
 from collections import Counter
 from collections.abc import Mapping
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +17,7 @@ from queue_metrics import _core
 from queue_metrics.cli.terminal import Screen, shown
 from queue_metrics.config import Settings, load_settings
 from queue_metrics.errors import StoreError, StoreUnavailable
+from queue_metrics.insights.collecting import collector_now
 from queue_metrics.insights.wording import size
 from queue_metrics.recording import spool as look
 from queue_metrics.recording.lock import UNKNOWN_HOLDER, spool_lock
@@ -120,7 +123,7 @@ class Examination:
         self._problems.append({"what": what, "advice": advice})
 
     def _store(self, driver: StorageDriver) -> dict[str, Any]:
-        found: dict[str, Any] = {"url": driver.url, "reachable": True, "schema": None, "capabilities": {}, "bytes": None}
+        found: dict[str, Any] = {"url": driver.url, "reachable": True, "schema": None, "capabilities": {}, "bytes": None, "collector": None}
         if self._settings.store.startswith("memory:"):
             self._problem("a store in memory belongs to one process; nothing of other processes can be seen", "set QUEUE_METRICS_STORE")
             return found
@@ -138,6 +141,7 @@ class Examination:
             driver.read_mark("0" * 32, 0)
             found["schema"] = driver.schema_version
             self._told = {report.spool_id: report for report in spool_reports(driver.read_heartbeats())}
+            found["collector"] = asdict(collector_now(driver, time.time()))
         except StoreUnavailable as error:
             found.update(reachable=False, error=str(error))
             self._problem(
@@ -278,6 +282,8 @@ def _print(findings: dict[str, Any]) -> None:
         print(f"           {_about(store)}")
     if store.get("note"):
         print(f"           {store['note']}")
+    if store["collector"]:
+        Screen().paragraph(store["collector"]["message"], first="collector  ", indent="           ")
     print(f"spool      {findings['spool']} (namespace {shown(findings['namespace'])})")
     if not findings["spools"]:
         print("           no worker has recorded anything for this store yet")

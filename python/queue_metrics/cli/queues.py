@@ -6,7 +6,7 @@ import argparse
 from collections.abc import Sequence
 
 from queue_metrics.cli.details import outcomes, spread
-from queue_metrics.cli.reading import add_store_options, add_window_options, open_metrics, print_json, window_of, wrong_use
+from queue_metrics.cli.reading import add_store_options, add_window_options, open_metrics, tell, window_of, wrong_use
 from queue_metrics.cli.terminal import SIGNS, STYLES, Screen, placed
 from queue_metrics.insights.wording import ago, count, duration, per_minute, ratio, stretch
 from queue_metrics.model import QueueAnswer, Status
@@ -31,22 +31,24 @@ def run(args: argparse.Namespace) -> int:
     window = window_of(args)
     if args.connection is not None and args.queue is None:
         wrong_use(args, "one queue is named by CONNECTION and QUEUE; without both, all are listed")
+    from queue_metrics.http import detail_encode, encode
+
     with open_metrics(args) as metrics:
+        collector = metrics.collector()
         if args.queue is None:
             answers = metrics.queues(**window)
+            tell(args, collector, lambda: [encode.queue(each) for each in answers], lambda screen: _list(screen, answers))
         else:
             answers = (metrics.queue(args.connection, args.queue, **window),)
-    if args.json:
-        from queue_metrics.http import detail_encode, encode
-
-        print_json([encode.queue(each) for each in answers] if args.queue is None else detail_encode.queue_detail(answers[0]))
-    elif args.queue is not None:
-        _detail(Screen(), answers[0])
-    elif answers:
-        show(Screen(), answers)
-    else:
-        Screen().line("No queue was ever recorded in this store.")
+            tell(args, collector, lambda: detail_encode.queue_detail(answers[0]), lambda screen: _detail(screen, answers[0]))
     return 1 if any(each.health.status is Status.CRITICAL for each in answers) else 0
+
+
+def _list(screen: Screen, answers: Sequence[QueueAnswer]) -> None:
+    if answers:
+        show(screen, answers)
+    else:
+        screen.line("No queue was ever recorded in this store.")
 
 
 def show(screen: Screen, answers: Sequence[QueueAnswer], most: int | None = None) -> None:

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import argparse
+import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from typing import NoReturn
@@ -77,9 +78,33 @@ def open_metrics(args: argparse.Namespace) -> Iterator[Metrics]:
         metrics.close()
 
 
-def say_when_nobody_collects(screen: Screen, collector: CollectorAnswer) -> None:
-    """A line under a table that shows what a collector keeps."""
-    if not collector.running:
+def tell(
+    args: argparse.Namespace,
+    collector: CollectorAnswer,
+    value: Callable[[], Mapping[str, object] | Sequence[object]],
+    show: Callable[[Screen], None],
+    *,
+    said: str | None = None,
+) -> None:
+    """
+    Print an answer, and that no collector runs where none does: under it, or with `--json` in it.
+
+    Args:
+        args: of the command.
+        collector: whether one runs.
+        value: makes the JSON value. A list has no place for the collector, so there stderr has the sentence.
+        show: prints it on a screen.
+        said: what `show` prints of the answer's own words: nothing is said twice.
+    """
+    if args.json:
+        told = value()
+        print_json({**told, "collector": collector} if isinstance(told, Mapping) else told)
+        if not isinstance(told, Mapping) and not collector.running:
+            print(f"queue-metrics: {collector.message}", file=sys.stderr)
+        return
+    screen = Screen()
+    show(screen)
+    if not collector.running and collector.message not in (said or ""):
         screen.paragraph(collector.message, "soft")
 
 

@@ -6,7 +6,7 @@ import argparse
 from collections.abc import Mapping, Sequence
 from types import MappingProxyType
 
-from queue_metrics.cli.reading import add_store_options, add_window_options, open_metrics, print_json, say_when_nobody_collects, window_of
+from queue_metrics.cli.reading import add_store_options, add_window_options, open_metrics, tell, window_of
 from queue_metrics.cli.terminal import SIGNS, STYLES, Screen, shown
 from queue_metrics.insights.wording import UNKNOWN, ago, count, duration, per_minute, ratio, size
 from queue_metrics.model import ServerAnswer, ServerStatus
@@ -36,23 +36,24 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> int:
     """Print it; 1 when what is shown is critical."""
     window = window_of(args)
-    with open_metrics(args) as metrics:
-        answers = metrics.servers(**window) if args.hostname is None else (metrics.server(args.hostname, **window),)
-        collector = metrics.collector()
-    if args.json:
-        from queue_metrics.http import detail_encode
+    from queue_metrics.http import detail_encode
 
-        told = [detail_encode.server(each) for each in answers]
-        print_json(told if args.hostname is None else {**told[0], "collector": collector})
-    elif args.hostname is not None:
-        _detail(Screen(), answers[0])
-    elif answers:
-        screen = Screen()
-        show(screen, answers)
-        say_when_nobody_collects(screen, collector)
-    else:
-        Screen().line("No server reports to this store, and none has a worker.")
+    with open_metrics(args) as metrics:
+        collector = metrics.collector()
+        if args.hostname is None:
+            answers = metrics.servers(**window)
+            tell(args, collector, lambda: [detail_encode.server(each) for each in answers], lambda screen: _list(screen, answers))
+        else:
+            answers = (metrics.server(args.hostname, **window),)
+            tell(args, collector, lambda: detail_encode.server(answers[0]), lambda screen: _detail(screen, answers[0]))
     return 1 if any(each.health.status is ServerStatus.CRITICAL for each in answers) else 0
+
+
+def _list(screen: Screen, answers: Sequence[ServerAnswer]) -> None:
+    if answers:
+        show(screen, answers)
+    else:
+        screen.line("No server reports to this store, and none has a worker.")
 
 
 def show(screen: Screen, answers: Sequence[ServerAnswer]) -> None:

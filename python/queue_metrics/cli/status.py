@@ -64,6 +64,9 @@ def _show(screen: Screen, snapshot: Snapshot, store: str) -> None:
     screen.line(f"  store {store}", "soft")
     if overview.tasks or overview.queues:
         _numbers(screen, overview)
+        # Whole, since it ends with the command; not again where it is among the reasons above.
+        if overview.lacks_collector and not any(reason.code == "no_collector" for reason in first[:most]):
+            screen.paragraph(overview.collector.message, "soft")
     else:
         screen.line("  Put two lines where your worker is set up, start it and run a job:")
         screen.line("      import queue_metrics as qm", "strong")
@@ -93,5 +96,3 @@ def _numbers(screen: Screen, overview: Overview) -> None:
         "" if overview.latency_queue is None else f", oldest {duration(overview.latency_seconds)} in {shown(overview.latency_queue[1])}"
     )
     screen.paragraph(f"waiting now: {count(overview.ready)}{oldest}; workers: {workers.busy} busy of {workers.live} live")
-    if overview.lacks_collector and not any(reason.code == "no_collector" for reason in overview.health.reasons):
-        screen.paragraph(overview.collector.message, "soft", most=2)

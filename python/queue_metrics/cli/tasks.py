@@ -6,7 +6,7 @@ import argparse
 from collections.abc import Sequence
 
 from queue_metrics.cli.details import outcomes, share, spread, when
-from queue_metrics.cli.reading import add_store_options, add_window_options, open_metrics, print_json, window_of, wrong_use
+from queue_metrics.cli.reading import add_store_options, add_window_options, open_metrics, tell, window_of, wrong_use
 from queue_metrics.cli.terminal import Screen, placed, shown
 from queue_metrics.insights.health import FAILURES_FROM
 from queue_metrics.insights.wording import UNKNOWN, count, duration, per_minute, ratio, size, stretch
@@ -32,22 +32,24 @@ def run(args: argparse.Namespace) -> int:
     window = window_of(args)
     if args.name is None and (args.queue is not None or args.connection is not None):
         wrong_use(args, "--queue and --connection say where one task runs: give its NAME too")
+    from queue_metrics.http import detail_encode, encode
+
     with open_metrics(args) as metrics:
+        collector = metrics.collector()
         if args.name is None:
             answers = metrics.tasks(**window)
+            tell(args, collector, lambda: [encode.task(each) for each in answers], lambda screen: _list(screen, answers))
         else:
             detail = metrics.task(args.name, queue=args.queue, connection=args.connection, **window)
-    if args.json:
-        from queue_metrics.http import detail_encode, encode
-
-        print_json([encode.task(each) for each in answers] if args.name is None else detail_encode.task_detail(detail))
-    elif args.name is not None:
-        _detail(Screen(), detail)
-    elif answers:
-        show(Screen(), answers)
-    else:
-        Screen().line("No task was ever recorded in this store.")
+            tell(args, collector, lambda: detail_encode.task_detail(detail), lambda screen: _detail(screen, detail))
     return 0
+
+
+def _list(screen: Screen, answers: Sequence[TaskAnswer]) -> None:
+    if answers:
+        show(screen, answers)
+    else:
+        screen.line("No task was ever recorded in this store.")
 
 
 def show(screen: Screen, answers: Sequence[TaskAnswer], most: int | None = None) -> None:

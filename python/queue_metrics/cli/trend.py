@@ -6,7 +6,7 @@ import argparse
 import time
 
 from queue_metrics.cli.options import whole_number
-from queue_metrics.cli.reading import add_range_options, add_store_options, open_metrics, print_json, wrong_use
+from queue_metrics.cli.reading import add_range_options, add_store_options, open_metrics, tell, wrong_use
 from queue_metrics.cli.terminal import Screen, placed, spark
 from queue_metrics.insights.trends import (
     INTERVAL_DEFAULT,
@@ -86,10 +86,8 @@ def run(args: argparse.Namespace) -> int:
             answer = metrics.throughput(args.connection, args.queue, **when)
         else:
             answer = metrics.efficiency(**when)
-    if args.json:
-        print_json(detail_encode.trend(answer))
-    else:
-        _show(Screen(), args.kind, answer)
+        collector = metrics.collector()
+    tell(args, collector, lambda: detail_encode.trend(answer), lambda screen: _show(screen, args.kind, answer), said=answer.message)
     return 0 if answer.available else 1
 
 

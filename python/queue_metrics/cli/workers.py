@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import argparse
 from collections.abc import Mapping, Sequence
+from dataclasses import asdict
 from types import MappingProxyType
 
-from queue_metrics.cli.reading import add_store_options, open_metrics, print_json, say_when_nobody_collects
+from queue_metrics.cli.reading import add_store_options, open_metrics, tell
 from queue_metrics.cli.terminal import Screen, fitted, placed, shown
 from queue_metrics.insights.wording import UNKNOWN, ago, count, duration, ratio, size
 from queue_metrics.model import WorkerAnswer
@@ -28,20 +29,20 @@ def run(args: argparse.Namespace) -> int:
     """Print it."""
     with open_metrics(args) as metrics:
         answers, collector = metrics.workers(), metrics.collector()
-        if args.id is not None:
+        if args.id is None:
+            tell(args, collector, lambda: answers, lambda screen: _list(screen, answers))
+        else:
             alike = [each for each in answers if f"{each.host}:{each.pid}" == args.id]
             answer = alike[0] if len(alike) == 1 else metrics.worker(args.id)
-    if args.json:
-        print_json(list(answers) if args.id is None else answer)
-    elif args.id is not None:
-        _detail(Screen(), answer)
-    elif answers:
-        screen = Screen()
-        show(screen, answers)
-        say_when_nobody_collects(screen, collector)
-    else:
-        Screen().line("No process has a heartbeat in this store: none records now, and none did lately.")
+            tell(args, collector, lambda: asdict(answer), lambda screen: _detail(screen, answer))
     return 0
+
+
+def _list(screen: Screen, answers: Sequence[WorkerAnswer]) -> None:
+    if answers:
+        show(screen, answers)
+    else:
+        screen.line("No process has a heartbeat in this store: none records now, and none did lately.")
 
 
 def show(screen: Screen, answers: Sequence[WorkerAnswer], most: int | None = None) -> None:

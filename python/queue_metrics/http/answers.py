@@ -18,13 +18,7 @@ from queue_metrics.http.routes import Call, Route
 from queue_metrics.http.shared import Held
 from queue_metrics.insights.everything import Everything
 from queue_metrics.insights.scrape import Scrape
-from queue_metrics.model import CollectorAnswer, Health, Overview, Reason, Snapshot, Status, Window
-
-STALE_HEADER = "Queue-Metrics-Stale"
-"""Seconds; on every answer that is older than it should be because the store cannot be read."""
-
-COLLECTOR_HEADER = "Queue-Metrics-Collector"
-"""One sentence that names the command, where no collector runs; the bodies of the original have no place for it."""
+from queue_metrics.model import Health, Overview, Reason, Snapshot, Status, Window
 
 _T = TypeVar("_T")
 
@@ -40,7 +34,7 @@ def page(call: Call, held: Held[Snapshot]) -> Response:
         limit=call.parameters["limit"],
         refresh=call.parameters["refresh"],
     )
-    return tagged(Response(render(view).encode("utf-8", "replace"), media_type="text/html", headers=stale_header(held)))
+    return tagged(Response(render(view).encode("utf-8", "replace"), media_type="text/html"))
 
 
 def ready(_call: Call) -> Response:
@@ -51,7 +45,7 @@ def ready(_call: Call) -> Response:
 def health(call: Call, held: Held[Snapshot]) -> Response:
     """Alive and well, or 503."""
     if held.stale_seconds is not None:
-        return unhealthy(call, stale_header(held))
+        return unhealthy(call)
     overview = held.answer.overview
     body: dict[str, Any] = {"status": overview.health.status.value}
     if call.trusted:
@@ -68,7 +62,7 @@ def _with_collector(overview: Overview) -> Health:
     return replace(health, reasons=(*health.reasons, Reason(Status.HEALTHY, "no_collector", overview.collector.message, 0)))
 
 
-def unhealthy(call: Call, headers: Mapping[str, str]) -> Response:
+def unhealthy(call: Call, headers: Mapping[str, str] | None = None) -> Response:
     """Whatever the numbers say: they cannot be read now."""
     reason = Reason(Status.CRITICAL, "store_unavailable", "The store cannot be read.", 100)
     body: dict[str, Any] = {"status": Status.CRITICAL.value}
@@ -81,13 +75,13 @@ def unhealthy(call: Call, headers: Mapping[str, str]) -> Response:
 def metrics(exporter: prometheus.Exporter, held: Held[Scrape]) -> Response:
     """Prometheus text."""
     text = exporter.text(held.answer, held.stale_seconds)
-    return tagged(Response(text, headers={"content-type": prometheus.CONTENT_TYPE} | stale_header(held)))
+    return tagged(Response(text, headers={"content-type": prometheus.CONTENT_TYPE}))
 
 
 def original_metrics(namespace: str, held: Held[Everything]) -> Response:
     """Prometheus text as the original has it."""
     text = prometheus_original.text(held.answer, namespace)
-    return tagged(Response(text, headers={"content-type": prometheus.CONTENT_TYPE} | stale_header(held)))
+    return tagged(Response(text, headers={"content-type": prometheus.CONTENT_TYPE}))
 
 
 def overview(_call: Call, held: Held[Snapshot]) -> Response:
@@ -107,8 +101,7 @@ def queues(call: Call, held: Held[Snapshot]) -> Response:
 
 def workers(call: Call, held: Held[Snapshot]) -> Response:
     """All workers, those that need a look first."""
-    found = listed("workers", held.answer.workers, lambda worker: worker, call)
-    return _answer(held, {**found, "collector": held.answer.overview.collector})
+    return _answer(held, listed("workers", held.answer.workers, lambda worker: worker, call))
 
 
 def style(_call: Call) -> Response:
@@ -142,35 +135,23 @@ def tagged(response: Response) -> Response:
     return response
 
 
-def stale_header(held: Held[Any]) -> dict[str, str]:
-    """How old an answer is that could not be read anew; nothing of a fresh one."""
-    return {} if held.stale_seconds is None else {STALE_HEADER: f"{held.stale_seconds:.0f}"}
-
-
-def collector_header(answer: object) -> dict[str, str]:
-    """That no collector keeps what the answer shows; nothing where one runs, or where the answer does not know."""
-    match answer:
-        case Snapshot() | Everything() | Scrape():
-            collector: object = answer.overview.collector
-        case (_, collector):
-            pass
-        case _:
-            collector = None
-    return {COLLECTOR_HEADER: collector.message} if isinstance(collector, CollectorAnswer) and not collector.running else {}
-
-
 def listed(name: str, answers: Sequence[_T], encoder: Callable[[_T], Any], call: Call) -> dict[str, Any]:
     """As many entries as were asked for, and how many there are."""
     return {name: [encoder(each) for each in answers[: call.parameters["limit"]]], "total": len(answers)}
 
 
+def origin(held: Held[Any]) -> shapes.Origin:
+    """What every answer of `/v1` begins with."""
+    return {"stale": held.stale_seconds is not None, "stale_seconds": held.stale_seconds, "collector": held.collector}
+
+
 def about(window: Window, held: Held[Any]) -> shapes.About:
     """What answers about a window begin with."""
-    return {"window": encode.window(window), "stale": held.stale_seconds is not None, "stale_seconds": held.stale_seconds}
+    return {"window": encode.window(window), **origin(held)}
 
 
 def _answer(held: Held[Snapshot], body: Mapping[str, Any]) -> Response:
-    return as_json({**about(held.answer.overview.window, held), **body}, headers=stale_header(held))
+    return as_json({**about(held.answer.overview.window, held), **body})
 
 
 @cache

@@ -14,6 +14,7 @@ from starlette.types import Receive, Scope, Send
 from queue_metrics import _core
 from queue_metrics.http import answers
 from queue_metrics.http.guard import CHALLENGES, SECURITY_HEADERS, Guard, is_loopback
+from queue_metrics.http.headers import told
 from queue_metrics.http.original.index import index as original_index
 from queue_metrics.http.page import render_unavailable
 from queue_metrics.http.parameters import BadParameter, parse
@@ -27,6 +28,8 @@ log = logging.getLogger(__name__)
 
 RETRY_SECONDS = 5
 """What is told to who asks while there is nothing to show."""
+
+_OF_A_BODY = ("content-length", "content-type")
 
 
 class Application:
@@ -74,7 +77,9 @@ class Application:
             response = problem(HTTPStatus.INTERNAL_SERVER_ERROR, "something in here is broken; the server's log tells more")
         response.headers.update(SECURITY_HEADERS)
         if response.status_code == HTTPStatus.OK and _unchanged(scope, response):
-            response = Response(status_code=HTTPStatus.NOT_MODIFIED, headers={"ETag": response.headers["ETag"], **SECURITY_HEADERS})
+            # All else stays: that the store is away, or that a collector has stopped, changes no body of the original.
+            kept = {name: value for name, value in response.headers.items() if name not in _OF_A_BODY}
+            response = Response(status_code=HTTPStatus.NOT_MODIFIED, headers=kept)
         return response
 
     async def _answer(self, scope: Scope) -> Response:
@@ -141,8 +146,7 @@ class Application:
 
 def _answered(route: Route, call: Call, held: Held[Any]) -> Response:
     response = route.answer(call, held)
-    if route.access is Access.TOKEN:  # others may be read by everybody; `/health` has it among its reasons
-        response.headers.update(answers.collector_header(held.answer))
+    response.headers.update(told(route, held))
     return response
 
 

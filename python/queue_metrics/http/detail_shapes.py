@@ -9,6 +9,7 @@ from queue_metrics.http.shapes import (
     About,
     CostObject,
     CountsObject,
+    Origin,
     QueueObject,
     TaskObject,
     WindowObject,
@@ -17,7 +18,6 @@ from queue_metrics.http.shapes import (
 )
 from queue_metrics.model import (
     Capacity,
-    CollectorAnswer,
     DepthStatistics,
     DeviationAnswer,
     Distribution,
@@ -37,13 +37,6 @@ from queue_metrics.model import (
     TrendLine,
     Verdict,
 )
-
-
-class Staleness(TypedDict):
-    """What answers without a window begin with."""
-
-    stale: bool
-    stale_seconds: float | None
 
 
 class ServerTaskObject(TypedDict):
@@ -103,7 +96,6 @@ class WorkerReply(About):
     """`/v1/workers/{id}`."""
 
     worker: WorkerObject
-    collector: CollectorAnswer
 
 
 class WorkerSummaryObject(TypedDict):
@@ -134,18 +126,15 @@ class ServerObject(TypedDict):
     capacity: Capacity | None
 
 
-class ServersReply(Staleness):
+class ServersReply(Origin):
     """`/v1/servers`: those that need a look first."""
 
     servers: Sequence[ServerObject]
     total: int
-    collector: CollectorAnswer
 
 
 class ServerReply(About, ServerObject):
     """`/v1/servers/{hostname}`."""
-
-    collector: CollectorAnswer
 
 
 class BaselineObject(TypedDict):
@@ -171,7 +160,7 @@ class BaselineObject(TypedDict):
     deviation: DeviationAnswer
 
 
-class BaselinesReply(Staleness):
+class BaselinesReply(Origin):
     """`/v1/baselines`: those first from which the newest executions are farthest."""
 
     baselines: Sequence[BaselineObject]
@@ -179,11 +168,11 @@ class BaselinesReply(Staleness):
     message: str | None
 
 
-class BaselineReply(Staleness, BaselineObject):
+class BaselineReply(Origin, BaselineObject):
     """`/v1/baselines/{connection}/{queue}`."""
 
 
-class TrendObject(Staleness):
+class TrendObject(Origin):
     """Where something is heading; known, or not: an answer is one of the two, never half of both."""
 
     period_seconds: int
@@ -262,7 +251,7 @@ class SeriesReply(About):
     points: Sequence[SeriesPointObject]
 
 
-class FootprintReply(Staleness):
+class FootprintReply(Origin):
     """`/v1/footprint`."""
 
     footprint: Footprint

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
-from typing import Any
+from collections.abc import Callable, Iterable
 
 from starlette.responses import Response
 
 from queue_metrics.http import detail_encode
 from queue_metrics.http import detail_shapes as shapes
-from queue_metrics.http.answers import about, as_json, listed, stale_header, tagged
+from queue_metrics.http.answers import about, as_json, listed, origin, tagged
 from queue_metrics.http.parameters import (
     CONNECTION,
     FORMAT,
@@ -32,7 +31,6 @@ from queue_metrics.insights.names import UnknownName
 from queue_metrics.insights.series import KINDS
 from queue_metrics.model import (
     BaselineAnswer,
-    CollectorAnswer,
     Footprint,
     SeriesAnswer,
     ServerAnswer,
@@ -70,7 +68,7 @@ def own_details(snapshot: Callable[[Call], Question[Snapshot]]) -> Iterable[Rout
         parameters=(*WINDOW, LIMIT),
     )
     yield Route("/v1/servers/{hostname}", "one server", shapes.ServerReply, _server, _servers_question, parameters=WINDOW)
-    baselines = Question("baselines", (), lambda metrics: (metrics.baselines(), metrics.collector()))
+    baselines = Question("baselines", (), lambda metrics: metrics.baselines())
     yield Route(
         "/v1/baselines",
         "what executions usually cost, and how far they are from that",
@@ -134,7 +132,7 @@ def _task_question(call: Call) -> Question[TaskDetail]:
 
 
 def _task(_call: Call, held: Held[TaskDetail]) -> Response:
-    return _answer(held, {**about(held.answer.window, held), **detail_encode.task_detail(held.answer)})
+    return as_json({**about(held.answer.window, held), **detail_encode.task_detail(held.answer)})
 
 
 def _queue(call: Call, held: Held[Snapshot]) -> Response:
@@ -142,42 +140,39 @@ def _queue(call: Call, held: Held[Snapshot]) -> Response:
     found = next((each for each in held.answer.queues if (each.connection, each.queue) == wanted), None)
     if found is None:
         raise UnknownName("no such queue")
-    return _answer(held, {**about(found.window, held), **detail_encode.queue_detail(found)})
+    return as_json({**about(found.window, held), **detail_encode.queue_detail(found)})
 
 
 def _worker(call: Call, held: Held[Snapshot]) -> Response:
     found = next((each for each in held.answer.workers if each.id == call.names["id"]), None)
     if found is None:
         raise UnknownName("no such worker")
-    return _answer(held, {**about(held.answer.overview.window, held), "worker": found, "collector": held.answer.overview.collector})
+    return as_json({**about(held.answer.overview.window, held), "worker": found})
 
 
-_Servers = tuple[tuple[ServerAnswer, ...], CollectorAnswer]
+_Servers = tuple[ServerAnswer, ...]
 
 
 def _servers_question(call: Call) -> Question[_Servers]:
     window = window_of(call.parameters)
-    return Question("servers", tuple(window.items()), within_bounds(lambda metrics: (metrics.servers(**window), metrics.collector())))
+    return Question("servers", tuple(window.items()), within_bounds(lambda metrics: metrics.servers(**window)))
 
 
 def _servers(call: Call, held: Held[_Servers]) -> Response:
-    answers, collector = held.answer
-    return _answer(held, {**_without_window(held), **listed("servers", answers, detail_encode.server, call), "collector": collector})
+    return as_json({**origin(held), **listed("servers", held.answer, detail_encode.server, call)})
 
 
 def _server(call: Call, held: Held[_Servers]) -> Response:
-    answers, collector = held.answer
-    found = next((each for each in answers if each.hostname == call.names["hostname"]), None)
+    found = next((each for each in held.answer if each.hostname == call.names["hostname"]), None)
     if found is None:
         raise UnknownName("no such server")
-    return _answer(held, {**about(found.window, held), **detail_encode.server(found), "collector": collector})
+    return as_json({**about(found.window, held), **detail_encode.server(found)})
 
 
-def _baselines(call: Call, held: Held[tuple[tuple[BaselineAnswer, ...], CollectorAnswer]]) -> Response:
-    answers, collector = held.answer
-    entries = [(each.baseline.labels, each) for each in answers if each.baseline is not None]
+def _baselines(call: Call, held: Held[tuple[BaselineAnswer, ...]]) -> Response:
+    entries = [(each.baseline.labels, each) for each in held.answer if each.baseline is not None]
     found = listed("baselines", entries, lambda each: detail_encode.baseline(*each), call)
-    return _answer(held, {**_without_window(held), **found, "message": None if collector.running else collector.message})
+    return as_json({**origin(held), **found, "message": None if held.collector.running else held.collector.message})
 
 
 def _baseline_question(call: Call) -> Question[BaselineAnswer]:
@@ -186,7 +181,7 @@ def _baseline_question(call: Call) -> Question[BaselineAnswer]:
 
 
 def _baseline(call: Call, held: Held[BaselineAnswer]) -> Response:
-    return _answer(held, {**_without_window(held), **detail_encode.baseline(_baseline_labels(call), held.answer)})
+    return as_json({**origin(held), **detail_encode.baseline(_baseline_labels(call), held.answer)})
 
 
 def _baseline_labels(call: Call) -> tuple[str, ...]:
@@ -200,7 +195,7 @@ def _trend_question(call: Call, ask: Callable[..., TrendAnswer]) -> Question[Tre
 
 
 def _trend(_call: Call, held: Held[TrendAnswer]) -> Response:
-    return _answer(held, {**_without_window(held), **detail_encode.trend(held.answer)})
+    return as_json({**origin(held), **detail_encode.trend(held.answer)})
 
 
 def _series_question(call: Call) -> Question[SeriesAnswer]:
@@ -226,17 +221,9 @@ def _series_question(call: Call) -> Question[SeriesAnswer]:
 
 def _series(call: Call, held: Held[SeriesAnswer]) -> Response:
     if call.parameters["format"] == "csv":
-        return tagged(Response(detail_encode.series_csv(held.answer), headers=stale_header(held), media_type=CSV))
-    return _answer(held, {**about(held.answer.window, held), **detail_encode.series(held.answer)})
+        return tagged(Response(detail_encode.series_csv(held.answer), media_type=CSV))
+    return as_json({**about(held.answer.window, held), **detail_encode.series(held.answer)})
 
 
 def _footprint(_call: Call, held: Held[Footprint]) -> Response:
-    return _answer(held, {**_without_window(held), "footprint": held.answer})
-
-
-def _without_window(held: Held[Any]) -> shapes.Staleness:
-    return {"stale": held.stale_seconds is not None, "stale_seconds": held.stale_seconds}
-
-
-def _answer(held: Held[Any], body: Mapping[str, Any]) -> Response:
-    return as_json(body, headers=stale_header(held))
+    return as_json({**origin(held), "footprint": held.answer})

@@ -6,6 +6,7 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 from queue_metrics._core import __version__
+from queue_metrics.http.headers import MEANINGS, headers_of
 from queue_metrics.http.parameters import Name
 from queue_metrics.http.routes import Access, Route, Text
 from queue_metrics.http.schema import Schemas
@@ -41,6 +42,7 @@ def document(routes: Iterable[Route]) -> dict[str, Any]:
                 f"Problem{status}": {"description": text, "content": {"application/problem+json": {"schema": problem}}}
                 for status, text in _PROBLEMS.items()
             },
+            "headers": {name: {"description": text, "schema": {"type": "string"}} for name, text in MEANINGS.items()},
             "securitySchemes": {"token": {"type": "http", "scheme": "bearer"}, "password": {"type": "http", "scheme": "basic"}},
         },
     }
@@ -61,12 +63,12 @@ def _operation(route: Route, schemas: Schemas) -> dict[str, Any]:
         "summary": route.summary,
         "parameters": [*(_in_path(name) for name in route.names), *(_in_query(each) for each in route.parameters)],
         "responses": {
-            "200": {"description": route.summary, "content": _content(route, schemas)},
+            "200": {"description": route.summary, "content": _content(route, schemas), **_headers(route)},
             **{status: {"$ref": f"#/components/responses/Problem{status}"} for status in sorted(statuses)},
         },
     }
     if route.access is Access.BRIEF:
-        operation["responses"]["503"] = {"description": "something is critical", "content": _content(route, schemas)}
+        operation["responses"]["503"] = {"description": "something is critical", "content": _content(route, schemas), **_headers(route)}
     if route.access is Access.TOKEN:
         # Empty: where no token is configured, whoever reaches the server may ask.
         operation["security"] = [{"token": []}, *([{"password": []}] if route.method == "GET" else []), {}]
@@ -84,6 +86,11 @@ def _content(route: Route, schemas: Schemas) -> dict[str, Any]:
         return {kind: {"schema": {"type": "string"}}}
     content: dict[str, Any] = {"application/json": {"schema": schemas.of(route.reply)}}
     return {**content, **{kind: {"schema": {"type": "string"}} for kind in route.also}}
+
+
+def _headers(route: Route) -> dict[str, Any]:
+    found = headers_of(route)
+    return {"headers": {name: {"$ref": f"#/components/headers/{name}"} for name in found}} if found else {}
 
 
 def _in_path(name: str) -> dict[str, Any]:

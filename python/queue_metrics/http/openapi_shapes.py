@@ -36,11 +36,23 @@ class MediaObject(TypedDict):
     schema: SchemaObject
 
 
+class HeaderObject(TypedDict):
+    """A header that an answer may have."""
+
+    description: str
+    schema: SchemaObject
+
+
+HeaderReference = TypedDict("HeaderReference", {"$ref": str})
+HeaderReference.__doc__ = "A header that stands under `components`."
+
+
 class ResponseObject(TypedDict):
     """An answer."""
 
     description: str
     content: Mapping[str, MediaObject]
+    headers: NotRequired[Mapping[str, HeaderReference]]
 
 
 ResponseReference = TypedDict("ResponseReference", {"$ref": str})
@@ -105,6 +117,7 @@ class ComponentsObject(TypedDict):
 
     schemas: Mapping[str, SchemaObject]
     responses: Mapping[str, ResponseObject]
+    headers: Mapping[str, HeaderObject]
     securitySchemes: Mapping[str, SecurityObject]
 
 

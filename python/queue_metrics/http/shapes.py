@@ -21,12 +21,18 @@ class WindowObject(TypedDict):
     observed_until: float | None
 
 
-class About(TypedDict):
-    """What every answer begins with."""
+class Origin(TypedDict):
+    """What every answer begins with: how fresh it is, and whether a collector keeps what only shows over time."""
 
-    window: WindowObject
     stale: bool
     stale_seconds: float | None
+    collector: CollectorAnswer
+
+
+class About(Origin):
+    """What answers about a window begin with."""
+
+    window: WindowObject
 
 
 class HealthObject(TypedDict):
@@ -190,7 +196,6 @@ class WorkersReply(About):
 
     workers: Sequence[WorkerObject]
     total: int
-    collector: CollectorAnswer
 
 
 class ReadyReply(TypedDict):

@@ -6,13 +6,16 @@ import asyncio
 import time
 from collections import OrderedDict
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, Generic, TypeVar
 
 from starlette.concurrency import run_in_threadpool
 
 from queue_metrics.errors import QueueMetricsError, StoreError, StoreUnavailable
 from queue_metrics.insights import Metrics, UnknownName
+from queue_metrics.insights.everything import Everything
+from queue_metrics.insights.scrape import Scrape
+from queue_metrics.model import CollectorAnswer, Snapshot
 from queue_metrics.recording.trouble import shown, warner
 
 T = TypeVar("T")
@@ -38,6 +41,8 @@ class Held(Generic[T]):
     """An answer, and how old it is if the store could not be read anew."""
 
     answer: T
+    collector: CollectorAnswer
+    """Whether one keeps what only shows over time, read together with the answer."""
     stale_seconds: float | None = None
     """None: as fresh as it gets."""
 
@@ -48,7 +53,7 @@ class NothingToShow(Exception):
 
 @dataclass(frozen=True, slots=True)
 class _Kept:
-    answer: Any
+    held: Held[Any]
     at: float
 
 
@@ -58,7 +63,7 @@ class SharedReading:
     def __init__(self, metrics: Metrics) -> None:
         self._metrics = metrics
         self._kept: OrderedDict[Question[Any], _Kept] = OrderedDict()
-        self._running: dict[Question[Any], asyncio.Task[Any]] = {}
+        self._running: dict[Question[Any], asyncio.Task[Held[Any]]] = {}
         self._trouble = f"reading {self.store}"
 
     @property
@@ -76,12 +81,12 @@ class SharedReading:
         """
         kept = self._kept.get(question)
         if kept is not None and time.monotonic() - kept.at < FRESH_SECONDS:
-            return Held(kept.answer)
+            return kept.held
         try:
             # Shielded, since others wait for the same reading.
-            answer = await asyncio.wait_for(asyncio.shield(self._read(question)), PATIENCE_SECONDS)
+            held = await asyncio.wait_for(asyncio.shield(self._read(question)), PATIENCE_SECONDS)
             warner.over(self._trouble, f"the store {self.store} can be read again")
-            return Held(answer)
+            return held
         except UnknownName:
             raise
         except (QueueMetricsError, TimeoutError) as error:
@@ -90,9 +95,9 @@ class SharedReading:
             kept = self._kept.get(question)
             if kept is None:
                 raise NothingToShow(_said(error)) from error
-            return Held(kept.answer, time.monotonic() - kept.at)
+            return replace(kept.held, stale_seconds=time.monotonic() - kept.at)
 
-    def _read(self, question: Question[T]) -> asyncio.Task[T]:
+    def _read(self, question: Question[T]) -> asyncio.Task[Held[T]]:
         running = self._running.get(question)
         if running is None:
             running = asyncio.create_task(self._keep(question))
@@ -100,13 +105,13 @@ class SharedReading:
             running.add_done_callback(lambda task: self._finished(question, task))
         return running
 
-    async def _keep(self, question: Question[T]) -> T:
-        answer = await run_in_threadpool(question.ask, self._metrics)
-        self._kept[question] = _Kept(answer, time.monotonic())
+    async def _keep(self, question: Question[T]) -> Held[T]:
+        held = await run_in_threadpool(_asked, question, self._metrics)
+        self._kept[question] = _Kept(held, time.monotonic())
         self._kept.move_to_end(question)
         while len(self._kept) > KEPT_ANSWERS:
             self._kept.popitem(last=False)
-        return answer
+        return held
 
     def _finished(self, question: Question[Any], task: asyncio.Task[Any]) -> None:
         del self._running[question]
@@ -116,6 +121,13 @@ class SharedReading:
     def close(self) -> None:
         """Let go of the store."""
         self._metrics.close()
+
+
+def _asked(question: Question[T], metrics: Metrics) -> Held[T]:
+    """The answer, and whether a collector runs: as the answer has it, so that they agree, else by one look more."""
+    answer = question.ask(metrics)
+    collector = answer.overview.collector if isinstance(answer, (Snapshot, Everything, Scrape)) else metrics.collector()
+    return Held(answer, collector)
 
 
 def _said(error: BaseException) -> str:

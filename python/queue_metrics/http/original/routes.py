@@ -7,7 +7,7 @@ from typing import Any
 
 from starlette.responses import Response
 
-from queue_metrics.http.answers import as_json, stale_header
+from queue_metrics.http.answers import as_json
 from queue_metrics.http.original import (
     fleet_shapes,
     jobs,
@@ -199,7 +199,7 @@ def _route(
     missing: str | None = None,
 ) -> Route:
     def answered(call: Call, held: Held[Any]) -> Response:
-        return as_json(answer(call, held.answer), headers=stale_header(held))
+        return as_json(answer(call, held.answer))
 
     return Route(path, summary, reply, answered, question, parameters=parameters, method=method, family=FAMILY, missing=missing)
 
