@@ -6,6 +6,7 @@ import pytest
 
 from queue_metrics.insights import connect
 from queue_metrics.insights.clocks import Clocks
+from queue_metrics.insights.metrics import Asked
 from queue_metrics.model import Overview, Status
 from queue_metrics.storage.base import Beat, StorageDriver
 from tests.support.fleet import NOW, Fleet, heartbeat
@@ -98,6 +99,23 @@ def test_a_range_that_is_over_misses_no_depth(driver: StorageDriver) -> None:
     told(driver, 0.0, ago=1200.0)
     health = connect(driver, now=lambda: NOW).queue(*QUEUE, start=NOW - 3000, end=NOW - 600).health
     assert health.reasons == ()
+
+
+@pytest.mark.parametrize(("late", "ready"), [(-2.0, 500), (2.0, None)])
+@pytest.mark.parametrize("window", [{"minutes": 1}, {"start": NOW - 7200, "end": NOW - 5400}, {"minutes": 60}])
+@pytest.mark.parametrize("stale", [30.0, 60.0, 400.0, 1800.0])
+@pytest.mark.parametrize("off", [-290.0, 0.0, 290.0])
+def test_a_depth_is_of_now_for_as_long_as_it_is_fresh_whatever_the_window(
+    driver: StorageDriver, window: Asked, stale: float, off: float, late: float, ready: int | None
+) -> None:
+    """On both sides of the bound, by a clock that is right, and by one that is nearly as far off as is read."""
+    # By a clock that is ahead it is old by that much later, since the reader's own may be that of who asked.
+    told(driver, off, ago=stale + late + max(off, 0.0))
+    metrics = connect(driver, now=lambda: NOW, stale_seconds=stale)
+    assert metrics.queue(*QUEUE, **window).ready == ready
+    assert metrics.overview(**window).ready == ready
+    assert metrics.scrape(**window).overview.ready == ready
+    assert metrics.everything().overview.ready == ready
 
 
 def test_the_youngest_heartbeat_tells_the_clock_of_a_host_and_an_agent_may_ask_for_all() -> None:

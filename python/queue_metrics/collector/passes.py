@@ -118,7 +118,7 @@ def collect(
     now = time.time() if now is None else now
     begun, requests = time.monotonic(), driver.requests
     progress("reading the store")
-    reading = _look(driver, now)
+    reading = _look(driver, now, ages)
     state = state_of(reading.answers[READ_COLLECTOR])
     found = None
     if state.passed(now):
@@ -151,10 +151,10 @@ def used(driver: StorageDriver) -> bool:
     return bool(view.series or view.beats or view.answers[0])
 
 
-def _look(driver: StorageDriver, now: float) -> Reading:
+def _look(driver: StorageDriver, now: float, ages: Ages) -> Reading:
     """What an overview reads, and what the last pass left."""
     calls = (*worker_calls(), READ_BASELINES, READ_HEALTH, READ_SILENT, LAST_ROW)
-    further = (*queue_answers.parts(now), *worker_parts(now))
+    further = (*queue_answers.parts(now, ages.stale_seconds), *worker_parts(now))
     return read(driver, span_of(now, retention=driver.retention), further=further, totals=False, calls=calls)
 
 

@@ -40,15 +40,25 @@ from queue_metrics.storage.baselines import READ_BASELINES, decode
 from queue_metrics.storage.efficiency import ALL_KEY, fleet_rows, reading_rows
 
 
-def read_everything(driver: StorageDriver, span: Span) -> Reading:
+def read_everything(driver: StorageDriver, span: Span, stale_seconds: float) -> Reading:
     """
     What `Everything` is made of, in one look.
+
+    Args:
+        driver: an open store.
+        span: the last hour.
+        stale_seconds: a depth not heard of for so long is stale.
 
     Raises:
         StoreError: as the driver says.
         DecodeError: a stored value is damaged or newer than this package.
     """
-    parts = (Part(last_hour(span.now), (QUEUE,)), *queue_answers.parts(span.now), *worker_parts(span.now), *wanted(span, None))
+    parts = (
+        Part(last_hour(span.now), (QUEUE,)),
+        *queue_answers.parts(span.now, stale_seconds),
+        *worker_parts(span.now),
+        *wanted(span, None),
+    )
     calls = (*server_calls(span), READ_BASELINES, reading_rows(ALL_KEY, span.now - HOUR, span.now))
     reading = read(driver, span, kinds=(TASK, QUEUE, SERVER), further=parts, totals=(*totals(None), QUEUE, SERVER), calls=calls)
     for series in chain.from_iterable(reading.series.values()):

@@ -117,13 +117,13 @@ class Metrics:
     def snapshot(self, **window: Unpack[Asked]) -> Snapshot:
         """Overview, tasks, queues and workers of one moment."""
         span = self._span(window)
-        reading = self._read(span, further=queue_answers.parts(span.now))
+        reading = self._read(span, further=queue_answers.parts(span.now, self._stale_seconds))
         return overviews.snapshot(reading, stale_seconds=self._stale_seconds, lost_seconds=self._lost_seconds)
 
     def scrape(self, **window: Unpack[Asked]) -> Scrape:
         """Overview, queues, servers and baselines, and the totals of tasks, exceptions and servers as they are stored, in one look."""
         span = self._span(window)
-        reading = self._read(span, further=queue_answers.parts(span.now), totals=TOTALS, calls=scrape_calls(span))
+        reading = self._read(span, further=queue_answers.parts(span.now, self._stale_seconds), totals=TOTALS, calls=scrape_calls(span))
         return scrape(reading, stale_seconds=self._stale_seconds, lost_seconds=self._lost_seconds)
 
     def everything(self) -> Everything:
@@ -132,13 +132,13 @@ class Metrics:
 
         Two looks more for what failed last longer ago than a day, when it is not known yet.
         """
-        reading = self._older.completed(self._driver, read_everything(self._driver, self._span({})))
+        reading = self._older.completed(self._driver, read_everything(self._driver, self._span({}), self._stale_seconds))
         return Everything(reading, stale_seconds=self._stale_seconds, lost_seconds=self._lost_seconds, store=self.store)
 
     def overview(self, **window: Unpack[Asked]) -> Overview:
         """Everything at one glance."""
         span = self._span(window)
-        reading = self._read(span, totals=False, further=queue_answers.parts(span.now))
+        reading = self._read(span, totals=False, further=queue_answers.parts(span.now, self._stale_seconds))
         return overviews.overview(reading, stale_seconds=self._stale_seconds, lost_seconds=self._lost_seconds)
 
     def health(self, **window: Unpack[Asked]) -> Health:
@@ -192,7 +192,7 @@ class Metrics:
     def queues(self, **window: Unpack[Asked]) -> tuple[QueueAnswer, ...]:
         """Every known queue, worst first; also those that nobody works on."""
         span = self._span(window)
-        reading = self._read(span, further=queue_answers.parts(span.now))
+        reading = self._read(span, further=queue_answers.parts(span.now, self._stale_seconds))
         return queue_answers.queues(reading, self._workers(reading), stale_seconds=self._stale_seconds)
 
     def queue(self, connection: str, name: str, **window: Unpack[Asked]) -> QueueAnswer:

@@ -23,7 +23,7 @@ from queue_metrics.storage.base import MINUTE, QUEUE
 _URGENCY = (Status.CRITICAL, Status.WARNING, Status.HEALTHY, Status.UNKNOWN)
 _LATELY = 2 * MINUTE
 _NEAR = 5 * MINUTE
-"""A depth by a clock that is off by so much is found; what is further ahead is not read."""
+"""A depth by a clock that is off by so much is found; what is further ahead, or further back than it is fresh, is not read."""
 _Gauge: TypeAlias = tuple[int, int, int, int, int, int]
 
 
@@ -45,9 +45,9 @@ def queues(reading: Reading, workers: Sequence[WorkerAnswer], *, stale_seconds: 
     return tuple(answers)
 
 
-def parts(now: float) -> list[Part]:
-    """What is read of queues besides their window: the minutes around now, since their hosts' clocks may differ from the reader's."""
-    return [Part(_near(now), (QUEUE,))]
+def parts(now: float, stale_seconds: float) -> list[Part]:
+    """What is read of queues besides their window: all minutes whose depth may be of now, by whatever clock."""
+    return [Part(_near(now, stale_seconds), (QUEUE,))]
 
 
 def named(answers: Sequence[QueueAnswer], connection: str, name: str) -> QueueAnswer:
@@ -80,8 +80,8 @@ def _measured(reading: Reading) -> Mapping[tuple[str, ...], Value]:
     return {labels: merged(values) for labels, values in together.items()}
 
 
-def _near(now: float) -> Span:
-    first = int(now - _NEAR) // MINUTE * MINUTE
+def _near(now: float, stale_seconds: float) -> Span:
+    first = int(now - stale_seconds - _NEAR) // MINUTE * MINUTE
     return Span(first, int(now + _NEAR) // MINUTE * MINUTE + MINUTE, MINUTE, now)
 
 
@@ -96,7 +96,7 @@ def _queue(
     value, when = series.window, reading.window
     counted, failure, seconds = counts(value), failure_share(counts(value)), when.observed_seconds
     # How a queue is, is of now, whatever the window: what was known of one that is over may be long gone.
-    near = series.over(_near(reading.span.now))
+    near = series.over(_near(reading.span.now, stale_seconds))
     gauges = _gauges(value, merged(near.values()))
     asked = _asked(gauges, series.labels[0], clocks)
     fresh = asked is not None and asked <= stale_seconds
@@ -135,7 +135,7 @@ def _queue(
                 latency,
                 failure,
                 serves,
-                _starting(reading.span, {**series.points, **near}),
+                _starting(near, reading.span.now),
                 0 if counted.started else counted.arrivals,
                 why if asked is not None and reading.span.end > reading.span.now else None,
             ),
@@ -185,8 +185,8 @@ def _reason(asked: float | None, ahead: float) -> str:
     return "nobody has asked the broker in this window: no instrumented main process, agent or configured connection"
 
 
-def _starting(span: Span, points: Mapping[int, Value]) -> bool:
-    return any(bucket + span.step > span.now - _LATELY and value.counter(layout.STARTED) for bucket, value in points.items())
+def _starting(minutes: Mapping[int, Value], now: float) -> bool:
+    return any(bucket + MINUTE > now - _LATELY and value.counter(layout.STARTED) for bucket, value in minutes.items())
 
 
 def _history(span: Span, observed_from: int | None, points: Mapping[int, Value]) -> QueueHistory:
