@@ -2,144 +2,25 @@
 The whole path: jobs of each kind through real workers, and what was counted by hand is what store, API, Prometheus and page tell.
 
 Every outcome is there at least once, and every reason for which a job ends without an execution; by both libraries, on each kind of store.
+So are run times, depth and the machine: each as somebody else knows it.
 """
 
 from __future__ import annotations
 
 import contextlib
-import json
-import os
-import signal
-from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
-from pathlib import Path
 
 import pytest
 
 from queue_metrics.insights.wording import count
 from tests.flow import telling
 from tests.flow.checks import COUNTERS, broken, steps_agree
-from tests.flow.telling import Counts
-from tests.hooks.apps.celery_names import HOSTILE
-from tests.hooks.processes import Worker, worker
-from tests.hooks.test_huey import DISCARDED, OUTCOMES, TIMED
-from tests.recording.tools import eventually
+from tests.flow.golden import WAITING, Story, celery_story, huey_story
 from tests.support.servers import RedisServer
 from tests.support.sql_servers import PostgreSQLServer
 
-INSTRUMENTED = "tests.flow.instrumented"
 NONE_IN_HUEY = {"rejected", "unknown", "result_errors"}
-
-
-def expected(outcomes: Sequence[str] = (), **others: int) -> dict[str, int]:
-    """Counters of a task whose executions ended so; `+`: another attempt follows, which arrives too."""
-    counts = Counter(word.removesuffix("+") for word in outcomes)
-    counts.update(started=len(outcomes), retries_following=sum(word.endswith("+") for word in outcomes))
-    counts.update(others)
-    return dict(+counts)
-
-
-@dataclass(frozen=True)
-class Story:
-    store: str
-    by_hand: Counts
-    directory: Path
-
-
-def environment(directory: Path, store: str) -> dict[str, str]:
-    return {
-        "QUEUE_METRICS_STORE": store,
-        "QUEUE_METRICS_STATE_DIR": os.fspath(directory / "state"),
-        "QUEUE_METRICS_NAMESPACE": "flow",
-        "QUEUE_METRICS_FLUSH_SECONDS": "0.2",
-    }
-
-
-def counted(running: Worker, store: str, by_hand: Counts, warm: signal.Signals) -> Story:
-    """The story, once everything is counted: nothing may come behind that, nor by the worker's end, asked for by the signal `warm`."""
-
-    def missing() -> Counts:
-        found = telling.by_the_store(store)
-        return {key: found.get(key, {}) for key in by_hand.keys() | found.keys() if found.get(key) != by_hand.get(key)}
-
-    def arrived() -> bool:
-        assert running.process.poll() is None, running.log()[-3000:]
-        return not missing()
-
-    try:
-        eventually(arrived, "everything is counted", 120)
-    except AssertionError as error:
-        # Whether the library did not run it or we did not count it, the worker's log and the spool tell.
-        spool = sorted(f"{path.name} {path.stat().st_size}" for path in (running.directory / "state").rglob("*") if path.is_file())
-        raise AssertionError(f"counted otherwise: {missing()}; left in the spool: {spool}; {running.log()}") from error
-    running.stop(warm)
-    return Story(store, by_hand, running.directory)
-
-
-def huey_story(directory: Path, store: str) -> Story:
-    by_hand: Counts = {}
-    jobs: Mapping[str, list[str]] = {**OUTCOMES, **TIMED, "killed": ["lost"]}
-    for job, outcomes in jobs.items():
-        # The second attempt of this one waits in the schedule for an hour.
-        arrivals = 2 if job == "limited_retry" else len(outcomes)
-        key = ("huey", "mail", f"tests.hooks.apps.huey_app.{job.partition('@')[0]}")
-        by_hand[key] = dict(Counter(by_hand.get(key, {})) + Counter(expected(outcomes, arrivals=arrivals)))
-    for job, reason in DISCARDED.items():
-        by_hand["huey", "mail", f"tests.hooks.apps.huey_app.{job}"] = {"arrivals": 1, reason: 1}
-    words = (INSTRUMENTED, "tests.hooks.apps.huey_app", "tests.hooks.apps.huey_consume", "process")
-    with worker(directory, *words, **environment(directory, store)) as running:
-        running.run(INSTRUMENTED, "tests.hooks.apps.huey_app", "tests.hooks.apps.huey_send", *jobs, *DISCARDED)
-        return counted(running, store, by_hand, signal.SIGINT)
-
-
-CELERY = {
-    # Three jobs of it ran, or were to run; what other tasks call directly is no execution.
-    "ok": expected(["succeeded", "succeeded"], arrivals=5, revoked=1, expired=1, rejected=1),
-    "fail": expected(["failed"], arrivals=1),
-    "retry": expected(["retried+", "succeeded"], arrivals=2),
-    "autoretry": expected(["retried+", "failed"], arrivals=2),
-    "ignore": expected(["succeeded"], arrivals=1),
-    "reject": expected(["failed"], arrivals=1),
-    "requeue": expected(["retried+", "succeeded"], arrivals=1),
-    "soft": expected(["timed_out"], arrivals=1),
-    "hard": expected(["timed_out"], arrivals=1),
-    "long": expected(["cancelled"], arrivals=1),
-    "killed": expected(["lost"], arrivals=1),
-    "vanishes": expected(["lost"], arrivals=1),
-    "exits": expected(["failed"], arrivals=1),
-    "unencodable": expected(["succeeded"], arrivals=1, result_errors=1),
-    "body_cannot_encode": expected(["failed"], arrivals=1),
-    "needs_arguments": expected(["failed"], arrivals=1),
-    **{name: expected(["succeeded"], arrivals=1) for name in ("outer", "recursive", "shared", "own_call", "class_based", "late", HOSTILE)},
-    "nobody.knows": expected(arrivals=1, unknown=1),
-}
-
-
-def celery_story(directory: Path, store: str) -> Story:
-    plan = [
-        ["revoke", "revoked", None, None, None],
-        ["send", "revoked", "ok", [], {}],
-        ["send", "expired", "ok", [], {"expires": -10}],
-        ["send", "rejected", "ok", [], {"headers": {"eta": "no moment"}}],
-        ["send", "countdown", "ok", [], {"countdown": 1}],
-        ["send", "unknown", "nobody.knows", [], {}],
-        ["send", "terminated", "long", ["terminated"], {}],
-        *(["send", task, "hostile" if task == HOSTILE else task, [], {}] for task in CELERY if task not in ("long", "nobody.knows")),
-    ]
-    app = "tests.hooks.apps.celery_app"
-    words = (INSTRUMENTED, app, "celery", "-A", app, "worker", "-P", "prefork", "-c", "3", "-l", "INFO", "--without-gossip")
-    with (
-        RedisServer(directory) as broker,
-        worker(directory, *words, HOOK_TEST_BROKER=broker.url, **environment(directory, store)) as running,
-    ):
-        eventually(lambda: " ready." in running.log() or running.process.poll() is not None, "it answers a revocation")
-        running.run(INSTRUMENTED, app, "tests.hooks.apps.celery_send", json.dumps(plan))
-        eventually((directory / "begun-terminated").exists, "the job to be terminated runs")
-        terminate = json.dumps([["terminate", "terminated", None, None, None]])
-        running.run(INSTRUMENTED, app, "tests.hooks.apps.celery_send", terminate)
-        return counted(running, store, {("shop", "celery", task): counts for task, counts in CELERY.items()}, signal.SIGTERM)
 
 
 @pytest.fixture(scope="module")
@@ -210,3 +91,17 @@ def test_runtime_and_wait_were_measured_of_what_ran(story: Story) -> None:
         runtimes, waits = measured[key]
         assert runtimes <= counts.get("started", 0) - counts.get("lost", 0)
         assert waits == counts.get("started", 0)
+
+
+def test_run_times_depth_and_machine_are_told_as_others_know_them_and_alike_everywhere(story: Story) -> None:
+    """The endpoints of the original round a time to 10 µs."""
+    assert set(story.bounds["ready"]) == {WAITING}
+    by_store = story.told["by_the_store"]
+    for surface, told in story.told.items():
+        for name, number in told.items():
+            assert number is not None, (surface, name)
+            low, high = story.bounds[name]
+            assert low - 1e-5 <= number <= high + 1e-5, (surface, name)
+            assert number == pytest.approx(by_store[name], rel=1e-12, abs=1e-5), (surface, name)
+    assert story.told["by_the_store"].keys() == story.bounds.keys()
+    assert story.told["by_the_api"].keys() == story.bounds.keys()

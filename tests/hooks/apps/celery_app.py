@@ -10,12 +10,13 @@ from typing import Any
 import sentry_sdk
 from celery import Celery, Task, shared_task
 from celery.exceptions import Ignore, Reject
+from celery.signals import task_postrun, task_prerun
 from sentry_sdk.integrations.celery import CeleryIntegration
 
 from queue_metrics.hooks import celery_trace
 from queue_metrics.hooks.celery import CeleryHook
 from tests.hooks.apps.celery_names import HOSTILE
-from tests.hooks.apps.hooked import begun, context, have_a_child_burn, once, recorder
+from tests.hooks.apps.hooked import begun, context, have_a_child_burn, moment, once, recorder, sleep_between_moments
 
 WITH = os.environ.get("HOOK_TEST_WITH", "").split(",")
 BROKER = os.environ.get("HOOK_TEST_BROKER", "memory://")
@@ -110,6 +111,17 @@ def vanishes() -> None:
 def long(name: str = "long") -> None:
     begun(name)
     time.sleep(300)  # longer than any test waits for its end
+
+
+@app.task(name="sleeps")
+def sleeps() -> None:
+    sleep_between_moments()
+
+
+@task_prerun.connect(sender=sleeps)
+@task_postrun.connect(sender=sleeps)
+def around(**_: Any) -> None:
+    moment()
 
 
 @app.task(name="takes")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+import time
 from collections.abc import Callable
 from pathlib import Path
 
@@ -48,3 +49,15 @@ def begun(name: str) -> None:
     descriptor = os.open(DIRECTORY / f"begun-{name}", os.O_CREAT | os.O_APPEND | os.O_WRONLY)
     os.write(descriptor, b".")
     os.close(descriptor)
+
+
+def moment() -> None:
+    """Write the monotonic clock down, ns: a file for each process, since a process runs one job after the other."""
+    with (DIRECTORY / f"moments-{os.getpid()}").open("a") as file:
+        file.write(f"{time.monotonic_ns()}\n")
+
+
+def sleep_between_moments() -> None:
+    moment()
+    time.sleep(0.2)
+    moment()

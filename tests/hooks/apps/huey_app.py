@@ -11,7 +11,7 @@ from huey import CancelExecution, RetryTask, SqliteHuey, crontab
 from huey.api import Task
 
 from queue_metrics.hooks.huey import HueyHook
-from tests.hooks.apps.hooked import DIRECTORY, begun, context, have_a_child_burn, once, recorder
+from tests.hooks.apps.hooked import DIRECTORY, begun, context, have_a_child_burn, moment, once, recorder, sleep_between_moments
 
 WITH = os.environ.get("HOOK_TEST_WITH", "").split(",")
 
@@ -145,6 +145,23 @@ def exits() -> None:
 @huey.task()
 def killed() -> None:
     os.kill(os.getpid(), signal.SIGKILL)
+
+
+@huey.task()
+def sleeps() -> None:
+    sleep_between_moments()
+
+
+@huey.pre_execute()
+def before(task: Any) -> None:
+    if task.name == "sleeps":
+        moment()
+
+
+@huey.post_execute()
+def after(task: Any, *_: Any) -> None:
+    if task.name == "sleeps":
+        moment()
 
 
 @huey.task()
