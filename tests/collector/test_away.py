@@ -17,7 +17,7 @@ from queue_metrics.storage.base import StorageDriver
 from queue_metrics.storage.collector import CollectorState, forgotten_seconds, write_state
 from queue_metrics.storage.events import EVENTS, events_of
 from queue_metrics.storage.manager import StorageManager
-from queue_metrics.storage.spools import worker_beats
+from queue_metrics.storage.spools import spool_beat, worker_beats
 from tests.collector.stored import crew, mail
 from tests.http.asking import ask
 from tests.support.fleet import NOW
@@ -95,6 +95,28 @@ def test_who_is_lost_late_is_waited_for_as_long_as_heartbeats_live(driver: Stora
     found = 0 if state == "idle" else 1
     assert len(silent_workers(driver, 0.1, 3600.0)) == found
     assert len(remove_silent(driver, 0.1, 3600.0, dry_run=True)) == found
+
+
+@pytest.mark.parametrize(
+    ("answered", "returned", "found"),
+    [(0.0, True, 0), (59.0, True, 0), (62.0, True, 1), (0.0, False, 1)],
+    ids=["now", "by then", "since", "not"],
+)
+def test_where_nobody_collects_a_store_that_is_back_is_known_by_its_drainers(
+    driver: StorageDriver, answered: float, returned: bool, found: int
+) -> None:
+    driver.heartbeat_many([spool_beat("ab" * 16, {}, (answered, returned))], 600.0)
+    metrics = connect(driver, stale_seconds=1.0, lost_seconds=2.0)
+    until(lambda: min(beat.age for beat in worker_beats(driver.read_heartbeats())) > 1.0)
+    driver.heartbeat_many([spool_beat("ab" * 16, {}, (answered, returned))], 600.0)
+    assert [each.state for each in metrics.workers()] == [("stale" if found else "idle")]
+    assert len(silent_workers(driver, 1.0, 300.0)) == found
+
+
+def test_the_first_pass_ever_calls_nobody_lost_and_a_later_one_does(driver: StorageDriver) -> None:
+    for later, kinds in ((0, set()), (60, set()), (120, {"worker_lost"})):
+        assert collect(driver, "test", now=NOW + later, ages=IMPATIENT).done
+        assert told(driver) == kinds
 
 
 def test_readers_wait_on_until_passes_have_settled(driver: StorageDriver) -> None:

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import contextlib
 import os
+import signal
 import time
 from pathlib import Path
 
 import pytest
 
+from queue_metrics.insights import connect
 from queue_metrics.storage.manager import StorageManager
+from queue_metrics.storage.spools import worker_beats
 from tests.recording.tools import Program, counts, eventually
 from tests.support.servers import RedisServer
 
@@ -83,3 +86,31 @@ def test_an_idle_host_knows_that_the_store_is_still_away(tmp_path: Path) -> None
             server.start()
             eventually(lambda: program.ask("failing", "failing") is None, "the trouble is over")
         assert StorageManager().open(server.url).read_heartbeats()
+
+
+def silent_states(store: str, silent: int, spoken: int) -> set[str] | None:
+    """States of the workers of one program, when they are older than two seconds while the other speaks; else None."""
+    metrics = connect(store, stale_seconds=1, lost_seconds=2)
+    found = {each.pid: each for each in metrics.workers()}
+    if {silent, spoken} <= found.keys() and found[silent].last_seen_seconds > 2 and found[spoken].last_seen_seconds < 1:
+        return {found[silent].state}
+    return None
+
+
+@pytest.mark.parametrize(("away", "state"), [("the store", "idle"), ("the worker", "lost")])
+def test_nobody_is_lost_where_the_store_was_away_and_no_collector_passes(tmp_path: Path, away: str, state: str) -> None:
+    """The first host to return tells that it was, so that the others are waited for; a host that is silent by itself is lost."""
+    with RedisServer(tmp_path) as server, contextlib.ExitStack() as stack:
+        quick, slow = (stack.enter_context(host(tmp_path, server.url, number, pause)) for number, pause in enumerate((0.5, NEVER)))
+        for program in (quick, slow):
+            program.ready()
+            assert program.ask("flush", "flushed")
+        eventually(lambda: len(worker_beats(StorageManager().open(server.url).read_heartbeats())) == 2, "both are there")
+        if away == "the store":
+            server.stop()
+            for program in (quick, slow):
+                eventually(lambda program=program: knows_of_the_outage(program), "the outage is known")  # type: ignore[misc]
+            server.start()
+        else:
+            os.kill(slow.pid, signal.SIGSTOP)
+        assert eventually(lambda: silent_states(server.url, slow.pid, quick.pid), "one is silent, the other speaks") == {state}

@@ -5,13 +5,45 @@ from __future__ import annotations
 import pytest
 
 from queue_metrics.storage.base import Beat
-from queue_metrics.storage.spools import goodbye_age, goodbye_beat, spool_beat, spool_reports, worker_beats
+from queue_metrics.storage.spools import goodbye_age, goodbye_beat, returned_since, spool_beat, spool_reports, worker_beats
 
 
 def test_what_a_drainer_told_is_what_is_read() -> None:
     name, payload = spool_beat("ab" * 16, {"waiting": 7, "drops": {"spool_full": 3, "overflow": 0}, "damaged": 2, "segments": 9})
     (report,) = spool_reports([Beat("web-1:1:2", b"", 1.0), Beat(name, payload, 4.0)])
     assert (report.spool_id, report.age, report.waiting, dict(report.drops), report.damaged) == ("ab" * 16, 4.0, 7, {"spool_full": 3}, 2)
+
+
+@pytest.mark.parametrize(
+    ("reports", "since"),
+    [
+        ([], None),
+        ([(4.0, None)], None),
+        ([(4.0, (90.0, True))], 906.0),
+        ([(4.0, (90.0, False))], None),
+        ([(4.0, (90.0, True)), (2.0, (1.5, False))], 906.0),
+        ([(4.0, (90.0, True)), (2.0, (800.0, False))], None),
+        ([(4.0, (90.0, True)), (60.0, (800.0, False))], None),
+        ([(4.0, (90.0, True)), (60.1, (800.0, False))], 906.0),
+        ([(60.1, (90.0, True))], None),
+    ],
+    ids=[
+        "nobody",
+        "an older version",
+        "it was away",
+        "it never was",
+        "who came later does not know",
+        "who was there all the time knows better",
+        "and speaks",
+        "one that is silent itself knows nothing",
+        "nobody speaks",
+    ],
+)
+def test_that_the_store_was_away_is_what_the_drainer_says_that_it_answered_for_longest(
+    reports: list[tuple[float, tuple[float, bool] | None]], since: float | None
+) -> None:
+    beats = [Beat(*spool_beat(f"{number:032x}", {}, contact), age) for number, (age, contact) in enumerate(reports)]
+    assert returned_since(spool_reports(beats), 1000.0, 60.0) == since
 
 
 @pytest.mark.parametrize(

@@ -9,7 +9,7 @@ from queue_metrics.insights.workers import workers
 from queue_metrics.model import WorkerAnswer
 from queue_metrics.storage.base import StorageDriver
 from queue_metrics.storage.baselines import BASELINES, READ_BASELINES, forgotten
-from queue_metrics.storage.collector import READ_COLLECTOR, state_for_reader
+from queue_metrics.storage.collector import READ_COLLECTOR, settled_for_readers, state_for_reader
 from queue_metrics.storage.spools import worker_beats
 
 _AT_ONCE = 0.001  # the shortest life of a heartbeat
@@ -25,7 +25,8 @@ def silent_workers(driver: StorageDriver, threshold: float, lost_seconds: float)
         lost_seconds: as configured, whatever the threshold: how long heartbeats live, and so a gap is remembered, follows from it.
     """
     now, view = time.time(), driver.read_view(calls=(READ_COLLECTOR,))
-    settled = state_for_reader(view.answers[0], view.beats, now).settled_for_readers(now, lost_seconds)
+    state = state_for_reader(view.answers[0], view.beats, now)
+    settled = settled_for_readers(state, view.beats, now, stale_seconds=threshold, lost_seconds=lost_seconds)
     answers, _ = workers(worker_beats(view.beats), now, stale_seconds=threshold, lost_seconds=threshold, settled_since=settled)
     return sorted((each for each in answers if each.state in ("stale", "lost")), key=lambda each: -each.last_seen_seconds)
 

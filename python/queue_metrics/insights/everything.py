@@ -127,7 +127,7 @@ class Everything:
 
     def ages_decide(self, stale_seconds: float) -> bool:
         """Whether a worker not heard of for so long may be called so: not until all had time to beat after the store was away."""
-        return ages_decide(settled_in(self._reading, self._limits["lost_seconds"]), self.now, stale_seconds)
+        return ages_decide(settled_in(self._reading, stale_seconds, self._limits["lost_seconds"]), self.now, stale_seconds)
 
     @cached_property
     def summary(self) -> WorkerSummary:

@@ -13,7 +13,7 @@ from queue_metrics.insights.window import Span, at_least
 from queue_metrics.insights.workers import workers
 from queue_metrics.model import ServerAnswer, WorkerAnswer
 from queue_metrics.storage.base import DAY, SERVER, TASK
-from queue_metrics.storage.collector import READ_COLLECTOR, CollectorState, state_for_reader
+from queue_metrics.storage.collector import READ_COLLECTOR, CollectorState, settled_for_readers, state_for_reader
 from queue_metrics.storage.efficiency import SERVERS_KEY, CrewMinute, counters_of, reading_counters, reading_rows, server_crews
 from queue_metrics.storage.general import Call
 from queue_metrics.storage.servers import server_reports
@@ -58,7 +58,7 @@ def workers_in(
         reading.span.now,
         stale_seconds=stale_seconds,
         lost_seconds=lost_seconds,
-        settled_since=collector.settled_for_readers(reading.span.now, lost_seconds) if settled_since is None else settled_since,
+        settled_since=settled_in(reading, stale_seconds, lost_seconds) if settled_since is None else settled_since,
         usual=usual,
         counters=counters_of(reading.answers.get(reading_counters()) or {}),
         uncounted=uncounted(collector, reading.span.now),
@@ -70,9 +70,10 @@ def collector_in(reading: Reading) -> CollectorState:
     return state_for_reader(reading.answers.get(READ_COLLECTOR), reading.every_beat, reading.span.now)
 
 
-def settled_in(reading: Reading, lost_seconds: float) -> float | None:
-    """Since when the collector has passed without a gap; None: nobody collects."""
-    return collector_in(reading).settled_for_readers(reading.span.now, lost_seconds)
+def settled_in(reading: Reading, stale_seconds: float, lost_seconds: float) -> float | None:
+    """Since when the store has been there without a gap; None: nobody knows of one."""
+    state, beats, now = collector_in(reading), reading.every_beat, reading.span.now
+    return settled_for_readers(state, beats, now, stale_seconds=stale_seconds, lost_seconds=lost_seconds)
 
 
 def servers_in(reading: Reading, people: Sequence[WorkerAnswer], *, stale_seconds: float) -> tuple[ServerAnswer, ...]:

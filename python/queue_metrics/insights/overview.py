@@ -65,7 +65,7 @@ def _overview(
                 workers=states,
                 drainer_age=drainer_age,
                 stale_seconds=stale_seconds,
-                settling=not ages_decide(settled_in(reading, lost_seconds), reading.span.now, stale_seconds),
+                settling=not ages_decide(settled_in(reading, stale_seconds, lost_seconds), reading.span.now, stale_seconds),
                 dropped=dropped,
                 unreadable=unreadable,
                 recorded=bool(reading.tasks or reading.queues),

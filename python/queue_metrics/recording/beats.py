@@ -7,6 +7,7 @@ import socket
 from typing import TYPE_CHECKING
 
 from queue_metrics import _core
+from queue_metrics.recording.contact import Contact
 from queue_metrics.recording.drain import Drain
 from queue_metrics.recording.servers import ServerSampler
 from queue_metrics.recording.trouble import warner
@@ -24,12 +25,21 @@ _ALIVE = (b"\x01", b"\x02", b"\x03")
 class Beats:
     """Of one process, and while it drains of all that share its spool. A forked child makes its own."""
 
-    def __init__(self, settings: Settings, recorder: _core.Recorder, store: StorageDriver, drain: Drain, server: ServerSampler) -> None:
+    def __init__(
+        self,
+        settings: Settings,
+        recorder: _core.Recorder,
+        store: StorageDriver,
+        drain: Drain,
+        server: ServerSampler,
+        contact: Contact,
+    ) -> None:
         self._settings = settings
         self._recorder = recorder
         self._store = store
         self._drain = drain
         self._server = server
+        self._contact = contact
         self.family = 0
         """Pid of the main process of which this is one, or a child; 0: of nobody else."""
         self._told_drops = False
@@ -44,7 +54,7 @@ class Beats:
         Raises:
             StoreError: as the store.
         """
-        beats = dict(self._drain.heartbeats())
+        beats = dict(self._drain.heartbeats(self._contact.told()))
         beats.update(self._own(also_without_drops=True))
         if last and not self._drain.elected:
             beats[self._recorder.worker_id] = self._recorder.heartbeat()

@@ -150,13 +150,18 @@ class Drain:
             self.reset()
         return not self.stranded
 
-    def heartbeats(self) -> list[tuple[str, bytes]]:
-        """(worker id, heartbeat) of every worker of this spool, and the report of the spool; empty when somebody else drains."""
+    def heartbeats(self, contact: tuple[float, bool] | None = None) -> list[tuple[str, bytes]]:
+        """
+        (worker id, heartbeat) of every worker of this spool, and the report of the spool; empty when somebody else drains.
+
+        Args:
+            contact: of this process to the store, for the report.
+        """
         if self._drainer is None or not self.elected:
             return []
         with self._gate:
             beats = self._drainer.heartbeats(_core.clock_us())
-            return [*beats, spool_beat(self._drainer.spool_id, self._drainer.status())]
+            return [*beats, spool_beat(self._drainer.spool_id, self._drainer.status(), contact)]
 
     def status(self) -> dict[str, Any]:
         """`Drainer.status` with `batches` and `records` sent by this process; empty when somebody else drains."""

@@ -18,6 +18,7 @@ from queue_metrics import _core
 from queue_metrics.errors import MissingDependency, StoreError, StoreUnavailable
 from queue_metrics.recording import pace, spool
 from queue_metrics.recording.beats import Beats
+from queue_metrics.recording.contact import Contact
 from queue_metrics.recording.drain import SHARD, Drain
 from queue_metrics.recording.servers import ServerSampler
 from queue_metrics.recording.trouble import shown, warner
@@ -70,7 +71,8 @@ class Reporter:
         self._stop = threading.Event()
         self._asked = self._answered = 0
         self._parent = 0
-        self._beats = Beats(self._settings, self._recorder, self._store, self._drain, self._server)
+        self._contact = Contact()
+        self._beats = Beats(self._settings, self._recorder, self._store, self._drain, self._server, self._contact)
         self._retry_at = self._heartbeat_at = self._sweep_at = self._say_at = 0.0
         self._drained_at = time.monotonic()
         self._turned_at = self._drained_at
@@ -78,7 +80,6 @@ class Reporter:
         self._retry_pause = pace.FIRST_RETRY_SECONDS
         self._return_moment = 0.0  # in each RETURN_SECONDS, when this process tries a store that is away
         self._heartbeat_pause = self._settings.flush_seconds
-        self._failing_since: float | None = None
         self.last_error: str | None = None
 
     @property
@@ -133,12 +134,11 @@ class Reporter:
 
     def status(self) -> dict[str, Any]:
         """Whether this process reports, what its drain counted, and since how many seconds the store fails."""
-        since = self._failing_since
         return {
             "running": self.running,
             "draining": self._drain.elected,
             "drain": self._drain.status(),
-            "failing_seconds": None if since is None else time.monotonic() - since,
+            "failing_seconds": self._contact.failing_seconds,
             "interval_seconds": self._interval,
             "last_error": self.last_error,
         }
@@ -175,13 +175,13 @@ class Reporter:
         if drained:
             self._answer(asked)
         # In trouble the heartbeats show whether it is over, also where there is nothing to count.
-        if drained is not None and (now >= self._heartbeat_at or self._failing_since is not None):
+        if drained is not None and (now >= self._heartbeat_at or self._contact.failing):
             # Soon again at first, so that new workers are seen.
             self._heartbeat_pause = min(self._settings.heartbeat_seconds, 2 * self._heartbeat_pause)
             self._heartbeat_at = now + self._heartbeat_pause
             if self._attempt(self._beats.send):
                 self._recovered()
-        if self._failing_since is not None:
+        if self._contact.failing:
             return max(0.0, self._retry_at - time.monotonic())
         if not self._drain.elected:
             return self._settings.flush_seconds
@@ -251,18 +251,20 @@ class Reporter:
 
     def _failed(self, error: Exception, advice: str) -> None:
         now = time.monotonic()
-        if self._failing_since is None:
-            self._failing_since = now
+        if not self._contact.failing:
+            self._contact.failed()
             self._retry_pause = pace.FIRST_RETRY_SECONDS
             self._return_moment = random.uniform(0.0, pace.RETURN_SECONDS)
         self.last_error = shown(error)
-        self._retry_at = now + pace.until_retry(now - self._failing_since, self._retry_pause, self._return_moment, random.random())
+        self._retry_at = now + pace.until_retry(
+            self._contact.failing_seconds or 0.0, self._retry_pause, self._return_moment, random.random()
+        )
         self._retry_pause = pace.next_retry(self._retry_pause)
         warner.warn(f"{type(error).__name__} {self._store.url}", advice)
 
     def _recovered(self) -> None:
-        if self._failing_since is not None:
-            self._failing_since = None
+        if self._contact.failing:
+            self._contact.answered()
             for kind in ("StoreUnavailable", "StoreRefused", "SchemaMismatch"):
                 warner.over(f"{kind} {self._store.url}", f"the store {self._store.url} takes records again; those that waited are sent")
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 
 from queue_metrics.storage.base import DAY, MINUTE, Beat
 from queue_metrics.storage.general import Call, GeneralOperations
-from queue_metrics.storage.spools import ID_PREFIX
+from queue_metrics.storage.spools import ID_PREFIX, returned_since, spool_reports
 
 COLLECTOR = "collector"
 READ_COLLECTOR = Call("get_hash", (COLLECTOR,))
@@ -58,21 +58,6 @@ class CollectorState:
             return now
         return self.settled_since
 
-    def settled_for_readers(self, now: float, lost_seconds: float) -> float | None:
-        """
-        Since when passes have had no gap, for who reads between two; `now` while the next one is missing.
-
-        None: nobody collects, so ages decide. Whether the store was away or the collector alone cannot be told from what is stored, so
-        without the limit a collector that ran once would hide for ever who is lost.
-
-        Args:
-            now: by the same clock as the passes.
-            lost_seconds: half of how long workers let their heartbeats live.
-        """
-        if self.last_pass is None or abs(now - self.last_pass) > forgotten_seconds(lost_seconds):
-            return None
-        return self.settled(now)
-
 
 def pass_beat(last_pass: float) -> tuple[str, bytes]:
     """What to hand to `heartbeat_many` after a pass, so that the store's clock tells how long ago it was."""
@@ -97,6 +82,27 @@ def state_for_reader(answer: Mapping[str, str] | None, beats: Iterable[Beat], no
     off = now - told.age - state.last_pass
     settled = state.settled_since
     return replace(state, last_pass=state.last_pass + off, settled_since=None if settled is None else settled + off)
+
+
+def settled_for_readers(
+    state: CollectorState, beats: Iterable[Beat], now: float, *, stale_seconds: float, lost_seconds: float
+) -> float | None:
+    """
+    Since when the store has been there without a gap, for who reads between two passes; None: as far as anybody knows always.
+
+    By the passes; `now` while the next one is missing. Whether the store was away then or the collector alone cannot be told from what is
+    stored, so after a while, or a collector that ran once would hide for ever who is lost, nobody collects. Then by what drainers noticed.
+
+    Args:
+        state: of `state_for_reader`.
+        beats: whatever travels as a heartbeat, of the same look.
+        now: seconds since 1970 by the reader's clock.
+        stale_seconds: age from which a drainer is silent.
+        lost_seconds: half of how long workers let their heartbeats live.
+    """
+    if state.last_pass is None or abs(now - state.last_pass) > forgotten_seconds(lost_seconds):
+        return returned_since(spool_reports(beats), now, stale_seconds)
+    return state.settled(now)
 
 
 def state_of(answer: Mapping[str, str] | None) -> CollectorState:

@@ -34,16 +34,22 @@ class SpoolReport:
     """Records that could not be written, by reason; only those above 0."""
     damaged: int
     """Slots of segments that could not be read."""
+    answered_seconds: float | None = None
+    """For how long the store had answered the drainer; None: it did not say, as one of an older version."""
+    returned: bool = False
+    """Whether the store was away before that; else the drainer began then."""
 
 
-def spool_beat(spool_id: str, status: Mapping[str, Any]) -> tuple[str, bytes]:
-    """What to hand to `heartbeat_many` for a spool; `status` as `Drainer.status` answers."""
-    told = {
+def spool_beat(spool_id: str, status: Mapping[str, Any], contact: tuple[float, bool] | None = None) -> tuple[str, bytes]:
+    """What to hand to `heartbeat_many` for a spool; `status` as `Drainer.status` answers, `contact` as `Contact.told`."""
+    told: dict[str, Any] = {
         "v": _VERSION,
         "waiting": int(status.get("waiting", 0)),
         "drops": {str(reason): int(count) for reason, count in dict(status.get("drops", {})).items() if count},
         "damaged": int(status.get("damaged", 0)),
     }
+    if contact is not None:
+        told["answered"], told["returned"] = round(contact[0], 3), contact[1]
     return ID_PREFIX + spool_id, json.dumps(told, separators=(",", ":")).encode()
 
 
@@ -56,6 +62,22 @@ def spool_reports(beats: Iterable[Beat]) -> list[SpoolReport]:
             if report is not None:
                 reports.append(report)
     return reports
+
+
+def returned_since(reports: Iterable[SpoolReport], now: float, stale_seconds: float) -> float | None:
+    """
+    Since when the store has been there again, as its drainers noticed; None: none of them tells that it was away.
+
+    The one that the store has answered for longest decides: what only others missed was not the store. One that has been silent itself
+    says nothing.
+
+    Args:
+        now: seconds since 1970.
+        stale_seconds: age from which a report is of one that is silent.
+    """
+    speaking = (report for report in reports if report.answered_seconds is not None and report.age <= stale_seconds)
+    since = min(((now - report.age - (report.answered_seconds or 0.0), report.returned) for report in speaking), default=(0.0, False))
+    return since[0] if since[1] else None
 
 
 def goodbye_beat(*, said: bool) -> tuple[str, bytes]:
@@ -83,6 +105,15 @@ def _decoded(beat: Beat) -> SpoolReport | None:
         if told["v"] != _VERSION:
             return None
         drops = {str(reason): int(count) for reason, count in told["drops"].items()}
-        return SpoolReport(beat.worker_id.removeprefix(ID_PREFIX), beat.age, int(told["waiting"]), drops, int(told["damaged"]))
+        answered = told.get("answered")
+        return SpoolReport(
+            spool_id=beat.worker_id.removeprefix(ID_PREFIX),
+            age=beat.age,
+            waiting=int(told["waiting"]),
+            drops=drops,
+            damaged=int(told["damaged"]),
+            answered_seconds=None if answered is None else float(answered),
+            returned=bool(told.get("returned")),
+        )
     except (ValueError, KeyError, TypeError, AttributeError):
         return None
