@@ -6,6 +6,7 @@ import json
 import os
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -15,7 +16,7 @@ import pytest
 import redis as redis_library
 from celery import Celery
 
-from queue_metrics.collector import Collector, collector
+from queue_metrics.collector import Collector, asking, collector
 from queue_metrics.config import Settings, load_settings
 from queue_metrics.insights import connect
 from queue_metrics.recording.depth import depth_lease
@@ -126,6 +127,44 @@ def test_an_app_that_is_none_or_goes_elsewhere_stops_neither_the_pass_nor_anothe
     assert (answer["done"], answer["asked"], sorted(answer["away"])) == (True, 3, ["leaves", "none"])
     assert "AttributeError" in answer["away"]["none"]
     assert "not in list" not in answer["away"]["leaves"]
+
+
+def test_an_import_that_hangs_holds_up_neither_the_pass_nor_another_broker(
+    tmp_path: Path, store: StorageDriver, broker: RedisServer, jobs: Celery
+) -> None:
+    named(tmp_path, sleeps="redis://unused", shop=broker.url)
+    table = (tmp_path / "queue-metrics.toml").read_text().replace('broker = "redis://unused"', 'app = "sleeps:app"')
+    (tmp_path / "queue-metrics.toml").write_text(table)
+    (tmp_path / "sleeps.py").write_text(f"import time\ntime.sleep({10 * PATIENCE})\n")
+    answer = record_trends(tmp_path, store)
+    assert (answer["done"], answer["asked"]) == (True, 3)
+    assert answer["away"] == {"sleeps": "the import of its app has not ended in 5 s"}
+
+
+def test_an_import_that_hangs_is_begun_once_and_its_connection_taken_in_when_it_ends(
+    tmp_path: Path, store: StorageDriver, broker: RedisServer, jobs: Celery, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(asking, "WAIT_SECONDS", 0.2)
+    (tmp_path / "queue-metrics.toml").write_text('[connections.shop]\nlibrary = "celery"\napp = "waits_for_a_file:app"\n')
+    (tmp_path / "waits_for_a_file.py").write_text(
+        "import pathlib, time\nfrom celery import Celery\npathlib.Path('begun').open('a').write('.')\n"
+        f"while not pathlib.Path('go').exists(): time.sleep(0.01)\napp = Celery(broker={broker.url!r}, set_as_current=False)\n"
+    )
+    ask = asking.Asking(settings(store), store, "test")
+    assert [dict(ask().away) for _ in range(3)] == [
+        {"shop": "the import of its app has not ended in 0.2 s"},
+        *[{"shop": "the import of its app has not ended since an earlier pass"}] * 2,
+    ]
+    assert sum(thread.name == "queue-metrics-asking" for thread in threading.enumerate()) == 1
+    (tmp_path / "go").touch()
+    monkeypatch.setattr(asking, "WAIT_SECONDS", PATIENCE)
+    deadline = time.monotonic() + PATIENCE
+    while (asked := ask()).away:
+        assert time.monotonic() < deadline, asked
+        time.sleep(0.02)
+    assert (asked.queues, ready(store)["shop/mail"]) == (3, 3)
+    assert (tmp_path / "begun").read_text() == "."
+    ask.close()
 
 
 def test_whom_another_process_asks_is_left_to_it(tmp_path: Path, store: StorageDriver, broker: RedisServer, jobs: Celery) -> None:

@@ -2,7 +2,7 @@
 Before a pass: how deep the queues are of the connections that the configuration names, where no worker, `agent` or `serve` asks.
 
 What a broker answers is recorded in a spool of the collectors of this machine and drained at once, so the pass that follows sees it. The
-time is bounded: a broker that does not answer is named, and its thread left behind.
+time is bounded: a broker that does not answer, or an app whose import does not end, is named, and its one thread left behind until it does.
 """
 
 from __future__ import annotations
@@ -13,6 +13,7 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import TYPE_CHECKING
 
 from queue_metrics import _core
@@ -29,6 +30,8 @@ if TYPE_CHECKING:
 
 WAIT_SECONDS = 5.0
 """For all brokers together, and then for the drain: less than the lease of a collector holds, which waits meanwhile."""
+_IMPORT_SECONDS = 1.0
+"""Where an app is imported the next one waits for so long: two of one project may need the same modules, each from its own end."""
 _LEASE_SECONDS = 15.0
 _RELEASE = 0.001  # the shortest lease there is
 _NAMESPACE = "queue-metrics-collector"
@@ -45,26 +48,45 @@ class Asked:
 class _Question:
     """One connection that is being asked, in a thread of its own."""
 
-    def __init__(self, probes: Sequence[DepthProbe]) -> None:
+    def __init__(self, opened: Callable[[], Sequence[DepthProbe]], known: Sequence[str]) -> None:
+        """
+        Args:
+            opened: imports the app where that was not done yet.
+            known: queues to be asked for beside those of the app.
+        """
         self.depths: list[QueueDepth] | None = None
-        self.why = f"no answer in {WAIT_SECONDS:g} s"
-        self._probes = probes
+        self.why: str | None = None
+        """What went wrong."""
+        self.hangs_in = "the import of its app"
+        self._opened = opened
+        self._known = known
+        self._imported = threading.Event()
         self._thread = threading.Thread(target=self._run, name="queue-metrics-asking", daemon=True)
         self._thread.start()
 
     def join(self, until: float) -> None:
         self._thread.join(max(until - time.monotonic(), 0.0))
 
+    def join_import(self, seconds: float) -> None:
+        self._imported.wait(seconds)
+
     @property
     def runs(self) -> bool:
         return self._thread.is_alive()
 
     def _run(self) -> None:
+        probes: Sequence[DepthProbe] = ()
         try:
-            self.depths = [depth for probe in self._probes for depth in probe.ask()]
-        except Exception as error:  # whatever a broker or its library comes up with
+            probes = self._opened()
+            self.hangs_in = "the question to its broker"
+            self._imported.set()
+            for probe in probes:
+                probe.known = self._known
+            self.depths = [depth for probe in probes for depth in probe.ask()]
+        except Exception as error:  # whatever an app, a broker or its library comes up with
             self.why = shown(error)
-        for probe in self._probes:
+            self._imported.set()
+        for probe in probes:
             with suppress(Exception):
                 probe.close()
 
@@ -118,23 +140,16 @@ class Asking:
 
     def _ask(self, known: Mapping[str, Sequence[str]], away: dict[str, str]) -> int:
         recorder, drain = self._opened()
-        for name, queues in known.items():
-            try:
-                if name not in self._probes:
-                    self._probes[name] = probes_of(name, self._settings.connections[name], recorder)
-            except QueueMetricsError as error:  # `serve` and `agent` end over it; a pass has more to do
-                away[name] = shown(error)
-                continue
-            for probe in self._probes[name]:
-                probe.known = queues
-            self._running[name] = _Question(self._probes[name])
         until = time.monotonic() + WAIT_SECONDS
+        for name, queues in known.items():
+            self._running[name] = _Question(partial(self._probes_of, name, recorder), queues)
+            self._running[name].join_import(min(_IMPORT_SECONDS, max(until - time.monotonic(), 0.0)))
         told = 0
-        for name in known.keys() & self._running.keys():
+        for name in known:
             question = self._running[name]
             question.join(until)
             if question.depths is None:
-                away[name] = question.why
+                away[name] = question.why or f"{question.hangs_in} has not ended in {WAIT_SECONDS:g} s"
                 continue
             for depth in question.depths:
                 record_depth(recorder, depth)
@@ -143,11 +158,17 @@ class Asking:
             _until(drain.step, WAIT_SECONDS)
         return told
 
+    def _probes_of(self, name: str, recorder: _core.Recorder) -> Sequence[DepthProbe]:
+        """Called by one question of this connection at a time, in its thread."""
+        if name not in self._probes:
+            self._probes[name] = probes_of(name, self._settings.connections[name], recorder)
+        return self._probes[name]
+
     def _free(self, name: str, away: dict[str, str]) -> bool:
         """Whether no question of an earlier pass still hangs."""
         question = self._running.get(name)
         if question is not None and question.runs:
-            away[name] = "the question of an earlier pass has no answer yet"
+            away[name] = f"{question.hangs_in} has not ended since an earlier pass"
             return False
         self._running.pop(name, None)
         return True
