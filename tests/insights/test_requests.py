@@ -9,8 +9,11 @@ from typing import Any
 
 import pytest
 
+from queue_metrics.http import asgi_app
 from queue_metrics.insights import Metrics, connect
+from queue_metrics.storage.base import EXCEPTION, StorageDriver
 from queue_metrics.storage.manager import StorageManager
+from tests.http.asking import ask
 from tests.support.fleet import NOW, Fleet, minute
 from tests.support.servers import RedisServer
 from tests.support.turns import Turns
@@ -69,6 +72,39 @@ def test_an_answer_about_a_large_fleet_takes_two_pipelines_at_most(
     turns = Turns(monkeypatch)
     ask(on_redis)
     assert turns.number == most
+
+
+@pytest.fixture
+def long_ago(tmp_path: Path) -> Iterator[StorageDriver]:
+    """A large fleet that was quiet for a while: of each task a failure two days ago, 40 days ago or 390, each with its exception."""
+    fleet = Fleet()
+    for number in range(TASKS):
+        place, back = ("broker", f"queue {number % QUEUES}", f"task {number}"), minute((2, 40, 390)[number % 3] * 1440)
+        fleet.task(place, back, counts={"started": 1, "failed": 1})
+        fleet.series(EXCEPTION, (*place, "ValueError"), back, {"failed": 1})
+    with RedisServer(tmp_path) as server:
+        driver = StorageManager().open(server.url)
+        fleet.store(driver)
+        yield driver
+        driver.close()
+
+
+def test_an_overview_takes_three_pipelines_at_most_while_it_is_found_out_what_failed_long_ago(
+    long_ago: StorageDriver, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    app, turns = asgi_app(long_ago, now=lambda: NOW), Turns(monkeypatch)
+    taken: list[int] = []
+    while not taken or taken[-1] > 2:
+        before = turns.number
+        app._reading._kept.clear()
+        told = ask(app, "/overview?full=1").json()["data"]["jobs"]
+        taken.append(turns.number - before)
+    assert set(taken[:-1]) == {3}
+    assert len(taken) < 50
+    assert {job["failures"]["last_failed_at"] is None for job in told.values()} == {False}
+    before = turns.number
+    assert all(each.last_failed and each.last_exception for each in connect(long_ago, now=lambda: NOW).task_details())
+    assert turns.number - before == len(taken) + 1, "whoever wants it at once has it, by as many requests"
 
 
 def test_what_two_pipelines_bring_is_the_whole_fleet(on_redis: Metrics) -> None:

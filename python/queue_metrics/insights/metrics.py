@@ -130,9 +130,10 @@ class Metrics:
         """
         All that can be said about the last hour, of one look; each part is worked out when it is asked for.
 
-        Two looks more for what failed last longer ago than a day, when it is not known yet.
+        One request more while it is not known what failed last, longer ago than a day: of many tasks the next call knows more.
         """
-        reading = self._older.completed(self._driver, read_everything(self._driver, self._span({}), self._stale_seconds))
+        reading = read_everything(self._driver, self._span({}), self._stale_seconds)
+        reading = self._older.completed(self._driver, reading, at_once=False)
         return Everything(reading, stale_seconds=self._stale_seconds, lost_seconds=self._lost_seconds, store=self.store)
 
     def overview(self, **window: Unpack[Asked]) -> Overview:
@@ -174,7 +175,7 @@ class Metrics:
         """Every known task in full, all its queues together; what was last longer than a day ago, and did not fail, is None."""
         span = self._span(window)
         reading = self._read(span, heartbeats=False, further=task_details.wanted(span, None), totals=task_details.totals(None))
-        return task_details.details(self._older.completed(self._driver, reading))
+        return task_details.details(self._older.completed(self._driver, reading, at_once=True))
 
     def task(self, name: str, *, queue: str | None = None, connection: str | None = None, **window: Unpack[Asked]) -> TaskDetail:
         """

@@ -2,28 +2,32 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import replace
 from typing import NamedTuple, TypeAlias
 
-from queue_metrics._core import Value
+from queue_metrics._core import Value, series_id
 from queue_metrics.insights import layout
-from queue_metrics.insights.reading import Part, Reading, SeriesReading, read
+from queue_metrics.insights.reading import Reading, SeriesReading
 from queue_metrics.insights.recency import all_days, last_day
 from queue_metrics.insights.window import Span
 from queue_metrics.model import Outcome
-from queue_metrics.storage.base import DAY, EXCEPTION, TASK, Series, StorageDriver
+from queue_metrics.storage.base import DAY, EXCEPTION, TASK, StorageDriver
 
 NEAR_DAYS = 30
-"""So far back is looked first: most is found there, and a point of a task by day is a thousand bytes."""
+"""Of many tasks these are looked through first: most is found there."""
+MOST_POINTS = 32_768
+"""Read in one look: a point of a task by day is about a thousand bytes."""
 
 _Key: TypeAlias = tuple[int, tuple[str, ...]]
 
 
 class _Found(NamedTuple):
-    """The newest day in which it happened, when it had happened so often; None: in no day that is kept."""
+    """The newest day in which it happened, when it had happened so often; None: in no day that was looked through."""
 
     total: int
+    since: int
+    """All days from this one on were looked through, seconds since 1970."""
     at: int | None
     value: Value | None
 
@@ -34,34 +38,55 @@ class Older:
     def __init__(self) -> None:
         self._found: dict[_Key, _Found] = {}
 
-    def completed(self, driver: StorageDriver, reading: Reading) -> Reading:
+    def completed(self, driver: StorageDriver, reading: Reading, *, at_once: bool) -> Reading:
         """
         The reading with the day of the last failure of each task, and of the last of each exception, that was longer ago than a day.
 
-        Two further looks at most, and none when nothing has failed since the last time that did not fail within the day.
+        One request more at most, unless `at_once`; none when nothing has failed since the last time that did not fail within the day.
 
         Args:
             driver: the store that it is of.
             reading: of all tasks and exceptions over `last_day`, with their totals.
+            at_once: look until everything is found, however many there are, and do not leave a part of it to the next readings.
         """
-        now = reading.span.now
-        day = last_day(now)
-        missing: dict[_Key, int] = {}
+        days, missing = all_days(reading.span.now), self._missing(reading)
+        while (look := self._next(missing, days)) is not None:
+            self._look(driver, *look, missing)
+            if not at_once:
+                break
+        return _with_days(reading, {key: self._found[key] for key in missing if key in self._found})
+
+    def _missing(self, reading: Reading) -> dict[_Key, int]:
+        """What happened, but not within the day; and how often ever."""
+        day, missing = last_day(reading.span.now), {}
         for kind, happened in _HAPPENED.items():
             for series in reading.of(kind):
                 key, total = (kind, series.labels), happened(series.total)
                 known = self._found.get(key)
                 if total and ((known and known.total == total) or not any(map(happened, series.over(day).values()))):
                     missing[key] = total
-        wanted = {key for key, total in missing.items() if key not in self._found or self._found[key].total != total}
-        days = all_days(now)
+        return missing
+
+    def _next(self, missing: Mapping[_Key, int], days: Span) -> tuple[Span, list[_Key]] | None:
+        """The days to look through now, and for what; None: everything was looked for."""
         near = replace(days, start=days.end - NEAR_DAYS * DAY)
-        for span in (near, replace(days, end=near.start)):
-            for key, at, value in _newest(driver, span, wanted) if wanted else ():
-                self._found[key] = _Found(missing[key], at, value)
-                wanted.discard(key)
-        self._found.update((key, _Found(missing[key], None, None)) for key in wanted)
-        return _with_days(reading, {key: self._found[key] for key in missing})
+        new = [key for key, total in missing.items() if key not in self._found or self._found[key].total != total]
+        if new:
+            return _fitting(days if len(new) * len(days.buckets) <= MOST_POINTS else near, new)
+        left = [key for key in missing if self._found[key].at is None and self._found[key].since > days.start]
+        return _fitting(replace(days, end=near.start), left) if left else None
+
+    def _look(self, driver: StorageDriver, span: Span, wanted: Iterable[_Key], missing: Mapping[_Key, int]) -> None:
+        ids = {series_id(*key): key for key in wanted}
+        points = driver.read_series(list(ids), span.step, span.start, span.end)
+        for one, key in ids.items():
+            steps = ((at, Value.decode(packed)) for at, packed in reversed(points.get(one, [])))
+            at, value = next(((at, value) for at, value in steps if _HAPPENED[key[0]](value)), (None, None))
+            self._found[key] = _Found(missing[key], span.start, at, value)
+
+
+def _fitting(span: Span, wanted: list[_Key]) -> tuple[Span, list[_Key]]:
+    return span, wanted[: max(MOST_POINTS // len(span.buckets), 1)]
 
 
 _FAILURES = tuple(layout.OUTCOMES[outcome] for outcome in (Outcome.FAILED, Outcome.TIMED_OUT, Outcome.LOST))
@@ -79,24 +104,7 @@ def _ended(value: Value) -> int:
 _HAPPENED: dict[int, Callable[[Value], int]] = {TASK: _failures, EXCEPTION: _ended}
 
 
-def _newest(driver: StorageDriver, span: Span, wanted: set[_Key]) -> list[tuple[_Key, int, Value]]:
-    """The newest step of the span in which it happened, of those in which it did."""
-
-    def those(series: Series) -> bool:
-        return (series.kind, series.labels) in wanted
-
-    kinds = tuple({kind for kind, _ in wanted})
-    reading = read(driver, span, kinds=(), further=[Part(span, kinds, those)], totals=False, heartbeats=False)
-    found = []
-    for kind in kinds:
-        for series in reading.of(kind):
-            points = {at: value for at, value in series.over(span).items() if _HAPPENED[kind](value)}
-            if points and (kind, series.labels) in wanted:
-                found.append(((kind, series.labels), max(points), points[max(points)]))
-    return found
-
-
-def _with_days(reading: Reading, found: dict[_Key, _Found]) -> Reading:
+def _with_days(reading: Reading, found: Mapping[_Key, _Found]) -> Reading:
     def completed(kind: int, those: Iterable[SeriesReading]) -> Iterable[SeriesReading]:
         for series in those:
             what = found.get((kind, series.labels))
