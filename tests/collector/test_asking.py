@@ -8,7 +8,7 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -73,9 +73,9 @@ def settings(store: StorageDriver) -> Settings:
     return load_settings(store=store.url)
 
 
-def record_trends(tmp_path: Path, store: StorageDriver, *options: str) -> dict[str, Any]:
-    """The command, as cron runs it."""
-    command = [sys.executable, "-m", "queue_metrics", "record-trends", "--json", "--store", store.url, *options]
+def record_trends(tmp_path: Path, store: StorageDriver, *options: str, before: Sequence[str] = ()) -> dict[str, Any]:
+    """The command, as cron runs it; `before` is a command that runs it."""
+    command = [*before, sys.executable, "-m", "queue_metrics", "record-trends", "--json", "--store", store.url, *options]
     done = subprocess.run(command, capture_output=True, text=True, timeout=PATIENCE, cwd=tmp_path, check=False)
     assert done.returncode == 0, done.stderr
     found: dict[str, Any] = json.loads(done.stdout)
@@ -164,6 +164,45 @@ def test_an_import_that_hangs_is_begun_once_and_its_connection_taken_in_when_it_
         time.sleep(0.02)
     assert (asked.queues, ready(store)["shop/mail"]) == (3, 3)
     assert (tmp_path / "begun").read_text() == "."
+    ask.close()
+
+
+FULL = "mount -t tmpfs -o size=16k none state && { head -c 99999 /dev/zero > state/ballast || true; }"
+
+
+@pytest.mark.parametrize(
+    "trouble", ["rmdir state && touch state", "mount -t tmpfs -o ro none state", FULL], ids=["a file in the way", "read-only", "no room"]
+)
+def test_a_spool_that_cannot_be_used_stops_no_pass_and_is_named(
+    tmp_path: Path, store: StorageDriver, broker: RedisServer, jobs: Celery, trouble: str
+) -> None:
+    """In a mount namespace of its own, which root and unprivileged users may have."""
+    named(tmp_path, shop=broker.url)
+    (tmp_path / "state").mkdir()
+    before = ["unshare", "--map-root-user", "--mount", "sh", "-c", f'{trouble} && exec "$@"', "sh"]
+    answer = record_trends(tmp_path, store, before=before)
+    assert (answer["done"], answer["asked"], answer["away"]) == (True, 0, {})
+    assert answer["spool"].startswith(f"what brokers told cannot be kept in {tmp_path}/state/queue-metrics/")
+    assert "set QUEUE_METRICS_STATE_DIR" in answer["spool"]
+    assert ready(store)["shop/mail"] is None
+
+
+def test_a_spool_that_is_mended_keeps_what_the_next_pass_is_told(
+    tmp_path: Path, store: StorageDriver, broker: RedisServer, jobs: Celery, caplog: pytest.LogCaptureFixture
+) -> None:
+    named(tmp_path, shop=broker.url)
+    (tmp_path / "state").touch()
+    ask = asking.Asking(settings(store), store, "test")
+    for _ in range(2):
+        told = ask()
+        assert (told.queues, told.away, told.trouble is None) == (0, {}, False)
+    assert sum("cannot be kept" in record.message for record in caplog.records) == 1
+    (tmp_path / "state").unlink()
+    deadline = time.monotonic() + PATIENCE
+    while (told := ask()).trouble is not None:
+        assert time.monotonic() < deadline, told
+        time.sleep(0.05)
+    assert (told.queues, ready(store)["shop/mail"]) == (3, 3)
     ask.close()
 
 

@@ -7,42 +7,42 @@ time is bounded: a broker that does not answer, or an app whose import does not 
 
 from __future__ import annotations
 
-import socket
 import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING
 
-from queue_metrics import _core
+from queue_metrics.collector.kept import Kept
 from queue_metrics.errors import QueueMetricsError
-from queue_metrics.recording.depth import depth_lease, known_queues, record_depth
-from queue_metrics.recording.drain import Drain
+from queue_metrics.recording.depth import depth_lease, known_queues
 from queue_metrics.recording.named import probes_of
 from queue_metrics.recording.trouble import shown, warner
 
 if TYPE_CHECKING:
+    from queue_metrics._core import Recorder
     from queue_metrics.config import Settings
     from queue_metrics.hooks.base import DepthProbe, QueueDepth
     from queue_metrics.storage.base import StorageDriver
 
 WAIT_SECONDS = 5.0
-"""For all brokers together, and then for the drain: less than the lease of a collector holds, which waits meanwhile."""
+"""For all brokers together: less than the lease of a collector holds, which waits meanwhile."""
 _IMPORT_SECONDS = 1.0
 """Where an app is imported the next one waits for so long: two of one project may need the same modules, each from its own end."""
 _LEASE_SECONDS = 15.0
 _RELEASE = 0.001  # the shortest lease there is
-_NAMESPACE = "queue-metrics-collector"
 
 
 @dataclass(frozen=True, slots=True)
 class Asked:
-    """How many queues told their depth, and which connections did not, each with the reason."""
+    """How many queues told a depth that was kept, which connections did not answer, each with the reason, and what was wrong here."""
 
     queues: int
     away: Mapping[str, str]
+    trouble: str | None = None
+    """Why depths could not be kept, and what to do."""
 
 
 class _Question:
@@ -104,8 +104,7 @@ class Asking:
         self._settings = settings
         self._store = store
         self._owner = owner
-        self._recorder: _core.Recorder | None = None
-        self._drain: Drain | None = None
+        self._kept: Kept | None = None
         self._probes: dict[str, list[DepthProbe]] = {}
         self._running: dict[str, _Question] = {}
 
@@ -122,43 +121,38 @@ class Asking:
         known = known_queues(self._store)
         leased = [name for name in self._settings.connections if self._free(name, away) and self._lease(name, _LEASE_SECONDS)]
         try:
-            queues = self._ask({name: known.get(name, ()) for name in leased}, away)
+            queues, trouble = self._ask({name: known.get(name, ()) for name in leased}, away)
         finally:
             for name in leased:
                 with suppress(QueueMetricsError):  # it ends by itself
                     self._lease(name, _RELEASE)
         for name, why in away.items():
             warner.warn(f"asking {name}", f"the broker of connection {name!r} cannot be asked ({why}); the collector passes all the same")
-        return Asked(queues, away)
+        return Asked(queues, away, trouble)
 
     def close(self) -> None:
         """Let go of the spool."""
-        if self._recorder is not None and self._drain is not None:
-            self._recorder.stopped()
-            self._drain.close()
-            self._recorder = self._drain = None
+        if self._kept is not None:
+            self._kept.close()
+            self._kept = None
 
-    def _ask(self, known: Mapping[str, Sequence[str]], away: dict[str, str]) -> int:
-        recorder, drain = self._opened()
+    def _ask(self, known: Mapping[str, Sequence[str]], away: dict[str, str]) -> tuple[int, str | None]:
+        kept = self._kept = self._kept or Kept(self._settings, self._store)
         until = time.monotonic() + WAIT_SECONDS
         for name, queues in known.items():
-            self._running[name] = _Question(partial(self._probes_of, name, recorder), queues)
+            self._running[name] = _Question(partial(self._probes_of, name, kept.recorder), queues)
             self._running[name].join_import(min(_IMPORT_SECONDS, max(until - time.monotonic(), 0.0)))
-        told = 0
+        told: list[QueueDepth] = []
         for name in known:
             question = self._running[name]
             question.join(until)
             if question.depths is None:
                 away[name] = question.why or f"{question.hangs_in} has not ended in {WAIT_SECONDS:g} s"
                 continue
-            for depth in question.depths:
-                record_depth(recorder, depth)
-            told += len(question.depths)
-        if told:
-            _until(drain.step, WAIT_SECONDS)
-        return told
+            told += question.depths
+        return kept.put(told) if told else (0, None)
 
-    def _probes_of(self, name: str, recorder: _core.Recorder) -> Sequence[DepthProbe]:
+    def _probes_of(self, name: str, recorder: Recorder) -> Sequence[DepthProbe]:
         """Called by one question of this connection at a time, in its thread."""
         if name not in self._probes:
             self._probes[name] = probes_of(name, self._settings.connections[name], recorder)
@@ -175,20 +169,3 @@ class Asking:
 
     def _lease(self, name: str, seconds: float) -> bool:
         return self._store.lease(depth_lease(name), self._owner, seconds)
-
-    def _opened(self) -> tuple[_core.Recorder, Drain]:
-        if self._recorder is None or self._drain is None:
-            settings = replace(self._settings, namespace=_NAMESPACE)
-            self._recorder = _core.Recorder(
-                str(settings.spool), socket.gethostname(), journal=settings.journal, shared_group=settings.shared_group
-            )
-            self._recorder.describe(_core.PRODUCER, "", "", "")
-            self._drain = Drain(settings.spool, self._recorder, self._store, limits=settings.limits, shared_group=settings.shared_group)
-        return self._recorder, self._drain
-
-
-def _until(step: Callable[[], bool], seconds: float) -> None:
-    """Take steps until all is counted, for so long at most; an agent that drains the spool may do it instead."""
-    until = time.monotonic() + seconds
-    while not step() and time.monotonic() < until:
-        time.sleep(0.05)
