@@ -53,9 +53,9 @@ def answers() -> Iterator[list[Case]]:
     for back in range(MOST, -1, -1):
         start = int(now) - 60 * back
         depth = max(depth + chance.randint(-30, 30), 0)
-        runs = [chance.randint(1_000, 20_000_000) for _ in range(20)]
+        runs = [chance.randint(1_000, 20_000_000) for _ in range(chance.randint(10, 30))]
         gauges = {0: [((start + second) * 1_000_000, depth + second % 7) for second in range(0, 60, 10)]}
-        value = _core.Value.from_parts([20, 19, 1, 0, 0, 0, 0, 20], {0: runs, 1: runs}, gauges)
+        value = _core.Value.from_parts([len(runs), len(runs) - 1, 1, 0, 0, 0, 0, 20], {0: runs, 1: runs}, gauges)
         points.append((start, _without_sketches(value)))
     question = trends.question(now, period_seconds=trends.PERIOD_MOST)
     end = int(now) + 60
@@ -67,8 +67,9 @@ def answers() -> Iterator[list[Case]]:
         return trends.throughput_trend(question, "c", "q", minutes(points, end))
 
     store = MemoryStorageDriver()
-    crew = Crew(Spent(100.123, 19.877), 1e8, 0.512345, 2, 1, 1)
     for start, _ in points[-trends.PERIOD_MOST // 60 :]:
+        busy = round(chance.uniform(60, 119), 3)
+        crew = Crew(Spent(busy, 120 - busy), 1e8, 0.512345, 2, 1, 1)
         add_efficiency(store, EfficiencyRow(start + 0.123, 60.0, crew, {}, {}))
     collector = collector_answer(CollectorState(now, now, "", 0), now)
     members = store.get_sorted_set_by_score(ALL_KEY, 0, now)

@@ -234,7 +234,7 @@ def columns(values: Sequence[bytes], names: Sequence[str], /) -> list[Series]:
             those of a gauge, its latest number and when that was, us; `c1+c2` is the sum of both.
 
     Returns:
-        Doubles, exact up to 2^53: 0 where nothing was counted, NaN where nothing was measured.
+        Doubles, exact up to 2^53. Of what was not counted or measured 0 where it is a count or a sum, NaN where it is another number.
 
     Raises:
         DecodeError: a value is damaged or of a newer version.

@@ -7,7 +7,7 @@ Nothing here raises anything but what is said under "Raises", and TypeError for 
 """
 
 from collections.abc import Iterator, Sequence
-from typing import Any, Protocol, TypeAlias, final
+from typing import Any, Protocol, TypeAlias, final, overload
 
 from typing_extensions import Buffer
 
@@ -32,7 +32,15 @@ _Integers: TypeAlias = Buffer | _Array | Sequence[int]
 
 @final
 class Series:
-    """n numbers (float64) that never change, and a read-only buffer of them: `numpy.asarray(series)` copies nothing."""
+    """
+    n numbers (float64) that never change, and a read-only buffer of them: `numpy.asarray(series)` copies nothing.
+
+    `+ - * /` with a number, or with as many numbers, go number by number by the rules of IEEE 754: NaN stays NaN, and 1 / 0 is infinite.
+    Some 1 ns a number.
+
+    Raises:
+        ValueError: an operation with more or fewer numbers.
+    """
 
     def __new__(cls, values: _Numbers, /) -> Series:
         """
@@ -41,8 +49,33 @@ class Series:
         """
 
     def __len__(self) -> int: ...
+    @overload
     def __getitem__(self, index: int, /) -> float: ...
+    @overload
+    def __getitem__(self, index: slice, /) -> Series: ...
     def __iter__(self) -> Iterator[float]: ...
+    def __add__(self, other: float | _Numbers, /) -> Series: ...
+    def __sub__(self, other: float | _Numbers, /) -> Series: ...
+    def __mul__(self, other: float | _Numbers, /) -> Series: ...
+    def __truediv__(self, other: float | _Numbers, /) -> Series: ...
+    def __radd__(self, other: float | _Numbers, /) -> Series: ...
+    def __rsub__(self, other: float | _Numbers, /) -> Series: ...
+    def __rmul__(self, other: float | _Numbers, /) -> Series: ...
+    def __rtruediv__(self, other: float | _Numbers, /) -> Series: ...
+    def sum(self) -> float:
+        """In twice the precision (Ogita, Rump & Oishi 2005); 0 of nothing, NaN where one is not finite."""
+
+    def known(self) -> Series:
+        """Those that are not NaN."""
+
+    def take(self, places: _Numbers, /) -> Series:
+        """
+        Those at these places, whole numbers counted from 0.
+
+        Raises:
+            IndexError: there is no such place.
+        """
+
     def __buffer__(self, flags: int, /) -> memoryview: ...
 
 @final

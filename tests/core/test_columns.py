@@ -29,8 +29,8 @@ def test_counters_are_counted_or_0() -> None:
 
 
 def test_measures_and_gauges_are_there_or_not_a_number() -> None:
-    assert column("m0n") == [2, None, None]
-    assert column("m0s") == [6_000, None, None]
+    assert (column("m0n"), column("m0s")) == ([2, 0, 0], [6_000, 0, 0])
+    assert (column("g4n"), column("g4s")) == ([0, 0, 1], [0, 0, 6])
     assert (column("m4min"), column("m4max")) == ([None, None, -3], [None, None, 1])
     assert [column(f"g0{part}")[0] for part in ("n", "s", "min", "max", "last", "at")] == [3, 15, 2, 9, 2, 30]
     assert column("g4last") == [None, None, 6]
@@ -46,7 +46,8 @@ def test_many_columns_come_at_once_in_their_order_and_lend_their_numbers() -> No
 
 def test_a_sum_of_names_is_the_sum_of_their_columns() -> None:
     assert column("c0+c3+c4") == [5, 0, 5]
-    assert column("c1+m0n") == [3, None, None]
+    assert column("c1+m0n") == [3, 0, 0]
+    assert column("c1+m0max") == [5_001, None, None]
     assert [list(each) for each in _core.columns([VALUES[0].encode()], ["c0+c1", "c3", "c0+c0"])] == [[4.0], [2.0], [6.0]]
 
 
@@ -60,8 +61,8 @@ def test_rows_of_text_are_columns_of_what_json_reads() -> None:
 
 def test_a_series_in_intervals() -> None:
     times, values = [0.0, 59.0, 61.0, 300.0], [1.0, math.nan, 4.0, 8.0]
-    places, counts, sums, last = _core.intervals(times, values, 60.0, 120.0)
-    assert (places, counts, list(sums), last) == ([-1, 0, 2], [1, 1, 1], [1.0, 4.0, 8.0], [0, 2, 3])
+    found = _core.intervals(times, values, 60.0, 120.0)
+    assert [list(each) for each in found] == [[-1, 0, 2], [1, 1, 1], [1.0, 4.0, 8.0], [0, 2, 3]]
     with pytest.raises(ValueError, match="length"):
         _core.intervals(times, values, 0.0, 0.0)
 

@@ -17,6 +17,7 @@ import pytest
 from scipy import stats
 
 from queue_metrics import _core
+from queue_metrics._core import Series
 from queue_metrics.insights import connect
 from queue_metrics.insights.flow import flow_case
 from queue_metrics.insights.minutes import Minutes
@@ -97,7 +98,8 @@ def counted(hour: Hour) -> Minutes:
         depths = [depth for at, depth in asked if at // 60 == number]
         ready[number], fewest[number] = depths[-1], min(depths)
     starts = [BEGIN + 60 * number for number in range(60)]
-    return Minutes(starts, started, ended, [0.0] * 60, arrived, ended, busy, ready, fewest, [start + 50.0 for start in starts])
+    columns = (started, ended, [0.0] * 60, arrived, ended, busy, ready, fewest, [start + 50.0 for start in starts])
+    return Minutes(starts, *map(Series, columns))
 
 
 def test_of_many_more_hours_by_their_numbers_alone(record_property: Callable[[str, object], None]) -> None:

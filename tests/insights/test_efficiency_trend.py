@@ -8,6 +8,7 @@ from collections.abc import Sequence
 
 import pytest
 
+from queue_metrics._core import Series
 from queue_metrics.insights import connect, trends
 from queue_metrics.insights.collecting import collector_answer
 from queue_metrics.insights.trends import question
@@ -23,7 +24,7 @@ RUNS = collector_answer(CollectorState(NOW, NOW - 3600, "", 0), NOW)
 
 
 def by_column(rows: Sequence[Row]) -> FleetRows:
-    return FleetRows(*zip(*rows, strict=True)) if rows else FleetRows((), (), (), (), ())
+    return FleetRows(*(Series(numbers) for numbers in zip(*rows, strict=True))) if rows else FleetRows(*[Series([])] * 5)
 
 
 def efficiency(busy: Sequence[float], *, workers: int = 4, memory: float = 50.0 * 2**20, cpu: float = 0.5) -> list[Row]:

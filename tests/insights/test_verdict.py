@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from queue_metrics._core import theil_sen
+from queue_metrics._core import Series, theil_sen
 from queue_metrics.insights.flow import FlowCase, arrivals, dedicated, flow_case, variation
 from queue_metrics.insights.minutes import Minutes
 from queue_metrics.insights.verdict import flow_verdict, line_verdict, unknown
@@ -38,7 +38,8 @@ def hour(
     begun, depth = started or zeros, ready or [NAN] * n
     at = starts or [60 * number for number in range(n)]
     spent = [busy * number for number in begun]
-    return Minutes(at, begun, begun, discarded or zeros, arrived or zeros, begun, spent, depth, depth, [start + 50.0 for start in at])
+    columns = (begun, begun, discarded or zeros, arrived or zeros, begun, spent, depth, depth, [start + 50.0 for start in at])
+    return Minutes(at, *map(Series, columns))
 
 
 def case(minutes: Minutes, workers: int | None = None) -> FlowCase:
@@ -124,16 +125,21 @@ def test_four_points_are_no_evidence_and_five_may_be() -> None:
 
 
 def test_arrivals_are_recorded_or_told_by_starts_and_depth() -> None:
+    def told(minutes: Minutes) -> tuple[list[float], str]:
+        found = arrivals(minutes)
+        assert found is not None
+        return list(found[0]), found[1]
+
     recorded = hour(started=[5.0] * 4, arrived=[6.0] * 4, ready=[1.0, 2.0, 3.0, 4.0])
-    assert arrivals(recorded) == ([6.0] * 4, "arrivals")
+    assert told(recorded) == ([6.0] * 4, "arrivals")
     # Half of the producers record nothing: starts and depth tell more.
     partly = hour(started=[5.0] * 4, arrived=[3.0] * 4, ready=[1.0, 2.0, 3.0, 4.0])
-    assert arrivals(partly) == ([6.0] * 3, "starts and depth")
+    assert told(partly) == ([6.0] * 3, "starts and depth")
     gap = hour(started=[5.0] * 3, ready=[1.0, 2.0, 9.0], starts=[0, 60, 180], discarded=[0.0, 2.0, 0.0])
-    assert arrivals(gap) == ([8.0], "starts and depth")
-    assert arrivals(hour(started=[5.0, 5.0], ready=[9.0, 1.0])) == ([0.0], "starts and depth")
+    assert told(gap) == ([8.0], "starts and depth")
+    assert told(hour(started=[5.0, 5.0], ready=[9.0, 1.0])) == ([0.0], "starts and depth")
     assert arrivals(hour(started=[5.0] * 4)) is None
-    assert arrivals(hour(started=[5.0] * 4, arrived=[1.0] * 4)) == ([1.0] * 4, "arrivals")
+    assert told(hour(started=[5.0] * 4, arrived=[1.0] * 4)) == ([1.0] * 4, "arrivals")
 
 
 def test_a_flow_of_four_workers_by_hand() -> None:
@@ -197,8 +203,8 @@ def test_the_variation_of_run_times_is_found_in_the_means_of_minutes() -> None:
     for _ in range(200):
         sizes = source.integers(1, 40, 60)
         runs = [source.exponential(10.0, size) for size in sizes]
-        zeros = [0.0] * 60
-        counts, sums = [float(size) for size in sizes], [float(run.sum()) for run in runs]
+        zeros = Series([0.0] * 60)
+        counts, sums = Series(sizes.tolist()), Series([float(run.sum()) for run in runs])
         found.append(variation(Minutes(range(60), counts, counts, zeros, zeros, counts, sums, zeros, zeros, zeros)))
     assert np.mean(found) == pytest.approx(1.0, abs=0.05)
     assert variation(hour(started=[3.0] * 9, busy=2.0)) == 0.0

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 import numpy as np
 from scipy import signal
 
+from queue_metrics._core import Series
 from queue_metrics.insights.flow import FlowCase, flow_case
 from queue_metrics.insights.minutes import Minutes
 from queue_metrics.insights.verdict import flow_verdict, line_verdict
@@ -20,7 +21,9 @@ LAWS = ("normal", "heavy", "skewed")
 ALIKE = (0.0, 0.3, 0.6)
 """Autocorrelations between neighbours."""
 SIZES = (20, 60, 240, 1440)
-COUNTS = (1.0, 3.0, 30.0)
+WEEK = 10_080
+"""Minutes: so many points that not all of their pairs are taken."""
+COUNTS = (0.3, 1.0, 3.0, 30.0)
 """Mean counts of a point."""
 FLOWS = ((1, 4), (1, 20), (5, 4))
 """Arrivals at once, and workers."""
@@ -107,10 +110,9 @@ def of_flows(seed: int, burst: int, workers: int, n: int, runs: int = RUNS) -> t
         busy = source.gamma(np.maximum(ended, 1e-9), mean) * (ended > 0)
         arrived = source.poisson(load * rate * 60 / burst, n) * burst
         waiting = np.full(n, 5.0)
-        columns = (ended, ended, 0 * ended, arrived, ended, busy, waiting, waiting)
-        started, done, discarded, arrivals, executions, seconds, ready, fewest = (column.astype(float).tolist() for column in columns)
         at = range(0, 60 * n, 60)
-        case = flow_case(Minutes(at, started, done, discarded, arrivals, executions, seconds, ready, fewest, at), workers)
+        columns = (ended, ended, 0 * ended, arrived, ended, busy, waiting, waiting, np.array(at))
+        case = flow_case(Minutes(at, *(Series(column.astype(float)) for column in columns)), workers)
         assert isinstance(case, FlowCase)
         found = flow_verdict(case, minutes=n, ready=5.0, mean_ready=5.0, period=60.0 * n)
         if found.slope_low is not None and found.slope_high is not None and found.flow is not None:

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import bisect
 import ctypes
 import gc
 import math
+import operator
 from array import array
 from collections.abc import Callable, Sequence
 from typing import Any
@@ -156,6 +158,44 @@ def test_a_series_is_a_sequence() -> None:
             series[index]
     assert repr(series) == "Series([1.0, 2.0, inf])"
     assert repr(_core.Series(range(9))).endswith("5.0, ...])")
+
+
+def test_slices_and_places_of_a_series_are_those_of_a_list() -> None:
+    numbers = [3.0, 1.0, math.inf, 7.0]
+    series = _core.Series(numbers)
+    for part in (slice(1, 3), slice(None), slice(-2, None), slice(9, 2), slice(None, None, -1), slice(3, 0, -2)):
+        assert list(series[part]) == numbers[part]
+    assert list(series.take([3, 0, 0])) == [7.0, 3.0, 3.0]
+    assert list(series.take([])) == []
+    for place in (4, -1, 0.5, math.nan):
+        with pytest.raises(IndexError):
+            series.take([0, place])
+    assert (bisect.bisect_left(_core.Series(range(9)), 4.5), len(_core.Series([]))) == (5, 0)
+
+
+def test_arithmetic_of_series_is_that_of_numpy() -> None:
+    random = np.random.default_rng(2)
+    one, other = random.normal(0, 5, 300), random.normal(0, 5, 300)
+    other[:3], one[2], one[5] = 0.0, 0.0, math.nan
+    with np.errstate(all="ignore"):
+        for operation in (operator.add, operator.sub, operator.mul, operator.truediv):
+            for term in (other, _core.Series(other), other.tolist(), 3.7, 2, np.float64(0.0)):
+                np.testing.assert_array_equal(operation(_core.Series(one), term), operation(one, np.asarray(term)))
+            for number in (3.7, 2):
+                np.testing.assert_array_equal(operation(number, _core.Series(one)), operation(number, one))
+    with pytest.raises(ValueError, match="300 numbers and 2: they must be as many"):
+        _core.Series(one) + array("d", (1.0, 2.0))
+    for wrong in ("1", None, {1.0}):
+        with pytest.raises(TypeError):
+            _core.Series(one) * wrong  # type: ignore[operator]
+
+
+def test_the_sum_and_what_is_known_of_a_series() -> None:
+    numbers = [1e16, 1.0, -1e16, 0.1]
+    assert (_core.Series(numbers).sum(), _core.Series([]).sum()) == (math.fsum(numbers), 0.0)
+    broken = _core.Series([1.0, math.nan, math.inf])
+    assert math.isnan(broken.sum())
+    assert list(broken.known()) == [1.0, math.inf]
 
 
 def test_a_buffer_is_given_back() -> None:

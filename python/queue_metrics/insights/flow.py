@@ -3,17 +3,15 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from dataclasses import dataclass
-from operator import add
 from typing import TypeAlias
 
-from queue_metrics._core import Flow, Rate, balance
+from queue_metrics._core import Flow, Rate, Series, balance
 from queue_metrics._core import variation as variation_of_groups
 from queue_metrics.insights.minutes import Minutes
 from queue_metrics.model import WorkerAnswer
 from queue_metrics.storage.base import MINUTE
-from queue_metrics.storage.columns import column
 
 _LIVE = ("starting", "idle", "busy")
 _NEARLY_ALL = 0.9
@@ -64,29 +62,28 @@ def flow_case(minutes: Minutes, workers: int | None) -> FlowCase | str:
     if rate is None or found is None:
         return "what the workers can start is not known: none serves this queue alone, and seldom did jobs wait throughout a minute"
     capacity, capacity_from, slots, n = found
-    return FlowCase(Flow(rate, capacity), rate, source, capacity, capacity_from, slots, round(sum(numbers)) + n)
+    return FlowCase(Flow(rate, capacity), rate, source, capacity, capacity_from, slots, round(numbers.sum()) + n)
 
 
-def arrivals(minutes: Minutes) -> tuple[Sequence[float], str] | None:
+def arrivals(minutes: Minutes) -> tuple[Series, str] | None:
     """
     Arrivals by minute, and where they are from: recorded ones; else jobs that left for a worker or were discarded, plus the change of
     depth since the question of the minute before. None when neither is known.
     """
-    left = column(map(add, minutes.started, minutes.discarded))
-    told = memoryview(balance(minutes.starts, MINUTE, minutes.ready, left)).tolist()
-    known = [each for each in told if each == each]  # not NaN, which differs from itself: math.isnan takes three times as long
-    if any(minutes.arrivals):
-        recorded = sum(number for number, each in zip(minutes.arrivals, told, strict=True) if each == each)
-        if recorded >= _NEARLY_ALL * sum(known):
+    told = balance(minutes.starts, MINUTE, minutes.ready, minutes.started + minutes.discarded)
+    known = told.known()
+    if minutes.arrivals.sum() > 0:
+        recorded = (minutes.arrivals + told * 0.0).known()  # of those minutes of which starts and depth tell, too: NaN stays NaN
+        if recorded.sum() >= _NEARLY_ALL * known.sum():
             return minutes.arrivals, "arrivals"
-    if not known:
+    if not len(known):
         return None
     # Jobs may leave between the question and the start of their execution, so that a single minute may come out below 0.
-    return [max(each, 0.0) for each in known], "starts and depth"
+    return Series([max(each, 0.0) for each in known]), "starts and depth"
 
 
 def _slots(minutes: Minutes, workers: int) -> _Capacity | None:
-    executions, busy = sum(minutes.executions), sum(minutes.busy_seconds)
+    executions, busy = minutes.executions.sum(), minutes.busy_seconds.sum()
     # A worker may run several at once: there are at least as many slots as were busy on average.
     slots = max(float(workers), busy / (MINUTE * len(minutes.starts))) if minutes.starts else float(workers)
     rate = Rate.of_slots(slots, executions, busy, variation(minutes))

@@ -6,12 +6,10 @@ import math
 from bisect import bisect_left
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from itertools import repeat
 
-from queue_metrics._core import columns
+from queue_metrics._core import Series, columns
 from queue_metrics.insights import layout
 from queue_metrics.storage.base import MINUTE
-from queue_metrics.storage.columns import column
 
 
 def _sum(counters: Iterable[int]) -> str:
@@ -36,18 +34,18 @@ class Minutes:
 
     starts: Sequence[int]
     """Seconds since 1970."""
-    started: Sequence[float]
-    ended: Sequence[float]
-    discarded: Sequence[float]
-    arrivals: Sequence[float]
-    executions: Sequence[float]
+    started: Series
+    ended: Series
+    discarded: Series
+    arrivals: Series
+    executions: Series
     """Executions whose run time is known."""
-    busy_seconds: Sequence[float]
+    busy_seconds: Series
     """Their run times together."""
-    ready: Sequence[float]
+    ready: Series
     """Ready jobs at the last question, and the fewest of the minute; NaN where nobody asked."""
-    ready_min: Sequence[float]
-    asked_at: Sequence[float]
+    ready_min: Series
+    asked_at: Series
     """When the last question was, seconds since 1970."""
 
     def between(self, start: int, end: int) -> Minutes:
@@ -71,22 +69,20 @@ def minutes(points: Sequence[tuple[int, bytes]], end: int) -> Minutes:
         DecodeError: a stored value is damaged or newer than this package.
     """
     starts = [start for start, _ in points]
-    found_columns = columns([value for _, value in points], _NAMES)
-    ready, ready_min, asked_at, executions, busy, started, arrivals, ended, discarded = (column(each) for each in found_columns)
+    ready, ready_min, asked_at, executions, busy, started, arrivals, ended, discarded = columns([value for _, value in points], _NAMES)
     found = Minutes(
         starts=starts,
         started=started,
         ended=ended,
         discarded=discarded,
         arrivals=arrivals,
-        # NaN differs from itself; math.isnan takes three times as long.
-        executions=column(number if number == number else 0.0 for number in executions),
-        busy_seconds=column(number / layout.MICROSECONDS if number == number else 0.0 for number in busy),
+        executions=executions,
+        busy_seconds=busy / layout.MICROSECONDS,
         ready=ready,
         ready_min=ready_min,
-        asked_at=column(number / layout.MICROSECONDS for number in asked_at),
+        asked_at=asked_at / layout.MICROSECONDS,
     )
-    if not starts or not all(map(math.isnan, ready)):
+    if not starts or len(ready.known()):
         return found
     return _with_quiet_minutes(found, end)
 
@@ -96,18 +92,19 @@ def _with_quiet_minutes(found: Minutes, end: int) -> Minutes:
     starts = range(found.starts[0], max(end, found.starts[-1] + MINUTE), MINUTE)
     places = [at.get(start) for start in starts]
 
-    def filled(known: Sequence[float], nothing: float) -> Sequence[float]:
-        return column(nothing if place is None else known[place] for place in places)
+    def filled(known: Series) -> Series:
+        numbers = list(known)
+        return Series([0.0 if place is None else numbers[place] for place in places])
 
-    unasked = column(repeat(math.nan, len(starts)))
+    unasked = Series([math.nan] * len(starts))
     return Minutes(
         starts=starts,
-        started=filled(found.started, 0.0),
-        ended=filled(found.ended, 0.0),
-        discarded=filled(found.discarded, 0.0),
-        arrivals=filled(found.arrivals, 0.0),
-        executions=filled(found.executions, 0.0),
-        busy_seconds=filled(found.busy_seconds, 0.0),
+        started=filled(found.started),
+        ended=filled(found.ended),
+        discarded=filled(found.discarded),
+        arrivals=filled(found.arrivals),
+        executions=filled(found.executions),
+        busy_seconds=filled(found.busy_seconds),
         ready=unasked,
         ready_min=unasked,
         asked_at=unasked,

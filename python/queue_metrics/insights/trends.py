@@ -5,10 +5,9 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
-from operator import add
 from typing import TypedDict
 
-from queue_metrics._core import Moments, fit, intervals
+from queue_metrics._core import Moments, Series, fit, intervals
 from queue_metrics.insights.flow import flow_case
 from queue_metrics.insights.minutes import Minutes
 from queue_metrics.insights.verdict import flow_verdict, line_verdict, unknown
@@ -30,7 +29,6 @@ from queue_metrics.model.trends import (
     Verdict,
 )
 from queue_metrics.storage.base import MINUTE
-from queue_metrics.storage.columns import column
 from queue_metrics.storage.efficiency import FleetRows
 
 PERIOD_DEFAULT, PERIOD_LEAST, PERIOD_MOST = 3_600, 60, 604_800
@@ -163,8 +161,8 @@ def _within(name: str, value: int, least: int, most: int) -> None:
 
 @dataclass(frozen=True, slots=True)
 class _Points:
-    times: Sequence[float]
-    values: Sequence[float]
+    times: Series
+    values: Series
 
     def __len__(self) -> int:
         return len(self.values)
@@ -182,7 +180,7 @@ def _line(points: _Points, interval: int) -> _Line:
     if len(points) < 2:
         return _Line(0.0, 0.0, points.values[0])
     first = points.times[0]
-    found = fit(column(time - first for time in points.times), points.values)
+    found = fit(points.times - first, points.values)
     if found is None:
         return _Line(0.0, 0.0, 0.0)
     following = found.at(points.times[-1] - first + interval)
@@ -259,19 +257,19 @@ def depth_trend(asked: Question, connection: str, queue: str, minutes: Minutes, 
 def _depths(asked: Question, minutes: Minutes) -> _Points:
     """The last depth of each interval, at the moment when the broker was asked; intervals end with the open minute, or the range."""
     *_, last = intervals(minutes.starts, minutes.ready, asked.told_until, asked.interval)
-    return _Points(column(minutes.asked_at[at] for at in last), column(minutes.ready[at] for at in last))
+    return _Points(minutes.asked_at.take(last), minutes.ready.take(last))
 
 
 def _depth_verdict(asked: Question, minutes: Minutes, points: _Points, workers: int | None) -> Verdict:
     whole = minutes.between(asked.start, asked.end)
-    mean = math.fsum(points.values) / len(points) if points.values else None
+    mean = points.values.sum() / len(points) if points.values else None
     case = flow_case(whole, workers)
     if not isinstance(case, str):
         ready = points.values[-1] if points.values else None
         return flow_verdict(case, minutes=len(whole.starts), ready=ready, mean_ready=mean, period=asked.period)
     if mean is None:
         return unknown(case)
-    started = sum(whole.started) / max(len(whole.starts), 1)
+    started = whole.started.sum() / max(len(whole.starts), 1)
     # Whatever is started within a minute anyway is no backlog that grows.
     return line_verdict(points.times, points.values, asked.period, least_margin=max(started, 1.0))
 
@@ -293,11 +291,11 @@ def throughput_trend(asked: Question, connection: str, queue: str, minutes: Minu
             f"worker, or ask again when one has run for so long."
         )
         return NoTrend(message=message, connection=connection, queue=queue, **_about(asked, points, unknown(message)))
-    line, total, observed = _line(points, asked.interval), int(sum(whole.ended)), MINUTE * len(whole.starts)
+    line, total, observed = _line(points, asked.interval), int(whole.ended.sum()), MINUTE * len(whole.starts)
     a_minute = total / asked.period * 60
     statistics = ThroughputStatistics(
         total_jobs=total,
-        average_per_interval=round(math.fsum(points.values) / len(points), 2),
+        average_per_interval=round(points.values.sum() / len(points), 2),
         jobs_per_minute=round(a_minute, 2),
         jobs_per_hour=round(a_minute * 60, 2),
         jobs_per_second=total / observed if observed else None,
@@ -313,7 +311,7 @@ def throughput_trend(asked: Question, connection: str, queue: str, minutes: Minu
     )
 
 
-def _per_interval(asked: Question, starts: Sequence[int], counts: Sequence[float]) -> _Points:
+def _per_interval(asked: Question, starts: Sequence[int], counts: Series) -> _Points:
     """
     Counts of whole intervals, the last of which ends with the last whole minute, at their start.
 
@@ -321,14 +319,14 @@ def _per_interval(asked: Question, starts: Sequence[int], counts: Sequence[float
     front of the first.
     """
     if asked.interval == MINUTE:
-        return _Points(column(starts), counts)
+        return _Points(Series(starts), counts)
     long = asked.interval // MINUTE
-    most, times, values = max(asked.minutes // long, 1), column(()), column(())
+    most, times, values = max(asked.minutes // long, 1), list[float](), list[float]()
     for place, recorded, number, _ in zip(*intervals(starts, counts, asked.end, asked.interval), strict=True):
         if 2 * recorded >= long and -place <= most:
             times.append(asked.end + place * asked.interval)
             values.append(number * long / recorded)
-    return _Points(times, values)
+    return _Points(Series(times), Series(values))
 
 
 def efficiency_trend(asked: Question, rows: FleetRows, collector: CollectorAnswer) -> EfficiencyTrend | NoTrend:
@@ -340,22 +338,22 @@ def efficiency_trend(asked: Question, rows: FleetRows, collector: CollectorAnswe
         rows: oldest first; what lies outside of the period is left out.
         collector: whether one runs, for the reason where nothing is known.
     """
-    since, until, told_until = asked.until - asked.period, asked.until, asked.told_until
-    counted = rows.those([since <= at <= until and at < told_until for at in rows.at])
-    inside = counted.those([busy + idle > 0 for busy, idle in zip(counted.busy_seconds, counted.idle_seconds, strict=True)])
-    busy, worked = inside.busy_seconds, column(map(add, inside.busy_seconds, inside.idle_seconds))
+    counted = rows.between(asked.until - asked.period, asked.until, before=asked.told_until)
+    inside = counted.of_workers()
+    busy, worked = inside.busy_seconds, inside.busy_seconds + inside.idle_seconds
     points = _efficiencies(asked, inside.at, busy, worked)
     if not points.values:
         missing = "worker lived from one pass of the collector to the next" if counted.at else "collector passed twice"
         message = f"No efficiency is known: no {missing} {asked.words}. {collector.message}"
         return NoTrend(message=message, connection=None, queue=None, **_about(asked, points, unknown(message)))
+    moments = Moments(points.values)
     statistics = EfficiencyStatistics(
         current=round(points.values[-1], 2),
-        average=round(sum(busy) / sum(worked) * 100, 2),
-        min=round(min(points.values), 2),
-        max=round(max(points.values), 2),
-        avg_memory_mb=_rounded_mean([each / _MEGABYTE for each in inside.rss_mean_bytes if each == each]),
-        avg_cpu_percent=_rounded_mean([each * 100 for each in inside.cpu_mean_ratio if each == each]),
+        average=round(busy.sum() / worked.sum() * 100, 2),
+        min=round(moments.min or 0.0, 2),
+        max=round(moments.max or 0.0, 2),
+        avg_memory_mb=_rounded_mean(inside.rss_mean_bytes / _MEGABYTE),
+        avg_cpu_percent=_rounded_mean(inside.cpu_mean_ratio * 100),
     )
     slope = _line(points, asked.interval).slope
     return EfficiencyTrend(
@@ -366,21 +364,22 @@ def efficiency_trend(asked: Question, rows: FleetRows, collector: CollectorAnswe
     )
 
 
-def _efficiencies(asked: Question, at: Sequence[float], busy: Sequence[float], worked: Sequence[float]) -> _Points:
+def _efficiencies(asked: Question, at: Series, busy: Series, worked: Series) -> _Points:
     """Busy time by all time of each interval, %, at its start; intervals end with the open minute, or the range."""
     origin = asked.told_until
     places, _, part, _ = intervals(at, busy, origin, asked.interval)
     _, _, whole, _ = intervals(at, worked, origin, asked.interval)
-    times = column(float(origin + place * asked.interval) for place in places)
-    return _Points(times, column(some / all_ * 100 for some, all_ in zip(part, whole, strict=True)))
+    return _Points(places * asked.interval + origin, part / whole * 100)
 
 
 def _by_sign(slope: float) -> DirectionWord:
     return "increasing" if slope > 0 else "decreasing" if slope < 0 else "stable"
 
 
-def _rounded_mean(values: Sequence[float]) -> float | None:
-    return round(math.fsum(values) / len(values), 2) if values else None
+def _rounded_mean(values: Series) -> float | None:
+    """Of those that are known."""
+    known = values.known()
+    return round(known.sum() / len(known), 2) if known else None
 
 
 def _interval(asked: Question) -> str:

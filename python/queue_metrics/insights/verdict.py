@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 
-from queue_metrics._core import normal_quantile, spread, theil_sen
+from queue_metrics._core import Series, intervals, normal_quantile, spread, theil_sen
 from queue_metrics.insights.flow import FlowCase
 from queue_metrics.insights.wording import count, ratio
 from queue_metrics.model.trends import Direction, FlowEvidence, Verdict
@@ -18,6 +18,13 @@ POINTS_LEAST = 5
 """Fewer points are no evidence: the residuals of four tell nothing of how alike neighbours are."""
 MINUTES_LEAST = 10
 """Fewer minutes are no evidence of a flow: how bursty arrivals are is not known by then."""
+COUNT_LEAST, COUNT_PART = 4.0, 0.1
+"""
+Counts are joined until they are so many on average, and this part of the root of all that was counted: their median rises less than their
+mean does, which the more of them see the better.
+"""
+JOINED_LEAST = 60
+"""So many points are left of those that are joined, at least."""
 MARGIN = 0.1
 """A change over the window of less than this part of the mean does not matter."""
 
@@ -27,10 +34,10 @@ def unknown(reason: str, n: int = 0) -> Verdict:
     return Verdict(Direction.UNKNOWN, reason, *(None,) * 6, n, float(n), None)
 
 
-def line_verdict(times: Sequence[float], values: Sequence[float], period: float, *, least_margin: float = 0.0) -> Verdict:
+def line_verdict(times: Series | Sequence[float], values: Series | Sequence[float], period: float, *, least_margin: float = 0.0) -> Verdict:
     """
     By the median of the slopes between points, tested for as many points as they are worth. Counts have their steps taken from them: of
-    small ones so many pairs are alike that the median is 0 whatever happens.
+    small ones so many pairs are alike that the median is 0 whatever happens. The smallest are joined before.
 
     Args:
         times: seconds, ascending.
@@ -41,13 +48,15 @@ def line_verdict(times: Sequence[float], values: Sequence[float], period: float,
     n = len(values)
     if n < POINTS_LEAST:
         return unknown(f"{_points(n)}: a verdict needs {POINTS_LEAST}", n)
-    line = theil_sen([time - times[0] for time in times], spread(values))
+    values = Series(values)
+    mean = values.sum() / n
+    many = _joined(values, mean)
+    line = theil_sen(_means(Series(times) - times[0], many), spread(_means(values, many)))
     growing, ends = (None, None) if line is None else (line.growing, line.slope_interval(LEVEL))
     if line is None or growing is None or ends is None:
         return unknown(f"neighbouring points are so alike that {count(n)} are worth no more than two", n)
-    mean = math.fsum(values) / n
     margin = max(MARGIN * abs(mean), least_margin) / period
-    worth = f"{_points(n)}, worth {line.effective_size:.3g} independent ones"
+    worth = f"{_points(n)}{'' if many == 1 else f' joined by {many}'}, worth {line.effective_size:.3g} independent ones"
     if max(map(abs, ends)) <= margin:
         direction, reason = Direction.STEADY, f"it changes by less than matters ({worth})"
     elif growing >= SURE or growing <= 1 - SURE:
@@ -122,6 +131,24 @@ def flow_verdict(case: FlowCase, *, minutes: int, ready: float | None, mean_read
             load_high=flow.load * math.exp(half),
         ),
     )
+
+
+def _joined(values: Series, mean: float) -> int:
+    """How many neighbours are joined, of small counts of many points; 1 of all other numbers."""
+    if mean <= 0:
+        return 1
+    enough = max(COUNT_LEAST, COUNT_PART * math.sqrt(mean * len(values)))
+    many = min(math.ceil(enough / mean), len(values) // JOINED_LEAST)
+    return many if many > 1 and all(map(float.is_integer, values)) else 1
+
+
+def _means(numbers: Series, many: int) -> Series:
+    """Of as many neighbours each; what is left over in front is left out."""
+    if many == 1:
+        return numbers
+    whole = numbers[len(numbers) % many :]
+    _, _, sums, _ = intervals(range(len(whole)), whole, 0, many)
+    return sums / many
 
 
 def _points(n: int) -> str:

@@ -8,15 +8,15 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from bisect import bisect_left, bisect_right
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from itertools import compress
+from operator import itemgetter
 from typing import Any, TypeAlias
 
-from queue_metrics._core import row_columns
+from queue_metrics._core import Moments, Series, row_columns
 from queue_metrics.config import TimeToLive
 from queue_metrics.storage.base import HOUR, MINUTE
-from queue_metrics.storage.columns import column
 from queue_metrics.storage.general import Call, GeneralOperations
 
 ALL_KEY, SERVERS_KEY, QUEUES_KEY = "worker_efficiency", "worker_efficiency_servers", "worker_efficiency_queues"
@@ -139,17 +139,29 @@ class CrewMinute:
 class FleetRows:
     """What all workers did until each pass of the collector, oldest first, as far as a trend needs it; columns of one length."""
 
-    at: Sequence[float]
+    at: Series
     """The moment of the pass, seconds since 1970."""
-    busy_seconds: Sequence[float]
-    idle_seconds: Sequence[float]
-    rss_mean_bytes: Sequence[float]
+    busy_seconds: Series
+    idle_seconds: Series
+    rss_mean_bytes: Series
     """NaN where it is not known, as in the next."""
-    cpu_mean_ratio: Sequence[float]
+    cpu_mean_ratio: Series
 
-    def those(self, wanted: Sequence[bool]) -> FleetRows:
-        """Some of them."""
-        return self if all(wanted) else FleetRows(*(column(compress(getattr(self, name), wanted)) for name in self.__slots__))
+    def between(self, start: float, end: float, *, before: float) -> FleetRows:
+        """Those from `start` to `end`, both with them, and earlier than `before`."""
+        last = min(bisect_right(self.at, end), bisect_left(self.at, before))
+        return self._each(itemgetter(slice(bisect_left(self.at, start), last)))
+
+    def of_workers(self) -> FleetRows:
+        """Those in which a worker spent any time."""
+        worked = self.busy_seconds + self.idle_seconds
+        if not worked or (Moments(worked).min or 0.0) > 0:
+            return self
+        places = [place for place, seconds in enumerate(worked) if seconds > 0]
+        return self._each(lambda numbers: numbers.take(places))
+
+    def _each(self, part: Callable[[Series], Series]) -> FleetRows:
+        return FleetRows(*(part(getattr(self, name)) for name in self.__slots__))
 
 
 def add_efficiency(store: GeneralOperations, row: EfficiencyRow, kept: int = _WEEK) -> None:
@@ -210,27 +222,24 @@ def counters_of(answer: Mapping[str, str]) -> Counters | None:
 
 def fleet_minutes(members: Iterable[tuple[str, float]]) -> list[CrewMinute]:
     """Of all workers, out of `get_sorted_set_by_score(ALL_KEY, ...)`, in its order; damaged ones are left out."""
-    return [CrewMinute(at, seconds, _crew(told["all"])) for at, seconds, told in _rows(members, "all")]
+    return [CrewMinute(at, seconds, crews["all"]) for at, seconds, crews in _rows(members, "all")]
 
 
 def fleet_rows(members: Sequence[tuple[str, float]]) -> FleetRows:
-    """The same as `fleet_minutes`, thousands at once: no object is made of a row."""
-    lists = [member for member, _ in members if member.startswith("[")]
-    if len(lists) < len(members):  # of a version before, or damaged
-        minutes = fleet_minutes(members)
-        crews = [each.crew for each in minutes]
-        return FleetRows(
-            at=column(each.at for each in minutes),
-            busy_seconds=column(crew.spent.busy_seconds for crew in crews),
-            idle_seconds=column(crew.spent.idle_seconds for crew in crews),
-            rss_mean_bytes=column(math.nan if crew.rss_mean_bytes is None else crew.rss_mean_bytes for crew in crews),
-            cpu_mean_ratio=column(math.nan if crew.cpu_mean_ratio is None else crew.cpu_mean_ratio for crew in crews),
-        )
-    version, _, at, _, busy, idle, rss, cpu = (column(each) for each in row_columns(lists, 8))
-    rows = FleetRows(at, busy, idle, rss, cpu)
-    if version.count(_VERSION) == len(at) and not math.isnan(sum(at) + sum(busy) + sum(idle)):
-        return rows
-    return rows.those([known == _VERSION and not math.isnan(sum(row)) for known, *row in zip(version, at, busy, idle, strict=True)])
+    """The same as `fleet_minutes`, thousands at once: no object is made of a row, unless one is of another version or damaged."""
+    version, _, at, _, busy, idle, rss, cpu = row_columns([member for member, _ in members], 8)
+    whole = (at + busy + idle).known()
+    if list(version).count(_VERSION) == len(whole) == len(members):
+        return FleetRows(at, busy, idle, rss, cpu)
+    minutes = fleet_minutes(members)
+    crews = [each.crew for each in minutes]
+    return FleetRows(
+        at=Series([each.at for each in minutes]),
+        busy_seconds=Series([crew.spent.busy_seconds for crew in crews]),
+        idle_seconds=Series([crew.spent.idle_seconds for crew in crews]),
+        rss_mean_bytes=Series([math.nan if crew.rss_mean_bytes is None else crew.rss_mean_bytes for crew in crews]),
+        cpu_mean_ratio=Series([math.nan if crew.cpu_mean_ratio is None else crew.cpu_mean_ratio for crew in crews]),
+    )
 
 
 def server_crews(members: Iterable[tuple[str, float]]) -> dict[str, list[CrewMinute]]:
@@ -246,19 +255,18 @@ def queue_crews(members: Iterable[tuple[str, float]]) -> dict[Queue, list[CrewMi
 
 def _by_name(members: Iterable[tuple[str, float]], part: str) -> dict[str, list[CrewMinute]]:
     found: dict[str, list[CrewMinute]] = {}
-    for at, seconds, told in _rows(members, part):
-        for name, crew in told[part].items():
-            found.setdefault(name, []).append(CrewMinute(at, seconds, _crew(crew)))
+    for at, seconds, crews in _rows(members, part):
+        for name, crew in crews.items():
+            found.setdefault(name, []).append(CrewMinute(at, seconds, crew))
     return found
 
 
-def _rows(members: Iterable[tuple[str, float]], part: str) -> Iterator[tuple[float, float, dict[str, Any]]]:
+def _rows(members: Iterable[tuple[str, float]], part: str) -> Iterator[tuple[float, float, dict[str, Crew]]]:
     for member, _ in members:
         try:
             told = _told(json.loads(member))
-            crews = [told["all"]] if part == "all" else told[part].values()
-            if all(len(crew) >= len(_EMPTY) for crew in crews):
-                yield float(told["at"]), float(told["s"]), told
+            crews = {part: told[part]} if part == "all" else told[part]
+            yield float(told["at"]), float(told["s"]), {name: _crew(crew) for name, crew in crews.items()}
         except (ValueError, KeyError, TypeError, AttributeError):
             continue
 
@@ -268,9 +276,6 @@ def _told(row: Any) -> Any:
     if not isinstance(row, list):
         return row
     return {"at": row[2], "s": row[3], "all": row[4:]} if row[:1] == [_VERSION] else {}
-
-
-_EMPTY = (0.0, 0.0, None, None, 0, 0, 0)
 
 
 def _row(crew: Crew) -> list[Any]:
@@ -283,7 +288,7 @@ def _row(crew: Crew) -> list[Any]:
 
 
 def _crew(told: list[Any]) -> Crew:
-    busy, idle, rss, cpu, live, working, waiting = told[: len(_EMPTY)]
+    busy, idle, rss, cpu, live, working, waiting = told[:7]  # a newer version may say more
     return Crew(Spent(float(busy), float(idle)), rss, cpu, live, working, waiting)
 
 

@@ -1,19 +1,20 @@
-//! Numbers in and out without copying: buffers of Python objects as slices, and `Series`, which lends its own.
+//! Numbers of Python in without copying: buffers of its objects as slices.
 
 #![expect(unsafe_code, reason = "reads buffers of Python in place")]
 
-use std::ffi::{CStr, c_int, c_void};
+use std::ffi::CStr;
 use std::hint::black_box;
 use std::marker::PhantomData;
-use std::ptr;
 use std::slice;
 
 use pyo3::buffer::PyUntypedBuffer;
-use pyo3::exceptions::{PyBufferError, PyIndexError, PyTypeError, PyValueError};
+use pyo3::exceptions::{PyBufferError, PyTypeError, PyValueError};
 use pyo3::ffi;
 use pyo3::prelude::*;
-use pyo3::types::{PyIterator, PyMemoryView, PySequence, PyString};
+use pyo3::types::{PyMemoryView, PySequence, PyString};
 use queue_metrics_core::stats::InputError;
+
+use crate::series::Series;
 
 /// What a buffer may hold: plain numbers of 8 bytes, any bits of which are a value.
 pub trait Item: Copy + Default + Send + Sync + sealed::Sealed {
@@ -246,84 +247,4 @@ fn unfit<T: Item>(object: &Bound<'_, PyAny>, why: &str) -> PyErr {
         "a buffer of {what} (array('{format}'), numpy {what}, memoryview of format '{format}') or a sequence of numbers is needed, not \
          this {name}: {why}"
     ))
-}
-
-/// Numbers that never change, and a buffer of them.
-#[pyclass(frozen, sequence, module = "queue_metrics._core")]
-pub struct Series {
-    values: Vec<f64>,
-    /// Number of items and distance between them: what a view points to, as long as it keeps this object.
-    shape: [isize; 2],
-}
-
-impl From<Vec<f64>> for Series {
-    fn from(values: Vec<f64>) -> Series {
-        // A vector never has more than isize::MAX bytes.
-        let shape = [values.len() as isize, size_of::<f64>() as isize];
-        Series { values, shape }
-    }
-}
-
-#[pymethods]
-impl Series {
-    #[new]
-    #[pyo3(signature = (values, /))]
-    fn new(py: Python<'_>, values: Values<'_>) -> Series {
-        values.owned(py).into()
-    }
-
-    fn __len__(&self) -> usize {
-        self.values.len()
-    }
-
-    fn __getitem__(&self, index: isize) -> PyResult<f64> {
-        let place = if index < 0 { index.checked_add(self.shape[0]) } else { Some(index) };
-        let value = place.and_then(|place| self.values.get(usize::try_from(place).ok()?));
-        value.copied().ok_or_else(|| PyIndexError::new_err("index out of range"))
-    }
-
-    fn __iter__<'py>(slf: &Bound<'py, Self>) -> PyResult<Bound<'py, PyIterator>> {
-        PyMemoryView::from(slf.as_any())?.try_iter()
-    }
-
-    fn __repr__(&self) -> String {
-        const SHOWN: usize = 6;
-        let shown: Vec<String> = self.values.iter().take(SHOWN).map(|value| format!("{value:?}")).collect();
-        let more = if self.values.len() > SHOWN { ", ..." } else { "" };
-        format!("Series([{}{more}])", shown.join(", "))
-    }
-
-    /// Lends the numbers, read-only.
-    ///
-    /// # Safety
-    /// `view` points to a `Py_buffer`, as the buffer protocol promises.
-    unsafe fn __getbuffer__(slf: Bound<'_, Self>, view: *mut ffi::Py_buffer, flags: c_int) -> PyResult<()> {
-        if view.is_null() {
-            return Err(PyBufferError::new_err("no view to fill"));
-        }
-        let this = slf.get();
-        let asked = |flag| flags & flag == flag;
-        // SAFETY: `view` is valid by the protocol. What it is made to point to lives in this frozen object, to which the view holds a
-        // reference, or for ever. The memory is declared read-only, so it is not written to.
-        unsafe {
-            (*view).obj = ptr::null_mut();
-            if asked(ffi::PyBUF_WRITABLE) {
-                return Err(PyBufferError::new_err("a Series cannot be written to"));
-            }
-            (*view).buf = this.values.as_ptr().cast_mut().cast::<c_void>();
-            (*view).len = this.shape[0] * this.shape[1];
-            (*view).readonly = 1;
-            (*view).itemsize = this.shape[1];
-            (*view).format = if asked(ffi::PyBUF_FORMAT) { c"d".as_ptr().cast_mut() } else { ptr::null_mut() };
-            (*view).ndim = 1;
-            (*view).shape =
-                if asked(ffi::PyBUF_ND) { ptr::from_ref(&this.shape[0]).cast_mut() } else { ptr::null_mut() };
-            (*view).strides =
-                if asked(ffi::PyBUF_STRIDES) { ptr::from_ref(&this.shape[1]).cast_mut() } else { ptr::null_mut() };
-            (*view).suboffsets = ptr::null_mut();
-            (*view).internal = ptr::null_mut();
-            (*view).obj = slf.into_any().into_ptr();
-        }
-        Ok(())
-    }
 }

@@ -6,8 +6,9 @@ use pyo3::pybacked::{PyBackedBytes, PyBackedStr};
 use queue_metrics_core::stats::intervals as by_time;
 use queue_metrics_core::{rows, value as core};
 
-use crate::buffer::{Series, Values};
+use crate::buffer::Values;
 use crate::errors::{raised, refused};
+use crate::series::Series;
 
 /// The numbers of these names, or the sums of several, in each of the packed values.
 #[pyfunction]
@@ -39,17 +40,18 @@ pub fn row_columns(rows: Vec<PyBackedStr>, width: usize) -> Vec<Series> {
 }
 
 /// Places, counts and sums of the intervals of a series, and the index of the last number of each.
-type Intervals = (Vec<i64>, Vec<usize>, Series, Vec<usize>);
+type Intervals = (Series, Series, Series, Series);
 
 /// A series in intervals of time.
 #[pyfunction]
 #[pyo3(signature = (times, values, origin, length, /))]
 pub fn intervals(times: Values<'_>, values: Values<'_>, origin: f64, length: f64) -> PyResult<Intervals> {
     let found = by_time::intervals(times.as_slice(), values.as_slice(), origin, length).map_err(refused)?;
+    let column = |number: fn(&by_time::Interval) -> f64| Series::from(found.iter().map(number).collect::<Vec<f64>>());
     Ok((
-        found.iter().map(|one| one.place).collect(),
-        found.iter().map(|one| one.n).collect(),
-        found.iter().map(|one| one.sum).collect::<Vec<f64>>().into(),
-        found.iter().map(|one| one.last).collect(),
+        column(|one| one.place as f64),
+        column(|one| one.n as f64),
+        column(|one| one.sum),
+        column(|one| one.last as f64),
     ))
 }

@@ -3,8 +3,9 @@
 use pyo3::prelude::*;
 use queue_metrics_core::stats::flow as core;
 
-use crate::buffer::{MANY, Series, Values};
+use crate::buffer::{MANY, Values};
 use crate::errors::refused;
+use crate::series::Series;
 
 /// What arrived in each step, by what left and the change of depth.
 #[pyfunction]

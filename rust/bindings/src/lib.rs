@@ -21,6 +21,7 @@ mod process;
 mod recorder;
 mod robust;
 mod rules;
+mod series;
 mod sketch;
 mod stats;
 mod telling;
@@ -64,8 +65,6 @@ mod _core {
     use crate::value::{Value, add_fields, merge_values};
 
     #[pymodule_export]
-    use crate::buffer::Series;
-    #[pymodule_export]
     use crate::cgroup::CgroupSampler;
     #[pymodule_export]
     use crate::flow::{Flow, Rate, balance, variation};
@@ -83,6 +82,8 @@ mod _core {
     use crate::robust::{autocorrelation, autocorrelations, dispersion_index, effective_size};
     #[pymodule_export]
     use crate::robust::{median, median_and_mad, spread, weighted_median, wilson_interval};
+    #[pymodule_export]
+    use crate::series::Series;
     #[pymodule_export]
     use crate::sketch::Sketch;
     #[pymodule_export]

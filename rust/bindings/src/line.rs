@@ -5,8 +5,9 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use pyo3::prelude::*;
 use queue_metrics_core::stats::{least_squares, window};
 
-use crate::buffer::{MANY, Series, Values, push_in_parts};
+use crate::buffer::{MANY, Values, push_in_parts};
 use crate::errors::refused;
+use crate::series::Series;
 use crate::stats::place;
 
 /// A straight line through n points.

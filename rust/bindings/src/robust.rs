@@ -7,8 +7,9 @@ use queue_metrics_core::stats::{
     autocorrelation as lags, dispersion, ewma, robust, spread as steps, theil_sen as line, wilson,
 };
 
-use crate::buffer::{MANY, Series, Values, push_in_parts};
+use crate::buffer::{MANY, Values, push_in_parts};
 use crate::errors::refused;
+use crate::series::Series;
 use crate::stats::{MANY_SELECTED, place, shown};
 
 /// From so many points on, comparing pairs takes longer than giving the GIL away.

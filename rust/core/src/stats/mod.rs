@@ -27,6 +27,8 @@ pub mod window;
 
 use std::fmt;
 
+pub use twofold::sum;
+
 /// Why numbers or a parameter were refused.
 #[derive(Clone, Debug, PartialEq)]
 pub enum InputError {

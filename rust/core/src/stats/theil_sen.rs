@@ -10,8 +10,8 @@ use super::rising::{alike, first_lag, variance, widening};
 use super::robust::median;
 use super::{InputError, check_probability};
 
-/// Up to so many points all pairs are taken: half a million slopes, some 5 ms.
-pub const EXACT: usize = 1_024;
+/// Up to so many points all pairs are taken: 130,816 slopes, some 2 ms.
+pub const EXACT: usize = 512;
 /// Pairs that are taken of more points, about.
 const PAIRS: usize = EXACT * (EXACT - 1) / 2;
 /// The fraction of the golden ratio: its multiples fill 0 to 1 evenly, however many there are.
@@ -38,9 +38,9 @@ pub struct TheilSen {
 
 /// The line through points in any order of x; None without two different x.
 ///
-/// Exact up to [`EXACT`] points. Of more, each is paired with as many others as make half a million pairs, spread evenly over
-/// all distances; no chance is in it, and its slope differs from the exact one by some hundredth of its standard error. Refuses slices of
-/// different lengths, NaN, infinity, and spreads whose squares or slopes are no doubles.
+/// Exact up to [`EXACT`] points. Of more, each is paired with as many others as make about as many pairs, spread evenly over all
+/// distances and the same each time; the line is less certain by what was [`left_out`]: its standard error is 1 % greater for 1,440 points and 7 %
+/// for 10,080. Refuses slices of different lengths, NaN, infinity, and spreads whose squares or slopes are no doubles.
 pub fn theil_sen(x: &[f64], y: &[f64]) -> Result<Option<TheilSen>, InputError> {
     let Some(sums) = centred(Xs::Given(x), y)?.filter(|sums| sums.xx.high > 0.0) else { return Ok(None) };
     let mut points: Vec<(f64, f64)> = x.iter().copied().zip(y.iter().copied()).collect();
@@ -74,12 +74,20 @@ pub fn theil_sen(x: &[f64], y: &[f64]) -> Result<Option<TheilSen>, InputError> {
         middle,
         height: sums.mean_y.high + height,
         rising: rising / slopes.len() as f64,
-        chance: (variance(n, &alike_x, &alike(y)).max(0.0) * widening).sqrt() / pairs,
+        chance: (variance(n, &alike_x, &alike(y)).max(0.0) * widening / (pairs * pairs)
+            + left_out(slopes.len(), pairs))
+        .sqrt(),
         slopes: selection,
         perfect,
         autocorrelation,
         effective_size: n as f64 / widening.max(1.0),
     }))
+}
+
+/// What taking some of the pairs adds to the variance of the mean of their signs: a sign varies by 1, of which two ninths are those of its two
+/// points, which all pairs have in common with others. Source: Blom (1976), incomplete U-statistics.
+fn left_out(taken: usize, pairs: f64) -> f64 {
+    7.0 / 9.0 * (1.0 / taken as f64 - 1.0 / pairs).max(0.0)
 }
 
 /// Slopes between points of different x, which are in order of x.
@@ -302,7 +310,7 @@ mod tests {
         let exact = median(&all).unwrap().unwrap();
         let found = line(&x, &y);
         let (low, high) = found.slope_interval(0.9).unwrap().unwrap();
-        assert!((found.slope() - exact).abs() < 0.03 * (high - low), "{} {exact}", found.slope());
+        assert!((found.slope() - exact).abs() < 0.1 * (high - low), "{} {exact}", found.slope());
         let taken = slopes(&x.iter().copied().zip(y).collect::<Vec<_>>()).len();
         assert!(taken.abs_diff(PAIRS) < x.len(), "{taken}");
         let mut lone = vec![0.0; n as usize];

@@ -77,11 +77,24 @@ impl Mul for Twofold {
     }
 }
 
+/// The sum of numbers, right to the last digit or nearly so; NaN where one is not finite.
+pub fn sum(values: &[f64]) -> f64 {
+    let mut sum = Twofold::default();
+    values.iter().for_each(|value| sum.gather(*value));
+    sum.value()
+}
+
 #[cfg(test)]
 mod tests {
     use proptest::prelude::*;
 
     use super::*;
+
+    #[test]
+    fn sums_by_hand() {
+        assert_eq!((sum(&[]), sum(&[1e16, 1.0, -1e16]), sum(&[0.1; 10])), (0.0, 1.0, 1.0));
+        assert!(sum(&[1.0, f64::NAN]).is_nan() && sum(&[f64::INFINITY, 1.0]).is_nan());
+    }
 
     #[test]
     fn what_a_double_cannot_hold_is_kept() {

@@ -57,12 +57,13 @@ impl Column {
         }
     }
 
-    /// The number in a value: 0 for what was never counted, NaN for what was not measured. Exact up to 2^53.
+    /// The number in a value: 0 for what was never counted, and how often and how much in all that is, NaN for the other parts of what was
+    /// not measured. Exact up to 2^53.
     pub fn of(self, value: &Value) -> f64 {
         match self {
             Column::Counter(index) => value.counter(index) as f64,
             Column::Measure(index, part) => {
-                value.measure(index).map_or(f64::NAN, |measure| match (part, measure.range) {
+                value.measure(index).map_or(part.of_nothing(), |measure| match (part, measure.range) {
                     (Part::Count, _) => measure.n as f64,
                     (Part::Sum, _) => measure.sum as f64,
                     (Part::Min, Some((min, _))) => min as f64,
@@ -70,7 +71,7 @@ impl Column {
                     _ => f64::NAN,
                 })
             }
-            Column::Gauge(index, part) => value.gauge(index).map_or(f64::NAN, |gauge| match part {
+            Column::Gauge(index, part) => value.gauge(index).map_or(part.of_nothing(), |gauge| match part {
                 Part::Count => gauge.n as f64,
                 Part::Sum => gauge.sum as f64,
                 Part::Min => gauge.min as f64,
@@ -78,6 +79,15 @@ impl Column {
                 Part::Last => gauge.last as f64,
                 Part::LastAt => gauge.last_at as f64,
             }),
+        }
+    }
+}
+
+impl Part {
+    fn of_nothing(self) -> f64 {
+        match self {
+            Part::Count | Part::Sum => 0.0,
+            _ => f64::NAN,
         }
     }
 }
@@ -121,16 +131,17 @@ mod tests {
     fn what_is_not_there_is_no_number() {
         let parts = Parts { counters: vec![0, 3], gauges: vec![(1, vec![(5, 7), (6, 2)])], ..Parts::default() };
         let packed = [parts.value().unwrap().encode(), Value::default().encode()];
-        let wanted: Vec<Column> = ["c1", "c5", "g1last", "g1at", "g1max", "g1n", "g1s", "g1min", "g0last", "m0n"]
-            .map(|name| Column::parse(name).unwrap())
-            .to_vec();
+        let wanted: Vec<Column> =
+            ["c1", "c5", "g1last", "g1at", "g1max", "g1n", "g1s", "g1min", "m0n", "g0s", "g0last", "m0max"]
+                .map(|name| Column::parse(name).unwrap())
+                .to_vec();
         let found = columns(packed.iter().map(Vec::as_slice), &wanted).unwrap();
         let first: Vec<f64> = found.iter().map(|column| column[0]).collect();
-        assert_eq!(first[..8], [3.0, 0.0, 2.0, 6.0, 7.0, 2.0, 9.0, 2.0]);
-        assert!(first[8].is_nan() && first[9].is_nan());
+        assert_eq!(first[..10], [3.0, 0.0, 2.0, 6.0, 7.0, 2.0, 9.0, 2.0, 0.0, 0.0]);
+        assert!(first[10].is_nan() && first[11].is_nan());
         assert!(found[0][1] == 0.0 && found[2][1].is_nan());
         assert!(columns([&[0x91_u8, 2][..]].into_iter(), &wanted).is_err());
-        assert_eq!(columns([].into_iter(), &wanted).unwrap(), vec![Vec::<f64>::new(); 10]);
+        assert_eq!(columns([].into_iter(), &wanted).unwrap(), vec![Vec::<f64>::new(); 12]);
     }
 
     proptest! {
@@ -141,7 +152,7 @@ mod tests {
             let found = columns(packed.iter().map(Vec::as_slice), &wanted).unwrap();
             for (at, value) in values.iter().enumerate() {
                 prop_assert_eq!(found[0][at], value.counter(index) as f64);
-                prop_assert_eq!(Some(found[1][at]).filter(|number| !number.is_nan()), value.measure(index).map(|measure| measure.sum as f64));
+                prop_assert_eq!(found[1][at], value.measure(index).map_or(0.0, |measure| measure.sum as f64));
                 prop_assert_eq!(Some(found[2][at]).filter(|number| !number.is_nan()), value.gauge(index).map(|gauge| gauge.max as f64));
             }
         }
