@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from bisect import bisect_left
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TypedDict
@@ -321,12 +322,10 @@ def _per_interval(asked: Question, starts: Sequence[int], counts: Series) -> _Po
     if asked.interval == MINUTE:
         return _Points(Series(starts), counts)
     long = asked.interval // MINUTE
-    most, times, values = max(asked.minutes // long, 1), list[float](), list[float]()
-    for place, recorded, number, _ in zip(*intervals(starts, counts, asked.end, asked.interval), strict=True):
-        if 2 * recorded >= long and -place <= most:
-            times.append(asked.end + place * asked.interval)
-            values.append(number * long / recorded)
-    return _Points(Series(times), Series(values))
+    places, recorded, sums, _ = intervals(starts, counts, asked.end, asked.interval)
+    first = bisect_left(places, -max(asked.minutes // long, 1))
+    known = [first + at for at, minutes in enumerate(recorded[first:]) if 2 * minutes >= long]
+    return _Points(places.take(known) * asked.interval + asked.end, sums.take(known) * long / recorded.take(known))
 
 
 def efficiency_trend(asked: Question, rows: FleetRows, collector: CollectorAnswer) -> EfficiencyTrend | NoTrend:
