@@ -95,7 +95,7 @@ def test_a_store_that_goes_away_leaves_the_last_answers_marked_and_without_one_5
         assert (fresh.status, fresh.has("queue-metrics-stale")) == (200, False), path
         driver.error = away
         stale = ask(app, path, method=route.method)
-        assert (stale.status, stale["queue-metrics-stale"], stale.json()) == (200, "0", fresh.json()), path
+        assert (stale.status, stale["queue-metrics-stale"].isdigit(), stale.json()) == (200, True, fresh.json()), path
 
 
 class Unreadable(Flaky):

@@ -20,6 +20,8 @@ from queue_metrics.config import load_settings
 from queue_metrics.insights import Metrics, UnknownName, connect
 from queue_metrics.model import Baseline, Window
 from queue_metrics.model.reasons import RULES, rule_of, why
+from queue_metrics.model.reasons_of_servers import UNSAID
+from queue_metrics.model.servers import CpuUse, Load, MemoryUse, Room
 from queue_metrics.storage import baselines
 from queue_metrics.storage.base import StorageDriver
 from queue_metrics.storage.manager import StorageManager, open_store
@@ -241,14 +243,27 @@ def test_how_long_baselines_are_kept_is_that_of_the_setting(seconds: int, words:
 @pytest.mark.parametrize(
     ("unread", "said"),
     [
-        ({}, "the machine does not tell it"),
+        ({}, UNSAID),
         ({"": "no /proc here"}, "no /proc here"),
-        ({"host.boot_id": "permission denied"}, "permission denied"),
-        ({"disks": "no such file"}, "the machine does not tell it, or it could not be read: then `unread` of the sample says why"),
+        ({"": "no /proc here", "boot_id": "permission denied"}, "permission denied"),
+        ({"disks": "no such file"}, UNSAID),
     ],
 )
 def test_what_a_sample_could_not_read_is_the_reason(unread: dict[str, str], said: str) -> None:
     assert why(model.ServerSample(unread=unread), "boot_id") == said
+
+
+def test_what_is_made_of_a_sample_is_unknown_for_the_reason_of_its_part() -> None:
+    cpu, room = CpuUse(host_cores=4, unread={"": "the first"}), Room("cgroup_v2", limit=2.0, unread={"usage": "no cpu.stat"})
+    assert why(model.ServerSample(cpu=cpu), "cpu_ratio") == "the first"
+    assert why(model.ServerSample(cpu=cpu, cpu_room=room), "cpu_ratio") == "no cpu.stat"
+    memory = MemoryUse(unread={"": "no meminfo"})
+    assert why(model.ServerSample(memory=memory), "memory_ratio") == "no meminfo"
+    assert why(model.ServerSample(memory=memory, memory_room=room), "memory_ratio") == "no cpu.stat"
+    load = Load(unread={"over_1_minute": "no loadavg"})
+    assert why(model.ServerSample(cpu=cpu, load=load), "load_per_core") == "no loadavg"
+    none = CpuUse(unread={"host_cores": "no stat"})
+    assert why(model.ServerSample(cpu=none, load=Load(1.0)), "load_per_core") == "no stat"
 
 
 # Freshness

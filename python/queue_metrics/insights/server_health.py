@@ -45,7 +45,7 @@ def server_health(sample: ServerSample | None, age: float | None, *, stale_secon
         return _unknown(f"The last sample of this server is {duration(age)} old.")
     readings = (sample.cpu_ratio, sample.memory_ratio, sample.load_per_core, *(disk.usage_ratio for disk in sample.disks or ()))
     if all(reading is None for reading in readings):
-        why = next(iter(sample.unread.values()), "")
+        why = next((reason for part in (sample.cpu, sample.memory, sample.load, sample) for reason in part.unread.values()), "")
         return _unknown(f"Nothing of this server could be read{f': {why}' if why else ''}.")
     issues = sorted(_issues(sample), key=lambda issue: -issue.points)
     score = max(100 - sum(issue.points for issue in issues), 0)

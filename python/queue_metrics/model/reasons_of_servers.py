@@ -6,63 +6,57 @@ from collections.abc import Callable
 from typing import Any
 
 from queue_metrics.model.servers import (
-    CpuUse,
+    PARTS,
     DiskUse,
     Interface,
-    Load,
-    MemoryUse,
-    Pressure,
-    Room,
+    Sampled,
     ServerAnswer,
     ServerJobs,
     ServerProcesses,
     ServerSample,
+    limited,
 )
 
-_UNREAD = "the machine does not tell it, or it could not be read: then `unread` of the sample says why"
-_FIRST = "the first sample has no shares and rates, which need two; else " + _UNREAD
-_LIMIT = "a part of it is not known; `cpu`, `memory` and their rooms say which"
+_Rules = dict[str, str | Callable[[Any], str]]
+
+UNSAID = "the server did not send why: there was no room for it, or another version of this package sent it"
 
 
-def _fields(kind: type, rule: str, names: str = "", special: str = "") -> dict[str, str | Callable[[Any], str]]:
-    """`rule` for all fields of a class, `special` for those that are named."""
-    named = names.split()
-    return {field: special if field in named else rule for field in kind.__dataclass_fields__}  # type: ignore[attr-defined]
+def _why(part: Sampled, field: str) -> str:
+    return part.unread.get(field) or part.unread.get("") or UNSAID
 
 
-def _of_sample(field: str) -> Callable[[ServerSample], str]:
-    """Of a field of the sample itself, beside which `unread` stands: what is said there of it, or of the whole sample."""
+def _sampled(kind: type[Sampled]) -> _Rules:
+    """Each field of a part: what is said beside it of it, or of all that is unknown there."""
 
-    def rule(sample: ServerSample) -> str:
-        said = (sample.unread.get(path) for path in ("", field, f"host.{field}"))
-        found = next((reason for reason in said if reason), None)
-        return found or (_UNREAD if sample.unread else "the machine does not tell it")
+    def rule(field: str) -> Callable[[Sampled], str]:
+        return lambda part: _why(part, field)
 
-    return rule
+    return {field: rule(field) for field in kind.__dataclass_fields__}
 
 
-_RATES = "bytes_sent_per_second bytes_received_per_second packets_sent_per_second packets_received_per_second"
+def _cpu(sample: ServerSample) -> str:
+    of_container = limited(sample.cpu_room, sample.cpu.host_cores)
+    return _why(sample.cpu_room, "usage") if of_container else _why(sample.cpu, "usage_ratio")
 
-SERVER_RULES: dict[type, dict[str, str | Callable[[Any], str]]] = {
-    CpuUse: _fields(CpuUse, _FIRST, "cores host_cores", _UNREAD),
-    Load: _fields(Load, _UNREAD),
-    MemoryUse: _fields(MemoryUse, _UNREAD),
-    DiskUse: _fields(DiskUse, _UNREAD),
-    Interface: _fields(Interface, _UNREAD, _RATES, _FIRST),
-    Pressure: _fields(
-        Pressure, "the kernel does not tell pressure stalls, or they could not be read: then `unread` of the sample says why"
-    ),
-    Room: _fields(Room, _UNREAD, "limit headroom", "nothing limits it, or " + _UNREAD),
-    ServerSample: {
-        **{field: _of_sample(field) for field in ServerSample.__dataclass_fields__},
-        "interval_seconds": lambda sample: sample.unread.get("") or "it is the first sample",
-        **dict.fromkeys(("cpu_ratio", "memory_ratio", "load_per_core"), _LIMIT),
-    },
+
+def _memory(sample: ServerSample) -> str:
+    of_container = limited(sample.memory_room, sample.memory.total_bytes)
+    return _why(sample.memory_room, "usage") if of_container else _why(sample.memory, "usage_ratio")
+
+
+def _load(sample: ServerSample) -> str:
+    return _why(sample.load, "over_1_minute") if sample.load.over_1_minute is None else _why(sample.cpu, "host_cores")
+
+
+SERVER_RULES: dict[type, _Rules] = {
+    **{kind: _sampled(kind) for kind in (*PARTS.values(), DiskUse, Interface)},
+    ServerSample: {**_sampled(ServerSample), "cpu_ratio": _cpu, "memory_ratio": _memory, "load_per_core": _load},
     ServerJobs: {
         "per_second": "nothing was recorded in the window",
         "runtime_mean_seconds": "nothing of it was measured in the window",
     },
-    ServerProcesses: _fields(ServerProcesses, "no live worker here could be read"),
+    ServerProcesses: dict.fromkeys(ServerProcesses.__dataclass_fields__, "no live worker here could be read"),
     ServerAnswer: {
         **dict.fromkeys(("sample", "age_seconds"), "nobody there reports a sample; only its workers are known"),
         "jobs": "nothing was counted for this server, as by older versions of this package",

@@ -5,14 +5,23 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
+from types import MappingProxyType
 
 from queue_metrics.model.health import Reason
 from queue_metrics.model.measures import Share, Window
 from queue_metrics.model.workers import WorkerSummary
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Sampled:
+    """A sample, or a part of one. What is None is unknown."""
+
+    unread: Mapping[str, str] = field(default_factory=dict, hash=False)
+    """Why, by name of the field; under the empty name why everything else is that is."""
+
+
 @dataclass(frozen=True, slots=True)
-class CpuUse:
+class CpuUse(Sampled):
     """Shares of the CPU between two samples, 0-1 of all cores of the machine; None in the first sample."""
 
     usage_ratio: float | None = None
@@ -29,7 +38,7 @@ class CpuUse:
 
 
 @dataclass(frozen=True, slots=True)
-class Load:
+class Load(Sampled):
     """Tasks of the machine that run, could, or wait for a disk: the kernel's averages over 1, 5 and 15 minutes."""
 
     over_1_minute: float | None = None
@@ -38,7 +47,7 @@ class Load:
 
 
 @dataclass(frozen=True, slots=True)
-class MemoryUse:
+class MemoryUse(Sampled):
     """Memory of the machine, bytes."""
 
     total_bytes: int | None = None
@@ -54,7 +63,7 @@ class MemoryUse:
 
 
 @dataclass(frozen=True, slots=True)
-class DiskUse:
+class DiskUse(Sampled):
     """A file system."""
 
     mountpoint: str
@@ -68,7 +77,7 @@ class DiskUse:
 
 
 @dataclass(frozen=True, slots=True)
-class Interface:
+class Interface(Sampled):
     """A network interface: counters since it came up, and their rates between two samples; None in the first."""
 
     name: str
@@ -87,7 +96,7 @@ class Interface:
 
 
 @dataclass(frozen=True, slots=True)
-class Pressure:
+class Pressure(Sampled):
     """Share of the last 10, 60 and 300 seconds in which some, or all, tasks waited for a resource: the kernel's pressure stalls, 0-1."""
 
     some_10_ratio: float | None = None
@@ -99,7 +108,7 @@ class Pressure:
 
 
 @dataclass(frozen=True, slots=True)
-class Room:
+class Room(Sampled):
     """Four numbers of one resource, of CPU in cores and of memory in bytes, none computed from another."""
 
     source: str | None = None
@@ -113,8 +122,8 @@ class Room:
 
 
 @dataclass(frozen=True, slots=True)
-class ServerSample:
-    """A server at one moment. What is None is unknown, and `unread` may say why."""
+class ServerSample(Sampled):
+    """A server at one moment."""
 
     taken_at_seconds: float | None = None
     """Seconds since 1970, by the clock of the server."""
@@ -138,8 +147,6 @@ class ServerSample:
     uptime_seconds: float | None = None
     kernel: str | None = None
     boot_id: str | None = None
-    unread: Mapping[str, str] = field(default_factory=dict)
-    """Why something is unknown, by its path in the sample."""
 
     @property
     def cpu_ratio(self) -> float | None:
@@ -155,8 +162,8 @@ class ServerSample:
     def memory_bytes(self) -> tuple[float | None, float | None]:
         """Memory in use and the most that can be, bytes, of which `memory_ratio` is made: of the container where it has the limit."""
         room = self.memory_room
-        limited = _limited(room, self.memory.total_bytes)
-        return (room.usage, room.limit) if limited else (self.memory.used_bytes, self.memory.total_bytes)
+        of_container = limited(room, self.memory.total_bytes)
+        return (room.usage, room.limit) if of_container else (self.memory.used_bytes, self.memory.total_bytes)
 
     @property
     def load_per_core(self) -> float | None:
@@ -165,12 +172,28 @@ class ServerSample:
         return None if load is None or not cores else load / cores
 
 
-def _limited(room: Room, whole: float | None) -> bool:
+PARTS: Mapping[str, type[Sampled]] = MappingProxyType(
+    {
+        "cpu": CpuUse,
+        "load": Load,
+        "memory": MemoryUse,
+        "cpu_pressure": Pressure,
+        "memory_pressure": Pressure,
+        "io_pressure": Pressure,
+        "cpu_room": Room,
+        "memory_room": Room,
+    }
+)
+"""What each sample has one of, by its field."""
+
+
+def limited(room: Room, whole: float | None) -> bool:
+    """Whether a container may use less of something than the machine has."""
     return room.source not in (None, "host") and room.limit is not None and (whole is None or room.limit < whole)
 
 
 def _of_limit(room: Room, whole: float | None, ratio: float | None) -> float | None:
-    if not _limited(room, whole):
+    if not limited(room, whole):
         return ratio
     return room.usage / room.limit if room.usage is not None and room.limit else None
 

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from queue_metrics import _core
 from queue_metrics.model.servers import CpuUse, DiskUse, Interface, Load, MemoryUse, Pressure, Room, ServerSample
+from queue_metrics.recording.unread import explained, nothing
 
 if TYPE_CHECKING:
     from queue_metrics._core_host import _CpuCapacity, _Disk, _HostSample, _Interface, _MemoryCapacity, _Waiting
@@ -37,14 +38,14 @@ class ServerSampler:
                 self._sampler = _core.HostSampler(self._source, self._root)
             return server_sample(self._sampler.sample())
         except Exception as error:  # whatever a host does to its sampler, the heartbeats of its workers must go on
-            return ServerSample(unread={"": f"{type(error).__name__}: {error}"})
+            return nothing(f"{type(error).__name__}: {error}")
 
 
 def server_sample(sample: _HostSample) -> ServerSample:
     """A host's sample with ratios from 0 to 1 in place of percent."""
     load, host, capacity, pressure = sample["load_average"], sample["host"], sample["capacity"], sample["pressure"]
     disks, interfaces = sample["disks"], sample["network"]
-    return ServerSample(
+    found = ServerSample(
         taken_at_seconds=sample["taken_at_seconds"],
         interval_seconds=sample["interval_seconds"],
         cpu=_cpu(sample),
@@ -60,8 +61,8 @@ def server_sample(sample: _HostSample) -> ServerSample:
         uptime_seconds=host["uptime_seconds"],
         kernel=host["kernel"],
         boot_id=host["boot_id"],
-        unread=dict(sample["unread"]),
     )
+    return explained(found, sample["unread"])
 
 
 def _cpu(sample: _HostSample) -> CpuUse:

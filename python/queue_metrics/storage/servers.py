@@ -12,7 +12,7 @@ from dataclasses import asdict, dataclass, fields, replace
 from typing import Any, TypeVar
 
 from queue_metrics.config import TimeToLive
-from queue_metrics.model.servers import CpuUse, DiskUse, Interface, Load, MemoryUse, Pressure, Room, ServerSample
+from queue_metrics.model.servers import PARTS, DiskUse, Interface, Sampled, ServerSample
 from queue_metrics.storage.base import Beat
 from queue_metrics.storage.general import GeneralOperations
 
@@ -22,20 +22,10 @@ BEAT_BYTES = 8192
 _WEEK = TimeToLive().servers
 _VERSION = 1
 _OPENING = b"{"
-# Disks, interfaces and reasons that are told; the first that keep within BEAT_BYTES, the last always do.
-_CAPS = ((16, 12, 16), (8, 6, 8), (4, 3, 4), (1, 1, 1), (0, 0, 0))
+# Disks, interfaces, and reasons of each part that are told; the first that keep within BEAT_BYTES, the last always do.
+_CAPS = ((16, 12, 16), (8, 6, 4), (4, 3, 2), (1, 1, 1), (0, 0, 0))
 _LONGEST_TEXT = 120
-_ONE_EACH = {
-    "cpu": CpuUse,
-    "load": Load,
-    "memory": MemoryUse,
-    "cpu_pressure": Pressure,
-    "memory_pressure": Pressure,
-    "io_pressure": Pressure,
-    "cpu_room": Room,
-    "memory_room": Room,
-}
-_Part = TypeVar("_Part")
+_Part = TypeVar("_Part", bound=Sampled)
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,13 +67,22 @@ def server_reports(beats: Iterable[Beat]) -> list[ServerReport]:
 def _cut(sample: ServerSample, disks: int, interfaces: int, reasons: int) -> ServerSample:
     fullest = sorted(sample.disks or (), key=lambda disk: -(disk.usage_ratio or 0.0))
     busiest = sorted(sample.interfaces or (), key=lambda interface: -((interface.bytes_sent or 0) + (interface.bytes_received or 0)))
+
+    def told(part: _Part) -> _Part:
+        if len(part.unread) <= reasons:
+            return part
+        # What stands under the empty name is not true of a field whose own reason is left out.
+        named = [(name, reason) for name, reason in part.unread.items() if name]
+        return replace(part, unread=dict(named[:reasons]))
+
+    parts: dict[str, Any] = {name: told(getattr(sample, name)) for name in PARTS}
     return replace(
-        sample,
-        disks=None if sample.disks is None else tuple(fullest[:disks]),
+        told(sample),
+        **parts,
+        disks=None if sample.disks is None else tuple(map(told, fullest[:disks])),
         disks_left_out=sample.disks_left_out + len(fullest[disks:]),
-        interfaces=None if sample.interfaces is None else tuple(busiest[:interfaces]),
+        interfaces=None if sample.interfaces is None else tuple(map(told, busiest[:interfaces])),
         interfaces_left_out=sample.interfaces_left_out + len(busiest[interfaces:]),
-        unread=dict(list(sample.unread.items())[:reasons]),
     )
 
 
@@ -92,9 +91,9 @@ def _packed(sample: ServerSample) -> bytes:
 
 
 def _short(value: Any) -> Any:
-    """Without what is unknown, with texts cut: a path may be 4 KiB long."""
+    """Without what is unknown or empty, with texts cut: a path may be 4 KiB long."""
     if isinstance(value, dict):
-        return {_short(name): _short(each) for name, each in value.items() if each is not None}
+        return {_short(name): _short(each) for name, each in value.items() if each is not None and each != {}}
     if isinstance(value, (list, tuple)):
         return [_short(each) for each in value]
     if isinstance(value, str) and len(value) > _LONGEST_TEXT:
@@ -107,18 +106,17 @@ def _decoded(payload: bytes) -> ServerSample | None:
         told = json.loads(payload)
         if told["v"] != _VERSION:
             return None
-        parts: dict[str, Any] = {name: _part(kind, told.get(name, {})) for name, kind in _ONE_EACH.items()}
+        parts: dict[str, Any] = {name: _part(kind, told.get(name, {})) for name, kind in PARTS.items()}
         for name, kind in (("disks", DiskUse), ("interfaces", Interface)):
             parts[name] = None if told.get(name) is None else tuple(_part(kind, each) for each in told[name])
-        parts["unread"] = {str(path): str(reason) for path, reason in told.get("unread", {}).items()}
-        plain = {name: told[name] for name in _names(ServerSample) if name in told and name not in parts}
-        return ServerSample(**parts, **plain)
+        return _part(ServerSample, {**told, **parts})
     except (ValueError, KeyError, TypeError, AttributeError):
         return None
 
 
 def _part(kind: type[_Part], told: Mapping[str, Any]) -> _Part:
-    return kind(**{name: told[name] for name in _names(kind) if name in told})
+    unread = {str(name): str(reason) for name, reason in told.get("unread", {}).items()}
+    return kind(**{**{name: told[name] for name in _names(kind) if name in told}, "unread": unread})
 
 
 def _names(kind: type) -> list[str]:
