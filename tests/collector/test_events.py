@@ -96,13 +96,16 @@ def test_who_listens_hears_each_event_of_a_kind_from_then_on(driver: StorageDriv
     assert len(heard) == 1
 
 
-def test_what_a_callback_raises_is_counted_and_ends_nothing(driver: StorageDriver, ending: list[Callable[[], None]]) -> None:
+@pytest.mark.parametrize("raised", [ValueError("of the user"), SystemExit(3)], ids=lambda raised: type(raised).__name__)
+def test_what_a_callback_raises_is_counted_and_ends_nothing(
+    driver: StorageDriver, ending: list[Callable[[], None]], raised: BaseException
+) -> None:
     heard: list[int] = []
 
     def callback(event: Event) -> None:
         heard.append(event.number)
         if event.number == 1:
-            raise ValueError("of the user")
+            raise raised
 
     listening = qm.on(DEPTH, callback, store=driver, poll_seconds=0.05)
     ending.append(listening)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -64,3 +65,15 @@ def test_windows_take_the_steps_that_are_configured_to_be_kept(tmp_path: Path, m
     monkeypatch.setenv("QUEUE_METRICS_TTL_RAW", "3600")
     assert qm.connect().overview(minutes=120).window.step_seconds == 3600
     assert qm.connect().overview(minutes=60).window.step_seconds == 60
+
+
+@pytest.mark.parametrize("ages", [{"stale_seconds": 400}, {"lost_seconds": 30}, {"stale_seconds": 90, "lost_seconds": 80}])
+def test_nobody_is_lost_before_he_is_stale_wherever_the_store_comes_from(tmp_path: Path, ages: dict[str, Any]) -> None:
+    """The same words, whether the store is configured, a URL, or open already."""
+    url = f"sqlite:///{tmp_path}/metrics.db"
+    driver = StorageManager().open(url)
+    for store in (None, url, driver):
+        with pytest.raises(ConfigurationError, match=r"lost_seconds \(.*\) must not be less than stale_seconds"):
+            qm.connect(store, **ages)
+    assert qm.connect(driver, stale_seconds=300).workers() == ()
+    driver.close()

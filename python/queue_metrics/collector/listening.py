@@ -76,7 +76,7 @@ class Listening:
     def _tell(self, event: Event) -> None:
         try:
             self._callback(event)
-        except Exception as error:  # code of the user: whatever it raises ends neither the thread nor the other events
+        except BaseException as error:  # code of the user: `sys.exit()` too would end this thread without a word, and no program
             self.errors += 1
             warner.warn(f"callback {self._kind}", f"the callback for {self._kind} raised {type(error).__name__}: {shown(error)}")
 
