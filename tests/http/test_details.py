@@ -62,6 +62,7 @@ def test_a_queue_and_a_worker_in_full_are_those_of_the_lists(app: Application) -
             "/v1/trends/throughput/no/default",
         ),
         "/v1/series?connection=broker&queue=no",
+        *("/v1/worker-summary?connection=broker&queue=no", "/v1/worker-summary?server=web-2"),
     ],
 )
 def test_a_name_that_was_never_recorded_is_404_and_tells_no_other(path: str, app: Application) -> None:
@@ -92,6 +93,16 @@ def test_a_server_has_its_workers_and_its_jobs() -> None:
     alone = ask(app, "/v1/servers/web-1").json()
     assert {name: alone[name] for name in server} == server
     assert ask(app, "/v1/servers?limit=0").status == 422
+
+
+def test_workers_together_are_those_that_are_named_and_a_queue_has_two_names(app: Application) -> None:
+    told = ask(app, "/v1/worker-summary").json()
+    assert (told["workers"]["counts"]["live"], told["workers"]["now_ratio"], told["workers"]["window_ratio"]) == (2, 0.5, None)
+    assert ask(app, "/v1/worker-summary?server=web-1&minutes=5").json()["workers"] == told["workers"]
+    assert ask(app, "/v1/worker-summary?connection=broker&queue=default").json()["workers"]["counts"]["live"] == 2
+    for query in ("queue=default", "connection=broker", "server=web-1&connection=broker&queue=default"):
+        answer = ask(app, f"/v1/worker-summary?{query}")
+        assert (answer.status, answer.json()["parameter"]) == (422, "queue")
 
 
 def with_baselines(driver: StorageDriver) -> StorageDriver:
@@ -178,7 +189,12 @@ def test_a_range_is_said_in_the_same_words_everywhere_and_has_what_lies_in_it() 
 
 RANGED = (
     *("/v1/overview", "/v1/tasks", "/v1/tasks/app.send", "/v1/queues", "/v1/queues/broker/default", "/v1/servers", "/v1/servers/web-1"),
-    *("/v1/series?connection=broker&queue=default", "/v1/trends/depth/broker/default", "/v1/trends/throughput/broker/default"),
+    *(
+        "/v1/worker-summary",
+        "/v1/series?connection=broker&queue=default",
+        "/v1/trends/depth/broker/default",
+        "/v1/trends/throughput/broker/default",
+    ),
     "/v1/trends/efficiency",
 )
 

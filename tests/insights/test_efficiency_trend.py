@@ -24,7 +24,8 @@ RUNS = collector_answer(CollectorState(NOW, NOW - 3600, "", 0), NOW)
 
 
 def by_column(rows: Sequence[Row]) -> FleetRows:
-    return FleetRows(*(Series(numbers) for numbers in zip(*rows, strict=True))) if rows else FleetRows(*[Series([])] * 5)
+    columns = zip(*((*row, 60.0) for row in rows), strict=True)
+    return FleetRows(*(Series(numbers) for numbers in columns)) if rows else FleetRows(*[Series([])] * 6)
 
 
 def efficiency(busy: Sequence[float], *, workers: int = 4, memory: float = 50.0 * 2**20, cpu: float = 0.5) -> list[Row]:

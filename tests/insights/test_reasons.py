@@ -72,6 +72,7 @@ def answers(metrics: Metrics) -> Iterator[tuple[str, Any]]:
         yield "snapshot", metrics.snapshot(minutes=minutes)
         yield "task_details", metrics.task_details(minutes=minutes)
         yield "servers", metrics.servers(minutes=minutes)
+        yield "worker_summary", metrics.worker_summary(minutes=minutes)
         yield "health", metrics.health(minutes=minutes)
     yield "everything", metrics.everything().jobs
     yield "scrape", metrics.scrape()
@@ -90,6 +91,7 @@ def answers(metrics: Metrics) -> Iterator[tuple[str, Any]]:
         yield "trend", metrics.trend(*names)
         yield "throughput", metrics.throughput(*names)
         yield "series", metrics.series("queue", *names)
+        yield "worker_summary", metrics.worker_summary(connection=names[0], queue=names[1])
         yield "baseline", metrics.baseline(*names, cpu_available_percent=50.0)
     for worker in metrics.workers():
         yield "worker", metrics.worker(worker.id)

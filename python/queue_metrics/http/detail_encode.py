@@ -78,7 +78,7 @@ def server(answer: ServerAnswer) -> ServerObject:
         "memory_ratio": None if sample is None else sample.memory_ratio,
         "load_per_core": None if sample is None else sample.load_per_core,
         "sample": sample,
-        "workers": _summary(answer.workers),
+        "workers": worker_summary(answer.workers),
         "jobs": answer.jobs,
         "processes": answer.processes,
         "capacity": answer.capacity,
@@ -196,7 +196,8 @@ def _server_task(answer: ServerTask) -> ServerTaskObject:
     }
 
 
-def _summary(answer: WorkerSummary) -> WorkerSummaryObject:
+def worker_summary(answer: WorkerSummary) -> WorkerSummaryObject:
+    """Workers together, without the window, which stands beside it."""
     return {
         "counts": encode.worker_counts(answer.counts),
         "now_ratio": answer.now_ratio,

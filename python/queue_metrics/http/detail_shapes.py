@@ -99,7 +99,7 @@ class WorkerReply(About):
 
 
 class WorkerSummaryObject(TypedDict):
-    """The workers of a server together."""
+    """Workers together: of a server, of a queue, or all."""
 
     counts: WorkerCountsObject
     now_ratio: float | None
@@ -108,6 +108,12 @@ class WorkerSummaryObject(TypedDict):
     window_seconds: float | None
     jobs: int
     jobs_per_worker: float | None
+
+
+class WorkerSummaryReply(About):
+    """`/v1/worker-summary`."""
+
+    workers: WorkerSummaryObject
 
 
 class ServerObject(TypedDict):

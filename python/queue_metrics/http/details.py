@@ -16,6 +16,7 @@ from queue_metrics.http.parameters import (
     LABELS,
     LIMIT,
     QUEUE,
+    SERVER,
     STEP,
     TASK,
     TREND,
@@ -27,6 +28,7 @@ from queue_metrics.http.parameters import (
 from queue_metrics.http.routes import Call, Route
 from queue_metrics.http.shared import Held, Question
 from queue_metrics.insights import Metrics
+from queue_metrics.insights.crews import Whose
 from queue_metrics.insights.names import UnknownName
 from queue_metrics.insights.series import KINDS
 from queue_metrics.model import (
@@ -37,6 +39,7 @@ from queue_metrics.model import (
     Snapshot,
     TaskDetail,
     TrendAnswer,
+    WorkerSummary,
 )
 
 CSV = "text/csv"
@@ -59,6 +62,14 @@ def own_details(snapshot: Callable[[Call], Question[Snapshot]]) -> Iterable[Rout
     )
     yield Route("/v1/queues/{connection}/{queue}", "one queue", shapes.QueueDetailReply, _queue, snapshot, parameters=WINDOW)
     yield Route("/v1/workers/{id}", "one process", shapes.WorkerReply, _worker, snapshot)
+    yield Route(
+        "/v1/worker-summary",
+        "workers together: all, those of a server or those of a queue",
+        shapes.WorkerSummaryReply,
+        _worker_summary,
+        _worker_summary_question,
+        parameters=(*WINDOW, CONNECTION, QUEUE, SERVER),
+    )
     yield Route(
         "/v1/servers",
         "every server: its health, its last sample, its workers",
@@ -148,6 +159,28 @@ def _worker(call: Call, held: Held[Snapshot]) -> Response:
     if found is None:
         raise UnknownName("no such worker")
     return as_json({**about(held.answer.overview.window, held), "worker": found})
+
+
+def _worker_summary_question(call: Call) -> Question[WorkerSummary]:
+    """
+    Raises:
+        BadParameter: a server and a queue are named, or half of a queue.
+    """
+    window, names = window_of(call.parameters), [call.parameters[each.name] for each in (SERVER, CONNECTION, QUEUE)]
+    try:
+        Whose.of(*names)
+    except ValueError as error:
+        raise BadParameter(str(error), parameter=QUEUE.name) from error
+    server, connection, queue = names
+    return Question(
+        "worker summary",
+        (*names, *window.items()),
+        within_bounds(lambda metrics: metrics.worker_summary(server=server, connection=connection, queue=queue, **window)),
+    )
+
+
+def _worker_summary(_call: Call, held: Held[WorkerSummary]) -> Response:
+    return as_json({**about(held.answer.window, held), "workers": detail_encode.worker_summary(held.answer)})
 
 
 _Servers = tuple[ServerAnswer, ...]

@@ -137,7 +137,7 @@ END = Moment("end", "its last moment; now when it is left out")
 WINDOW = (MINUTES, START, END)
 TREND = (PERIOD, INTERVAL, START, END)
 LABELS = tuple(Name(name, f"name of the {name}") for name in ("connection", "queue", "task", "exception", "server"))
-CONNECTION, QUEUE, TASK = LABELS[:3]
+CONNECTION, QUEUE, TASK, _, SERVER = LABELS
 REFRESH = Number("refresh", 0, 3_600, 5, "seconds until the page loads itself anew; 0: never")
 
 

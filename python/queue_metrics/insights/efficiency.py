@@ -7,7 +7,7 @@ from collections.abc import Iterable, Sequence
 from queue_metrics.insights.workers import workers
 from queue_metrics.model import WorkerAnswer
 from queue_metrics.storage.base import MINUTE, Beat
-from queue_metrics.storage.efficiency import Counted, Counters, Crew, CrewMinute, EfficiencyRow, Queue, Spent
+from queue_metrics.storage.efficiency import Counted, Counters, Crew, EfficiencyRow, PassTime, Queue, Spent
 
 _LIVE = ("starting", "idle", "busy")
 
@@ -64,14 +64,15 @@ def efficiency(
     ), counters
 
 
-def spent_in(minutes: Iterable[CrewMinute], start: float, end: float) -> Spent:
-    """Busy and idle seconds of a crew between two moments; a row that reaches beyond them counts in part."""
-    parts = []
-    for row in minutes:
-        inside = min(row.at, end) - max(row.at - row.seconds, start)
+def spent_in(times: Iterable[PassTime], start: float, end: float) -> Spent:
+    """Busy and idle seconds of a crew between two moments; a pass whose time reaches beyond them counts in part."""
+    busy = idle = 0.0
+    for at, seconds, of_busy, of_idle in times:
+        inside = min(at, end) - max(at - seconds, start)
         if inside > 0:
-            parts.append(row.crew.spent.part(min(inside / row.seconds, 1.0)))
-    return Spent.total(parts)
+            part = min(inside / seconds, 1.0)
+            busy, idle = busy + of_busy * part, idle + of_idle * part
+    return Spent(busy, idle)
 
 
 def _then(previous: Counters | None, worker: WorkerAnswer, now: float) -> Spent | None:

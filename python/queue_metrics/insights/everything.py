@@ -9,6 +9,7 @@ from itertools import chain
 from queue_metrics.insights import layout, trends
 from queue_metrics.insights import overview as overviews
 from queue_metrics.insights import queues as queue_answers
+from queue_metrics.insights.crews import crew_summary
 from queue_metrics.insights.figures import TaskFigures, task_figures
 from queue_metrics.insights.fleet import server_calls, servers_in, settled_in, worker_parts
 from queue_metrics.insights.flow import dedicated
@@ -20,7 +21,7 @@ from queue_metrics.insights.recency import last_hour
 from queue_metrics.insights.task_details import Everywhere, by_name, detail_of, exception_span, totals, wanted
 from queue_metrics.insights.tasks import named, tasks
 from queue_metrics.insights.window import Span
-from queue_metrics.insights.workers import Serving, ages_decide, summary
+from queue_metrics.insights.workers import Serving, ages_decide, lifetime_ratio
 from queue_metrics.model import (
     Baseline,
     DepthTrend,
@@ -37,7 +38,7 @@ from queue_metrics.model import (
 )
 from queue_metrics.storage.base import HOUR, QUEUE, SERVER, TASK, StorageDriver
 from queue_metrics.storage.baselines import READ_BASELINES, decode
-from queue_metrics.storage.efficiency import ALL_KEY, fleet_rows, reading_rows
+from queue_metrics.storage.efficiency import ALL_KEY, FleetRows, fleet_rows, reading_rows
 
 
 def read_everything(driver: StorageDriver, span: Span, stale_seconds: float) -> Reading:
@@ -131,12 +132,12 @@ class Everything:
 
     @cached_property
     def summary(self) -> WorkerSummary:
-        """All workers together."""
-        return summary(self.workers)
+        """All workers together, and how busy they were in the last hour."""
+        return crew_summary(self.workers, self._reading.window, self._passes.times)
 
-    def serving(self, connection: str, queue: str) -> WorkerSummary:
-        """The live workers of a queue together."""
-        return summary(self._serving.of(connection, queue))
+    def lifetime_ratio(self, connection: str, queue: str) -> float | None:
+        """The busy share of the live workers of a queue over their whole lives, 0-1; None: there are none."""
+        return lifetime_ratio(self._serving.of(connection, queue))
 
     @cached_property
     def _serving(self) -> Serving:
@@ -188,8 +189,11 @@ class Everything:
     def efficiency_trend(self) -> EfficiencyTrend | NoTrend:
         """How busy all workers were in the last hour."""
         asked = trends.question(self.now)
-        rows = fleet_rows(self._reading.answers[reading_rows(ALL_KEY, self.now - HOUR, self.now)])
-        return trends.efficiency_trend(asked, rows, self.overview.collector)
+        return trends.efficiency_trend(asked, self._passes, self.overview.collector)
+
+    @cached_property
+    def _passes(self) -> FleetRows:
+        return fleet_rows(self._reading.answers[reading_rows(ALL_KEY, self.now - HOUR, self.now)])
 
     @cached_property
     def _queues(self) -> Mapping[tuple[str, ...], SeriesReading]:

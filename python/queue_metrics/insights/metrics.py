@@ -14,6 +14,7 @@ from queue_metrics.insights import overview as overviews
 from queue_metrics.insights import queues as queue_answers
 from queue_metrics.insights import series as series_answers
 from queue_metrics.insights import tasks as task_answers
+from queue_metrics.insights.crews import Whose, crew_in
 from queue_metrics.insights.everything import Everything, read_everything
 from queue_metrics.insights.fleet import server_calls, servers_in, worker_calls, worker_parts, workers_in
 from queue_metrics.insights.flow import dedicated
@@ -43,6 +44,7 @@ from queue_metrics.model import (
     TaskDetail,
     ThroughputTrend,
     WorkerAnswer,
+    WorkerSummary,
 )
 from queue_metrics.storage.base import MINUTE, QUEUE, SERVER, TASK, StorageDriver
 from queue_metrics.storage.baselines import READ_BASELINES
@@ -254,6 +256,25 @@ class Metrics:
         if found is None:
             raise UnknownName(unknown("worker", id, (answer.id for answer in answers)))
         return found
+
+    def worker_summary(
+        self, *, server: str | None = None, connection: str | None = None, queue: str | None = None, **window: Unpack[Asked]
+    ) -> WorkerSummary:
+        """
+        Workers together, and the share of their time in which they were busy in the window, by the minutes of a collector.
+
+        Args:
+            server: those of this host, by its exact name.
+            connection: with `queue`, those that say that they serve it; their time on other queues counts, too.
+            queue: its minutes are kept for six hours.
+
+        Raises:
+            UnknownName: no such server is known, or no such queue; says which are near.
+            ValueError: a server and a queue, or half of a queue.
+        """
+        span, whose = self._span(window), Whose.of(server, connection, queue)
+        reading = self._read(span, kinds=(), further=whose.parts(span.now), totals=False, calls=(whose.call(span),))
+        return crew_in(reading, self._workers(reading), whose)
 
     # Servers
 

@@ -5,11 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 
 from queue_metrics.insights import layout
-from queue_metrics.insights.efficiency import spent_in
+from queue_metrics.insights.crews import crew_summary
 from queue_metrics.insights.measures import counts, distribution, failure_share, rate
 from queue_metrics.insights.reading import SeriesReading
 from queue_metrics.insights.server_health import capacity, server_health
-from queue_metrics.insights.workers import summary
 from queue_metrics.model import ServerAnswer, ServerJobs, ServerProcesses, Window, WorkerAnswer
 from queue_metrics.storage.efficiency import CrewMinute
 from queue_metrics.storage.servers import ServerReport
@@ -63,7 +62,7 @@ def _server(
     jobs: SeriesReading | None,
 ) -> ServerAnswer:
     sample, age = (None, None) if report is None else (report.sample, report.age)
-    together = summary(workers, [spent_in(crew, window.start, window.end)])
+    together = crew_summary(workers, window, (row.time for row in crew))
     busy = together.now_ratio if together.window_ratio is None else together.window_ratio
     return ServerAnswer(
         hostname=hostname,

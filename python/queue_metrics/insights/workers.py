@@ -11,7 +11,7 @@ from queue_metrics._core import Value, decode_heartbeat
 from queue_metrics.errors import DecodeError
 from queue_metrics.insights.layout import MICROSECONDS
 from queue_metrics.insights.stuck import stuck
-from queue_metrics.model import WorkerAnswer, WorkerCounts, WorkerSummary
+from queue_metrics.model import Window, WorkerAnswer, WorkerCounts, WorkerSummary
 from queue_metrics.storage.base import Beat
 from queue_metrics.storage.efficiency import Counters, Spent
 
@@ -199,27 +199,34 @@ def by_state(answers: Iterable[WorkerAnswer]) -> WorkerCounts:
     return WorkerCounts(**{state: states[state] for state in ("starting", "idle", "busy", "stopped", "stale", "lost")})
 
 
-def summary(answers: Iterable[WorkerAnswer], rows: Iterable[Spent] = ()) -> WorkerSummary:
+def summary(answers: Iterable[WorkerAnswer], window: Window, spent: Spent) -> WorkerSummary:
     """
     Workers together.
 
     Args:
         answers: which workers; those that execute nothing do not count.
-        rows: their busy and idle seconds in the window, as the collector counted them.
+        window: as far as the collector counted their time.
+        spent: their busy and idle seconds in the window, as the collector counted them.
     """
     people = [each for each in answers if each.role == "worker"]
     counts = by_state(people)
     alive = [each for each in people if each.state in _ALIVE]
-    jobs, together = sum(each.jobs for each in people), Spent.total(rows)
+    jobs = sum(each.jobs for each in people)
     return WorkerSummary(
+        window=window,
         counts=counts,
         now_ratio=counts.busy / counts.live if counts.live else None,
-        lifetime_ratio=Spent.total(Spent(each.busy_seconds or 0.0, each.idle_seconds or 0.0) for each in alive).ratio,
-        window_ratio=together.ratio,
-        window_seconds=together.seconds or None,
+        lifetime_ratio=lifetime_ratio(alive),
+        window_ratio=spent.ratio,
+        window_seconds=spent.seconds or None,
         jobs=jobs,
         jobs_per_worker=jobs / len(people) if people else None,
     )
+
+
+def lifetime_ratio(answers: Iterable[WorkerAnswer]) -> float | None:
+    """The busy share of the whole lives of some workers together, 0-1; None: there are none."""
+    return Spent.total(Spent(each.busy_seconds or 0.0, each.idle_seconds or 0.0) for each in answers).ratio
 
 
 class Serving:

@@ -7,6 +7,8 @@ from dataclasses import dataclass
 from types import MappingProxyType
 from typing import Literal
 
+from queue_metrics.model.measures import Window
+
 OriginalState = Literal["idle", "busy", "stopped", "crashed", "unknown"]
 ORIGINAL_STATES: Mapping[str, OriginalState] = MappingProxyType(
     {"starting": "idle", "idle": "idle", "busy": "busy", "stopped": "stopped", "stale": "crashed", "lost": "crashed", "up": "unknown"}
@@ -104,8 +106,10 @@ class WorkerCounts:
 
 @dataclass(frozen=True, slots=True)
 class WorkerSummary:
-    """Workers together: of a server, or of all. Ratios 0-1; None where nothing is known."""
+    """Workers together: all, those of a server or those of a queue. Ratios 0-1; None where nothing is known."""
 
+    window: Window
+    """What `window_ratio` is about; observed is what the collector counted of it."""
     counts: WorkerCounts
     now_ratio: float | None
     """Busy ones among those that are live."""

@@ -29,6 +29,8 @@ _VERSION = 2
 _AT = "at"  # a field beside those of workers, whose ids hold colons
 
 Queue: TypeAlias = tuple[str, str]
+PassTime: TypeAlias = tuple[float, float, float, float]
+"""The moment of a pass, seconds since the pass before, and busy and idle seconds of a crew in between."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,10 +57,6 @@ class Spent:
         for part in parts:
             busy, idle = busy + part.busy_seconds, idle + part.idle_seconds
         return Spent(busy, idle)
-
-    def part(self, ratio: float) -> Spent:
-        """So much of it."""
-        return Spent(self.busy_seconds * ratio, self.idle_seconds * ratio)
 
 
 @dataclass(frozen=True, slots=True)
@@ -134,6 +132,11 @@ class CrewMinute:
     seconds: float
     crew: Crew
 
+    @property
+    def time(self) -> PassTime:
+        """What it says of time."""
+        return self.at, self.seconds, self.crew.spent.busy_seconds, self.crew.spent.idle_seconds
+
 
 @dataclass(frozen=True, slots=True)
 class FleetRows:
@@ -146,6 +149,13 @@ class FleetRows:
     rss_mean_bytes: Series
     """NaN where it is not known, as in the next."""
     cpu_mean_ratio: Series
+    seconds: Series
+    """Since the pass before."""
+
+    @property
+    def times(self) -> Iterator[PassTime]:
+        """What each says of time."""
+        return zip(self.at, self.seconds, self.busy_seconds, self.idle_seconds, strict=True)
 
     def between(self, start: float, end: float, *, before: float) -> FleetRows:
         """Those from `start` to `end`, both with them, and earlier than `before`."""
@@ -227,10 +237,10 @@ def fleet_minutes(members: Iterable[tuple[str, float]]) -> list[CrewMinute]:
 
 def fleet_rows(members: Sequence[tuple[str, float]]) -> FleetRows:
     """The same as `fleet_minutes`, thousands at once: no object is made of a row, unless one is of another version or damaged."""
-    version, _, at, _, busy, idle, rss, cpu = row_columns([member for member, _ in members], 8)
-    whole = (at + busy + idle).known()
+    version, _, at, seconds, busy, idle, rss, cpu = row_columns([member for member, _ in members], 8)
+    whole = (at + seconds + busy + idle).known()
     if list(version).count(_VERSION) == len(whole) == len(members):
-        return FleetRows(at, busy, idle, rss, cpu)
+        return FleetRows(at, busy, idle, rss, cpu, seconds)
     minutes = fleet_minutes(members)
     crews = [each.crew for each in minutes]
     return FleetRows(
@@ -239,34 +249,32 @@ def fleet_rows(members: Sequence[tuple[str, float]]) -> FleetRows:
         idle_seconds=Series([crew.spent.idle_seconds for crew in crews]),
         rss_mean_bytes=Series([math.nan if crew.rss_mean_bytes is None else crew.rss_mean_bytes for crew in crews]),
         cpu_mean_ratio=Series([math.nan if crew.cpu_mean_ratio is None else crew.cpu_mean_ratio for crew in crews]),
+        seconds=Series([each.seconds for each in minutes]),
     )
 
 
 def server_crews(members: Iterable[tuple[str, float]]) -> dict[str, list[CrewMinute]]:
     """Of each server, by hostname, out of `get_sorted_set_by_score(SERVERS_KEY, ...)`."""
-    return _by_name(members, "servers")
-
-
-def queue_crews(members: Iterable[tuple[str, float]]) -> dict[Queue, list[CrewMinute]]:
-    """Of each queue, by connection and queue, out of `get_sorted_set_by_score(QUEUES_KEY, ...)`."""
-    found = _by_name(members, "queues")
-    return {(name.partition("\x00")[0], name.partition("\x00")[2]): minutes for name, minutes in found.items()}
-
-
-def _by_name(members: Iterable[tuple[str, float]], part: str) -> dict[str, list[CrewMinute]]:
     found: dict[str, list[CrewMinute]] = {}
-    for at, seconds, crews in _rows(members, part):
+    for at, seconds, crews in _rows(members, "servers"):
         for name, crew in crews.items():
             found.setdefault(name, []).append(CrewMinute(at, seconds, crew))
     return found
 
 
-def _rows(members: Iterable[tuple[str, float]], part: str) -> Iterator[tuple[float, float, dict[str, Crew]]]:
+def queue_crew(members: Iterable[tuple[str, float]], queue: Queue) -> list[CrewMinute]:
+    """Of one queue, out of `get_sorted_set_by_score(QUEUES_KEY, ...)`; queues are many, so nothing is made of the others."""
+    name = "\x00".join(queue)
+    return [CrewMinute(at, seconds, crews[name]) for at, seconds, crews in _rows(members, "queues", only=name) if crews]
+
+
+def _rows(members: Iterable[tuple[str, float]], part: str, only: str | None = None) -> Iterator[tuple[float, float, dict[str, Crew]]]:
     for member, _ in members:
         try:
             told = _told(json.loads(member))
             crews = {part: told[part]} if part == "all" else told[part]
-            yield float(told["at"]), float(told["s"]), {name: _crew(crew) for name, crew in crews.items()}
+            wanted = crews if only is None else {only: crews[only]} if only in crews else {}
+            yield float(told["at"]), float(told["s"]), {name: _crew(crew) for name, crew in wanted.items()}
         except (ValueError, KeyError, TypeError, AttributeError):
             continue
 

@@ -134,7 +134,7 @@ def workers_of(everything: Everything, answer: QueueAnswer) -> OriginalQueueWork
     return {
         "active_count": answer.workers,
         "current_busy_percent": percent(answer.busy_ratio),
-        "lifetime_busy_percent": percent(everything.serving(answer.connection, answer.queue).lifetime_ratio),
+        "lifetime_busy_percent": percent(everything.lifetime_ratio(answer.connection, answer.queue)),
     }
 
 
