@@ -42,6 +42,7 @@ WINDOWED: list[Callable[..., object]] = [
     Metrics.snapshot,
     Metrics.overview,
     Metrics.health,
+    Metrics.worker_summary,
     Metrics.tasks,
     lambda metrics, **window: metrics.task("app.send", **window),
     Metrics.queues,

@@ -6,12 +6,13 @@ from dataclasses import replace
 
 import pytest
 
+from queue_metrics.collector import collect
 from queue_metrics.insights import Metrics, UnknownName, connect
 from queue_metrics.insights.efficiency import efficiency
 from queue_metrics.insights.workers import summary
-from queue_metrics.model import Advice, ServerSample, ServerStatus, Window
-from queue_metrics.model.servers import CpuUse, Load, MemoryUse
-from queue_metrics.storage.base import StorageDriver
+from queue_metrics.model import Advice, Gauge, ServerSample, ServerStatus, Window
+from queue_metrics.model.servers import CpuUse, DiskUse, Load, MemoryUse
+from queue_metrics.storage.base import DAY, StorageDriver
 from queue_metrics.storage.efficiency import Spent, add_counters, add_efficiency
 from queue_metrics.storage.memory import MemoryStorageDriver
 from queue_metrics.storage.servers import server_beat
@@ -111,6 +112,37 @@ def test_jobs_of_a_server_are_its_own_ever_and_in_the_window(driver: StorageDriv
     tenth, silent = metrics.server("web-10").jobs, metrics.server("web-2").jobs
     assert tenth is not None
     assert (tenth.processed, tenth.runtime_mean_seconds, silent) == (1000, None, None)
+
+
+def test_a_series_of_a_server_has_the_samples_that_a_collector_kept(driver: StorageDriver) -> None:
+    """Of every step: what was kept by minute is a gauge of an hour. A server that executes nothing has samples only."""
+    for number in range(3):
+        disks = (DiskUse("/", "ext4", usage_ratio=0.5), DiskUse("/data", "ext4", usage_ratio=0.9))
+        sample = replace(
+            SAMPLE, disks=disks, cpu=CpuUse(usage_ratio=0.25 * (number + 1), host_cores=4), load=Load(None if number == 1 else 2.0 + number)
+        )
+        driver.heartbeat_many([server_beat(host, sample) for host in ("web-1", "db-1")], 600.0)
+        assert collect(driver, "test", now=minute(2 - number) + 30.0).servers == 2
+    fleet = Fleet()
+    fleet.server("web-1", minute(1), counts={"succeeded": 7})
+    fleet.store(driver)
+    metrics = connect(driver, now=lambda: NOW)
+    points = metrics.series("server", "web-1", minutes=2).points
+    assert [(point.at, point.counts.ended, point.gauges["cpu_ratio"].last) for point in points] == [
+        (minute(1), 7, 0.5),
+        (minute(0), 0, 0.75),
+    ]
+    assert ["load" in point.gauges for point in points] == [False, True], "not known is no 0"
+    assert points[1].gauges == {
+        name: Gauge(1, number, number, number, number, minute(0))
+        for name, number in (("cpu_ratio", 0.75), ("memory_ratio", 0.25), ("disk_ratio", 0.9), ("load", 4.0), ("cores", 4))
+    } | {name: Gauge(1, size, size, size, size, minute(0)) for name, size in (("memory_used_bytes", 2), ("memory_total_bytes", 8))}
+    days = metrics.series("server", "db-1", step=DAY, minutes=2000).points
+    cpu = [point.gauges["cpu_ratio"] for point in days]
+    assert (sum(each.n for each in cpu), cpu[-1].last, max(each.max for each in cpu), days[-1].counts.ended) == (3, 0.75, 0.75, 0)
+    assert metrics.series("server", "db-1", start=minute(30), end=minute(20)).points == ()
+    with pytest.raises(UnknownName, match="web-2"):
+        metrics.series("server", "web-2")
 
 
 def test_one_server_is_asked_for_by_its_exact_name(driver: StorageDriver) -> None:

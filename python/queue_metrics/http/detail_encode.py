@@ -19,6 +19,7 @@ from queue_metrics.http.detail_shapes import (
 )
 from queue_metrics.insights.series import KINDS
 from queue_metrics.model import (
+    GAUGES,
     BaselineAnswer,
     QueueAnswer,
     SeriesAnswer,
@@ -139,8 +140,8 @@ def _columns(kind: str) -> list[str]:
     """The same for every answer of a kind, so that lines of two answers may be joined."""
     counts = [f"counts.{name}" for name in _COUNTS]
     measures = [f"{name}.{field}" for name in _MEASURES for field in _FIELDS]
-    gauges = [f"gauges.{name}.{field}" for name in _GAUGES for field in ("n", "mean", "min", "max", "last", "last_at")]
-    return ["at", *counts, *measures, *(gauges if kind == "queue" else [])]
+    gauges = [f"gauges.{name}.{field}" for name in GAUGES.get(kind, ()) for field in ("n", "mean", "min", "max", "last", "last_at")]
+    return ["at", *counts, *measures, *gauges]
 
 
 def _flat(value: Any, path: str = "") -> Iterator[tuple[str, object]]:
@@ -155,7 +156,6 @@ def _flat(value: Any, path: str = "") -> Iterator[tuple[str, object]]:
 
 _MEASURES = ("runtime_seconds", "wait_seconds", "cpu_seconds", "memory_peak_bytes", "memory_change_bytes")
 _FIELDS = ("n", "sum", "mean", "p50", "p95", "p99", "min", "max", "deviation", "error_ratio")
-_GAUGES = ("ready", "reserved", "scheduled", "running", "latency_seconds", "due_seconds")
 _COUNTS = (
     *("started", "ended", "succeeded", "failed", "retried", "timed_out", "cancelled", "lost", "arrivals", "retries_following"),
     *("discarded.revoked", "discarded.expired", "discarded.rejected", "discarded.skipped", "discarded.unknown"),

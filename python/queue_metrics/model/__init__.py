@@ -12,7 +12,7 @@ from queue_metrics.model.outcomes import Discard, Outcome, Status
 from queue_metrics.model.overview import Overview, Snapshot
 from queue_metrics.model.queues import QueueAnswer
 from queue_metrics.model.recency import Moment, WindowStatistics
-from queue_metrics.model.series import Gauge, SeriesAnswer, SeriesPoint
+from queue_metrics.model.series import GAUGES, Gauge, SeriesAnswer, SeriesPoint
 from queue_metrics.model.servers import (
     Advice,
     Capacity,
@@ -44,6 +44,7 @@ from queue_metrics.model.trends import (
 from queue_metrics.model.workers import WorkerAnswer, WorkerCounts, WorkerSummary
 
 __all__ = [
+    "GAUGES",
     "Advice",
     "Baseline",
     "BaselineAnswer",

@@ -4,13 +4,22 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from types import MappingProxyType
 
 from queue_metrics.model.measures import Counts, Distribution, Window
+
+GAUGES: Mapping[str, tuple[str, ...]] = MappingProxyType(
+    {
+        "queue": ("ready", "reserved", "scheduled", "running", "latency_seconds", "due_seconds"),
+        "server": ("cpu_ratio", "memory_ratio", "disk_ratio", "load", "cores", "memory_used_bytes", "memory_total_bytes"),
+    }
+)
+"""Of which kinds of series a step has gauges, and what these are called."""
 
 
 @dataclass(frozen=True, slots=True)
 class Gauge:
-    """What was asked for again and again in a step: a count of jobs, or an age in seconds."""
+    """What was asked for again and again in a step: a count of jobs, an age in seconds, or how a server was."""
 
     n: int
     """How often it was answered."""
@@ -35,7 +44,11 @@ class SeriesPoint:
     memory_peak: Distribution
     memory_change: Distribution
     gauges: Mapping[str, Gauge]
-    """Of queues, if answered in the step: `ready`, `reserved`, `scheduled`, `running`, `latency_seconds`, `due_seconds`."""
+    """
+    If answered in the step. Of queues by the broker: `ready`, `reserved`, `scheduled`, `running`, `latency_seconds`, `due_seconds`. Of
+    servers by the sample that a collector keeps each minute: `cpu_ratio`, `memory_ratio`, `disk_ratio` of the fullest disk, `load` of a
+    minute, `cores`, `memory_used_bytes`, `memory_total_bytes`; `last_at` is the start of the minute.
+    """
 
 
 @dataclass(frozen=True, slots=True)

@@ -14,7 +14,7 @@ from typing import Any, TypeVar
 from queue_metrics.config import TimeToLive
 from queue_metrics.model.servers import PARTS, DiskUse, Interface, Sampled, ServerSample
 from queue_metrics.storage.base import Beat
-from queue_metrics.storage.general import GeneralOperations
+from queue_metrics.storage.general import Call, GeneralOperations
 
 SERVER_PREFIX = "server:"
 BEAT_BYTES = 8192
@@ -166,6 +166,16 @@ def add_server_minute(store: GeneralOperations, hostname: str, row: ServerMinute
     store.trim_sorted_set_by_score(key, row.minute, row.minute)
     store.add_to_sorted_set(key, {json.dumps(_short(asdict(row)), separators=(",", ":")): row.minute}, ttl=kept)
     store.trim_sorted_set_by_score(key, 0, row.minute - kept)
+
+
+def reading_minutes(hostname: str, start: float, end: float) -> Call:
+    """The call whose answer, for `server_minutes`, holds the minutes of a server that begin from `start` on and before `end`."""
+    return Call("get_sorted_set_by_score", (minutes_key(hostname), float(start), float(end - 1), False, 0, None))
+
+
+def counting_minutes(hostname: str) -> Call:
+    """The call whose answer is how many minutes of a server are kept."""
+    return Call("count_sorted_set", (minutes_key(hostname),))
 
 
 def server_minutes(members: Iterable[tuple[str, float]]) -> list[ServerMinute]:
