@@ -49,7 +49,7 @@ def run(args: argparse.Namespace) -> int:
         screen.line(f"  brokers told the depth of {answer.asked} queues")
     for connection, why in sorted(answer.away.items()):
         screen.paragraph(f"connection {connection} was not asked: {why}", "warning")
-    if answer.spool is not None:
+    if answer.spool:
         screen.paragraph(answer.spool, "warning")
     for kind, number in sorted(answer.events.items()):
         screen.line(f"  {number} x {kind}")

@@ -83,7 +83,7 @@ def _asked(driver: StorageDriver, asking: Asking | None, now: float) -> Asked:
 
 
 def _with(answer: PassAnswer, asked: Asked) -> PassAnswer:
-    return replace(answer, asked=asked.queues, away=asked.away, spool=asked.trouble)
+    return replace(answer, asked=asked.queues, away=asked.away, spool=asked.trouble or "")
 
 
 class Collector:

@@ -46,5 +46,5 @@ class PassAnswer:
     """Queues whose depth a broker of the configuration told before the pass, and that was kept."""
     away: Mapping[str, str] = field(default_factory=dict)
     """Connections of the configuration that did not answer, each with the reason."""
-    spool: str | None = None
-    """Why what brokers told could not be kept, and what to do; None: it was, or nobody told anything."""
+    spool: str = ""
+    """Why what brokers told could not be kept, and what to do; empty: it was, or nobody told anything."""
