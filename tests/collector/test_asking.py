@@ -167,6 +167,16 @@ def test_an_import_that_hangs_is_begun_once_and_its_connection_taken_in_when_it_
     ask.close()
 
 
+@pytest.mark.parametrize(("later", "ready_jobs"), [(50, 3), (110, 3), (125, None)])
+def test_what_cron_asked_for_is_known_until_a_late_pass_of_the_next_minute(
+    tmp_path: Path, store: StorageDriver, broker: RedisServer, jobs: Celery, later: int, ready_jobs: int | None
+) -> None:
+    named(tmp_path, shop=broker.url)
+    begun = time.time()
+    assert record_trends(tmp_path, store)["asked"] == 3
+    assert connect(store, now=lambda: begun + later).queue("shop", "mail").ready == ready_jobs
+
+
 FULL = "mount -t tmpfs -o size=16k none state && { head -c 99999 /dev/zero > state/ballast || true; }"
 
 

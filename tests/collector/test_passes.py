@@ -21,7 +21,7 @@ from queue_metrics.storage.events import EVENTS, SILENT, events_of
 from queue_metrics.storage.general import Call
 from queue_metrics.storage.servers import server_minutes
 from tests.collector.stored import crew, general, mail
-from tests.support.fleet import NOW, heartbeat, minute
+from tests.support.fleet import NOW, Fleet, heartbeat, minute
 from tests.support.patience import PATIENCE
 
 
@@ -206,3 +206,22 @@ def test_while_passes_settle_nobody_is_lost_for_age_alone_and_who_beats_again_is
     ]
     (worker,) = connect(driver, now=lambda: NOW + 300).workers()
     assert (worker.jobs, worker.busy_seconds) == (12, 5.0)
+
+
+LATE = (0.5, 50.0, 3.0, 30.0, 59.0, 10.0, 0.5, 50.0)
+"""Seconds of its minute at which each pass writes; it asked 3 s before."""
+
+
+@pytest.mark.parametrize("asked", [("broker",), ("another",)])
+def test_a_depth_that_passes_ask_for_lapses_between_none_of_them_however_late(driver: StorageDriver, asked: tuple[str, ...]) -> None:
+    """One that somebody else told does, after `stale_seconds`."""
+    found = []
+    for number, late in enumerate(LATE):
+        at = minute(len(LATE) - number) + late
+        if number:
+            found.append(connect(driver, now=lambda: at).queue("broker", "mail").ready)  # noqa: B023  asked at once
+        fleet = Fleet()
+        fleet.queue(("broker", "mail"), int(at - 3) // 60 * 60, gauges={0: [(round((at - 3) * 1e6), 7)]})
+        fleet.store(driver, number)
+        assert collect(driver, "test", now=at, asked=asked).done
+    assert found == [7] * 7 if asked == ("broker",) else None in found

@@ -68,7 +68,7 @@ def once(
     asking = None if settings is None else Asking(settings, driver, owner)
     try:
         asked = _asked(driver, asking, time.time() if now is None else now)
-        return _with(collect(driver, owner, now=now, ages=ages, **more), asked)
+        return _with(collect(driver, owner, now=now, ages=ages, asked=asked.kept, **more), asked)
     finally:
         if asking is not None:
             asking.close()
@@ -187,8 +187,10 @@ class Collector:
         now = self._now()
         minute = int(now) // MINUTE
         if self._leading and minute != self._minute:
-            _asked(self._driver, self._asking, now)
-            answer = collect(self._driver, self.owner, now=now, ages=self._ages, duties=self._duties, interrupted=self._interrupted)
+            kept = _asked(self._driver, self._asking, now).kept
+            answer = collect(
+                self._driver, self.owner, now=now, ages=self._ages, duties=self._duties, interrupted=self._interrupted, asked=kept
+            )
             done = answer.done
             self.passes += done
             self._interrupted &= not done

@@ -43,6 +43,8 @@ class Asked:
     away: Mapping[str, str]
     trouble: str | None = None
     """Why depths could not be kept, and what to do."""
+    kept: Sequence[str] = ()
+    """Connections whose depths were, all of them."""
 
 
 class _Question:
@@ -121,14 +123,14 @@ class Asking:
         known = known_queues(self._store)
         leased = [name for name in self._settings.connections if self._free(name, away) and self._lease(name, _LEASE_SECONDS)]
         try:
-            queues, trouble = self._ask({name: known.get(name, ()) for name in leased}, away)
+            asked = self._ask({name: known.get(name, ()) for name in leased}, away)
         finally:
             for name in leased:
                 with suppress(QueueMetricsError):  # it ends by itself
                     self._lease(name, _RELEASE)
         for name, why in away.items():
             warner.warn(f"asking {name}", f"the broker of connection {name!r} cannot be asked ({why}); the collector passes all the same")
-        return Asked(queues, away, trouble)
+        return asked
 
     def close(self) -> None:
         """Let go of the spool."""
@@ -136,7 +138,7 @@ class Asking:
             self._kept.close()
             self._kept = None
 
-    def _ask(self, known: Mapping[str, Sequence[str]], away: dict[str, str]) -> tuple[int, str | None]:
+    def _ask(self, known: Mapping[str, Sequence[str]], away: dict[str, str]) -> Asked:
         kept = self._kept = self._kept or Kept(self._settings, self._store)
         until = time.monotonic() + WAIT_SECONDS
         for name, queues in known.items():
@@ -150,7 +152,8 @@ class Asking:
                 away[name] = question.why or f"{question.hangs_in} has not ended in {WAIT_SECONDS:g} s"
                 continue
             told += question.depths
-        return kept.put(told) if told else (0, None)
+        count, trouble = kept.put(told) if told else (0, None)
+        return Asked(count, away, trouble, () if trouble else [name for name in known if name not in away])
 
     def _probes_of(self, name: str, recorder: Recorder) -> Sequence[DepthProbe]:
         """Called by one question of this connection at a time, in its thread."""

@@ -95,6 +95,7 @@ def collect(
     ages: Ages = AGES,
     duties: Duties = DUTIES,
     interrupted: bool = False,
+    asked: Sequence[str] = (),
     dry_run: bool = False,
     progress: Callable[[str], None] = lambda _: None,
 ) -> PassAnswer:
@@ -108,6 +109,7 @@ def collect(
         ages: from when on nobody is believed to live.
         duties: what is to be done; what is left out stays as it is stored.
         interrupted: whether the store, or this process, was away since the last pass, so that a worker that lives may be silent.
+        asked: connections whose depth was asked for this pass.
         dry_run: find out everything, write nothing.
         progress: is told what is being done.
 
@@ -129,6 +131,7 @@ def collect(
         progress("calculating")
         found = _find(driver, reading, state, now, ages, duties, interrupted)
         progress("writing")
+        found = replace(found, state=replace(found.state, asked=tuple(asked)))
         why = "nothing was written: this was a trial" if dry_run else _write(driver, found, state, owner, now)
     return PassAnswer(
         done=why == "",

@@ -9,6 +9,7 @@ from typing import TypeAlias
 from queue_metrics._core import Value
 from queue_metrics.insights import layout
 from queue_metrics.insights.clocks import Clocks
+from queue_metrics.insights.fleet import collector_in
 from queue_metrics.insights.health import queue_health
 from queue_metrics.insights.measures import counts, distribution, failure_share, lifetime, merged, rate
 from queue_metrics.insights.names import UnknownName, unknown_queue
@@ -19,6 +20,7 @@ from queue_metrics.insights.wording import duration
 from queue_metrics.insights.workers import Serving
 from queue_metrics.model import Health, Outcome, QueueAnswer, QueueHistory, Status, WorkerAnswer
 from queue_metrics.storage.base import MINUTE, QUEUE
+from queue_metrics.storage.collector import GAP_SECONDS
 
 _URGENCY = (Status.CRITICAL, Status.WARNING, Status.HEALTHY, Status.UNKNOWN)
 _LATELY = 2 * MINUTE
@@ -34,11 +36,17 @@ def queues(reading: Reading, workers: Sequence[WorkerAnswer], *, stale_seconds: 
     Args:
         reading: of the store.
         workers: as answered of the same reading.
-        stale_seconds: a depth older than this is not known any more.
+        stale_seconds: a depth older than this is not known any more, of a connection that passes of the collector ask one older than
+            `GAP_SECONDS`: less lies between two passes, as long as neither is most of a minute late.
     """
-    measured, crews, clocks = _measured(reading), Serving(workers), Clocks.of(reading.beats, reading.span.now)
+    collector, now = collector_in(reading), reading.span.now
+
+    def believed(connection: str) -> float:
+        return max(stale_seconds, GAP_SECONDS) if collector.asks(connection, now) else stale_seconds
+
+    measured, crews, clocks = _measured(reading), Serving(workers), Clocks.of(reading.beats, now)
     answers = [
-        _queue(reading, series, measured.get(series.labels), crews.of(*series.labels[:2]), stale_seconds, clocks)
+        _queue(reading, series, measured.get(series.labels), crews.of(*series.labels[:2]), believed(series.labels[0]), clocks)
         for series in reading.queues
     ]
     answers.sort(key=lambda each: (*_order(each.health), -(each.ready or 0), -each.counts.ended, each.connection, each.queue))
@@ -81,7 +89,7 @@ def _measured(reading: Reading) -> Mapping[tuple[str, ...], Value]:
 
 
 def _near(now: float, stale_seconds: float) -> Span:
-    first = int(now - stale_seconds - _NEAR) // MINUTE * MINUTE
+    first = int(now - max(stale_seconds, GAP_SECONDS) - _NEAR) // MINUTE * MINUTE
     return Span(first, int(now + _NEAR) // MINUTE * MINUTE + MINUTE, MINUTE, now)
 
 
@@ -90,16 +98,16 @@ def _queue(
     series: SeriesReading,
     measured: Value | None,
     those: Sequence[WorkerAnswer],
-    stale_seconds: float,
+    believed_seconds: float,
     clocks: Clocks,
 ) -> QueueAnswer:
     value, when = series.window, reading.window
     counted, failure, seconds = counts(value), failure_share(counts(value)), when.observed_seconds
     # How a queue is, is of now, whatever the window: what was known of one that is over may be long gone.
-    near = series.over(_near(reading.span.now, stale_seconds))
+    near = series.over(_near(reading.span.now, believed_seconds))
     gauges = _gauges(value, merged(near.values()))
     asked = _asked(gauges, series.labels[0], clocks)
-    fresh = asked is not None and asked <= stale_seconds
+    fresh = asked is not None and asked <= believed_seconds
     ready, reserved, scheduled, running, age, due = (_last(gauges, gauge) if fresh else None for gauge in layout.GAUGES)
     why = None if fresh else _reason(asked, clocks.ahead(series.labels[0]))
     latency = None if age is None else age / layout.MICROSECONDS

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 
@@ -43,6 +44,8 @@ class CollectorState:
     """The number of the last event."""
     off: tuple[str, ...] = ()
     """Duties that were switched off for the last pass, by their names in the settings."""
+    asked: tuple[str, ...] = ()
+    """Connections of which the depth was asked for the last pass."""
 
     def passed(self, now: float) -> bool:
         """Whether there was a pass in the minute of `now`. A moment far to come is of a clock that was wrong: it stops nobody."""
@@ -51,6 +54,10 @@ class CollectorState:
     def from_the_future(self, now: float) -> bool:
         """Whether the last pass was by a clock that was far ahead."""
         return self.last_pass is not None and self.last_pass - now > GAP_SECONDS
+
+    def asks(self, connection: str, now: float) -> bool:
+        """Whether passes ask for the depth of a connection: nobody else does, so it is as old as the last of them."""
+        return connection in self.asked and self.last_pass is not None and abs(now - self.last_pass) <= GAP_SECONDS
 
     def settled(self, now: float) -> float:
         """Since when passes have had no gap, with one at `now`."""
@@ -115,6 +122,7 @@ def state_of(answer: Mapping[str, str] | None) -> CollectorState:
         owner=told.get("owner", ""),
         events=int(events) if events.isascii() and events.isdigit() else 0,
         off=tuple(name for name in told.get("off", "").split(",") if name),
+        asked=_names(told.get("asked")),
     )
 
 
@@ -122,7 +130,16 @@ def write_state(store: GeneralOperations, state: CollectorState) -> None:
     """Put a state in place of the last one."""
     told = {"last_pass": state.last_pass, "settled_since": state.settled_since}
     moments = {name: f"{moment:.3f}" for name, moment in told.items() if moment is not None}
-    store.set_hash(COLLECTOR, {**moments, "owner": state.owner, "events": str(state.events), "off": ",".join(state.off)})
+    names = {"off": ",".join(state.off), "asked": json.dumps(state.asked)}
+    store.set_hash(COLLECTOR, {**moments, "owner": state.owner, "events": str(state.events), **names})
+
+
+def _names(text: str | None) -> tuple[str, ...]:
+    try:
+        told = json.loads(text or "[]")
+    except ValueError:
+        return ()
+    return tuple(name for name in told if isinstance(name, str)) if isinstance(told, list) else ()
 
 
 def _moment(text: str | None) -> float | None:
