@@ -7,7 +7,7 @@ from types import MappingProxyType
 from typing import Any, TypeAlias
 
 from queue_metrics.model.baselines import Baseline, BaselineAnswer, DeviationAnswer
-from queue_metrics.model.collector import CollectorAnswer, PassAnswer
+from queue_metrics.model.collector import CollectorAnswer
 from queue_metrics.model.footprint import Footprint
 from queue_metrics.model.health import Health
 from queue_metrics.model.history import QueueHistory, TaskHistory
@@ -197,7 +197,6 @@ RULES: Mapping[type, Mapping[str, Rule]] = MappingProxyType(
             "jobs_per_worker": "no worker is known",
         },
         CollectorAnswer: {"last_pass_seconds": lambda answer: answer.message},
-        PassAnswer: {"spool": "what brokers told is kept, if any told anything"},
         Baseline: {
             "task": "it is of the whole queue",
             **_all("cpu_ratio memory_bytes", "it was measured of no execution"),
