@@ -95,10 +95,10 @@ def test_depths_of_many_queues_that_lapse_are_one_reason(driver: StorageDriver) 
     assert "30 queues" in health.reasons[0].text
 
 
-def test_a_range_that_is_over_misses_no_depth(driver: StorageDriver) -> None:
-    told(driver, 0.0, ago=1200.0)
-    health = connect(driver, now=lambda: NOW).queue(*QUEUE, start=NOW - 3000, end=NOW - 600).health
-    assert health.reasons == ()
+def test_a_depth_that_was_known_longer_ago_than_an_hour_is_not_missed(driver: StorageDriver) -> None:
+    told(driver, 0.0, ago=4200.0)
+    health = connect(driver, now=lambda: NOW).queue(*QUEUE, start=NOW - 6000, end=NOW - 3900).health
+    assert [reason.code for reason in health.reasons] == ["unseen"]
 
 
 @pytest.mark.parametrize(("late", "ready"), [(-2.0, 500), (2.0, None)])

@@ -6,9 +6,13 @@ from typing import Any
 
 import pytest
 
+from queue_metrics.insights import Metrics, connect
 from queue_metrics.insights.health import overall_health, queue_health
 from queue_metrics.insights.measures import share
-from queue_metrics.model import Status, WorkerCounts
+from queue_metrics.insights.metrics import Asked
+from queue_metrics.model import Health, Status, WorkerCounts
+from queue_metrics.storage.base import StorageDriver
+from tests.support.fleet import NOW, Fleet, minute
 
 NOTHING = share(0, 0)
 NOBODY = WorkerCounts(starting=0, idle=0, busy=0, stopped=0, stale=0, lost=0)
@@ -127,3 +131,40 @@ def test_jobs_that_arrive_where_no_worker_was_ever_started_are_critical_though_n
     assert "45 jobs arrived, none was started" in health.reasons[0].text
     assert queue_health(None, None, NOTHING, 1, False, unstarted=45).status is Status.UNKNOWN, "a worker is there and may begin"
     assert queue_health(0, None, NOTHING, 0, False, unstarted=45).status is Status.HEALTHY, "the broker says that none is left"
+
+
+WINDOWS: list[Asked] = [{}, {"minutes": 1}, {"minutes": 1000}, {"minutes": 30_000}, {"start": NOW - 7200, "end": NOW - 5400}]
+
+
+def of_every_window(metrics: Metrics) -> Health:
+    """The health of the only queue, which is the same whatever window is asked about."""
+    (health, *others) = (metrics.queue("broker", "mail", **window).health for window in WINDOWS)
+    assert others == [health] * len(others)
+    overall, *others = (metrics.health(**window) for window in WINDOWS)
+    assert others == [overall] * len(others)
+    return health
+
+
+def test_health_is_of_now_whatever_window_is_asked_about(driver: StorageDriver) -> None:
+    fleet = Fleet()
+    fleet.queue(("broker", "mail"), minute(100), counts={"started": 10, "failed": 10})
+    fleet.queue(("broker", "mail"), minute(4), counts={"started": 9, "succeeded": 9}, gauges={0: [(int((NOW - 5) * 1e6), 50)]})
+    fleet.store(driver)
+    health = of_every_window(connect(driver, now=lambda: NOW))
+    assert [reason.code for reason in health.reasons] == ["no_worker"], "what failed before the last hour is no fault of now"
+
+
+def test_failures_of_the_last_hour_are_of_now_and_so_is_a_depth_that_was_told_in_it(driver: StorageDriver) -> None:
+    fleet = Fleet()
+    fleet.queue(("broker", "mail"), minute(40), counts={"started": 10, "failed": 10}, gauges={0: [(int((NOW - 2400) * 1e6), 3)]})
+    fleet.store(driver)
+    health = of_every_window(connect(driver, now=lambda: NOW))
+    assert [reason.code for reason in health.reasons] == ["failures", "depth_unknown"]
+
+
+def test_what_arrived_and_was_not_started_in_the_last_hour_is_of_now(driver: StorageDriver) -> None:
+    fleet = Fleet()
+    fleet.queue(("broker", "mail"), minute(100), counts={"started": 1, "succeeded": 1})
+    fleet.queue(("broker", "mail"), minute(40), counts={"arrivals": 5})
+    fleet.store(driver)
+    assert [reason.code for reason in of_every_window(connect(driver, now=lambda: NOW)).reasons] == ["no_worker"]

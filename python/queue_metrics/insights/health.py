@@ -31,12 +31,12 @@ def queue_health(
     Args:
         ready: ready jobs.
         age: age of the oldest of them, seconds.
-        failure: in the window.
+        failure: in the last hour.
         workers: live workers that serve it.
         starting: whether executions began lately, whoever executes them.
-        unstarted: jobs that arrived in the window, when not one was started in it; 0 otherwise. Tells of a backlog where no broker can be
-            asked, as when no worker was ever started.
-        lapsed: why the depth is not known any more; None where it is, or never was in the window.
+        unstarted: jobs that arrived in the last hour, when not one was started in it; 0 otherwise. Tells of a backlog where no broker can
+            be asked, as when no worker was ever started.
+        lapsed: why the depth is not known any more; None where it is, or never was in the last hour.
 
     Source:
         The original's score: 100 less up to 30 for depth above 100, up to 30 for age above 300 s, up to 20 for failures, 20 for a
@@ -51,7 +51,7 @@ def queue_health(
         reasons.append(Reason(_severity(points), "queue_age", f"The oldest ready job has waited for {duration(age)}.", points))
     if failure.ratio is not None and failure.low is not None and failure.low > FAILURES_FROM:
         points = min(FAILURE_POINTS, round(failure.ratio * 100))
-        text = f"{ratio(failure.ratio)} of the executions fail ({count(failure.part)} of {count(failure.n)})."
+        text = f"{ratio(failure.ratio)} of the executions of the last hour failed ({count(failure.part)} of {count(failure.n)})."
         reasons.append(Reason(Status.WARNING, "failures", text, points))
     if ready and not workers and not starting:
         reasons.append(Reason(Status.CRITICAL, "no_worker", f"{count(ready)} jobs wait and no worker serves the queue.", NO_WORKER_POINTS))
@@ -62,7 +62,7 @@ def queue_health(
         text = f"How many jobs wait is not known any more: {lapsed}."
         reasons.append(Reason(Status.WARNING, DEPTH_UNKNOWN, text, DEPTH_UNKNOWN_POINTS))
     if not reasons and ready is None and failure.n == 0:
-        text = "Nobody can say how many jobs wait, and none ended in the window."
+        text = "Nobody can say how many jobs wait, and none ended in the last hour."
         return Health(Status.UNKNOWN, None, (Reason(Status.UNKNOWN, "unseen", text, 0),))
     return _scored(reasons)
 
@@ -124,7 +124,7 @@ def overall_health(
 
     Args:
         queues: as answered.
-        failure: over all tasks, in the window.
+        failure: over all queues, in the last hour.
         workers: by state.
         drainer_age: age of the youngest heartbeat in the store, seconds; None: there is none.
         stale_seconds: from which age on nobody is believed to hand over numbers.
@@ -163,7 +163,7 @@ def overall_health(
     if lapsed and drainer_age is not None and drainer_age <= stale_seconds:  # else that nobody reports says it already
         reasons.append(Reason(Status.WARNING, DEPTH_UNKNOWN, _lapsed(lapsed), DEPTH_UNKNOWN_POINTS))
     if failure.ratio is not None and failure.low is not None and failure.low > FAILURES_FROM and not told:
-        text = f"{ratio(failure.ratio)} of all executions fail ({count(failure.part)} of {count(failure.n)})."
+        text = f"{ratio(failure.ratio)} of all executions of the last hour failed ({count(failure.part)} of {count(failure.n)})."
         reasons.append(Reason(Status.WARNING, "failures", text, min(FAILURE_POINTS, round(failure.ratio * 100))))
     if not recorded and not reasons:
         return Health(Status.UNKNOWN, None, (Reason(Status.UNKNOWN, "empty", "Nothing was ever recorded in this store.", 0),))

@@ -11,7 +11,7 @@ from queue_metrics.insights.collecting import collector_answer
 from queue_metrics.insights.fleet import collector_in, settled_in, workers_in
 from queue_metrics.insights.health import overall_health
 from queue_metrics.insights.measures import counts, distribution, failure_share, merged, rate
-from queue_metrics.insights.queues import queues
+from queue_metrics.insights.queues import failures_lately, queues
 from queue_metrics.insights.reading import Reading
 from queue_metrics.insights.tasks import history, points_together, tasks
 from queue_metrics.insights.workers import ages_decide, by_state
@@ -49,7 +49,7 @@ def _overview(
     points = points_together(reading.tasks)
     value, when = merged(points.values()), reading.window
     counted = counts(value)
-    failure, states = failure_share(counted), by_state(people)
+    states = by_state(people)
     goodbye = () if reading.goodbye_age is None else (reading.goodbye_age,)
     drainer_age = min((*(beat.age for beat in reading.beats), *(spool.age for spool in reading.spools), *goodbye), default=None)
     dropped = _dropped(reading)
@@ -61,7 +61,7 @@ def _overview(
         health=replace(
             overall_health(
                 queues=lines,
-                failure=failure,
+                failure=failures_lately(reading),
                 workers=states,
                 drainer_age=drainer_age,
                 stale_seconds=stale_seconds,
@@ -76,7 +76,7 @@ def _overview(
         ),
         counts=counted,
         throughput_per_second=rate(counted.ended, when.observed_seconds),
-        failure=failure,
+        failure=failure_share(counted),
         runtime=distribution(value, layout.RUNTIME),
         wait=distribution(value, layout.WAIT),
         ready=sum(depths) if depths else None,

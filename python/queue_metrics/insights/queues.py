@@ -15,10 +15,10 @@ from queue_metrics.insights.measures import counts, distribution, failure_share,
 from queue_metrics.insights.names import UnknownName, unknown_queue
 from queue_metrics.insights.reading import Part, Reading, SeriesReading
 from queue_metrics.insights.recency import last_in, statistics
-from queue_metrics.insights.window import Span
+from queue_metrics.insights.window import MINUTES_DEFAULT, Span, last_minutes
 from queue_metrics.insights.wording import duration
 from queue_metrics.insights.workers import Serving
-from queue_metrics.model import Health, Outcome, QueueAnswer, QueueHistory, Status, WorkerAnswer
+from queue_metrics.model import Health, Outcome, QueueAnswer, QueueHistory, Share, Status, WorkerAnswer
 from queue_metrics.storage.base import MINUTE, QUEUE
 from queue_metrics.storage.collector import GAP_SECONDS
 
@@ -54,8 +54,14 @@ def queues(reading: Reading, workers: Sequence[WorkerAnswer], *, stale_seconds: 
 
 
 def parts(now: float, stale_seconds: float) -> list[Part]:
-    """What is read of queues besides their window: all minutes whose depth may be of now, by whatever clock."""
-    return [Part(_near(now, stale_seconds), (QUEUE,))]
+    """What is read of queues besides their window: the minutes of now, which health is made of, and whose depth may be of now."""
+    return [Part(_near(now, stale_seconds), (QUEUE,)), Part(_lately(now), (QUEUE,))]
+
+
+def failures_lately(reading: Reading) -> Share:
+    """Failures of all queues in the last hour, whatever the window."""
+    lately = _lately(reading.span.now)
+    return failure_share(counts(merged(value for series in reading.queues for value in series.over(lately).values())))
 
 
 def named(answers: Sequence[QueueAnswer], connection: str, name: str) -> QueueAnswer:
@@ -88,6 +94,11 @@ def _measured(reading: Reading) -> Mapping[tuple[str, ...], Value]:
     return {labels: merged(values) for labels, values in together.items()}
 
 
+def _lately(now: float) -> Span:
+    """The default window, by minute: a health of it is that of every other window."""
+    return last_minutes(MINUTES_DEFAULT, now)
+
+
 def _near(now: float, stale_seconds: float) -> Span:
     first = int(now - max(stale_seconds, GAP_SECONDS) - _NEAR) // MINUTE * MINUTE
     return Span(first, int(now + _NEAR) // MINUTE * MINUTE + MINUTE, MINUTE, now)
@@ -104,8 +115,9 @@ def _queue(
     value, when = series.window, reading.window
     counted, failure, seconds = counts(value), failure_share(counts(value)), when.observed_seconds
     # How a queue is, is of now, whatever the window: what was known of one that is over may be long gone.
-    near = series.over(_near(reading.span.now, believed_seconds))
-    gauges = _gauges(value, merged(near.values()))
+    near, hour = series.over(_near(reading.span.now, believed_seconds)), merged(series.over(_lately(reading.span.now)).values())
+    lately, told = counts(hour), _gauges(hour, merged(near.values()))
+    gauges = _gauges(value, hour, merged(near.values()))
     asked = _asked(gauges, series.labels[0], clocks)
     fresh = asked is not None and asked <= believed_seconds
     ready, reserved, scheduled, running, age, due = (_last(gauges, gauge) if fresh else None for gauge in layout.GAUGES)
@@ -141,11 +153,11 @@ def _queue(
             queue_health(
                 ready,
                 latency,
-                failure,
+                failure_share(lately),
                 serves,
                 _starting(near, reading.span.now),
-                0 if counted.started else counted.arrivals,
-                why if asked is not None and reading.span.end > reading.span.now else None,
+                0 if lately.started else lately.arrivals,
+                why if told else None,
             ),
             age_seconds=asked,
         ),
