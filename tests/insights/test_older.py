@@ -1,4 +1,4 @@
-"""What failed last, and longer ago than a day, is known in lists of all tasks too; it is looked for once."""
+"""What was last, and longer ago than a day, is known in lists of all tasks too; it is looked for once."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from queue_metrics.insights import Metrics, connect
+from queue_metrics.insights.recency import HAPPENINGS
 from queue_metrics.model import Moment, TaskDetail
 from queue_metrics.storage.base import EXCEPTION, StorageDriver
 from queue_metrics.storage.manager import StorageManager
@@ -17,6 +18,7 @@ from tests.support.fleet import NOW, Fleet, minute
 MAIL, LATE = ("broker", "mail", "send"), ("broker", "mail", "late")
 HOUR, DAY = 60, 60 * 24
 """In minutes."""
+LAST = (*HAPPENINGS, "last_exception", "last_exception_at")
 
 
 @pytest.fixture
@@ -37,7 +39,7 @@ def details(metrics: Metrics) -> dict[str, TaskDetail]:
     found = {job.detail.task: job.detail for job in metrics.everything().jobs}
     for detail in metrics.task_details():
         other = found[detail.task]
-        assert (detail.last_failed, detail.last_exception) == (other.last_failed, other.last_exception)
+        assert [getattr(detail, name) for name in LAST] == [getattr(other, name) for name in LAST]
     return found
 
 
@@ -59,6 +61,21 @@ def test_a_failure_of_long_ago_is_told_with_its_exception(driver: StorageDriver,
         Moment(float(minute(3 * HOUR) // 3600 * 3600), 3600),
         "OSError",
     )
+
+
+@pytest.mark.parametrize("back", [2 * DAY, 31 * DAY])
+def test_whatever_was_long_ago_is_told_each_by_its_own_day(driver: StorageDriver, back: int) -> None:
+    happened = {"last_processed": "succeeded", "last_retried": "retried", "last_timed_out": "timed_out", "last_discarded": ""}
+    fleet = Fleet()
+    for number, outcome in enumerate(happened.values()):
+        counts, discarded = ({"started": 1, outcome: 1}, []) if outcome else ({}, [1])
+        fleet.task(MAIL, minute(back + number * DAY), counts=counts, discarded=discarded)
+    fleet.store(driver)
+    metrics = connect(driver, now=lambda: NOW)
+    found = details(metrics)["send"]
+    assert {name: getattr(found, name) for name in happened} == {name: day(back + number * DAY) for number, name in enumerate(happened)}
+    assert found.last_failed == day(back + 2 * DAY), "a timeout is a failure"
+    assert metrics.task("send").last_retried == found.last_retried
 
 
 def test_it_is_looked_for_once_and_again_when_it_failed_again(driver: StorageDriver) -> None:
@@ -85,9 +102,9 @@ def test_it_is_looked_for_once_and_again_when_it_failed_again(driver: StorageDri
     assert (found.last_failed, found.last_exception) == (day(2 * DAY), "KeyError")
 
 
-def test_where_nothing_failed_nothing_more_is_read(driver: StorageDriver) -> None:
+def test_where_all_of_it_was_within_the_day_nothing_more_is_read(driver: StorageDriver) -> None:
     fleet = Fleet()
-    fleet.task(MAIL, minute(90 * DAY), counts={"started": 1, "succeeded": 1})
+    fleet.task(MAIL, minute(5), counts={"started": 1, "succeeded": 1})
     failed(fleet, LATE, 5, "ValueError")
     fleet.store(driver)
     metrics = connect(driver, now=lambda: NOW)
@@ -105,8 +122,4 @@ def test_lists_and_one_task_agree_about_a_store_that_has_been_quiet(told: dict[i
     assert any(detail.last_failed is not None for detail in found.values())
     for name, detail in found.items():
         one = metrics.task(name)
-        assert (detail.last_failed, detail.last_exception, detail.last_exception_at) == (
-            one.last_failed,
-            one.last_exception,
-            one.last_exception_at,
-        )
+        assert [getattr(detail, name) for name in LAST] == [getattr(one, name) for name in LAST]

@@ -132,7 +132,7 @@ class Metrics:
         """
         All that can be said about the last hour, of one look; each part is worked out when it is asked for.
 
-        One request more while it is not known what failed last, longer ago than a day: of many tasks the next call knows more.
+        One request more while it is not known what was last, longer ago than a day: of many tasks the next call knows more.
         """
         reading = read_everything(self._driver, self._span({}), self._stale_seconds)
         reading = self._older.completed(self._driver, reading, at_once=False)
@@ -174,7 +174,7 @@ class Metrics:
         return task_answers.tasks(self._read(self._span(window), heartbeats=False))
 
     def task_details(self, **window: Unpack[Asked]) -> tuple[TaskDetail, ...]:
-        """Every known task in full, all its queues together; what was last longer than a day ago, and did not fail, is None."""
+        """Every known task in full, all its queues together; a request or more besides once for what was last, longer ago than a day."""
         span = self._span(window)
         reading = self._read(span, heartbeats=False, further=task_details.wanted(span, None), totals=task_details.totals(None))
         return task_details.details(self._older.completed(self._driver, reading, at_once=True))

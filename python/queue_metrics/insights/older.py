@@ -1,17 +1,16 @@
-"""What failed last, and longer ago than a day: looked for in the days once for each task, and again only after it failed again."""
+"""What was last, and longer ago than a day: looked for in the days once for each task, and again only after it happened again."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
+from functools import cache
 from typing import NamedTuple, TypeAlias
 
 from queue_metrics._core import Value, series_id
-from queue_metrics.insights import layout
 from queue_metrics.insights.reading import Reading, SeriesReading
-from queue_metrics.insights.recency import all_days, last_day
+from queue_metrics.insights.recency import ENDED, HAPPENINGS, all_days, last_day, times
 from queue_metrics.insights.window import Span
-from queue_metrics.model import Outcome
 from queue_metrics.storage.base import DAY, EXCEPTION, TASK, StorageDriver
 
 NEAR_DAYS = 30
@@ -19,7 +18,12 @@ NEAR_DAYS = 30
 MOST_POINTS = 32_768
 """Read in one look: a point of a task by day is about a thousand bytes."""
 
-_Key: TypeAlias = tuple[int, tuple[str, ...]]
+_OF_KIND: Mapping[int, Sequence[tuple[int, ...]]] = {TASK: tuple(HAPPENINGS.values()), EXCEPTION: (ENDED,)}
+"""What is looked for, by the counters that count it."""
+
+_Series: TypeAlias = tuple[int, tuple[str, ...]]
+_Key: TypeAlias = tuple[_Series, tuple[int, ...]]
+"""One series, and what is looked for of it."""
 
 
 class _Found(NamedTuple):
@@ -40,9 +44,9 @@ class Older:
 
     def completed(self, driver: StorageDriver, reading: Reading, *, at_once: bool) -> Reading:
         """
-        The reading with the day of the last failure of each task, and of the last of each exception, that was longer ago than a day.
+        The reading with the day of the last success, failure, ... of each task, and of each exception, that was longer ago than a day.
 
-        One request more at most, unless `at_once`; none when nothing has failed since the last time that did not fail within the day.
+        One request more at most, unless `at_once`; none when nothing happened since the last time that did not happen within the day, too.
 
         Args:
             driver: the store that it is of.
@@ -59,12 +63,14 @@ class Older:
     def _missing(self, reading: Reading) -> dict[_Key, int]:
         """What happened, but not within the day; and how often ever."""
         day, missing = last_day(reading.span.now), {}
-        for kind, happened in _HAPPENED.items():
+        for kind, happenings in _OF_KIND.items():
             for series in reading.of(kind):
-                key, total = (kind, series.labels), happened(series.total)
-                known = self._found.get(key)
-                if total and ((known and known.total == total) or not any(map(happened, series.over(day).values()))):
-                    missing[key] = total
+                lately = series.over(day).values()
+                for counters in happenings:
+                    key, total = ((kind, series.labels), counters), times(series.total, counters)
+                    known = self._found.get(key)
+                    if total and ((known and known.total == total) or not any(times(value, counters) for value in lately)):
+                        missing[key] = total
         return missing
 
     def _next(self, missing: Mapping[_Key, int], days: Span) -> tuple[Span, list[_Key]] | None:
@@ -72,46 +78,35 @@ class Older:
         near = replace(days, start=days.end - NEAR_DAYS * DAY)
         new = [key for key, total in missing.items() if key not in self._found or self._found[key].total != total]
         if new:
-            return _fitting(days if len(new) * len(days.buckets) <= MOST_POINTS else near, new)
+            return _fitting(days if len(_series_of(new)) * len(days.buckets) <= MOST_POINTS else near, new)
         left = [key for key in missing if self._found[key].at is None and self._found[key].since > days.start]
         return _fitting(replace(days, end=near.start), left) if left else None
 
     def _look(self, driver: StorageDriver, span: Span, wanted: Iterable[_Key], missing: Mapping[_Key, int]) -> None:
-        ids = {series_id(*key): key for key in wanted}
-        points = driver.read_series(list(ids), span.step, span.start, span.end)
-        for one, key in ids.items():
-            steps = ((at, Value.decode(packed)) for at, packed in reversed(points.get(one, [])))
-            at, value = next(((at, value) for at, value in steps if _HAPPENED[key[0]](value)), (None, None))
+        ids = {series: series_id(*series) for series in _series_of(wanted)}
+        points = driver.read_series(list(ids.values()), span.step, span.start, span.end)
+        decoded = cache(Value.decode)  # from the newest on, and each once, whatever is looked for
+        for key in wanted:
+            series, counters = key
+            steps = ((at, decoded(packed)) for at, packed in reversed(points.get(ids[series], [])))
+            at, value = next(((at, value) for at, value in steps if times(value, counters)), (None, None))
             self._found[key] = _Found(missing[key], span.start, at, value)
 
 
+def _series_of(wanted: Iterable[_Key]) -> list[_Series]:
+    return list(dict.fromkeys(series for series, _ in wanted))
+
+
 def _fitting(span: Span, wanted: list[_Key]) -> tuple[Span, list[_Key]]:
-    return span, wanted[: max(MOST_POINTS // len(span.buckets), 1)]
-
-
-_FAILURES = tuple(layout.OUTCOMES[outcome] for outcome in (Outcome.FAILED, Outcome.TIMED_OUT, Outcome.LOST))
-_ENDED = tuple(layout.OUTCOMES.values())
-
-
-def _failures(value: Value) -> int:
-    return sum(map(value.counter, _FAILURES))
-
-
-def _ended(value: Value) -> int:
-    return sum(map(value.counter, _ENDED))
-
-
-_HAPPENED: dict[int, Callable[[Value], int]] = {TASK: _failures, EXCEPTION: _ended}
+    few = set(_series_of(wanted)[: max(MOST_POINTS // len(span.buckets), 1)])
+    return span, [key for key in wanted if key[0] in few]
 
 
 def _with_days(reading: Reading, found: Mapping[_Key, _Found]) -> Reading:
     def completed(kind: int, those: Iterable[SeriesReading]) -> Iterable[SeriesReading]:
         for series in those:
-            what = found.get((kind, series.labels))
-            if what is None or what.at is None or what.value is None:
-                yield series
-            else:
-                points = {**series.by_step.get(DAY, {}), what.at: what.value}
-                yield replace(series, by_step={**series.by_step, DAY: points})
+            those_of = (found.get(((kind, series.labels), counters)) for counters in _OF_KIND.get(kind, ()))
+            days = {each.at: each.value for each in those_of if each is not None and each.at is not None and each.value is not None}
+            yield replace(series, by_step={**series.by_step, DAY: {**series.by_step.get(DAY, {}), **days}}) if days else series
 
     return replace(reading, series={kind: tuple(completed(kind, those)) for kind, those in reading.series.items()})

@@ -14,11 +14,11 @@ from queue_metrics.insights.health import queue_health
 from queue_metrics.insights.measures import counts, distribution, failure_share, lifetime, merged, rate
 from queue_metrics.insights.names import UnknownName, unknown_queue
 from queue_metrics.insights.reading import Part, Reading, SeriesReading
-from queue_metrics.insights.recency import last_in, statistics
+from queue_metrics.insights.recency import HAPPENINGS, last_in, statistics
 from queue_metrics.insights.window import MINUTES_DEFAULT, Span, last_minutes
 from queue_metrics.insights.wording import duration
 from queue_metrics.insights.workers import Serving
-from queue_metrics.model import Health, Outcome, QueueAnswer, QueueHistory, Share, Status, WorkerAnswer
+from queue_metrics.model import Health, QueueAnswer, QueueHistory, Share, Status, WorkerAnswer
 from queue_metrics.storage.base import MINUTE, QUEUE
 from queue_metrics.storage.collector import GAP_SECONDS
 
@@ -148,7 +148,7 @@ def _queue(
         busy_ratio=busy / serves if serves else None,
         utilisation_ratio=runtime.sum / (seconds * serves) if seconds is not None and serves else None,
         minute=statistics(reading, [series], MINUTE),
-        last_processed=last_in(reading.span, series.points, _succeeded),
+        last_processed=last_in(reading.span, series.points, HAPPENINGS["last_processed"]),
         health=replace(
             queue_health(
                 ready,
@@ -164,10 +164,6 @@ def _queue(
         history=_history(reading.span, reading.observed_from, series.points),
         lifetime=lifetime(series.total),
     )
-
-
-def _succeeded(value: Value) -> int:
-    return value.counter(layout.OUTCOMES[Outcome.SUCCEEDED])
 
 
 def _gauges(*values: Value) -> Mapping[int, _Gauge]:

@@ -3,17 +3,31 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from types import MappingProxyType
 
 from queue_metrics._core import Value
 from queue_metrics.insights import layout
 from queue_metrics.insights.measures import counts, distribution, failure_share, merged, rate
 from queue_metrics.insights.reading import Part, Reading, SeriesReading
 from queue_metrics.insights.window import MINUTES_MAX, Span, at_least
-from queue_metrics.model import Moment, WindowStatistics
+from queue_metrics.model import Moment, Outcome, WindowStatistics
 from queue_metrics.storage.base import DAY, HOUR, MINUTE, QUEUE, Series
 
 WINDOWS = (60, 300, 900, 3600, 86400)
 """The original's windows, seconds."""
+
+HAPPENINGS: Mapping[str, tuple[int, ...]] = MappingProxyType(
+    {
+        "last_processed": (layout.OUTCOMES[Outcome.SUCCEEDED],),
+        "last_failed": tuple(layout.OUTCOMES[outcome] for outcome in (Outcome.FAILED, Outcome.TIMED_OUT, Outcome.LOST)),
+        "last_retried": (layout.OUTCOMES[Outcome.RETRIED],),
+        "last_timed_out": (layout.OUTCOMES[Outcome.TIMED_OUT],),
+        "last_discarded": tuple(layout.DISCARDED.values()),
+    }
+)
+"""What is told of a task when it was last, by the field that tells it: the counters that count it."""
+ENDED = tuple(layout.OUTCOMES.values())
+"""Likewise that an execution ended, with whatever outcome."""
 
 
 def last_hour(now: float) -> Span:
@@ -77,26 +91,31 @@ def statistics(reading: Reading, series: Sequence[SeriesReading], seconds: int) 
     )
 
 
-def last(now: float, series: Iterable[SeriesReading], happened: Callable[[Value], int]) -> Moment | None:
+def times(value: Value, counters: Iterable[int]) -> int:
+    """How often something happened."""
+    return sum(map(value.counter, counters))
+
+
+def last(now: float, series: Iterable[SeriesReading], counters: Sequence[int]) -> Moment | None:
     """
     When something happened last, by the finest step that knows; None: never, or longer ago than was read.
 
     Args:
         now: the moment of the question.
         series: in which of them.
-        happened: how often it happened in a step.
+        counters: what counts it.
     """
     those = tuple(series)
     for span in (last_hour(now), last_day(now), all_days(now)):
-        buckets = [bucket for one in those for bucket, value in one.over(span).items() if happened(value)]
+        buckets = [bucket for one in those for bucket, value in one.over(span).items() if times(value, counters)]
         if buckets:
             return Moment(float(max(buckets)), span.step)
     return None
 
 
-def last_in(span: Span, points: Mapping[int, Value], happened: Callable[[Value], int]) -> Moment | None:
+def last_in(span: Span, points: Mapping[int, Value], counters: Sequence[int]) -> Moment | None:
     """The same of points of one span; None: not in it."""
-    buckets = [bucket for bucket, value in points.items() if happened(value)]
+    buckets = [bucket for bucket, value in points.items() if times(value, counters)]
     return Moment(float(max(buckets)), span.step) if buckets else None
 
 
@@ -108,7 +127,7 @@ def newest(now: float, series: Mapping[str, Sequence[SeriesReading]]) -> tuple[s
             for one in those:
                 for bucket, value in one.over(span).items():
                     of_step = ended.setdefault(bucket, {})
-                    of_step[name] = of_step.get(name, 0) + counts(value).ended
+                    of_step[name] = of_step.get(name, 0) + times(value, ENDED)
         if ended:
             bucket = max(ended)
             name = min(ended[bucket], key=lambda each: (-ended[bucket][each], each))

@@ -6,14 +6,13 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, fields, replace
 from typing import TypeAlias
 
-from queue_metrics._core import Value
 from queue_metrics.insights import layout
 from queue_metrics.insights.measures import counts, distribution, failure_share, merged, success_share
 from queue_metrics.insights.reading import Part, Reading, SeriesReading
-from queue_metrics.insights.recency import WINDOWS, all_days, last, last_day, newest, parts, statistics
+from queue_metrics.insights.recency import ENDED, HAPPENINGS, WINDOWS, all_days, last, last_day, newest, parts, statistics
 from queue_metrics.insights.tasks import busy_seconds, named, task, tasks
 from queue_metrics.insights.window import Span
-from queue_metrics.model import ExceptionCount, Moment, Outcome, ServerTask, TaskAnswer, TaskDetail
+from queue_metrics.model import ExceptionCount, ServerTask, TaskAnswer, TaskDetail
 from queue_metrics.storage.base import EXCEPTION, HOUR, MINUTE, SERVER_TASK, TASK, Series
 from queue_metrics.storage.view import Total
 
@@ -107,9 +106,7 @@ def detail_of(everywhere: Everywhere, series: Sequence[SeriesReading]) -> TaskDe
             by_type.setdefault(one.labels[3], []).append(one)
     span = exception_span(reading.span)
     latest = newest(now, by_type)
-
-    def happened(*which: Outcome) -> Moment | None:
-        return last(now, series, _any(tuple(layout.OUTCOMES[outcome] for outcome in which)))
+    when = {field: last(now, series, counters) for field, counters in HAPPENINGS.items()}
 
     return TaskDetail(
         **{field.name: getattr(together, field.name) for field in fields(TaskAnswer)},
@@ -118,11 +115,11 @@ def detail_of(everywhere: Everywhere, series: Sequence[SeriesReading]) -> TaskDe
         by_queue=tasks(reading, series, everywhere.busy_seconds),
         by_server=_servers([one for place in series for one in everywhere.servers.get(place.labels, ())], now),
         windows=tuple(statistics(reading, series, seconds) for seconds in WINDOWS),
-        last_processed=happened(Outcome.SUCCEEDED),
-        last_failed=happened(Outcome.FAILED, Outcome.TIMED_OUT, Outcome.LOST),
-        last_retried=happened(Outcome.RETRIED),
-        last_timed_out=happened(Outcome.TIMED_OUT),
-        last_discarded=last(now, series, _any(tuple(layout.DISCARDED.values()))),
+        last_processed=when["last_processed"],
+        last_failed=when["last_failed"],
+        last_retried=when["last_retried"],
+        last_timed_out=when["last_timed_out"],
+        last_discarded=when["last_discarded"],
         exceptions=_exceptions(by_type, span),
         exceptions_window=replace(
             span.window(None), observed_from=together.window.observed_from, observed_until=together.window.observed_until
@@ -138,7 +135,7 @@ def _exceptions(by_type: Mapping[str, Sequence[SeriesReading]], span: Span) -> t
             type=name,
             n=sum(counts(value).ended for one in series for value in one.over(span).values()),
             lifetime=counts(merged(one.total for one in series)).ended,
-            last=last(span.now, series, lambda value: counts(value).ended),
+            last=last(span.now, series, ENDED),
         )
         for name, series in by_type.items()
     ]
@@ -159,14 +156,10 @@ def _servers(series: Sequence[SeriesReading], now: float) -> tuple[ServerTask, .
                 counts=counted,
                 failure=failure_share(counted),
                 runtime=distribution(total, layout.RUNTIME),
-                last_ended=last(now, those, lambda value: counts(value).ended),
+                last_ended=last(now, those, ENDED),
             )
         )
     return tuple(sorted(found, key=lambda each: (-each.counts.ended, each.server)))
-
-
-def _any(indexes: Sequence[int]) -> Callable[[Value], int]:
-    return lambda value: sum(value.counter(index) for index in indexes)
 
 
 def _of(name: str | None) -> tuple[_Where | None, _Where | None]:
