@@ -23,8 +23,10 @@ QUEUES, TASKS, WORKERS = 200, 500, 1000
 
 @pytest.fixture(scope="module")
 def large() -> Fleet:
-    """200 queues, 500 tasks, 1,000 workers; two minutes of each."""
+    """200 queues, 500 tasks, 1,000 workers; two minutes of each, and a broker that has been asked for longer than a day."""
     fleet = Fleet()
+    for back in range(26):
+        fleet.queue(("broker", "queue 0"), minute(60 * back), gauges={0: [(minute(60 * back) * 1_000_000, 7)]})
     for number in range(TASKS):
         for back in (1, 40):
             counts = {"started": 3, "succeeded": 2, "failed": 1}

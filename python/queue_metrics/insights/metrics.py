@@ -14,6 +14,7 @@ from queue_metrics.insights import overview as overviews
 from queue_metrics.insights import queues as queue_answers
 from queue_metrics.insights import series as series_answers
 from queue_metrics.insights import tasks as task_answers
+from queue_metrics.insights.beginning import Beginnings
 from queue_metrics.insights.crews import Whose, crew_in
 from queue_metrics.insights.everything import Everything, read_everything
 from queue_metrics.insights.fleet import server_calls, servers_in, worker_calls, worker_parts, workers_in
@@ -101,6 +102,7 @@ class Metrics:
         self._stale_seconds = stale_seconds
         self._lost_seconds = lost_seconds
         self._older = Older()
+        self._beginnings = Beginnings()
 
     def __repr__(self) -> str:
         return f"<Metrics of {self.store}>"
@@ -132,10 +134,13 @@ class Metrics:
         """
         All that can be said about the last hour, of one look; each part is worked out when it is asked for.
 
-        One request more while it is not known what was last, longer ago than a day: of many tasks the next call knows more.
+        One request more while it is not known what was last, longer ago than a day: of many tasks the next call knows more. Else while it
+        is not known when within the day recording began.
         """
-        reading = read_everything(self._driver, self._span({}), self._stale_seconds)
+        reading, before = read_everything(self._driver, self._span({}), self._stale_seconds), self._driver.requests
         reading = self._older.completed(self._driver, reading, at_once=False)
+        if self._driver.requests == before:
+            reading = self._beginnings.completed(self._driver, reading)
         return Everything(reading, stale_seconds=self._stale_seconds, lost_seconds=self._lost_seconds, store=self.store)
 
     def overview(self, **window: Unpack[Asked]) -> Overview:
@@ -283,6 +288,7 @@ class Metrics:
         span = self._span(window)
         parts, calls = worker_parts(span.now), server_calls(span)
         reading = read(self._driver, span, kinds=(QUEUE, SERVER), further=parts, totals=(SERVER,), calls=calls)
+        reading = self._beginnings.completed(self._driver, reading)
         return servers_in(reading, self._workers(reading), stale_seconds=self._stale_seconds)
 
     def server(self, hostname: str | None = None, **window: Unpack[Asked]) -> ServerAnswer:
@@ -382,7 +388,7 @@ class Metrics:
         packed: Sequence[Range] = (),
     ) -> Reading:
         parts, of_workers = (worker_parts(span.now), worker_calls()) if heartbeats else ((), ())
-        return read(
+        reading = read(
             self._driver,
             span,
             kinds=kinds,
@@ -392,6 +398,7 @@ class Metrics:
             calls=(*of_workers, *calls),
             packed=packed,
         )
+        return self._beginnings.completed(self._driver, reading)
 
     def _workers(self, reading: Reading) -> tuple[WorkerAnswer, ...]:
         answers, _ = workers_in(reading, stale_seconds=self._stale_seconds, lost_seconds=self._lost_seconds)

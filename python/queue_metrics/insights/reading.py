@@ -5,17 +5,20 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
-from typing import Any
+from typing import Any, TypeAlias
 
 from queue_metrics._core import Value
 from queue_metrics.config import BaselineRules, TimeToLive
 from queue_metrics.insights.measures import merged
 from queue_metrics.insights.window import Span
 from queue_metrics.model import Window
-from queue_metrics.storage.base import EXCEPTION, QUEUE, TASK, Beat, Series, StorageDriver
+from queue_metrics.storage.base import EXCEPTION, MINUTE, QUEUE, TASK, Beat, Series, StorageDriver
 from queue_metrics.storage.general import Call
 from queue_metrics.storage.spools import SpoolReport, goodbye_age, spool_reports, worker_beats
 from queue_metrics.storage.view import Points, Range, Totals
+
+Step: TypeAlias = tuple[int, int]
+"""Its length, and its bucket; seconds."""
 
 RULES = BaselineRules()
 _NOTHING = Value().encode()
@@ -76,6 +79,10 @@ class Reading:
     """Seconds that a baseline is kept there."""
     packed: tuple[Points, ...] = ()
     """The points of the ranges that were wanted as they are stored, by id of their series."""
+    parts: tuple[Part, ...] = ()
+    """What was read, as one part where that could be."""
+    began: Mapping[Step, int] = field(default_factory=dict)
+    """Of hours and days in which recording began: when, by finer steps."""
     _observed: dict[Span, tuple[int, int] | None] = field(default_factory=dict, repr=False, compare=False)
 
     def of(self, kind: int) -> tuple[SeriesReading, ...]:
@@ -99,8 +106,7 @@ class Reading:
         """
         The first step of the window in which anything was recorded, of any series.
 
-        A store that was made five minutes ago must not divide by an hour. Queues are asked every ten seconds while
-        anybody records, so a quiet hour is seen as quiet, not as missing.
+        Queues are asked every ten seconds while anybody records, so a quiet hour is seen as quiet, not as missing.
         """
         observed = self._observed_in(self.span)
         return None if observed is None else observed[0]
@@ -111,8 +117,28 @@ class Reading:
         return self.window_of(self.span)
 
     def window_of(self, span: Span) -> Window:
-        """Any span that was read, as it stands in answers."""
-        return span.window(self._observed_in(span))
+        """Any span that was read, as it stands in answers: a store that was made five minutes ago must not divide by an hour."""
+        observed = self._observed_in(span)
+        if observed is None:
+            return span.window(None)
+        first = observed[0]
+        return replace(span.window(observed), observed_from=float(self.began.get((span.step, first), first)))
+
+    def began_in(self, span: Span) -> Step | None:
+        """
+        The hour or day in which recording began; None: it did not begin in this span, or it is a span of minutes, or was not read with the
+        step before.
+        """
+        with_before = replace(span, start=span.start - span.step)
+        if span.step == MINUTE or not any(part.holds(with_before, QUEUE) for part in self.parts):
+            return None
+        observed = self._observed_in(span)
+        if observed is None:
+            return None
+        first = observed[0]
+        before = first - span.step
+        recorded = before < span.start and any(before in series.by_step.get(span.step, ()) for series in (*self.tasks, *self.queues))
+        return None if recorded else (span.step, first)
 
     def _observed_in(self, span: Span) -> tuple[int, int] | None:
         """The first and the last step of a span with anything in it; looked for once, since every task asks for it."""
@@ -132,6 +158,11 @@ class Part:
     kinds: tuple[int, ...] = (TASK, QUEUE)
     where: Callable[[Series], bool] | None = None
     """Which of the series; None: all of them."""
+
+    def holds(self, span: Span, kind: int) -> bool:
+        """Whether all series of a kind are in it, over a span."""
+        inside = self.span.step == span.step and self.span.start <= span.start and span.end <= self.span.end
+        return inside and kind in self.kinds and self.where is None
 
     def joined(self, other: Part) -> Part | None:
         """One part that has both, if it has nothing else; the same points are not read twice."""
@@ -175,7 +206,8 @@ def read(
         StoreError: as the driver says.
         DecodeError: a stored value is damaged or newer than this package.
     """
-    window = Part(span, tuple(kinds))
+    # Whether recording began within the first hour or day of a window is seen by the one before it.
+    window = Part(span if span.step == MINUTE else replace(span, start=span.start - span.step), tuple(kinds))
     parts = _joined([window, *further] if window.kinds else further)
     summed = (window.kinds if totals else ()) if isinstance(totals, bool) else tuple(totals)
     ranges = [Range(part.kinds, part.span.step, part.span.start, part.span.end, part.where) for part in parts]
@@ -205,6 +237,7 @@ def read(
         rules=driver.baselines,
         kept=driver.lifetimes.baseline,
         packed=view.points[len(ranges) :],
+        parts=tuple(parts),
     )
 
 

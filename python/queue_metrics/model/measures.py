@@ -19,7 +19,10 @@ class Window:
     step_seconds: int
     """Length of the points it is made of."""
     observed_from: float | None
-    """Start of the first step in which anything at all was recorded, seconds since 1970; None: nothing was."""
+    """
+    Since when anything at all was recorded, seconds since 1970: a whole minute, or of an hour or day whose minutes are gone its start. The
+    start of the window where it was before, too. None: nothing was.
+    """
     observed_until: float | None
     """
     End of the last such step, at most `end`: how fresh the answer is, to a step. Queues are asked every ten seconds while anybody records,
