@@ -39,7 +39,7 @@ def answers() -> Iterator[list[Case]]:
     import random
 
     from queue_metrics import _core
-    from queue_metrics.insights import trends
+    from queue_metrics.insights import trend_question, trends
     from queue_metrics.insights.collecting import collector_answer
     from queue_metrics.insights.minutes import minutes
     from queue_metrics.storage import MemoryStorageDriver
@@ -57,7 +57,7 @@ def answers() -> Iterator[list[Case]]:
         gauges = {0: [((start + second) * 1_000_000, depth + second % 7) for second in range(0, 60, 10)]}
         value = _core.Value.from_parts([len(runs), len(runs) - 1, 1, 0, 0, 0, 0, 20], {0: runs, 1: runs}, gauges)
         points.append((start, _without_sketches(value)))
-    question = trends.question(now, period_seconds=trends.PERIOD_MOST)
+    question = trend_question.question(now, period_seconds=trend_question.PERIOD_MOST)
     end = int(now) + 60
 
     def depth_of(workers: int | None) -> object:
@@ -67,7 +67,7 @@ def answers() -> Iterator[list[Case]]:
         return trends.throughput_trend(question, "c", "q", minutes(points, end))
 
     store = MemoryStorageDriver()
-    for start, _ in points[-trends.PERIOD_MOST // 60 :]:
+    for start, _ in points[-trend_question.PERIOD_MOST // 60 :]:
         busy = round(chance.uniform(60, 119), 3)
         crew = Crew(Spent(busy, 120 - busy), 1e8, 0.512345, 2, 1, 1)
         add_efficiency(store, EfficiencyRow(start + 0.123, 60.0, crew, {}, {}))

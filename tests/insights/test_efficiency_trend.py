@@ -9,22 +9,23 @@ from collections.abc import Sequence
 import pytest
 
 from queue_metrics._core import Series
+from queue_metrics.collector import collect
 from queue_metrics.insights import connect, trends
 from queue_metrics.insights.collecting import collector_answer
-from queue_metrics.insights.trends import question
+from queue_metrics.insights.trend_question import question
 from queue_metrics.model import Direction
 from queue_metrics.storage.base import StorageDriver
 from queue_metrics.storage.collector import CollectorState
 from queue_metrics.storage.efficiency import Crew, EfficiencyRow, FleetRows, Spent, add_efficiency
-from tests.support.fleet import NOW, minute
+from tests.support.fleet import NOW, heartbeat, minute
 
 Row = tuple[float, float, float, float, float]
-"""A row of `FleetRows`."""
+"""A row of `FleetRows` but for the time since the pass before, which is a minute where nothing else is said."""
 RUNS = collector_answer(CollectorState(NOW, NOW - 3600, "", 0), NOW)
 
 
-def by_column(rows: Sequence[Row]) -> FleetRows:
-    columns = zip(*((*row, 60.0) for row in rows), strict=True)
+def by_column(rows: Sequence[Row], first: float = 60.0) -> FleetRows:
+    columns = zip(*((*row, 60.0 if place else first) for place, row in enumerate(rows)), strict=True)
     return FleetRows(*(Series(numbers) for numbers in columns)) if rows else FleetRows(*[Series([])] * 6)
 
 
@@ -90,7 +91,7 @@ def test_why_there_is_no_efficiency_is_told_and_the_command_only_where_none_runs
 
 def test_efficiency_of_a_range_is_of_its_minutes_alone() -> None:
     """The hour before the last was busy for nine tenths, the last one for one."""
-    rows = by_column(efficiency([0.9] * 60 + [0.1] * 60))
+    rows = by_column([(row[0] + 1.5, *row[1:]) for row in efficiency([0.9] * 60 + [0.1] * 60)])
     found = trends.efficiency_trend(question(NOW, start=minute(119), end=minute(59)), rows, RUNS)
     assert found.statistics is not None
     assert (found.statistics.average, found.statistics.min, found.data_points) == (90.0, 90.0, 60)
@@ -100,6 +101,42 @@ def test_efficiency_of_a_longer_interval_weighs_by_time() -> None:
     rows = [(minute(1), 60.0, 0.0, math.nan, math.nan), (minute(0), 0.0, 540.0, math.nan, math.nan)]
     found = trends.efficiency_trend(question(NOW, interval_seconds=120), by_column(rows), RUNS)
     assert found.values == (10.0,)
+
+
+IDLE = (0.0, 60.0, math.nan, math.nan)
+
+
+def test_of_a_row_after_a_gap_only_the_time_within_the_period_counts() -> None:
+    """One worker was busy for the 205 minutes in which nobody passed, the last 25 of them in the hour; and idle for 35 minutes since."""
+    rows = [(NOW - 35 * 60, 205 * 60.0, 0.0, math.nan, math.nan), *((NOW - back * 60, *IDLE) for back in range(34, -1, -1))]
+    found = trends.efficiency_trend(question(NOW), by_column(rows, first=205 * 60.0), RUNS)
+    assert found.statistics is not None
+    assert found.statistics.average == round(25 / 60 * 100, 2)
+    assert (found.data_points, found.statistics.min) == (36, 0.0)
+
+
+def test_a_row_after_a_gap_outweighs_no_interval() -> None:
+    """It ends 30 s into an interval: these and a minute before are what it can tell of it, beside four minutes of others."""
+    first = minute(-1) - 2 * 300 + 30.0
+    rows = [(first, 12_000.0, 0.0, math.nan, math.nan), *((first + 60 * later, *IDLE) for later in range(1, 10))]
+    found = trends.efficiency_trend(question(NOW, interval_seconds=300), by_column(rows, first=12_000.0), RUNS)
+    assert found.values == pytest.approx((90 / (90 + 240) * 100, 0.0))
+
+
+def test_a_gap_of_the_collector_leaves_all_workers_as_busy_as_those_of_the_server(driver: StorageDriver) -> None:
+    def beat(at: float, busy: float, idle: float) -> None:
+        told = heartbeat(process_started=NOW - 86_400, written=at, seen=at, busy=busy, idle=idle)
+        driver.heartbeat_many([("web-1:100:77", told)], 6000.0)
+
+    for back, busy, idle in [(240, 0, 0), *((back, 205, 35 - back) for back in range(35, -1, -1))]:
+        beat(NOW - back * 60, busy * 60.0, idle * 60.0)
+        collect(driver, "web-1:1", now=NOW - back * 60)
+    metrics = connect(driver, now=lambda: NOW)
+    found, workers = metrics.efficiency(), metrics.server("web-1").workers
+    assert found.statistics is not None
+    assert workers is not None
+    assert workers.window_ratio is not None
+    assert found.statistics.average == pytest.approx(100 * workers.window_ratio, abs=1.0)
 
 
 def test_efficiency_comes_out_of_the_store_as_the_collector_wrote_it(driver: StorageDriver) -> None:

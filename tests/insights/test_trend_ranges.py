@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from queue_metrics.insights.trends import AskedTrend
+from queue_metrics.insights.trend_question import AskedTrend
 from queue_metrics.model import DepthTrend, NoTrend, ThroughputTrend
 from queue_metrics.storage.base import StorageDriver
 from queue_metrics.storage.memory import MemoryStorageDriver

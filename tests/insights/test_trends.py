@@ -15,7 +15,7 @@ from scipy import stats
 
 from queue_metrics.insights import Metrics, UnknownName, connect, trends
 from queue_metrics.insights.minutes import minutes
-from queue_metrics.insights.trends import question
+from queue_metrics.insights.trend_question import question
 from queue_metrics.model import DepthTrend, Direction, NoTrend, ThroughputTrend
 from queue_metrics.storage.base import MINUTE, RETENTION, StorageDriver
 from queue_metrics.storage.base import QUEUE as QUEUE_KIND
@@ -271,6 +271,31 @@ def test_an_interval_that_was_recorded_in_part_counts_as_a_whole_one_or_not_at_a
     assert found.times == (float(minute(20)), float(minute(10)))
     assert found.statistics is not None
     assert (found.statistics.total_jobs, found.statistics.average_per_interval) == (52, 30.0)
+
+
+@pytest.mark.parametrize(
+    ("period", "interval", "answered"),
+    [(3600, 3600, 3600), (3600, 7200, 3600), (3600, 14_400, 3600), (600, 3600, 600), (60, 14_400, 60), (3601, 14_400, 3660)],
+)
+def test_an_interval_that_is_longer_than_the_period_is_answered_as_the_period_and_said(period: int, interval: int, answered: int) -> None:
+    fleet, driver = Fleet(), MemoryStorageDriver()
+    ended(fleet, [10] * 300)
+    found = reading(fleet=fleet, driver=driver).throughput(*QUEUE, period_seconds=period, interval_seconds=interval)
+    assert (found.available, found.values, found.interval_seconds) == (True, (answered / 6,), answered)
+    assert (found.message is None) == (interval == answered)
+    assert found.message is None or f"{interval} s is answered as {answered} s" in found.message
+
+
+def test_where_no_interval_was_recorded_by_half_it_is_said_what_to_ask(driver: StorageDriver) -> None:
+    fleet = Fleet()
+    ended(fleet, [1] * 10)
+    metrics = reading(driver, fleet)
+    found = metrics.throughput(*QUEUE, interval_seconds=3600)
+    assert not found.available
+    assert found.message is not None
+    assert "Only 10 min" in found.message
+    assert "shorter interval" in found.message
+    assert metrics.throughput(*QUEUE, interval_seconds=1200).available
 
 
 def test_a_host_whose_clock_is_wrong_moves_its_own_points_only(driver: StorageDriver) -> None:

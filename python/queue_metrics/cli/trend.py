@@ -8,7 +8,7 @@ import time
 from queue_metrics.cli.options import whole_number
 from queue_metrics.cli.reading import add_range_options, add_store_options, open_metrics, tell, wrong_use
 from queue_metrics.cli.terminal import Screen, placed, spark
-from queue_metrics.insights.trends import (
+from queue_metrics.insights.trend_question import (
     INTERVAL_DEFAULT,
     INTERVAL_LEAST,
     INTERVAL_MOST,

@@ -9,7 +9,7 @@ from urllib.parse import parse_qsl
 
 from queue_metrics.insights import Metrics
 from queue_metrics.insights.series import KINDS
-from queue_metrics.insights.trends import INTERVAL_DEFAULT, INTERVAL_LEAST, INTERVAL_MOST, PERIOD_DEFAULT, PERIOD_LEAST, PERIOD_MOST
+from queue_metrics.insights.trend_question import INTERVAL_DEFAULT, INTERVAL_LEAST, INTERVAL_MOST, PERIOD_DEFAULT, PERIOD_LEAST, PERIOD_MOST
 from queue_metrics.insights.window import MINUTES_DEFAULT, MINUTES_MAX, BadWindow
 
 LONGEST_QUERY = 2048

@@ -20,6 +20,7 @@ from queue_metrics.insights.reading import Part, Reading, SeriesReading, read
 from queue_metrics.insights.recency import last_hour
 from queue_metrics.insights.task_details import Everywhere, by_name, detail_of, exception_span, totals, wanted
 from queue_metrics.insights.tasks import named, tasks
+from queue_metrics.insights.trend_question import question
 from queue_metrics.insights.window import Span
 from queue_metrics.insights.workers import Serving, ages_decide, lifetime_ratio
 from queue_metrics.model import (
@@ -176,19 +177,19 @@ class Everything:
         Raises:
             UnknownName: this connection never had a queue of this name.
         """
-        asked = trends.question(self.now)
+        asked = question(self.now)
         workers = dedicated(self.workers, connection, queue)
         return trends.depth_trend(asked, connection, queue, minutes(self._minutes(connection, queue), asked.told_until), workers)
 
     def throughput_trend(self, connection: str, queue: str) -> ThroughputTrend | NoTrend:
         """Where the executions of a queue were heading in the last hour; raises as `depth_trend`."""
-        asked = trends.question(self.now)
+        asked = question(self.now)
         return trends.throughput_trend(asked, connection, queue, minutes(self._minutes(connection, queue), asked.told_until))
 
     @cached_property
     def efficiency_trend(self) -> EfficiencyTrend | NoTrend:
         """How busy all workers were in the last hour."""
-        asked = trends.question(self.now)
+        asked = question(self.now)
         return trends.efficiency_trend(asked, self._passes, self.overview.collector)
 
     @cached_property

@@ -6,7 +6,7 @@ from queue_metrics._core import series_id
 from queue_metrics.insights.minutes import Minutes, minutes
 from queue_metrics.insights.names import UnknownName, unknown_queue
 from queue_metrics.insights.reading import Reading
-from queue_metrics.insights.trends import Question
+from queue_metrics.insights.trend_question import Question
 from queue_metrics.storage.base import MINUTE, QUEUE, StorageDriver
 from queue_metrics.storage.collector import READ_COLLECTOR, CollectorState, state_for_reader
 from queue_metrics.storage.efficiency import ALL_KEY, FleetRows, fleet_rows, reading_rows

@@ -11,9 +11,9 @@ from typing import TypedDict
 from queue_metrics._core import Moments, Series, fit, intervals
 from queue_metrics.insights.flow import flow_case
 from queue_metrics.insights.minutes import Minutes
+from queue_metrics.insights.trend_question import Question
 from queue_metrics.insights.verdict import flow_verdict, line_verdict, unknown
-from queue_metrics.insights.window import BadWindow, range_of
-from queue_metrics.insights.wording import duration, moment
+from queue_metrics.insights.wording import duration
 from queue_metrics.model.collector import CollectorAnswer
 from queue_metrics.model.trends import (
     DepthStatistics,
@@ -32,132 +32,11 @@ from queue_metrics.model.trends import (
 from queue_metrics.storage.base import MINUTE
 from queue_metrics.storage.efficiency import FleetRows
 
-PERIOD_DEFAULT, PERIOD_LEAST, PERIOD_MOST = 3_600, 60, 604_800
-INTERVAL_DEFAULT, INTERVAL_LEAST, INTERVAL_MOST = 60, 10, 14_400
-"""Seconds; the original's bounds, and a minute as the shortest period."""
-
 _STEEP = 0.1
 """Slope of a depth, jobs a second, from which the original calls it increasing."""
 _MEGABYTE = 1 << 20
-
-
-@dataclass(frozen=True, slots=True)
-class Question:
-    """Over which time, and in which intervals."""
-
-    period: int
-    interval: int
-    """Whole minutes."""
-    note: str | None
-    """What was changed of the question, or of what part of it nothing can be known."""
-    now: float
-    past: int | None = None
-    """End of a range of whole minutes that are over, seconds since 1970; None: it reaches to now."""
-
-    @property
-    def until(self) -> float:
-        """Its last moment."""
-        return self.now if self.past is None else float(self.past)
-
-    @property
-    def end(self) -> int:
-        """Up to where minutes are whole: the start of the open one, or the end of a range that is over."""
-        return int(self.until) // MINUTE * MINUTE
-
-    @property
-    def told_until(self) -> int:
-        """Up to where anything can be told: the end of the open minute, or that of a range that is over."""
-        return self.end + MINUTE if self.past is None else self.end
-
-    @property
-    def minutes(self) -> int:
-        """Minutes that the period touches at least."""
-        return -(-self.period // MINUTE)
-
-    @property
-    def start(self) -> int:
-        """From which minute on is read: as many whole ones as the period has, so with the open one there is one more."""
-        return self.end - self.minutes * MINUTE
-
-    @property
-    def words(self) -> str:
-        """When that is, for people."""
-        if self.past is None:
-            return f"in the last {duration(self.period)}"
-        return f"from {moment(self.until - self.period)} to {moment(self.until)}"
-
-    def with_note(self, message: str) -> str:
-        """A message of its own, and the note."""
-        return message if self.note is None else f"{message} {self.note}"
-
-    def window(self, points: int) -> TimeWindow:
-        """As it stands in answers."""
-        return TimeWindow(self.period, self.until - self.period, self.until, self.now, points, self.interval)
-
-
-class AskedTrend(TypedDict, total=False):
-    """
-    How every trend is told its time: the last hour by minutes, unless a period or a range is given, or another interval.
-
-    A range is seconds since 1970; without `end` it reaches until now, as a period does. One that is over has the whole minutes that hold
-    it. What a period and a range may be long is the same, 60 to 604,800 s; an interval is 10 to 14,400 s, answered as whole minutes.
-    """
-
-    period_seconds: int
-    interval_seconds: int
-    start: float
-    end: float
-
-
-def question(
-    now: float,
-    *,
-    period_seconds: int | None = None,
-    interval_seconds: int = INTERVAL_DEFAULT,
-    start: float | None = None,
-    end: float | None = None,
-    kept: int | None = None,
-) -> Question:
-    """
-    Check a question, and make of it one that can be answered.
-
-    Args:
-        now: seconds since 1970.
-        period_seconds, interval_seconds, start, end: as asked, see `AskedTrend`.
-        kept: how long the store keeps the points that are asked about, seconds; None where as long as anybody may ask.
-
-    Raises:
-        BadWindow: out of the bounds, which it names.
-    """
-    asked, past = range_of(now, start, end, period_seconds=period_seconds), None
-    if asked is None:
-        period_seconds = PERIOD_DEFAULT if period_seconds is None else period_seconds
-        _within("period_seconds", period_seconds, PERIOD_LEAST, PERIOD_MOST)
-    else:
-        first, last = asked[0], min(asked[1], now)
-        if not PERIOD_LEAST <= int(last - first) <= PERIOD_MOST:
-            bounds = {"minimum": math.ceil(first) + PERIOD_LEAST, "maximum": int(first) + PERIOD_MOST}
-            raise BadWindow(f"a range of a trend must have {PERIOD_LEAST} to {PERIOD_MOST} s, not {int(last - first)}", "end", bounds)
-        over = -int(-last // MINUTE) * MINUTE
-        if last < now and over <= now:
-            past, period_seconds = over, over - int(first // MINUTE) * MINUTE
-        else:
-            # The open minute is in it: as a period, which reaches to now.
-            period_seconds = min(int(now - first), PERIOD_MOST)
-    _within("interval_seconds", interval_seconds, INTERVAL_LEAST, INTERVAL_MOST)
-    interval = -(-interval_seconds // MINUTE) * MINUTE
-    notes = []
-    if interval != interval_seconds:
-        notes.append(f"An interval of {interval_seconds} s is answered as {interval} s: minutes are the finest that is stored.")
-    if kept is not None and kept < period_seconds + (0 if past is None else now - past):
-        rest = f"the rest of {duration(period_seconds)}" if past is None else "what was before"
-        notes.append(f"Minutes of queues are kept for {duration(kept)} (ttl.aggregated): nothing is known of {rest}.")
-    return Question(period_seconds, interval, " ".join(notes) or None, now, past)
-
-
-def _within(name: str, value: int, least: int, most: int) -> None:
-    if not least <= value <= most:
-        raise BadWindow(f"{name} must be between {least} and {most}, not {value}", name, {"minimum": least, "maximum": most})
+_GAP = 2 * MINUTE
+"""A row of workers that is longer is of more than its minute and its neighbour, seconds."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -284,13 +163,11 @@ def throughput_trend(asked: Question, connection: str, queue: str, minutes: Minu
         connection, queue: its name.
         minutes: from `asked.start` on; the open one is left out, since it would look like a fall.
     """
+    asked = asked.of_whole_intervals()
     whole = minutes.between(asked.start, asked.end)
     points = _per_interval(asked, whole.starts, whole.ended)
     if not points.values:
-        message = asked.with_note(
-            f"Nothing of {queue!r} was recorded in a whole {_interval(asked)} {asked.words}. Start an instrumented "
-            f"worker, or ask again when one has run for so long."
-        )
+        message = asked.with_note(_no_throughput(asked, queue, len(whole.starts)))
         return NoTrend(message=message, connection=connection, queue=queue, **_about(asked, points, unknown(message)))
     line, total, observed = _line(points, asked.interval), int(whole.ended.sum()), MINUTE * len(whole.starts)
     a_minute = total / asked.period * 60
@@ -309,6 +186,15 @@ def throughput_trend(asked: Question, connection: str, queue: str, minutes: Minu
         statistics=statistics,
         trend=TrendLine(round(line.slope, 4), _by_sign(line.slope), None),
         **_about(asked, points, line_verdict(points.times, points.values, asked.period)),
+    )
+
+
+def _no_throughput(asked: Question, queue: str, recorded: int) -> str:
+    if not recorded:
+        return f"Nothing of {queue!r} was recorded in a whole minute {asked.words}. Start an instrumented worker, or ask again in a minute."
+    return (
+        f"Only {recorded} min of {queue!r} were recorded {asked.words}, in none of its intervals of {duration(asked.interval)} the half. "
+        "Ask for a shorter interval, or again when recording has gone on for so long."
     )
 
 
@@ -334,13 +220,13 @@ def efficiency_trend(asked: Question, rows: FleetRows, collector: CollectorAnswe
 
     Args:
         asked: of `question`.
-        rows: oldest first; what lies outside of the period is left out.
+        rows: oldest first; what lies outside of the period is left out, also of a row that is longer, as after a gap.
         collector: whether one runs, for the reason where nothing is known.
     """
     counted = rows.between(asked.until - asked.period, asked.until, before=asked.told_until)
     inside = counted.of_workers()
     busy, worked = inside.busy_seconds, inside.busy_seconds + inside.idle_seconds
-    points = _efficiencies(asked, inside.at, busy, worked)
+    points = _efficiencies(asked, inside)
     if not points.values:
         missing = "worker lived from one pass of the collector to the next" if counted.at else "collector passed twice"
         message = f"No efficiency is known: no {missing} {asked.words}. {collector.message}"
@@ -363,12 +249,19 @@ def efficiency_trend(asked: Question, rows: FleetRows, collector: CollectorAnswe
     )
 
 
-def _efficiencies(asked: Question, at: Series, busy: Series, worked: Series) -> _Points:
-    """Busy time by all time of each interval, %, at its start; intervals end with the open minute, or the range."""
-    origin = asked.told_until
-    places, _, part, _ = intervals(at, busy, origin, asked.interval)
-    _, _, whole, _ = intervals(at, worked, origin, asked.interval)
-    return _Points(places * asked.interval + origin, part / whole * 100)
+def _efficiencies(asked: Question, rows: FleetRows) -> _Points:
+    """
+    Busy time by all time of each interval, %, at its start; intervals end with the open minute, or the range.
+
+    A row stands in the interval of its pass, with the time since then and a minute before: of a gap it tells of no more.
+    """
+    origin, long = asked.told_until, asked.interval
+    if (Moments(rows.seconds).max or 0.0) > _GAP:
+        gaps = [place for place, seconds in enumerate(rows.seconds) if seconds > _GAP]
+        rows = rows.cut({place: rows.at[place] - (rows.at[place] - origin) % long - MINUTE for place in gaps})
+    places, _, busy, _ = intervals(rows.at, rows.busy_seconds, origin, long)
+    _, _, worked, _ = intervals(rows.at, rows.busy_seconds + rows.idle_seconds, origin, long)
+    return _Points(places * long + origin, busy / worked * 100)
 
 
 def _by_sign(slope: float) -> DirectionWord:

@@ -10,7 +10,7 @@ import json
 import math
 from bisect import bisect_left, bisect_right
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from operator import itemgetter
 from typing import Any, TypeAlias
 
@@ -158,9 +158,21 @@ class FleetRows:
         return zip(self.at, self.seconds, self.busy_seconds, self.idle_seconds, strict=True)
 
     def between(self, start: float, end: float, *, before: float) -> FleetRows:
-        """Those from `start` to `end`, both with them, and earlier than `before`."""
-        last = min(bisect_right(self.at, end), bisect_left(self.at, before))
-        return self._each(itemgetter(slice(bisect_left(self.at, start), last)))
+        """Those after `start`, up to `end` and earlier than `before`; of the first that part of its time alone which is after `start`."""
+        first, last = bisect_right(self.at, start), min(bisect_right(self.at, end), bisect_left(self.at, before))
+        found = self._each(itemgetter(slice(first, last)))
+        return found.cut({0: start}) if found.at else found
+
+    def cut(self, starts: Mapping[int, float]) -> FleetRows:
+        """With that part alone of the time of some rows, by their place, which is not before a moment; as if it was spent evenly."""
+        longer = {place: start for place, start in starts.items() if self.at[place] - self.seconds[place] < start}
+        if not longer:
+            return self
+        parts = [1.0] * len(self.at)
+        for place, start in longer.items():
+            parts[place] = (self.at[place] - start) / self.seconds[place]
+        seconds, busy, idle = (column * Series(parts) for column in (self.seconds, self.busy_seconds, self.idle_seconds))
+        return replace(self, seconds=seconds, busy_seconds=busy, idle_seconds=idle)
 
     def of_workers(self) -> FleetRows:
         """Those in which a worker spent any time."""
