@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from queue_metrics.insights import Metrics, connect
-from queue_metrics.insights.metrics import Asked
+from queue_metrics.insights.window import Asked
 from queue_metrics.model import Overview, QueueAnswer, ServerAnswer, TaskAnswer
 from queue_metrics.storage.base import StorageDriver
 from queue_metrics.storage.manager import StorageManager

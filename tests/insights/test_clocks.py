@@ -6,7 +6,7 @@ import pytest
 
 from queue_metrics.insights import connect
 from queue_metrics.insights.clocks import Clocks
-from queue_metrics.insights.metrics import Asked
+from queue_metrics.insights.window import Asked
 from queue_metrics.model import Overview, Status
 from queue_metrics.storage.base import Beat, StorageDriver
 from tests.support.fleet import NOW, Fleet, heartbeat
@@ -111,7 +111,7 @@ def test_a_depth_is_of_now_for_as_long_as_it_is_fresh_whatever_the_window(
     """On both sides of the bound, by a clock that is right, and by one that is nearly as far off as is read."""
     # By a clock that is ahead it is old by that much later, since the reader's own may be that of who asked.
     told(driver, off, ago=stale + late + max(off, 0.0))
-    metrics = connect(driver, now=lambda: NOW, stale_seconds=stale)
+    metrics = connect(driver, now=lambda: NOW, stale_seconds=stale, lost_seconds=max(stale, 300.0))
     assert metrics.queue(*QUEUE, **window).ready == ready
     assert metrics.overview(**window).ready == ready
     assert metrics.scrape(**window).overview.ready == ready

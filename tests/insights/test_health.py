@@ -9,7 +9,7 @@ import pytest
 from queue_metrics.insights import Metrics, connect
 from queue_metrics.insights.health import overall_health, queue_health
 from queue_metrics.insights.measures import share
-from queue_metrics.insights.metrics import Asked
+from queue_metrics.insights.window import Asked
 from queue_metrics.model import Health, Status, WorkerCounts
 from queue_metrics.storage.base import StorageDriver
 from tests.support.fleet import NOW, Fleet, minute

@@ -14,8 +14,7 @@ from queue_metrics.cli.options import whole_number
 from queue_metrics.cli.terminal import Screen
 from queue_metrics.config import load_settings
 from queue_metrics.insights import Metrics, connect
-from queue_metrics.insights.metrics import Asked
-from queue_metrics.insights.window import MINUTES_MAX, span_of
+from queue_metrics.insights.window import MINUTES_MAX, Asked, span_of
 from queue_metrics.model import CollectorAnswer
 from queue_metrics.storage.manager import open_store
 

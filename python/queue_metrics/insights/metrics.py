@@ -5,7 +5,7 @@ from __future__ import annotations
 import socket
 import time
 from collections.abc import Callable, Iterable, Sequence
-from typing import TypedDict, Unpack
+from typing import Unpack
 
 from queue_metrics.insights import baselines as baseline_answers
 from queue_metrics.insights import collecting, task_details, trends
@@ -26,7 +26,7 @@ from queue_metrics.insights.reading import Part, Reading, read
 from queue_metrics.insights.samples import parts
 from queue_metrics.insights.scrape import TOTALS, Scrape, scrape, scrape_calls
 from queue_metrics.insights.trend_question import AskedTrend, Question, question
-from queue_metrics.insights.window import Span, between, span_of
+from queue_metrics.insights.window import Asked, Span, between, span_of
 from queue_metrics.model import (
     BaselineAnswer,
     CollectorAnswer,
@@ -54,19 +54,6 @@ from queue_metrics.storage.general import Call
 from queue_metrics.storage.view import Range, Totals
 
 STALE_SECONDS, LOST_SECONDS = 60.0, 300.0
-
-
-class Asked(TypedDict, total=False):
-    """
-    How every method is told its window: the last hour, unless `minutes` or a range is given.
-
-    A range is seconds since 1970; without `end` it reaches until now. Points are by minute for 6 h back, by hour for 14 days, by day
-    for 400: a range has the finest that is still kept of all of it, and begins and ends with whole steps.
-    """
-
-    minutes: int
-    start: float
-    end: float
 
 
 class Metrics:

@@ -6,6 +6,7 @@ import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from types import MappingProxyType
+from typing import TypedDict
 
 from queue_metrics.insights.wording import moment
 from queue_metrics.model import Window
@@ -24,6 +25,19 @@ class BadWindow(ValueError):
         super().__init__(message)
         self.name = name
         self.bounds = bounds
+
+
+class Asked(TypedDict, total=False):
+    """
+    How every method is told its window: the last hour, unless `minutes` or a range is given.
+
+    A range is seconds since 1970; without `end` it reaches until now. Points are by minute for 6 h back, by hour for 14 days, by day
+    for 400: a range has the finest that is still kept of all of it, and begins and ends with whole steps.
+    """
+
+    minutes: int
+    start: float
+    end: float
 
 
 @dataclass(frozen=True, slots=True)
