@@ -13,11 +13,11 @@ from queue_metrics.collector.tidying import remove_silent, silent_workers
 from queue_metrics.http import asgi_app
 from queue_metrics.insights import connect
 from queue_metrics.model import Status
-from queue_metrics.storage.base import StorageDriver
-from queue_metrics.storage.collector import CollectorState, forgotten_seconds, write_state
+from queue_metrics.storage.base import Beat, StorageDriver
+from queue_metrics.storage.collector import COLLECTOR, CollectorState, forgotten_seconds, state_of, write_state
 from queue_metrics.storage.events import EVENTS, events_of
 from queue_metrics.storage.manager import StorageManager
-from queue_metrics.storage.spools import spool_beat, worker_beats
+from queue_metrics.storage.spools import back_since, spool_beat, worker_beats
 from tests.collector.stored import crew, mail
 from tests.http.asking import ask
 from tests.support.fleet import NOW
@@ -111,6 +111,36 @@ def test_where_nobody_collects_a_store_that_is_back_is_known_by_its_drainers(
     driver.heartbeat_many([spool_beat("ab" * 16, {}, (answered, returned))], 600.0)
     assert [each.state for each in metrics.workers()] == [("stale" if found else "idle")]
     assert len(silent_workers(driver, 1.0, 300.0)) == found
+
+
+def test_a_store_that_started_between_two_passes_leaves_time_to_beat(tmp_path: Path) -> None:
+    """No pass is missing, and no drainer is back yet: the store itself tells that who is silent could not beat."""
+    with RedisServer(tmp_path) as server:
+        driver = StorageManager().open(server.url)
+        mail().store(driver)
+        crew(driver, NOW, web=(0.0, 0.0))
+        settled(driver, NOW)
+        until(lambda: min(beat.age for beat in worker_beats(driver.read_heartbeats())) > 1.0)
+        metrics = connect(driver, now=lambda: NOW + 59, stale_seconds=1.0, lost_seconds=300.0)
+        assert [each.state for each in metrics.workers()] == ["stale"], "it was up all the time"
+        server.stop()
+        time.sleep(2.1)  # a server counts whole seconds
+        server.start()
+        assert ([each.state for each in metrics.workers()], metrics.overview().workers.stale) == (["idle"], 0)
+        assert silent_workers(driver, 1.0, 300.0) == []
+        assert collect(driver, "test", now=NOW + 60, ages=Ages(1.0, 300.0)).done
+        assert told(driver) == set()
+        since = state_of(driver.get_hash(COLLECTOR)).settled_since
+        assert since is not None
+        assert since > NOW, "who reads later waits as long"
+        driver.close()
+
+
+def test_who_has_beaten_since_the_start_of_the_store_is_judged_by_age() -> None:
+    beats = [Beat("web:100:77", b"", 9.0), Beat("spool:goodbye", b"1", 1e6)]
+    assert back_since(beats, 10.0, NOW, 60.0) is None
+    assert back_since([*beats, Beat("web:101:77", b"", 10.5)], 10.0, NOW, 60.0) == NOW - 10.0
+    assert back_since([*beats, Beat("web:101:77", b"", 10.5)], None, NOW, 60.0) is None
 
 
 def test_the_first_pass_ever_calls_nobody_lost_and_a_later_one_does(driver: StorageDriver) -> None:

@@ -38,6 +38,7 @@ ASKED: dict[str, Callable[[Metrics], object]] = {
     "baseline": lambda metrics: metrics.baseline("broker", "mail", "send"),
     "baselines": lambda metrics: metrics.baselines(),
     "workers": lambda metrics: metrics.workers(),
+    "worker_summary": lambda metrics: metrics.worker_summary(),
     "worker": lambda metrics: metrics.worker("web:100:77"),
     "servers": lambda metrics: metrics.servers(),
     "server": lambda metrics: metrics.server("web"),

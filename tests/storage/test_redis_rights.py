@@ -90,6 +90,17 @@ def test_a_worker_does_every_general_operation_and_a_reader_every_reading(place:
         user.close()
 
 
+def test_a_reader_who_may_not_ask_for_the_start_of_the_server_reads_all_the_same(place: str, redis_server: RedisServer) -> None:
+    reader = RedisStorageDriver(f"redis://qm-reader:SECRET@{place}")
+    reader.get_key("k")
+    assert reader.read_view().uptime_seconds is not None
+    client: Any = redis.Redis(port=redis_server.port)
+    client.execute_command("ACL", "SETUSER", "qm-reader", "-info")
+    client.close()
+    assert (reader.read_view().beats, reader.read_view().uptime_seconds) == ([], None)
+    reader.close()
+
+
 def test_every_right_of_the_worker_is_needed(place: str, redis_server: RedisServer) -> None:
     """Taken away one by one, something fails each time; `hlen` and others are called inside a script."""
     worker, admin = RedisStorageDriver(f"redis://qm-worker:SECRET@{place}"), redis.Redis(port=redis_server.port)

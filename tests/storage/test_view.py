@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -98,7 +99,7 @@ def test_a_driver_that_never_read_anything_sees_it_too(open_driver: Open) -> Non
 
 def test_an_empty_store_is_seen_as_empty(driver: StorageDriver) -> None:
     view = driver.read_view(ranges(), totals=(TASK,), calls=CALLS)
-    assert view == View([], ({},) * len(ranges()), {}, [], [{}, [], None, False, None, None])
+    assert replace(view, uptime_seconds=None) == View([], ({},) * len(ranges()), {}, [], [{}, [], None, False, None, None])
 
 
 def test_only_what_is_asked_for_is_answered(driver: StorageDriver) -> None:
@@ -108,6 +109,14 @@ def test_only_what_is_asked_for_is_answered(driver: StorageDriver) -> None:
     view = driver.read_view(totals=(QUEUE,), heartbeats=False)
     assert [one.labels for one in view.series] == [Q]
     assert (set(view.totals), view.points, view.beats) == ({series(Q, QUEUE)}, (), [])
+
+
+def test_a_server_tells_for_how_long_it_has_been_up_with_the_heartbeats_and_a_file_does_not(driver: StorageDriver) -> None:
+    filled(driver)
+    uptime = driver.read_view().uptime_seconds
+    assert (uptime is not None) == (driver.capabilities()["name"] in ("redis", "valkey", "postgresql"))
+    assert uptime is None or 0 < uptime < 1e7
+    assert driver.read_view(heartbeats=False).uptime_seconds is None
 
 
 def test_totals_of_some_series_are_read_and_no_others(driver: StorageDriver) -> None:

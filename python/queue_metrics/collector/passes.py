@@ -20,7 +20,7 @@ from queue_metrics.insights import changes
 from queue_metrics.insights import queues as queue_answers
 from queue_metrics.insights.baselines import Calculated
 from queue_metrics.insights.efficiency import efficiency
-from queue_metrics.insights.fleet import worker_calls, worker_parts, workers_in
+from queue_metrics.insights.fleet import back_in, worker_calls, worker_parts, workers_in
 from queue_metrics.insights.reading import Reading, read
 from queue_metrics.insights.window import span_of
 from queue_metrics.model.collector import PassAnswer
@@ -28,7 +28,16 @@ from queue_metrics.model.events import Event
 from queue_metrics.storage.base import MINUTE, QUEUE, TASK, StorageDriver
 from queue_metrics.storage.baselines import BASELINES, READ_BASELINES, forgotten
 from queue_metrics.storage.baselines import write as write_baselines
-from queue_metrics.storage.collector import COLLECTOR, PASS_BEAT_SECONDS, READ_COLLECTOR, CollectorState, pass_beat, state_of, write_state
+from queue_metrics.storage.collector import (
+    COLLECTOR,
+    PASS_BEAT_SECONDS,
+    READ_COLLECTOR,
+    CollectorState,
+    later,
+    pass_beat,
+    state_of,
+    write_state,
+)
 from queue_metrics.storage.efficiency import (
     LAST_ROW,
     Counters,
@@ -164,7 +173,7 @@ def _look(driver: StorageDriver, now: float, ages: Ages) -> Reading:
 def _find(
     driver: StorageDriver, reading: Reading, state: CollectorState, now: float, ages: Ages, duties: Duties, interrupted: bool
 ) -> _Found:
-    settled = now if interrupted else state.settled(now)
+    settled = now if interrupted else later(state.settled(now), back_in(reading, ages.stale_seconds))
     people, _ = workers_in(reading, stale_seconds=ages.stale_seconds, lost_seconds=ages.lost_seconds, settled_since=settled)
     queues = queue_answers.queues(reading, people, stale_seconds=ages.stale_seconds)
     row, counters = _spent(reading, state, now, ages) if duties.workers else (None, None)

@@ -10,7 +10,7 @@ from queue_metrics.model import WorkerAnswer
 from queue_metrics.storage.base import StorageDriver
 from queue_metrics.storage.baselines import BASELINES, READ_BASELINES, forgotten
 from queue_metrics.storage.collector import READ_COLLECTOR, settled_for_readers, state_for_reader
-from queue_metrics.storage.spools import worker_beats
+from queue_metrics.storage.spools import back_since, worker_beats
 
 _AT_ONCE = 0.001  # the shortest life of a heartbeat
 
@@ -26,7 +26,8 @@ def silent_workers(driver: StorageDriver, threshold: float, lost_seconds: float)
     """
     now, view = time.time(), driver.read_view(calls=(READ_COLLECTOR,))
     state = state_for_reader(view.answers[0], view.beats, now)
-    settled = settled_for_readers(state, view.beats, now, stale_seconds=threshold, lost_seconds=lost_seconds)
+    back = back_since(view.beats, view.uptime_seconds, now, threshold)
+    settled = settled_for_readers(state, back, now, lost_seconds=lost_seconds)
     answers, _ = workers(worker_beats(view.beats), now, stale_seconds=threshold, lost_seconds=threshold, settled_since=settled)
     return sorted((each for each in answers if each.state in ("stale", "lost")), key=lambda each: -each.last_seen_seconds)
 

@@ -17,6 +17,7 @@ from queue_metrics.storage.collector import READ_COLLECTOR, CollectorState, sett
 from queue_metrics.storage.efficiency import SERVERS_KEY, CrewMinute, counters_of, reading_counters, reading_rows, server_crews
 from queue_metrics.storage.general import Call
 from queue_metrics.storage.servers import server_reports
+from queue_metrics.storage.spools import back_since
 
 
 def worker_calls() -> tuple[Call, ...]:
@@ -72,8 +73,12 @@ def collector_in(reading: Reading) -> CollectorState:
 
 def settled_in(reading: Reading, stale_seconds: float, lost_seconds: float) -> float | None:
     """Since when the store has been there without a gap; None: nobody knows of one."""
-    state, beats, now = collector_in(reading), reading.every_beat, reading.span.now
-    return settled_for_readers(state, beats, now, stale_seconds=stale_seconds, lost_seconds=lost_seconds)
+    return settled_for_readers(collector_in(reading), back_in(reading, stale_seconds), reading.span.now, lost_seconds=lost_seconds)
+
+
+def back_in(reading: Reading, stale_seconds: float) -> float | None:
+    """Since when the store has been there again, as it or its drainers tell; None: these know of no gap."""
+    return back_since(reading.every_beat, reading.uptime_seconds, reading.span.now, stale_seconds)
 
 
 def servers_in(reading: Reading, people: Sequence[WorkerAnswer], *, stale_seconds: float) -> tuple[ServerAnswer, ...]:

@@ -77,6 +77,8 @@ class Reading:
     """What baselines are made of where this was read."""
     kept: int = TimeToLive().baseline
     """Seconds that a baseline is kept there."""
+    uptime_seconds: float | None = None
+    """For how long the store's server has been up; None: it does not tell."""
     packed: tuple[Points, ...] = ()
     """The points of the ranges that were wanted as they are stored, by id of their series."""
     parts: tuple[Part, ...] = ()
@@ -236,6 +238,7 @@ def read(
         answers=dict(zip(calls, view.answers, strict=True)),
         rules=driver.baselines,
         kept=driver.lifetimes.baseline,
+        uptime_seconds=view.uptime_seconds,
         packed=view.points[len(ranges) :],
         parts=tuple(parts),
     )

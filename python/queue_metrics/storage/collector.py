@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 
 from queue_metrics.storage.base import DAY, MINUTE, Beat
 from queue_metrics.storage.general import Call, GeneralOperations
-from queue_metrics.storage.spools import ID_PREFIX, returned_since, spool_reports
+from queue_metrics.storage.spools import ID_PREFIX
 
 COLLECTOR = "collector"
 READ_COLLECTOR = Call("get_hash", (COLLECTOR,))
@@ -91,25 +91,27 @@ def state_for_reader(answer: Mapping[str, str] | None, beats: Iterable[Beat], no
     return replace(state, last_pass=state.last_pass + off, settled_since=None if settled is None else settled + off)
 
 
-def settled_for_readers(
-    state: CollectorState, beats: Iterable[Beat], now: float, *, stale_seconds: float, lost_seconds: float
-) -> float | None:
+def settled_for_readers(state: CollectorState, back: float | None, now: float, *, lost_seconds: float) -> float | None:
     """
     Since when the store has been there without a gap, for who reads between two passes; None: as far as anybody knows always.
 
-    By the passes; `now` while the next one is missing. Whether the store was away then or the collector alone cannot be told from what is
-    stored, so after a while, or a collector that ran once would hide for ever who is lost, nobody collects. Then by what drainers noticed.
+    By the passes, `now` while the next one is missing, and by what is known besides, since an outage may fit between two passes. Whether
+    the store was away or the collector alone cannot be told from passes that are missing, so after a while they say nothing, or a
+    collector that ran once would hide for ever who is lost.
 
     Args:
         state: of `state_for_reader`.
-        beats: whatever travels as a heartbeat, of the same look.
+        back: of `back_since`, of the same look.
         now: seconds since 1970 by the reader's clock.
-        stale_seconds: age from which a drainer is silent.
         lost_seconds: half of how long workers let their heartbeats live.
     """
-    if state.last_pass is None or abs(now - state.last_pass) > forgotten_seconds(lost_seconds):
-        return returned_since(spool_reports(beats), now, stale_seconds)
-    return state.settled(now)
+    collects = state.last_pass is not None and abs(now - state.last_pass) <= forgotten_seconds(lost_seconds)
+    return later(state.settled(now) if collects else None, back)
+
+
+def later(moment: float | None, other: float | None) -> float | None:
+    """The later one of two moments, as far as they are known."""
+    return max((each for each in (moment, other) if each is not None), default=None)
 
 
 def state_of(answer: Mapping[str, str] | None) -> CollectorState:

@@ -179,12 +179,13 @@ class RedisStorageDriver(StorageDriver):
 
         def first() -> Asked:
             found: Asked = [(0, ("TIME",)), *self._general.commands(calls)]
-            found += asking.beats(self._keys) if heartbeats else []
+            found += [(0, asking.UPTIME), *asking.beats(self._keys)] if heartbeats else []
             return found + (asking.labels(self._keys, self._store.shards) if kinds else [])
 
         clock, *rest = self._store.read(first)
         now, answers = asking.seconds(clock), iter(rest)
         answered = self._general.meanings(calls, answers)
+        uptime = asking.found_uptime(next(answers)) if heartbeats else None
         beats = asking.found_beats(next(answers), next(answers), now) if heartbeats else []
         known = [one for one in self._learned(asking.series(answers)) if one.kind in kinds]
 
@@ -204,7 +205,7 @@ class RedisStorageDriver(StorageDriver):
             {one: [] for one in ids} if not asked.series else asking.found_points(asked, found, self._kinds, now, self.retention)
             for ids, asked in zip(wanted, stretches, strict=True)
         )
-        return View(known, points, asking.found_totals(summed, found), beats, answered)
+        return View(known, points, asking.found_totals(summed, found), beats, answered, uptime)
 
     def _learned(self, known: list[Series]) -> list[Series]:
         self._kinds.update((one.id, one.kind) for one in known)

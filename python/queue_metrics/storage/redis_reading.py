@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 
@@ -15,6 +16,7 @@ from queue_metrics.storage.view import Points
 Asked = list[tuple[int, Command]]
 """Commands, each with its shard."""
 
+_UPTIME = re.compile(rb"^uptime_in_seconds:(\d+)", re.MULTILINE)
 _MOST_BLOCKS = 1000  # of one series in one reading; a longer range is first cut to what the store can still have
 
 
@@ -153,6 +155,16 @@ def found_beats(expiries: Sequence[bytes], answer: list[bytes], now: float) -> l
         if seen and float(expiry) > now * 1000:
             found.append(Beat(worker.decode(), payload, max(0.0, now - number(seen) / 1000)))
     return sorted(found, key=lambda beat: beat.worker_id)
+
+
+UPTIME: Command = ("INFO", "server")
+"""For how long the server has been up. Not every user may ask that, and a refusal is an answer, too."""
+
+
+def found_uptime(answer: object) -> float | None:
+    """What `UPTIME` asked for, to the end of its second; None: it was refused."""
+    told = _UPTIME.search(answer) if isinstance(answer, bytes) else None
+    return None if told is None else number(told[1]) + 1.0
 
 
 # Parts of answers

@@ -15,6 +15,7 @@ from queue_metrics.storage.forks import loading
 from queue_metrics.storage.prefixes import checked_prefix
 from queue_metrics.storage.redis_connection import Command, Connection, Connections
 from queue_metrics.storage.redis_keys import Keys, is_splitting, schema_record, shards_in
+from queue_metrics.storage.redis_reading import UPTIME
 
 
 class OtherShards(Exception):
@@ -155,11 +156,11 @@ class RedisStore:
     def sent(self, session: Connection, commands: Sequence[Command], *, raising: bool = True) -> list[Any]:
         self.requests += 1
         answers: list[Any] = session.ask(commands)
-        for answer in answers:
+        for command, answer in zip(commands, answers, strict=True):
             if isinstance(answer, Exception):
                 if redis_errors.is_elsewhere(answer):
                     self.connections.changed()
-                if raising:
+                if raising and command != UPTIME:
                     raise answer
         return answers
 

@@ -80,6 +80,25 @@ def returned_since(reports: Iterable[SpoolReport], now: float, stale_seconds: fl
     return since[0] if since[1] else None
 
 
+def back_since(beats: Iterable[Beat], uptime_seconds: float | None, now: float, stale_seconds: float) -> float | None:
+    """
+    Since when the store has been there again, as it or its drainers tell; None: as far as these know it was never away.
+
+    Its own start counts while there is a worker that has not been heard of since.
+
+    Args:
+        beats: whatever travels as a heartbeat.
+        uptime_seconds: for how long the store has been up, of the same look; None: it does not tell.
+        now: seconds since 1970.
+        stale_seconds: age from which a drainer is silent.
+    """
+    beats = list(beats)
+    since = [returned_since(spool_reports(beats), now, stale_seconds)]
+    if uptime_seconds is not None and any(beat.age > uptime_seconds for beat in worker_beats(beats)):
+        since.append(now - uptime_seconds)
+    return max((moment for moment in since if moment is not None), default=None)
+
+
 def goodbye_beat(*, said: bool) -> tuple[str, bytes]:
     """
     What to hand to `heartbeat_many`: that the last one left in good order, with everything counted, or that somebody is there.

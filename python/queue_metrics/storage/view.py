@@ -63,6 +63,8 @@ class View:
     """The heartbeats that are not forgotten, in order of worker ids; none when they were not asked for."""
     answers: list[Any]
     """To the general calls, in order."""
+    uptime_seconds: float | None = None
+    """For how long the store's server has been up, at most; None: it is a file, does not tell, or heartbeats were not asked for."""
 
 
 def check_calls(calls: Sequence[Call]) -> None:

@@ -16,6 +16,7 @@ Rows = Iterable[tuple[Any, ...]]
 
 ALL_LABELS: Question = ("all_labels", {})
 BEATS: Question = ("get_beats", {})
+UPTIME: Question = ("uptime", {})
 
 
 def points_of(ids: Iterable[int], step: int, start: int, end: int) -> Question:
@@ -60,7 +61,7 @@ def view(session: Session, ranges: Sequence[Range], summed: Totals, heartbeats: 
     with_totals = with_total(known, summed)
     questions = [points_of(ids, one.step, one.start, one.end) for ids, one in zip(wanted, ranges, strict=True) if ids]
     questions += [totals_of(with_totals)] if with_totals else []
-    questions += [BEATS] if heartbeats else []
+    questions += [BEATS, UPTIME] if heartbeats else []
     found = iter(session.ask(*questions) if questions else [])
     return View(
         known,
@@ -68,4 +69,5 @@ def view(session: Session, ranges: Sequence[Range], summed: Totals, heartbeats: 
         totals(next(found)) if with_totals else {},
         beats(next(found)) if heartbeats else [],
         reading.read(session, calls) if calls else [],
+        next(found)[0][0] if heartbeats else None,
     )

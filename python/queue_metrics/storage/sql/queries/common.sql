@@ -38,6 +38,10 @@ SELECT series, value FROM "queue_metrics_series" WHERE step = 0 AND series IN :s
 -- name: get_beats
 SELECT name, value, {now} - written_at FROM "queue_metrics_keys" WHERE type = 'w' AND expires_at > {now};
 
+-- name: uptime
+-- For how long the server has been up, where there is one and it tells.
+SELECT NULL;
+
 -- name: get_headers
 -- The rows of names as they are, dead ones too: for who watches them.
 SELECT id, version, expires_at, value, {now} FROM "queue_metrics_keys" WHERE id IN :ids;

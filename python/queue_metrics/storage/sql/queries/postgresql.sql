@@ -83,5 +83,8 @@ WHERE s.step = p.step AND s.series = p.series AND s.bucket = p.bucket;
 SELECT coalesce(sum(pg_total_relation_size(to_regclass(format('"queue_metrics_%s"', kind)))), 0)::bigint
 FROM unnest(ARRAY['series', 'marks', 'keys', 'hashes', 'sets', 'sorted_sets']) AS kind;
 
+-- name: uptime
+SELECT extract(epoch FROM statement_timestamp() - pg_postmaster_start_time())::double precision;
+
 -- name: settings
 SELECT current_setting('server_version'), current_setting('synchronous_commit'), current_setting('fsync');
