@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import pytest
 
-from queue_metrics._core import Value
+from queue_metrics import _core
+from queue_metrics._core import Value, decode_heartbeat
 from queue_metrics.insights import connect
 from queue_metrics.insights.stuck import stuck
 from queue_metrics.insights.workers import workers
@@ -114,6 +116,38 @@ def test_a_job_is_stuck_beyond_a_minute_and_three_times_its_p99(
     found, reason = stuck(elapsed, "t", lambda: runtimes(n, seconds))
     assert found is verdict
     assert (reason is None) == (verdict is False)
+
+
+@pytest.mark.parametrize(
+    ("elapsed", "running", "verdict"),
+    [(60.0, 3, False), (90.0, 1, False), (90.0, 3, None), (304.0, 3, True), (10.0, 64, False), (10.0, 65, None)],
+)
+def test_of_several_jobs_only_the_one_that_runs_longest_is_known(elapsed: float, running: int, verdict: bool | None) -> None:
+    """While it is younger than a minute no other can be stuck; older and not stuck, it says nothing of them."""
+    found, reason = stuck(elapsed, "t", lambda: runtimes(1000, 100.0), running)
+    assert found is verdict
+    assert (reason is None) == (verdict is False)
+
+
+def test_the_job_that_a_worker_shows_is_the_one_that_runs_longest(tmp_path: Path) -> None:
+    recorder = _core.Recorder(str(tmp_path / "spool"), "web")
+    drainer, tickets = _core.Drainer(str(tmp_path / "spool")), {}
+    handle = recorder.series("broker", "mail", "send", _core.CLOCK_NONE)
+
+    def shown() -> tuple[str, int]:
+        drainer.poll()
+        ((_, page),) = drainer.heartbeats(_core.clock_us())
+        told = decode_heartbeat(page)
+        return told["job_id"], told["running"]
+
+    for number, job in enumerate("abc", 1):
+        tickets[job] = recorder.started(handle, job, 0, _core.NO_TIME)
+        assert shown() == ("a", number)
+    for ended, left in (("b", ("a", 2)), ("a", ("c", 1))):
+        recorder.finished(tickets[ended], _core.SUCCEEDED, None, 0)
+        assert shown() == left
+    tickets["d"] = recorder.started(handle, "d", 0, _core.NO_TIME)
+    assert shown() == ("c", 2)
 
 
 def test_a_hung_worker_shows_as_stuck_though_it_beats(driver: StorageDriver) -> None:

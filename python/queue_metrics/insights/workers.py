@@ -109,7 +109,7 @@ def _worker(
     utilised, over = _utilisation(beat.worker_id, page, (busy, idle), counters) if executes else (None, None)
     unknown = (uncounted if executes else "it executes nothing") if utilised is None else None
     labels = (page["connection"], page["queue"], page["task"])
-    hangs, because = stuck(elapsed, page["task"], lambda: usual(labels) if usual else None) if running else (False, None)
+    hangs, because = stuck(elapsed, page["task"], lambda: usual(labels) if usual else None, running) if running else (False, None)
     return WorkerAnswer(
         id=beat.worker_id,
         state=state,

@@ -34,11 +34,11 @@ class WorkerAnswer:
     """What it serves, with commas between; empty: not known, or all. Of a process that has no supervisor, while a job runs, that job's."""
     task: str | None
     job_id: str | None
-    """What runs now; the latest, when several run."""
+    """What runs now; when several run, the one that runs longest, since that is the one that may hang (found among 64 of them)."""
     running: int
     """Executions that run now."""
     elapsed_seconds: float | None
-    """How long the running job has been running when last seen."""
+    """How long that job has been running when last seen."""
     busy_ratio: float | None
     """Share of its life spent executing, 0-1; None: it does not execute, or has just begun."""
     rss_bytes: int | None
@@ -65,7 +65,7 @@ class WorkerAnswer:
     utilisation_reason: str | None = None
     """Busy share since the last pass of the collector but one, 0-1; over how much of its time, one or two minutes; else why."""
     stuck: bool | None = None
-    """Whether its job runs far longer than such jobs do; None: nobody can say, for `stuck_reason`."""
+    """Whether that job runs far longer than such jobs do; None: nobody can say, of others that run beside it too, for `stuck_reason`."""
     stuck_reason: str | None = None
     """One sentence for people; None where it is not stuck."""
     supervisor_pid: int | None = None
