@@ -114,6 +114,17 @@ def test_without_persistence_each_job_is_told_with_its_numbers_and_nothing_else_
     assert "later" in of["retries", "job_retried"]["exception_message"]
 
 
+def test_an_end_by_a_hard_limit_is_told_by_the_process_that_is_ended_if_it_can_without_its_exit_code(tmp_path: Path) -> None:
+    """Celery gives it a tenth of a second; the record is right either way."""
+    store = f"sqlite:///{tmp_path}/store.db"
+    with told("celery", tmp_path, store=store) as teller:
+        teller.send("hard", "quiet")
+        eventually(lambda: (counts(store)["timed_out"], counts(store)["succeeded"]) == (1, 1), f"{counts(store)}")
+        told_of = [event for event in teller.events() if event["job_id"] == "hard"]
+        assert teller.running.stop(), teller.running.log()
+    assert [(event["kind"], event["exception_message"]) for event in told_of] in ([("job_failed", None)], [])
+
+
 @pytest.mark.parametrize("library", ["huey", "celery"])
 def test_a_listener_that_is_slow_raises_or_dies_takes_no_record_with_it(library: str, tmp_path: Path) -> None:
     store = f"sqlite:///{tmp_path}/store.db"

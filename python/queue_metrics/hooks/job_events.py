@@ -92,6 +92,8 @@ def _ended(how: _How, what: _What, cost: _Cost) -> int:
         return _tell(JOB_COMPLETED, lambda: JobCompleted(**_measured(what, cost)))
     if outcome == _core.RETRIED or flags & _core.RETRY_FOLLOWS:
         return _tell(JOB_RETRIED, lambda: JobRetried(**_measured(what, cost), exception_message=_message(error)))
+    # What raises in a process that is being ended is the library, and its text an exit code, which says nothing of why.
+    error = None if flags & _core.PROVISIONAL else error
     return _tell(JOB_FAILED, lambda: JobFailed(**_measured(what, cost), exception_message=_message(error)))
 
 

@@ -229,7 +229,7 @@ RULES: Mapping[type, Mapping[str, Rule]] = MappingProxyType(
             **_all("memory_mb cpu_time_ms memory_incremental_mb", "it cannot be told apart from what else runs in the process"),
             "worker_memory_limit_mb": "the library has no such limit, or none is set",
         },
-        JobFailed: {"exception_message": "it ended without an exception"},
+        JobFailed: {"exception_message": "it ended without an exception, or its process was being ended"},
         JobRetried: {"exception_message": "it ended without an exception"},
         **SERVER_RULES,
     }

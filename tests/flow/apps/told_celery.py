@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
+import time
 from typing import Any
 
 from celery import Celery
@@ -21,6 +22,11 @@ for job in told.JOBS:
 def retries(self: Any) -> None:
     if self.request.retries == 0:
         raise self.retry(exc=KeyError("later"), countdown=0)
+
+
+@app.task(name="hard", time_limit=1)
+def hard() -> None:
+    time.sleep(60)
 
 
 qm.instrument(app)
