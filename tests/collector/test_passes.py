@@ -90,6 +90,37 @@ def test_baselines_are_made_by_the_schedule_of_each_queue(driver: StorageDriver)
     assert done == [2, 0, 0, 2]
 
 
+def test_a_queue_of_which_a_task_deviates_is_calculated_within_five_minutes(driver: StorageDriver) -> None:
+    """From the second minute on executions take ten times as long; until then a pass reads what every pass reads."""
+
+    def ended(number: int, back: int, seconds: float) -> None:
+        fleet = Fleet()
+        costs = {0: [round(seconds * 1e6)] * 10, 2: [1000] * 10, 3: [1 << 20] * 10}
+        fleet.task(("broker", "mail", "app.mail"), minute(back), counts={"started": 10, "succeeded": 10}, measures=costs)
+        fleet.store(driver, sequence=number)
+
+    def passing(number: int) -> tuple[int, int]:
+        answer = collect(driver, "test", now=NOW - 60 * (20 - number))
+        found = connect(driver, now=lambda: NOW - 60 * (20 - number)).baseline("broker", "mail")
+        assert found.next_interval_minutes == (5 if found.deviation.deviates else 60)
+        return answer.baselines, answer.requests
+
+    for number in range(60):
+        ended(number, 80 - number, 0.1)
+    passing(0)
+    quiet = {}
+    for number in (1, 2, 3, 4, 5, 6):
+        ended(59 + number, 21 - number, 0.1)
+        quiet[number] = passing(number)
+    assert {baselines for baselines, _ in quiet.values()} == {0}
+    assert quiet[5] == quiet[4], "it is looked after, by what is read anyway"
+    done = []
+    for number in range(7, 17):
+        ended(59 + number, 21 - number, 1.0)
+        done.append(passing(number)[0])
+    assert done == [0, 0, 0, 2, 0, 0, 0, 0, 2, 0], "at 10 and at 15 minutes, not after an hour"
+
+
 def test_a_clock_that_was_far_ahead_stops_nobody(driver: StorageDriver) -> None:
     mail().store(driver)
     crew(driver, NOW, web=(0.0, 0.0))

@@ -74,6 +74,12 @@ def baseline(task: str | None, seconds: float) -> Baseline:
         confidence=0.39,
         calculated_at=NOW - 60,
         deviates=False,
+        since=NOW - 7 * 86_400,
+        cpu_sample_count=6,
+        memory_sample_count=5,
+        duration_error_seconds=0.2,
+        cpu_error=0.01,
+        memory_error_bytes=4096.0,
     )
 
 

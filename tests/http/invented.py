@@ -107,6 +107,12 @@ def invent(seed: int) -> tuple[Invented, Aged]:
                 confidence=round(dice.random(), 2),
                 calculated_at=NOW - dice.randint(1, 90_000),
                 deviates=False,
+                since=NOW - 86_400 * dice.randint(7, 9),
+                cpu_sample_count=dice.randint(1, 500),
+                memory_sample_count=dice.randint(1, 500),
+                duration_error_seconds=dice.uniform(0.001, 1),
+                cpu_error=dice.uniform(0.001, 0.1),
+                memory_error_bytes=dice.uniform(1e4, 1e6),
             )
         )
     write(driver, known.baselines)

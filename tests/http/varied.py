@@ -306,6 +306,12 @@ def _collected(made: Varied) -> None:
                 confidence=round(dice.random(), 2),
                 calculated_at=made.now - dice.randint(1, 9_000 if made.seed % 3 else 200_000),
                 deviates=dice.random() < 0.5,
+                since=made.now - 86_400 * dice.randint(7, 9),
+                cpu_sample_count=dice.randint(1, 500),
+                memory_sample_count=dice.randint(1, 500),
+                duration_error_seconds=dice.uniform(0.001, 1),
+                cpu_error=dice.uniform(0.001, 0.1),
+                memory_error_bytes=dice.uniform(1e4, 1e6),
             )
         )
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import math
 from collections.abc import Iterator
 from dataclasses import replace
@@ -9,15 +10,19 @@ from fractions import Fraction
 from pathlib import Path
 from random import Random
 
+import numpy as np
 import pytest
 
 from queue_metrics.errors import QueueMetricsError
+from queue_metrics.insights import baseline_answers as judgements
 from queue_metrics.insights import baselines as formulas
 from queue_metrics.insights import connect
 from queue_metrics.insights.reading import read
 from queue_metrics.insights.samples import parts
+from queue_metrics.insights.weighted import Part, estimate
 from queue_metrics.insights.window import span_of
 from queue_metrics.model.baselines import Baseline, BaselineAnswer, CapacityEstimate
+from queue_metrics.model.reasons import why
 from queue_metrics.storage.base import StorageDriver
 from queue_metrics.storage.baselines import BASELINES, READ_BASELINES, decode, encode, field, forgotten, write
 from queue_metrics.storage.manager import StorageManager
@@ -126,6 +131,66 @@ def test_a_queue_is_the_mean_of_its_tasks_by_their_executions_and_each_queue_has
     assert metrics.baseline("broker", "rare").next_interval_minutes == 5
 
 
+def test_each_mean_says_of_how_many_it_is_in_which_window_and_how_far_it_may_be_off(store: StorageDriver) -> None:
+    """By hand, at one age but for a millionth: minutes with means of 1 and 3 s, CPU time of the second alone, memory of its half."""
+    fleet = Fleet()
+    ran(fleet, 2, [1_000_000] * 10, [], [])
+    ran(fleet, 1, [3_000_000] * 30, [600_000] * 30, [4 * MIB] * 15)
+    fleet.store(store)
+    found = calculated(store)
+    one, whole = found[SEND], found[SEND[:2]]
+    assert (one.sample_count, one.cpu_sample_count, one.memory_sample_count) == (40, 30, 15)
+    assert (one.since, one.calculated_at) == (NOW - 7 * 86_400, NOW)
+    assert one.duration_seconds == pytest.approx(2.5, rel=1e-4)
+    assert one.duration_error_seconds == pytest.approx(math.sqrt(((1 - 2.5) ** 2 + (3 - 2.5) ** 2) / 2), rel=1e-3)
+    assert (one.cpu_error, one.memory_error_bytes) == (None, None), "of one minute nobody knows how minutes differ"
+    assert (whole.sample_count, whole.cpu_sample_count, whole.memory_sample_count) == (40, 30, 15)
+    assert (whole.since, whole.duration_error_seconds) == (one.since, one.duration_error_seconds)
+    assert why(one, "cpu_error") == "an error needs executions in two minutes or hours, of each task of a queue"
+
+
+def test_what_of_a_task_was_measured_weighs_in_its_queue() -> None:
+    """Memory of 10 of 1,000 executions of one task, and of all 30 of the other."""
+    seldom = replace(BASELINE, sample_count=1000, memory_bytes=10.0, memory_sample_count=10, memory_error_bytes=2.0, cpu_sample_count=0)
+    always = replace(BASELINE, task="u", sample_count=30, memory_bytes=50.0, memory_sample_count=30, memory_error_bytes=1.0)
+    whole = formulas.of_queue([seldom, replace(always, cpu_ratio=0.25, cpu_sample_count=30, cpu_error=0.1)])
+    assert whole is not None
+    assert (whole.memory_bytes, whole.memory_sample_count) == (40.0, 40)
+    assert whole.memory_error_bytes == pytest.approx(math.hypot(2.0 / 4, 3.0 / 4))
+    assert (whole.cpu_ratio, whole.cpu_error, whole.cpu_sample_count) == (0.25, 0.1, 30), "that of the other was never measured"
+    assert whole.duration_error_seconds is None, "one of which it is not known"
+
+
+def test_a_baseline_of_an_older_package_is_read_and_what_it_did_not_say_has_a_reason() -> None:
+    told = json.loads(encode(replace(BASELINE, since=1.0, cpu_error=0.1)))
+    for name in ("since", "cpu_sample_count", "memory_sample_count", "duration_error_seconds", "cpu_error", "memory_error_bytes"):
+        del told[name]
+    assert decode({field(BASELINE.labels): json.dumps(told)}, NOW) == {BASELINE.labels: BASELINE}
+    assert why(BASELINE, "cpu_error") == why(BASELINE, "since") == "it was calculated by an older version of this package"
+
+
+@pytest.mark.parametrize("what", ["mean", "ratio"])
+def test_a_standard_error_covers_what_it_should(what: str) -> None:
+    """Executions of one minute are alike, minutes differ, and the older weigh less: 1,000 simulations of 120 of them."""
+    chance, held = np.random.default_rng(71), 0
+    for _ in range(1000):
+        runtimes, cpus = list[Part](), list[Part]()
+        for back in range(120):
+            level = chance.lognormal(0, 0.5)
+            runs = 1e6 * level * chance.lognormal(0, 0.5, int(chance.integers(1, 21)))
+            cpu_times = runs * chance.uniform(0.1, 0.7, len(runs))
+            for parts_of, numbers in ((runtimes, runs), (cpus, cpu_times)):
+                parts_of.append((math.exp(-back / 120), len(numbers), round(numbers.sum())))
+        mean, cpu_time = estimate(runtimes), estimate(cpus)
+        assert mean is not None
+        assert cpu_time is not None
+        found, truth = (mean, 1e6 * math.exp(0.25)) if what == "mean" else (cpu_time.by(mean), 0.4)
+        assert found is not None
+        assert found.error is not None
+        held += abs(found.value - truth) <= 1.645 * found.error
+    assert 870 <= held <= 930
+
+
 def step(store: StorageDriver, newest: int) -> BaselineAnswer:
     """Eighty minutes of one and the same cost, a baseline of them, and then ten executions of another run time."""
     fleet = Fleet()
@@ -137,6 +202,12 @@ def step(store: StorageDriver, newest: int) -> BaselineAnswer:
     ran(later, 1, [newest] * 10, [newest // 2] * 10, [64 * MIB] * 10)
     later.store(store, sequence=len(fleet.rows) // 50 + 1)
     return connect(store, now=lambda: NOW).baseline(*SEND)
+
+
+def test_an_answer_that_says_deviates_says_too_that_it_is_calculated_soon(store: StorageDriver) -> None:
+    assert step(store, 200_000).next_interval_minutes == 5
+    assert connect(store, now=lambda: NOW).baseline("broker", "mail").next_interval_minutes == 5
+    assert {each.next_interval_minutes for each in connect(store, now=lambda: NOW).baselines()} == {5}
 
 
 def test_a_jump_after_no_variance_at_all_is_seen_and_soon_looked_at_again(store: StorageDriver) -> None:
@@ -181,11 +252,11 @@ def test_confidence_is_the_logarithm_of_the_count_by_that_of_the_target(count: i
 
 
 def test_judgements_turn_exactly_at_their_thresholds() -> None:
-    assert [formulas.is_reliable(replace(BASELINE, sample_count=n, confidence=c)) for n, c in ((49, 1), (50, 0.69), (50, 0.7))] == [
+    assert [judgements.is_reliable(replace(BASELINE, sample_count=n, confidence=c)) for n, c in ((49, 1), (50, 0.69), (50, 0.7))] == [
         *(False, False, True)
     ]
-    assert [formulas.needs_more_samples(replace(BASELINE, sample_count=n)) for n in (99, 100)] == [True, False]
-    assert [formulas.is_recent(BASELINE, NOW + age) for age in (86_400, 86_401)] == [True, False]
+    assert [judgements.needs_more_samples(replace(BASELINE, sample_count=n)) for n in (99, 100)] == [True, False]
+    assert [judgements.is_recent(BASELINE, NOW + age) for age in (86_400, 86_401)] == [True, False]
     confidences = (0.0, 0.49, 0.5, 0.69, 0.7, 0.89, 0.9, 1.0)
     assert [formulas.interval_minutes(replace(BASELINE, confidence=c)) for c in confidences] == [5, 5, 10, 10, 30, 30, 60, 60]
     assert formulas.interval_minutes(None) == 1
@@ -220,12 +291,12 @@ def test_small_numbers_are_compared_with_one_and_a_baseline_only_with_its_own() 
 
 
 def test_capacity_is_of_the_scarcer_and_nothing_where_anything_is_nothing(store: StorageDriver) -> None:
-    assert formulas.capacity(350, 1000, 100, 200, 0.5) == CapacityEstimate(3, 21_600.0)
-    assert formulas.capacity(350, 500, 100, 200, 0.5) == CapacityEstimate(2, 14_400.0)
+    assert judgements.capacity(350, 1000, 100, 200, 0.5) == CapacityEstimate(3, 21_600.0)
+    assert judgements.capacity(350, 500, 100, 200, 0.5) == CapacityEstimate(2, 14_400.0)
     usual = (350.0, 1000.0, 100.0, 200.0, 0.5)
     for index in range(5):
         for bad in (0.0, -1.0):
-            assert formulas.capacity(*(bad if at == index else number for at, number in enumerate(usual))) == CapacityEstimate(0, 0.0)
+            assert judgements.capacity(*(bad if at == index else number for at, number in enumerate(usual))) == CapacityEstimate(0, 0.0)
     fleet = Fleet()
     ran(fleet, 5, [500_000] * 4, [500_000] * 4, [200 * MIB] * 4)
     fleet.store(store)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import argparse
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 from queue_metrics.cli.reading import add_store_options, open_metrics, tell, wrong_use
 from queue_metrics.cli.terminal import Screen, placed
@@ -89,15 +89,19 @@ def _detail(screen: Screen, name: str, answer: BaselineAnswer) -> None:
     scores = (("runtime", deviation.duration_score), ("CPU", deviation.cpu_score), ("memory", deviation.memory_score))
     screen.fields(
         [
-            ("runtime", duration(baseline.duration_seconds)),
-            ("CPU", f"{ratio(baseline.cpu_ratio)} of a core"),
-            ("memory", size(baseline.memory_bytes)),
+            ("runtime", _with_error(duration, baseline.duration_seconds, baseline.duration_error_seconds)),
+            ("CPU", f"{_with_error(ratio, baseline.cpu_ratio, baseline.cpu_error)} of a core"),
+            ("memory", _with_error(size, baseline.memory_bytes, baseline.memory_error_bytes)),
             ("made of", f"{count(baseline.sample_count)} executions, confidence {baseline.confidence:.2f}: {', '.join(words)}"),
             ("made at", f"{moment(baseline.calculated_at)}, {ago(answer.age_seconds)}; again after {answer.next_interval_minutes} min"),
             ("deviation", deviation.message),
             ("in spreads", ", ".join(f"{label} {_score(score)}" for label, score in scores) + f"; {deviation.threshold:g} and more is far"),
         ]
     )
+
+
+def _with_error(words: Callable[[float | None], str], number: float | None, error: float | None) -> str:
+    return words(number) if error is None else f"{words(number)} ± {words(error)}"
 
 
 def _distance(answer: BaselineAnswer) -> str:

@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from queue_metrics.config import BaselineRules
 from queue_metrics.errors import TransactionConflict
 from queue_metrics.insights import samples
-from queue_metrics.insights.baselines import Calculated, calculate, due, interval_minutes
+from queue_metrics.insights.baselines import Calculated, calculate, due, interval_minutes, to_be_watched
 from queue_metrics.insights.changes import baseline_events
-from queue_metrics.insights.reading import Reading, read
+from queue_metrics.insights.deviation import deviation, may_deviate
+from queue_metrics.insights.reading import Reading, SeriesReading, read
 from queue_metrics.insights.window import span_of
 from queue_metrics.model import Baseline
 from queue_metrics.storage.base import TASK, Series, StorageDriver
@@ -39,29 +40,46 @@ def recalculated(
 
     Args:
         driver: an open store.
-        reading: of all tasks, with the answer to `READ_BASELINES`.
+        reading: of all tasks in the last hour, with the answer to `READ_BASELINES`.
         now: seconds since 1970.
-        connection: its queues, due or not; None: of all those that are due, each by its own schedule, but what a newer version of the
-            package calculated, which is not ours to replace.
+        connection: its queues, due or not; None: of all those that are due, each by its own schedule, or of which a task deviates; but
+            what a newer version of the package calculated, which is not ours to replace.
         queue: of this connection, this one alone.
     """
     stored = decode(reading.answers[READ_BASELINES] or {}, now, driver.lifetimes.baseline)
     known = {series.labels[:2] for series in reading.tasks}
-    kept = set() if connection is not None else newer(reading.answers[READ_BASELINES] or {})
+    kept, suspects = newer(reading.answers[READ_BASELINES] or {}) if connection is None else set(), set[tuple[str, ...]]()
     if connection is None:
-        those = {labels for labels in known if field(labels) not in kept and due(stored.get(labels), now, driver.baselines)}
+        known = {labels for labels in known if field(labels) not in kept}
+        those = {labels for labels in known if due(stored.get(labels), now, driver.baselines)}
+        suspects = known.intersection(_suspects(reading, stored, now, driver.baselines))
     else:
         those = {labels for labels in known if labels[0] == connection and queue in (None, labels[1])}
-    if not those:
+    if not those | suspects:
         return ()
 
     def wanted(series: Series) -> bool:
-        return series.labels[:2] in those
+        return series.labels[:2] in those | suspects
 
     further = samples.parts(now, driver.retention, wanted, driver.baselines)
     tasks = read(driver, reading.span, kinds=(), further=further, totals=False, heartbeats=False).of(TASK)
+    those |= {task.labels[:2] for task in tasks if task.labels[:2] in suspects and _deviates(task, stored, now, driver.baselines)}
     calculated = calculate([task for task in tasks if task.labels[:2] in those], stored, now, driver.baselines)
     return tuple(each for each in calculated if field(each.baseline.labels) not in kept)
+
+
+def _suspects(reading: Reading, stored: Mapping[tuple[str, ...], Baseline], now: float, rules: BaselineRules) -> Iterator[tuple[str, ...]]:
+    """Queues that are not due, with a task that may deviate by its newest minutes alone: of these the executions of days are read."""
+    for task in reading.tasks:
+        baseline = stored.get(task.labels)
+        watched = baseline is not None and to_be_watched(stored.get(task.labels[:2]), now, rules)
+        if baseline is not None and watched and may_deviate(baseline, samples.newest_minutes(task), now, rules):
+            yield task.labels[:2]
+
+
+def _deviates(task: SeriesReading, stored: Mapping[tuple[str, ...], Baseline], now: float, rules: BaselineRules) -> bool:
+    baseline = stored.get(task.labels)
+    return baseline is not None and deviation(baseline, samples.samples(task, now, rules), now, rules).deviates
 
 
 def calculate_now(
@@ -75,7 +93,7 @@ def calculate_now(
         TransactionConflict: others kept coming in between.
     """
     now = time.time() if now is None else now
-    reading = read(driver, span_of(now, 1), kinds=(TASK,), totals=False, heartbeats=False, calls=(READ_BASELINES,))
+    reading = read(driver, span_of(now), kinds=(TASK,), totals=False, heartbeats=False, calls=(READ_BASELINES,))
     found = recalculated(driver, reading, now, connection=connection, queue=queue)
     after = decode(reading.answers[READ_BASELINES] or {}, now, driver.lifetimes.baseline)
     after |= {each.baseline.labels: each.baseline for each in found}

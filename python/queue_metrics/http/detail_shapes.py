@@ -155,7 +155,13 @@ class BaselineObject(TypedDict):
     cpu_ratio: float | None
     memory_bytes: float | None
     sample_count: int
+    cpu_sample_count: int | None
+    memory_sample_count: int | None
+    duration_error_seconds: float | None
+    cpu_error: float | None
+    memory_error_bytes: float | None
     confidence: float
+    since: float | None
     calculated_at: float | None
     age_seconds: float | None
     reliable: bool

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
+from typing import TypeAlias
 
 from queue_metrics import _core
 from queue_metrics.config import BaselineRules
@@ -23,6 +24,8 @@ FLOOR_RATIO = 0.05
 FLOOR_SECONDS, FLOOR_CPU_RATIO, FLOOR_BYTES = 0.001, 0.01, 1024.0 * 1024.0
 """Least spread at all: what is below this is noise of the machine."""
 
+_Mean: TypeAlias = Callable[[Sequence[Sample]], float | None]
+
 
 def deviation(baseline: Baseline, measured: Sequence[Sample], now: float, rules: BaselineRules = RULES) -> DeviationAnswer:
     """
@@ -39,18 +42,14 @@ def deviation(baseline: Baseline, measured: Sequence[Sample], now: float, rules:
     """
     if not rules.deviation:
         return no_deviation("it is switched off by `baseline.deviation`", rules)
-    newest: list[Sample] = []
-    for sample in measured:
-        if sum(each.runtime[0] for each in newest) >= NEWEST_SAMPLES or sample.step != MINUTE or now - sample.at > NEWEST_SECONDS:
-            break
-        newest.append(sample)
+    newest = _newest(measured, now)
     if not newest:
         return no_deviation("nothing ended in the last hour", rules)
     before = measured[len(newest) :]
     minutes = [each for each in before if each.step == MINUTE]
     usual = minutes if len(minutes) >= FEWEST_POINTS else before
 
-    def score(mean: Callable[[Sequence[Sample]], float | None], level: float | None, floor: float) -> float | None:
+    def score(mean: _Mean, level: float | None, floor: float) -> float | None:
         now_at = mean(newest)
         if level is None or now_at is None:
             return None
@@ -58,11 +57,7 @@ def deviation(baseline: Baseline, measured: Sequence[Sample], now: float, rules:
         spread = 0.0 if robust is None else robust[1] * _core.MAD_TO_DEVIATION
         return abs(now_at - level) / max(spread, FLOOR_RATIO * level, floor)
 
-    scores = {
-        "run time": score(_duration, baseline.duration_seconds, FLOOR_SECONDS),
-        "CPU": score(_cpu_ratio, baseline.cpu_ratio, FLOOR_CPU_RATIO),
-        "memory": score(_memory, baseline.memory_bytes, FLOOR_BYTES),
-    }
+    scores = {name: score(*measure) for name, measure in _measures(baseline).items()}
     far = [name for name, each in scores.items() if each is not None and each > rules.deviation_threshold]
     n = sum(each.runtime[0] for each in newest)
     usually = f"the newest {n} executions are as usual"
@@ -76,6 +71,42 @@ def deviation(baseline: Baseline, measured: Sequence[Sample], now: float, rules:
         cpu_score=scores["CPU"],
         memory_score=scores["memory"],
     )
+
+
+def may_deviate(baseline: Baseline, measured: Iterable[Sample], now: float, rules: BaselineRules = RULES) -> bool:
+    """
+    Whether the newest executions are so far from a baseline that `deviation` could say so, if the spread was the least there is.
+
+    Args:
+        baseline, now, rules: as `deviation`.
+        measured: minutes, newest first.
+    """
+    newest = _newest(measured, now) if rules.deviation else ()
+    for mean, level, floor in _measures(baseline).values():
+        now_at = mean(newest)
+        if level is not None and now_at is not None and abs(now_at - level) > rules.deviation_threshold * max(FLOOR_RATIO * level, floor):
+            return True
+    return False
+
+
+def _newest(measured: Iterable[Sample], now: float) -> list[Sample]:
+    newest: list[Sample] = []
+    n = 0
+    for sample in measured:
+        if n >= NEWEST_SAMPLES or sample.step != MINUTE or now - sample.at > NEWEST_SECONDS:
+            break
+        newest.append(sample)
+        n += sample.runtime[0]
+    return newest
+
+
+def _measures(baseline: Baseline) -> dict[str, tuple[_Mean, float | None, float]]:
+    """What is compared: how it is measured, its usual level, and the least spread."""
+    return {
+        "run time": (_duration, baseline.duration_seconds, FLOOR_SECONDS),
+        "CPU": (_cpu_ratio, baseline.cpu_ratio, FLOOR_CPU_RATIO),
+        "memory": (_memory, baseline.memory_bytes, FLOOR_BYTES),
+    }
 
 
 def no_deviation(why: str, rules: BaselineRules = RULES) -> DeviationAnswer:

@@ -7,8 +7,7 @@ import time
 from collections.abc import Callable, Iterable, Sequence
 from typing import Unpack
 
-from queue_metrics.insights import baselines as baseline_answers
-from queue_metrics.insights import collecting, task_details, trends
+from queue_metrics.insights import baseline_answers, collecting, task_details, trends
 from queue_metrics.insights import footprint as footprints
 from queue_metrics.insights import overview as overviews
 from queue_metrics.insights import queues as queue_answers

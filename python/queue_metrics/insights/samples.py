@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 from queue_metrics._core import Value
@@ -56,6 +56,14 @@ def samples(task: SeriesReading, now: float, rules: BaselineRules = RULES) -> tu
     # A moment to come is of a clock that is ahead; what it measured is as good as new.
     recent = [each for each in found if now - each.at <= rules.sliding_window_days * DAY and each.runtime[0]]
     return tuple(sorted(recent, key=lambda each: each.at, reverse=True))
+
+
+def newest_minutes(task: SeriesReading) -> Iterator[Sample]:
+    """The minutes of its window, newest first, made of what was read when asked for; without regard to whether their hour is whole."""
+    for bucket in sorted(task.points, reverse=True):
+        sample = _sample(bucket, MINUTE, task.points[bucket])
+        if sample.runtime[0]:
+            yield sample
 
 
 def _sample(bucket: int, step: int, value: Value) -> Sample:

@@ -20,13 +20,22 @@ class Baseline:
     memory_bytes: float | None
     """Weighted mean of the peak resident memory of the process, bytes; None: never measured."""
     sample_count: int
-    """Executions it is made of."""
+    """Executions of which the run time was measured: all."""
     confidence: float
     """0 to 1, to two decimals; 1 from 200 executions on."""
     calculated_at: float
     """Seconds since 1970."""
     deviates: bool
     """Whether the newest executions were far from the baseline before it."""
+    since: float | None = None
+    """The first moment of the executions it is made of, which end with `calculated_at`; None of this and the next two: an older version."""
+    cpu_sample_count: int | None = None
+    memory_sample_count: int | None = None
+    """Executions of which CPU time, and memory, was measured."""
+    duration_error_seconds: float | None = None
+    cpu_error: float | None = None
+    memory_error_bytes: float | None = None
+    """Standard errors of the three means, each in the unit of its own; None: of one step alone, or never measured."""
 
     @property
     def labels(self) -> tuple[str, ...]:
@@ -84,7 +93,7 @@ class BaselineAnswer:
     recent: bool
     """Calculated in the last 24 hours."""
     next_interval_minutes: int
-    """Minutes from one calculation of its queue to the next, as its confidence has it now."""
+    """Minutes from one calculation of its queue to the next, as its confidence has it now, and whether one of its tasks deviates."""
     deviation: DeviationAnswer
     capacity: CapacityEstimate | None
     """None: for `capacity_reason`."""

@@ -33,6 +33,8 @@ _NO_DRAINER = "no process reports: there is no heartbeat in the store"
 _NO_SPOOL = "no process that hands over records reports"
 _SEVERAL = "it is about several of them together"
 _COLLECT = "`queue-metrics record-trends` each minute does it"
+_UNMEASURED_EVER = "it was measured of no execution"
+_OLDER_BASELINE = "it was calculated by an older version of this package"
 _NO_TREND = "nothing was recorded, for the reason that `message` says"
 
 
@@ -113,6 +115,12 @@ def _mean_of_minutes(_: EfficiencyStatistics) -> str:
 
 def _score(answer: DeviationAnswer) -> str:
     return answer.message if not answer.available else "it was not measured in the baseline and in the newest executions both"
+
+
+def _baseline_error(answer: Baseline, of: float | None) -> str:
+    if answer.since is None:
+        return _OLDER_BASELINE
+    return _UNMEASURED_EVER if of is None else "an error needs executions in two minutes or hours, of each task of a queue"
 
 
 RULES: Mapping[type, Mapping[str, Rule]] = MappingProxyType(
@@ -199,7 +207,11 @@ RULES: Mapping[type, Mapping[str, Rule]] = MappingProxyType(
         CollectorAnswer: {"last_pass_seconds": lambda answer: answer.message},
         Baseline: {
             "task": "it is of the whole queue",
-            **_all("cpu_ratio memory_bytes", "it was measured of no execution"),
+            **_all("cpu_ratio memory_bytes", _UNMEASURED_EVER),
+            **_all("since cpu_sample_count memory_sample_count", _OLDER_BASELINE),
+            "duration_error_seconds": lambda answer: _baseline_error(answer, answer.duration_seconds),
+            "cpu_error": lambda answer: _baseline_error(answer, answer.cpu_ratio),
+            "memory_error_bytes": lambda answer: _baseline_error(answer, answer.memory_bytes),
         },
         DeviationAnswer: _all("duration_score cpu_score memory_score score", _score),
         BaselineAnswer: {

@@ -20,6 +20,8 @@ KEPT_SECONDS = TimeToLive().baseline
 READ_BASELINES = Call("get_hash", (BASELINES,))
 """The question, for a look at the store; `decode` makes sense of its answer."""
 _VERSION = 1
+_LATER = ("since", "cpu_sample_count", "memory_sample_count", "duration_error_seconds", "cpu_error", "memory_error_bytes")
+"""Fields that the first packages which wrote this version did not have."""
 
 
 def field(labels: Iterable[str]) -> str:
@@ -38,6 +40,7 @@ def encode(baseline: Baseline) -> str:
         "confidence": baseline.confidence,
         "calculated_at": baseline.calculated_at,
         "deviates": baseline.deviates,
+        **{name: getattr(baseline, name) for name in _LATER},
     }
     return json.dumps(told, separators=(",", ":"), allow_nan=False)
 
@@ -95,15 +98,29 @@ def _decoded(name: str, value: str) -> Baseline | None:
             queue=labels[1],
             task=task,
             duration_seconds=_number(told["duration_seconds"]),
-            cpu_ratio=None if told["cpu_ratio"] is None else _number(told["cpu_ratio"]),
-            memory_bytes=None if told["memory_bytes"] is None else _number(told["memory_bytes"]),
+            cpu_ratio=_known(told["cpu_ratio"]),
+            memory_bytes=_known(told["memory_bytes"]),
             sample_count=int(told["sample_count"]),
             confidence=_number(told["confidence"]),
             calculated_at=_number(told["calculated_at"]),
             deviates=bool(told["deviates"]),
+            since=_known(told.get("since")),
+            cpu_sample_count=_counted(told.get("cpu_sample_count")),
+            memory_sample_count=_counted(told.get("memory_sample_count")),
+            duration_error_seconds=_known(told.get("duration_error_seconds")),
+            cpu_error=_known(told.get("cpu_error")),
+            memory_error_bytes=_known(told.get("memory_error_bytes")),
         )
     except (ValueError, KeyError, TypeError):
         return None
+
+
+def _known(told: object) -> float | None:
+    return None if told is None else _number(told)
+
+
+def _counted(told: object) -> int | None:
+    return None if told is None else int(_number(told))
 
 
 def _number(told: object) -> float:
