@@ -1,8 +1,9 @@
 """
 Builds the fuzz targets and runs them side by side.
 
-Guided by coverage under the address sanitizer where there is a nightly toolchain and a C++ compiler; else by the runner of our own that
-changes the same seeds at random, so that no target is ever left out.
+The suite changes the seeds at random, by a runner of our own that is built as the tests of the core are. `make torture` is guided by
+coverage under the address sanitizer where there is a nightly toolchain and a C++ compiler; else the runner of our own goes at full speed.
+No target is ever left out.
 """
 
 from __future__ import annotations
@@ -24,7 +25,9 @@ from typing import NamedTuple
 
 ROOT = Path(__file__).resolve().parents[2]
 CARGO: tuple[str | Path, ...] = (sys.executable, ROOT / "tools" / "toolchain.py")
-BUILD = ("build", "--locked", "--quiet", "--profile", "fuzz", "--package", "queue-metrics-fuzz", "--message-format", "json")
+BUILD = ("build", "--locked", "--quiet", "--package", "queue-metrics-fuzz", "--message-format", "json")
+FAST = (*BUILD, "--profile", "fuzz")
+DECODERS = frozenset({"segment", "page", "heartbeat", "value", "names", "spool"})
 COVERAGE = (
     "-Cpasses=sancov-module -Cllvm-args=-sanitizer-coverage-level=4 -Cllvm-args=-sanitizer-coverage-inline-8bit-counters"
     " -Cllvm-args=-sanitizer-coverage-pc-table -Cllvm-args=-sanitizer-coverage-trace-compares -Ccodegen-units=1 -Zsanitizer=address"
@@ -89,18 +92,23 @@ class Runner:
         return Fuzzed(name, int("".join(done[-1])), "")
 
 
-def built() -> Runner:
-    """Build what this machine can run."""
-    steady = _build([*CARGO, *BUILD, "--bin", "steady"], os.environ)
+def checked() -> Runner:
+    """The runner of our own as tests are built: every check on, nothing optimised."""
+    return Runner(_build([*CARGO, *BUILD, "--bin", "steady"], os.environ), None)
+
+
+def guided() -> Runner:
+    """The best that this machine can run; its first build takes minutes."""
+    steady = _build([*CARGO, *FAST, "--bin", "steady"], os.environ)
     # Nothing is installed by asking for a toolchain.
     environment = os.environ | {"RUSTUP_AUTO_INSTALL": "0"}
     asked = subprocess.run([*CARGO, "+nightly", "--version"], env=environment, capture_output=True, check=False)
     if asked.returncode or shutil.which("c++") is None:
         return Runner(steady, None)
     triple = f"{platform.machine()}-unknown-linux-gnu"
-    guided = [*CARGO, "+nightly", *BUILD, "--features", "libfuzzer", "--bin", "guided", "--target", triple]
+    command = [*CARGO, "+nightly", *FAST, "--features", "libfuzzer", "--bin", "guided", "--target", triple]
     try:
-        return Runner(steady, _build(guided, environment | {"RUSTFLAGS": COVERAGE}))
+        return Runner(steady, _build(command, environment | {"RUSTFLAGS": COVERAGE}))
     except subprocess.CalledProcessError as error:
         warnings.warn(f"fuzzing without coverage, since libFuzzer could not be built: {error.stderr[-1_000:]}", stacklevel=2)
         return Runner(steady, None)

@@ -18,7 +18,7 @@ from tests.demo.watched import Watched
 from tests.flow.checks import broken
 from tests.flow.running import Running
 from tests.flow.trial import PLANS
-from tests.torture import estimators, file_systems, full_disks, full_size, segment_storm, soak, torn_images
+from tests.torture import decoders, estimators, file_systems, full_disks, full_size, segment_storm, soak, torn_images
 from tests.torture.outage import WHOLE_SECONDS, Outage
 from tests.torture.storm import storm
 
@@ -88,6 +88,9 @@ def torture(seconds: float, seed: int, directory: Path) -> int:
         _ways(report, directory)
         for number, part in enumerate(full_size.PARTS):
             report.add(part.name, partial(full_size.run, part, min(1.0, seconds / WHOLE_SECONDS), directory / f"part-{number}"))
+        place, fuzzed = directory / "decoders", decoders.SECONDS * min(1.0, seconds / WHOLE_SECONDS)
+        if report.add("any bytes for the decoders", lambda: decoders.fuzz(max(1.0, fuzzed), seed, place)):
+            shutil.rmtree(place, ignore_errors=True)
         place, many = directory / "soak", round(soak.EXECUTIONS * min(1.0, seconds / WHOLE_SECONDS))
         if report.add("memory of a worker over many executions", lambda: soak.soak(place, many)):
             shutil.rmtree(place, ignore_errors=True)

@@ -54,7 +54,6 @@ PARTS = (
         ),
         5,
     ),
-    Part("any bytes for the decoders, each two minutes", ("tests/fuzz/test_decoders.py",), 2),
 )
 
 
