@@ -7,8 +7,8 @@
 PYTHON := .venv/bin/python
 CARGO := $(PYTHON) tools/toolchain.py
 ARGS ?=
-# Two files of tests at a time, in their order: they mostly wait. ARGS="-n 0 -s" takes them one by one and lets them print.
-SIDE_BY_SIDE := --numprocesses 2 --dist loadfile --no-loadscope-reorder
+# Four files of tests at a time, in their order: they mostly wait. ARGS="-n 0 -s" takes them one by one and lets them print.
+SIDE_BY_SIDE := --numprocesses 4 --dist loadfile --no-loadscope-reorder
 SECONDS ?= 720
 
 help: ## Show this list
@@ -24,7 +24,6 @@ demo: environment ## Run a real queue and its page (ARGS="--jobs 200 --exit --js
 	@$(PYTHON) -m queue_metrics demo $(ARGS)
 
 test: setup ## Run the whole suite against real parts (ARGS="tests/storage -k redis")
-	@$(CARGO) test --locked --quiet --package queue-metrics-core --package queue-metrics-model --package queue-metrics-fuzz
 	@$(PYTHON) -m pytest $(SIDE_BY_SIDE) --durations=20 $(ARGS)
 
 lint: environment ## Check style, types, import floors, the stub of the extension

@@ -1,4 +1,4 @@
-"""What holds for every test: in CI none may be skipped, and nowhere does one fail for being slow."""
+"""What holds for every test: in CI none may be skipped, nowhere does one fail for being slow, and the long ones begin first."""
 
 from __future__ import annotations
 
@@ -14,6 +14,11 @@ IN_CI = bool(os.environ.get("CI"))
 BASE = settings.get_profile("ci" if IN_CI else "default")
 settings.register_profile("any machine", BASE, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 settings.load_profile("any machine")
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Have no long file be alone at the end."""
+    items.sort(key=lambda item: item.get_closest_marker("long") is None)
 
 
 @pytest.hookimpl(wrapper=True)

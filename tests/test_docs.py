@@ -35,6 +35,8 @@ from tests.storage.batches import A, everything, ones, send, series, starts
 from tests.support.patience import PATIENCE
 from tests.support.servers import RedisServer
 
+pytestmark = pytest.mark.long
+
 ROOT = Path(__file__).resolve().parent.parent
 PAGES = sorted([*ROOT.glob("*.md"), *(ROOT / "docs").glob("*.md")])
 TOKEN = "correct-horse-battery-staple"

@@ -16,6 +16,8 @@ from tests.demo.running import Ended, eventually, line_with, processes_with, run
 from tests.support.patience import PATIENCE
 from tests.support.servers import binary
 
+pytestmark = pytest.mark.long
+
 SCALE = float(os.environ.get("QM_TEST_SCALE", "1"))
 KEYS = [
     "jobs", "begun", "ended", "started", "succeeded", "failed", "retried", "timed_out", "cancelled", "lost", "discarded", "kills",

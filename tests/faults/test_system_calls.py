@@ -13,6 +13,8 @@ import pytest
 from tests.faults.every_call import ERRORS, SCENARIOS
 from tests.faults.shim import KINDS, built, preloaded
 
+pytestmark = pytest.mark.long
+
 EACH = max(1, min(len(ERRORS), round(float(os.environ.get("QM_TEST_SCALE", "1")))))
 """Errors that each call fails with; all five in torture."""
 TURN = os.environ.get("QM_TEST_TURN", "")

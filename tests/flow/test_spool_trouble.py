@@ -15,6 +15,8 @@ from tests.flow import telling
 from tests.flow.shown import HUEY, Place, huey_worker, until
 from tests.recording.tools import environment
 
+pytestmark = pytest.mark.long
+
 JOBS = 40
 
 

@@ -15,6 +15,8 @@ from tests.flow.checks import broken
 from tests.flow.running import Running
 from tests.flow.trial import PLANS
 
+pytestmark = pytest.mark.long
+
 SECONDS = 20.0 * float(os.environ.get("QM_TEST_SCALE", "1"))
 
 

@@ -21,6 +21,8 @@ from tests.http.asking import ROUTES, app_of, hostile_fleet
 from tests.http.invented import invent
 from tests.support.fleet import NOW
 
+pytestmark = pytest.mark.long
+
 EXAMPLES = max(2, round(3 * float(os.environ.get("QM_TEST_SCALE", "1"))))
 """For each operation and each way of making requests: right ones and wrong ones."""
 SEED = int(os.environ.get("QM_TEST_SEED", "0"))

@@ -30,6 +30,8 @@ from tests.support.fleet import heartbeat
 from tests.support.queueing import Hour, in_equilibrium, simulate, write_journal
 from tests.support.servers import RedisServer
 
+pytestmark = pytest.mark.long
+
 SCALE = float(os.environ.get("QM_TEST_SCALE", "1"))
 RUNS = max(round(20 * SCALE), 10)
 """For each kind of evidence and load, all by way of a journal."""

@@ -15,6 +15,8 @@ from tests.model.scenarios import WEAKENED, worlds
 from tests.model.schedules import Schedule, follow, walk
 from tests.model.state import Do
 
+pytestmark = pytest.mark.long
+
 SCALE = int(os.environ.get("QM_TEST_SCALE", "1"))
 WORLDS = worlds()
 EACH = -(-1000 * SCALE // len(WORLDS))

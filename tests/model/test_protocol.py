@@ -10,6 +10,8 @@ from tests.model.explore import explore
 from tests.model.scenarios import WEAKENED, worlds
 from tests.model.state import Rules
 
+pytestmark = pytest.mark.long
+
 SCALE = int(os.environ.get("QM_TEST_SCALE", "1"))
 SMALL = worlds()
 WORLDS = worlds(SCALE)

@@ -21,6 +21,8 @@ from tests.recording.tools import counts, eventually, settings_for
 from tests.support.patience import PATIENCE
 from tests.support.servers import RedisServer
 
+pytestmark = pytest.mark.long
+
 FORKS = 50
 
 
