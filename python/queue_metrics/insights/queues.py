@@ -60,8 +60,7 @@ def parts(now: float, stale_seconds: float) -> list[Part]:
 
 def failures_lately(reading: Reading) -> Share:
     """Failures of all queues in the last hour, whatever the window."""
-    lately = _lately(reading.span.now)
-    return failure_share(counts(merged(value for series in reading.queues for value in series.over(lately).values())))
+    return failure_share(counts(merged(_hour(reading, series) for series in reading.queues)))
 
 
 def named(answers: Sequence[QueueAnswer], connection: str, name: str) -> QueueAnswer:
@@ -99,6 +98,12 @@ def _lately(now: float) -> Span:
     return last_minutes(MINUTES_DEFAULT, now)
 
 
+def _hour(reading: Reading, series: SeriesReading) -> Value:
+    """What was recorded of a queue lately, put together once where that is the window."""
+    lately = _lately(reading.span.now)
+    return series.window if lately == reading.span else merged(series.over(lately).values())
+
+
 def _near(now: float, stale_seconds: float) -> Span:
     first = int(now - max(stale_seconds, GAP_SECONDS) - _NEAR) // MINUTE * MINUTE
     return Span(first, int(now + _NEAR) // MINUTE * MINUTE + MINUTE, MINUTE, now)
@@ -115,7 +120,7 @@ def _queue(
     value, when = series.window, reading.window
     counted, failure, seconds = counts(value), failure_share(counts(value)), when.observed_seconds
     # How a queue is, is of now, whatever the window: what was known of one that is over may be long gone.
-    near, hour = series.over(_near(reading.span.now, believed_seconds)), merged(series.over(_lately(reading.span.now)).values())
+    near, hour = series.over(_near(reading.span.now, believed_seconds)), _hour(reading, series)
     lately, told = counts(hour), _gauges(hour, merged(near.values()))
     gauges = _gauges(value, hour, merged(near.values()))
     asked = _asked(gauges, series.labels[0], clocks)
