@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from queue_metrics.cli import main
-from queue_metrics.insights import connect
+from queue_metrics.insights import Metrics
 from tests.support.fleet import NOW
 
 
@@ -20,7 +20,7 @@ def of_the_fleets(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     for name in [name for name in os.environ if name.startswith("QUEUE_METRICS_")]:
         monkeypatch.delenv(name)
     monkeypatch.setenv("QUEUE_METRICS_STATE_DIR", str(tmp_path / "state"))
-    monkeypatch.setattr("queue_metrics.cli.reading.connect", partial(connect, now=lambda: NOW))
+    monkeypatch.setattr("queue_metrics.cli.reading.Metrics", partial(Metrics, now=lambda: NOW))
     monkeypatch.setenv("COLUMNS", "80")
     monkeypatch.setenv("LINES", "24")
     monkeypatch.chdir(tmp_path)

@@ -11,7 +11,7 @@ import pytest
 from queue_metrics.collector import Ages, Collector, collect
 from queue_metrics.collector.tidying import remove_silent, silent_workers
 from queue_metrics.http import asgi_app
-from queue_metrics.insights import connect
+from queue_metrics.insights import Metrics, connect
 from queue_metrics.model import Status
 from queue_metrics.storage.base import Beat, StorageDriver
 from queue_metrics.storage.collector import COLLECTOR, CollectorState, forgotten_seconds, state_of, write_state
@@ -80,7 +80,7 @@ def test_a_pass_after_one_that_is_missing_calls_nobody_lost(driver: StorageDrive
 def test_readers_wait_as_long_as_the_next_pass_is_missing(driver: StorageDriver, ago: float | None, state: str, status: Status) -> None:
     if ago is not None:
         settled(driver, NOW - ago)
-    metrics = connect(driver, now=lambda: NOW, stale_seconds=IMPATIENT.stale_seconds, lost_seconds=IMPATIENT.lost_seconds)
+    metrics = Metrics(driver, now=lambda: NOW, stale_seconds=IMPATIENT.stale_seconds, lost_seconds=IMPATIENT.lost_seconds)
     (worker,) = metrics.workers()
     assert (worker.state, metrics.health().status) == (state, status)
 
@@ -89,7 +89,7 @@ def test_readers_wait_as_long_as_the_next_pass_is_missing(driver: StorageDriver,
 def test_who_is_lost_late_is_waited_for_as_long_as_heartbeats_live(driver: StorageDriver, ago: float, state: str) -> None:
     """With `lost_seconds` of an hour they live for two, so a store that was away for 20 minutes comes back with all of them."""
     settled(driver, NOW - ago)
-    metrics = connect(driver, now=lambda: NOW, stale_seconds=0.05, lost_seconds=3600)
+    metrics = Metrics(driver, now=lambda: NOW, stale_seconds=0.05, lost_seconds=3600)
     assert metrics.workers()[0].state == state
     settled(driver, time.time() - ago)
     found = 0 if state == "idle" else 1
@@ -154,7 +154,7 @@ def test_readers_wait_on_until_passes_have_settled(driver: StorageDriver) -> Non
     states = []
     for minute in range(3):
         assert collect(driver, "test", now=NOW + 65 * minute, ages=IMPATIENT).done
-        metrics = connect(driver, now=lambda: NOW + 65 * minute + 1, stale_seconds=0.05, lost_seconds=0.1)  # noqa: B023  asked at once
+        metrics = Metrics(driver, now=lambda: NOW + 65 * minute + 1, stale_seconds=0.05, lost_seconds=0.1)  # noqa: B023  asked at once
         states.append(metrics.workers()[0].state)
     assert states == ["idle", "lost", "lost"]
 

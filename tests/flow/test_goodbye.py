@@ -10,7 +10,9 @@ from pathlib import Path
 import pytest
 
 import queue_metrics as qm
+from queue_metrics.insights import Metrics
 from queue_metrics.model import Health, Status, WorkerCounts
+from queue_metrics.storage.manager import StorageManager
 from tests.flow.shown import Place
 from tests.recording.tools import environment, eventually
 from tests.support.patience import PATIENCE
@@ -50,7 +52,7 @@ def later(store: str) -> Health:
     nobody = WorkerCounts(starting=0, idle=0, busy=0, stopped=0, stale=0, lost=0)
     eventually(lambda: qm.connect(store).overview().workers == nobody, "heartbeats expire")
     eventually(lambda: qm.connect(store).overview().waiting_records is None, "and what the spool told")
-    return qm.connect(store, stale_seconds=0.1).overview().health
+    return Metrics(StorageManager().open(store), stale_seconds=0.1).overview().health
 
 
 @pytest.mark.parametrize("kind", ["sqlite", "redis"])

@@ -6,6 +6,7 @@ import re
 import shutil
 import subprocess
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +15,7 @@ from prometheus_client.samples import Sample
 
 import queue_metrics as qm
 from queue_metrics.errors import ConfigurationError
-from queue_metrics.http import asgi_app
+from queue_metrics.http import application, asgi_app
 from queue_metrics.insights import connect
 from queue_metrics.insights.metrics import Metrics
 from queue_metrics.model import Outcome
@@ -224,7 +225,8 @@ def test_counters_outlive_the_points_that_they_were_made_of() -> None:
 def test_a_sample_that_is_stale_is_not_told() -> None:
     driver = MemoryStorageDriver()
     everything(driver)
-    told = samples(ask(asgi_app(driver, now=lambda: NOW, stale_seconds=0.0), "/prometheus").text)
+    settings = replace(qm.load_settings(), stale_seconds=0.0)
+    told = samples(ask(application(driver, settings, now=lambda: NOW), "/prometheus").text)
     assert not [name for name in told if name.startswith("server_")]
 
 

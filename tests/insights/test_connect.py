@@ -42,11 +42,14 @@ def test_without_a_url_the_configured_store_is_read_under_the_configured_prefix(
     assert [task.task for task in qm.connect(prefix="queue_metrics").tasks()] == ["app.usual"]
 
 
-def test_a_url_is_opened_as_it_is_whatever_is_configured(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_url_goes_before_the_configured_one_and_all_else_stays_as_configured(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("QUEUE_METRICS_STORE", f"sqlite:///{tmp_path}/elsewhere.db")
     monkeypatch.setenv("QUEUE_METRICS_PREFIX", "other")
     url = f"sqlite:///{tmp_path}/metrics.db"
     filled(url, "queue_metrics", "app.usual")
-    assert [task.task for task in qm.connect(url).tasks()] == ["app.usual"]
+    filled(url, "other", "app.other")
+    assert [task.task for task in qm.connect(url).tasks()] == ["app.other"]
+    assert [task.task for task in qm.connect(url, prefix="queue_metrics").tasks()] == ["app.usual"]
 
 
 def test_without_anything_the_default_store_is_read(tmp_path: Path) -> None:

@@ -9,7 +9,7 @@ import pytest
 
 from queue_metrics import _core
 from queue_metrics._core import Value, decode_heartbeat
-from queue_metrics.insights import connect
+from queue_metrics.insights import Metrics, connect
 from queue_metrics.insights.stuck import stuck
 from queue_metrics.insights.workers import workers
 from queue_metrics.model import WorkerAnswer
@@ -64,7 +64,7 @@ def test_nobody_is_lost_for_age_until_the_collector_has_passed_for_two_minutes(s
 
 def test_one_that_beats_again_is_back_with_its_counters(driver: StorageDriver) -> None:
     clock = [NOW]
-    metrics = connect(driver, now=lambda: clock[0], stale_seconds=0.0001, lost_seconds=0.0002)
+    metrics = Metrics(driver, now=lambda: clock[0], stale_seconds=0.0001, lost_seconds=0.0002)
     driver.heartbeat_many([("web-1:100:77", heartbeat(finished=41))], 600.0)
     while metrics.workers()[0].state != "lost":
         pass

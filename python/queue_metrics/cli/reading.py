@@ -13,7 +13,7 @@ from typing import NoReturn
 from queue_metrics.cli.options import whole_number
 from queue_metrics.cli.terminal import Screen
 from queue_metrics.config import load_settings
-from queue_metrics.insights import Metrics, connect
+from queue_metrics.insights import Metrics
 from queue_metrics.insights.window import MINUTES_MAX, Asked, span_of
 from queue_metrics.model import CollectorAnswer
 from queue_metrics.storage.manager import open_store
@@ -70,7 +70,7 @@ def wrong_use(args: argparse.Namespace, message: str) -> NoReturn:
 def open_metrics(args: argparse.Namespace) -> Iterator[Metrics]:
     """The store of the configuration or of `--store`, open for reading."""
     settings = load_settings(store=args.store)
-    metrics = connect(open_store(settings), stale_seconds=settings.stale_seconds, lost_seconds=settings.lost_seconds)
+    metrics = Metrics(open_store(settings), stale_seconds=settings.stale_seconds, lost_seconds=settings.lost_seconds)
     try:
         yield metrics
     finally:

@@ -37,17 +37,10 @@ def run(args: argparse.Namespace) -> int:
     settings = load_settings(store=args.store, host=args.host, port=args.port, token=args.token, allowed_hosts=args.allowed_hosts)
     refuse_open_doors(settings)
     from queue_metrics.collector import collector
-    from queue_metrics.http import asgi_app
+    from queue_metrics.http import application
     from queue_metrics.storage.manager import open_store
 
-    app = asgi_app(
-        open_store(settings),
-        token=settings.token,
-        allowed_hosts=(*settings.allowed_hosts, settings.host),
-        stale_seconds=settings.stale_seconds,
-        lost_seconds=settings.lost_seconds,
-        prometheus_namespace=settings.prometheus.namespace,
-    )
+    app = application(open_store(settings), settings)
     server = server_of(app)  # before an address is printed: it may not be there
     chosen = args.port is not None or settings.port != default("port")
     listener = bound(settings.host, settings.port, search=not chosen)

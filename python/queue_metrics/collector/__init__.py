@@ -20,6 +20,7 @@ from queue_metrics.model.collector import PassAnswer
 from queue_metrics.recording.trouble import shown, warner
 from queue_metrics.storage.base import MINUTE, StorageDriver
 from queue_metrics.storage.collector import READ_COLLECTOR, state_of
+from queue_metrics.storage.manager import configured, open_store
 
 if TYPE_CHECKING:
     from queue_metrics.config import Settings
@@ -228,11 +229,7 @@ def collector(
         ConfigurationError: the URL is malformed or of an unknown kind, or a setting is unknown or wrong.
         MissingDependency: the library of this database is not installed.
     """
-    if isinstance(store, StorageDriver):
-        return Collector(store).start()
-    from queue_metrics.config import load_settings
-    from queue_metrics.storage.manager import open_store
-
-    chosen = settings or load_settings(store=store, prefix=prefix)
+    driver, chosen = configured(store, prefix=prefix) if settings is None else (open_store(settings), settings)
+    asks = asks and not isinstance(store, StorageDriver)
     ages = Ages(chosen.stale_seconds, chosen.lost_seconds)
-    return Collector(open_store(chosen), ages=ages, duties=chosen.duties, settings=chosen if asks else None).start()
+    return Collector(driver, ages=ages, duties=chosen.duties, settings=chosen if asks else None).start()

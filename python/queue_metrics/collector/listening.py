@@ -11,6 +11,7 @@ from queue_metrics.insights.collecting import events, last_number
 from queue_metrics.model.events import Event
 from queue_metrics.recording.trouble import shown, warner
 from queue_metrics.storage.base import StorageDriver
+from queue_metrics.storage.manager import configured
 
 POLL_SECONDS = 5.0
 _MOST = 1000  # events at once
@@ -97,9 +98,4 @@ def listen(
         ConfigurationError: the URL is malformed or of an unknown kind, or a setting is unknown or wrong.
         MissingDependency: the library of this database is not installed.
     """
-    if not isinstance(store, StorageDriver):
-        from queue_metrics.config import load_settings
-        from queue_metrics.storage.manager import open_store
-
-        store = open_store(load_settings(store=store))
-    return Listening(store, kind, callback, every=every)
+    return Listening(configured(store)[0], kind, callback, every=every)

@@ -6,7 +6,7 @@ Order: argument > environment (`QUEUE_METRICS_STORE`, ...) > TOML file > default
 
 from queue_metrics.config.connections import ConnectionSettings
 from queue_metrics.config.declared import suggestion
-from queue_metrics.config.load import check_ages, load_settings
+from queue_metrics.config.load import load_settings
 from queue_metrics.config.settings import BaselineRules, Duties, Limits, Settings, TimeToLive
 
-__all__ = ["BaselineRules", "ConnectionSettings", "Duties", "Limits", "Settings", "TimeToLive", "check_ages", "load_settings", "suggestion"]
+__all__ = ["BaselineRules", "ConnectionSettings", "Duties", "Limits", "Settings", "TimeToLive", "load_settings", "suggestion"]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -52,7 +52,10 @@ def load_settings(
     values.setdefault("namespace", app or project_name())
     values.setdefault("flush_seconds_max", max(FLUSH_SECONDS_MAX, values.get("flush_seconds", FLUSH_SECONDS_MAX)))
     settings = _settings(values)
-    _check_order(lambda name: _value(settings, name))
+    for name, other, why in _ORDERED:
+        least, value = _value(settings, name), _value(settings, other)
+        if value < least:
+            raise ConfigurationError(f"{other} ({value}) must not be less than {name} ({least}): {why}; {MEND}")
     days, hours = settings.baseline.sliding_window_days, settings.ttl.hours
     # By default it is as long as hours are kept, if that is shorter.
     if "baseline.sliding_window_days" in values and days * DAY > hours:
@@ -60,23 +63,6 @@ def load_settings(
             f"baseline.sliding_window_days ({days}) must not be more than ttl.hours ({hours} s): a baseline is made of hours; {MEND}"
         )
     return settings
-
-
-def check_ages(stale_seconds: float, lost_seconds: float) -> None:
-    """
-    Refuse ages from which workers are stale and lost, where they are given beside a store, in the words of `load_settings`.
-
-    Raises:
-        ConfigurationError: who is lost would not have been stale.
-    """
-    _check_order({"stale_seconds": stale_seconds, "lost_seconds": lost_seconds}.get)
-
-
-def _check_order(value_of: Callable[[str], Any]) -> None:
-    for name, other, why in _ORDERED:
-        least, value = value_of(name), value_of(other)
-        if value is not None and value < least:
-            raise ConfigurationError(f"{other} ({value}) must not be less than {name} ({least}): {why}; {MEND}")
 
 
 def _settings(values: Mapping[str, Any]) -> Settings:

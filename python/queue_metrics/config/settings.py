@@ -255,11 +255,11 @@ class Settings:
     token: str | None = field(
         default=None,
         repr=False,
-        metadata=setting(TEXT, "what `serve` asks for; 16 characters at least", secret=True, original=("middleware",)),
+        metadata=setting(TEXT, "what `serve` and a mounted app ask for; 16 characters at least", secret=True, original=("middleware",)),
     )
     allowed_hosts: tuple[str, ...] = field(
         default=(),
-        metadata=setting(NAMES, "further names, addresses or networks under which `serve` answers, as `--allow-host`"),
+        metadata=setting(NAMES, "further names, addresses or networks under which `serve` and a mounted app answer, as `--allow-host`"),
     )
     collector: bool = field(
         default=True,

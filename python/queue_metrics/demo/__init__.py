@@ -90,7 +90,7 @@ def _run(request: Request, directory: Path, progress: Progress, interrupted: thr
     options.save()
     run = _open_run(options, settings, progress, interrupted, stack)
     if not ends:
-        page = Page(settings.store, request.port)
+        page = Page(settings, request.port)
         stack.callback(page.close)
         stack.callback(collector(settings=settings).stop)  # as `serve` has one: without it the page lacks what only shows over time
         progress.say(f"page   {page.url}")

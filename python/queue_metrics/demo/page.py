@@ -5,8 +5,12 @@ from __future__ import annotations
 import contextlib
 import socket
 import threading
+from typing import TYPE_CHECKING
 
 from queue_metrics.errors import ConfigurationError, MissingDependency
+
+if TYPE_CHECKING:
+    from queue_metrics.config import Settings
 
 HOST = "127.0.0.1"
 PORTS_TRIED = 50
@@ -15,21 +19,28 @@ PORTS_TRIED = 50
 class Page:
     """Served from its construction until `close`."""
 
-    def __init__(self, store: str, port: int) -> None:
+    def __init__(self, settings: Settings, port: int) -> None:
         """
         Args:
+            settings: of the demo: those of whoever runs it are not asked.
             port: tried first, then the ones after it; 0: any free one.
         """
         try:
             import uvicorn
         except ImportError as error:
             raise MissingDependency('the page needs uvicorn: pip install "job-queue-metrics[http]"') from error
-        from queue_metrics.http import asgi_app
+        from queue_metrics.http import application
+        from queue_metrics.storage.manager import open_store
 
         self._socket = _bound(port)
         self.url = f"http://{HOST}:{self._socket.getsockname()[1]}/"
         config = uvicorn.Config(
-            asgi_app(store), log_level="warning", access_log=False, lifespan="off", server_header=False, timeout_graceful_shutdown=1
+            application(open_store(settings), settings),
+            log_level="warning",
+            access_log=False,
+            lifespan="off",
+            server_header=False,
+            timeout_graceful_shutdown=1,
         )
         self._server = uvicorn.Server(config)
         self._thread = threading.Thread(target=self._serve, name="demo-page", daemon=True)

@@ -70,6 +70,7 @@ class Runtime:
         self.settings = settings
         self.spool = spool or settings.spool
         self.store = open_store(settings) if store is None else store
+        self.store.recording = True
         self.recorder = _core.Recorder(
             os.fspath(self.spool),
             socket.gethostname(),

@@ -170,6 +170,9 @@ class StorageDriver(GeneralOperations):
     lifetimes: TimeToLive = TimeToLive()
     """What `retention` was made of, and how long is kept what the collector writes; `StorageManager.open` sets both."""
 
+    recording: bool = False
+    """Whether this process records to it."""
+
     baselines: BaselineRules = BaselineRules()
     """What baselines are made of, for all who calculate or read them here; `open_store` sets it."""
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from importlib import metadata
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from queue_metrics.errors import ConfigurationError, QueueMetricsError
 from queue_metrics.storage import urls
@@ -93,6 +93,31 @@ def open_store(settings: Settings) -> StorageDriver:
     driver = StorageManager(settings.prefix).open(settings.store, ttl=settings.ttl)
     driver.baselines = settings.baseline
     return driver
+
+
+def configured(store: str | StorageDriver | None, **arguments: Any) -> tuple[StorageDriver, Settings]:
+    """
+    The store of somebody who may name it, and the settings that hold for him: argument > environment > TOML > default.
+
+    A driver that is open stays as it is. So does one that this process records to, perhaps as arguments of `instrument` say that are
+    not known here: both use the same, and who records says how long it is kept.
+
+    Args:
+        store: its URL, or a driver that is open; None: as configured.
+        **arguments: further settings; None is not given.
+
+    Raises:
+        ConfigurationError: the URL is malformed or of an unknown kind, or a setting is unknown or wrong.
+        MissingDependency: the library of this database is not installed.
+    """
+    from queue_metrics.config import load_settings
+    from queue_metrics.storage.base import StorageDriver
+
+    if isinstance(store, StorageDriver):
+        return store, load_settings(**arguments)
+    settings = load_settings(store=store, **arguments)
+    driver = StorageManager(settings.prefix).open(settings.store)
+    return driver if driver.recording else open_store(settings), settings
 
 
 def _plugin(scheme: str, url: str) -> metadata.EntryPoint | None:
