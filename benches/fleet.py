@@ -58,7 +58,8 @@ def rows() -> list[Row]:
         if not (all(each.done and each.workers == WORKERS for each in passes) and passes[0].baselines >= QUEUES):
             raise RuntimeError(f"the passes that were measured are not whole: {passes}")
         begin = time.process_time()
-        prometheus_original.text(connect(driver, now=lambda: NOW).everything(), "qm")
+        everything = connect(driver, now=lambda: NOW).everything()
+        prometheus_original.text(everything, "qm", everything.overview.collector, None)
         scraped = time.process_time() - begin
         driver.close()
     note = "once, with the time of Redis; the first calculates all baselines"

@@ -13,11 +13,15 @@ import time
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from pathlib import Path
+from urllib.parse import quote
 
 import pytest
+from starlette.applications import Starlette
+from starlette.routing import Mount
 
 import queue_metrics as qm
 from queue_metrics.errors import ConfigurationError
+from queue_metrics.http.server import BackgroundServer, bound
 from queue_metrics.storage.manager import StorageManager
 from queue_metrics.storage.memory import MemoryStorageDriver
 from tests.http.asking import small_fleet
@@ -119,6 +123,22 @@ def test_the_app_works_inside(framework: str, tmp_path: Path) -> None:
         if framework == "fastapi":
             assert "metrics-of-jobs" not in get(port, "/openapi.json")[1], "the app tells its own interface"
             assert json.loads(get(port, f"{AT}/openapi.json")[1])["info"]["title"] == "queue-metrics"
+
+
+@pytest.mark.parametrize("root", ["/jobs:metrics", "/m@1", "/q(1)", "/a+b", "/of/all;jobs", "/a b", "/größe", "/50%", "/jobs"])
+def test_it_may_be_mounted_at_any_path_however_that_is_encoded(root: str) -> None:
+    """What may stand in a path as it is may also be encoded, and the app is told the path where it is mounted decoded."""
+    driver = MemoryStorageDriver()
+    small_fleet().store(driver)
+    site = Starlette(routes=[Mount(root, app=qm.asgi_app(driver, token=TOKEN))])
+    with BackgroundServer(site, bound("127.0.0.1", 0)) as server:  # type: ignore[arg-type]
+        port = int(server.url.rstrip("/").rpartition(":")[2])
+        every = "/".join("".join(f"%{byte:02x}" for byte in part.encode()) for part in root.split("/"))
+        for at in (quote(root), quote(root, safe="/:@!$&'()*+,;=~"), every):
+            assert get(port, f"{at}/queues") == (200, '{"data":["default","mail"]}'), at
+            assert get(port, f"{at}/queues/broker/mail/depth")[0] == 200
+        status, text = get(port, f"{quote(root)}/")
+        assert (status, json.loads(text)["endpoints"]["jobs"]["list"]["url"]) == (200, f"{quote(root)}/jobs")
 
 
 def test_a_program_serves_in_a_thread_until_it_stops() -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal, NotRequired, TypedDict
 
@@ -13,6 +13,7 @@ import pytest
 
 from queue_metrics.errors import StoreUnavailable
 from queue_metrics.http.headers import MEANINGS
+from queue_metrics.http.kept import Kept
 from queue_metrics.http.routes import Route, Table, Text
 from queue_metrics.http.schema import Schemas
 from queue_metrics.model import Status
@@ -83,16 +84,15 @@ def test_every_header_of_a_reading_is_told_where_it_may_be(told: dict[str, Any])
     small_fleet().store(driver)
     app = app_of(driver=driver)
     assert set(told["components"]["headers"]) == set(MEANINGS)
-    held = app._reading._kept
     for path, route in ROUTES.items():
         if not route.listed:
             continue
         html = (HTML,) if path == "/" else ()
         driver.error = None
-        held.clear()
+        app._reading._kept, app._reading._clock = Kept(), lambda: 0.0
         ask(app, path_of(path), *html, method=route.method)
         driver.error = StoreUnavailable("away")
-        held.update({question: replace(kept, at=0.0) for question, kept in held.items()})
+        app._reading._clock = lambda: 60.0
         found = ask(app, path_of(path), *html, method=route.method)
         (operation,) = told["paths"][path].values()
         promised = operation["responses"][str(found.status)].get("headers", {})

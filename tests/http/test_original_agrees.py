@@ -159,8 +159,11 @@ def test_every_series_is_the_field_of_the_endpoint_and_none_is_left_over(seed: i
         for name, labels, number in part(app)
         if number is not None
     }
-    # Ours, which no endpoint's body has room for: it is a header there.
-    assert found.pop(("collector_up", frozenset())) == get(app, "/v1/workers")["collector"]["running"]
+    # Ours, which no endpoint's body has room for: they are headers there.
+    ours = get(app, "/v1/workers")
+    assert found.pop(("collector_up", frozenset())) == ours["collector"]["running"]
+    assert found.pop(("store_up", frozenset())) == (not ours["stale"])
+    assert found.pop(("stale_seconds", frozenset())) == (ours["stale_seconds"] or 0)
     assert set(found) == set(told)
     for series, number in told.items():
         # Endpoints round to two decimals, those of seconds to five.

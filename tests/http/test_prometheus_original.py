@@ -208,7 +208,7 @@ def test_of_an_empty_store_nothing_is_told_but_counts_of_nothing() -> None:
     told = {name: [sample.value for sample in those] for name, those in samples(text).items()}
     zeros = ("queues_total", "jobs_processed_total", "jobs_failed_total", "worker_count_total", "worker_count_active", "worker_count_idle")
     nothing = (*zeros, "worker_jobs_processed_total", "worker_efficiency_trend_data_points", "collector_up")
-    assert told == {f"laravel_queue_{name}": [0] for name in nothing}
+    assert told == {**{f"laravel_queue_{name}": [0] for name in (*nothing, "stale_seconds")}, "laravel_queue_store_up": [1]}
 
 
 def test_counters_outlive_the_points_that_they_were_made_of() -> None:
@@ -234,7 +234,7 @@ def test_names_begin_as_configured_and_those_of_servers_with_nothing() -> None:
     driver = MemoryStorageDriver()
     everything(driver)
     names = set(samples(ask(asgi_app(driver, prometheus_namespace="shop", now=lambda: NOW), "/prometheus").text))
-    assert all(re.match("shop_(queue|job|worker|baseline|collector)|server_", name) for name in names), names
+    assert all(re.match("shop_(queue|job|worker|baseline|collector|st(ore|ale))|server_", name) for name in names), names
     with pytest.raises(ConfigurationError, match="a letter and up to 63"):
         asgi_app(driver, prometheus_namespace="shop-1")
 

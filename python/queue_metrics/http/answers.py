@@ -21,12 +21,13 @@ from queue_metrics.insights.scrape import Scrape
 from queue_metrics.model import Health, Overview, Reason, Snapshot, Status, Window
 
 _T = TypeVar("_T")
+_O = TypeVar("_O", Snapshot, Scrape)
 
 
 def page(call: Call, held: Held[Snapshot]) -> Response:
     """The page."""
     view = PageView(
-        snapshot=held.answer,
+        snapshot=_by_now(held).answer,
         stale_seconds=held.stale_seconds,
         store=call.store,
         root=call.root,
@@ -74,19 +75,19 @@ def unhealthy(call: Call, headers: Mapping[str, str] | None = None) -> Response:
 
 def metrics(exporter: prometheus.Exporter, held: Held[Scrape]) -> Response:
     """Prometheus text."""
-    text = exporter.text(held.answer, held.stale_seconds)
+    text = exporter.text(_by_now(held).answer, held.stale_seconds)
     return tagged(Response(text, headers={"content-type": prometheus.CONTENT_TYPE}))
 
 
 def original_metrics(namespace: str, held: Held[Everything]) -> Response:
     """Prometheus text as the original has it."""
-    text = prometheus_original.text(held.answer, namespace)
+    text = prometheus_original.text(held.answer, namespace, held.collector, held.stale_seconds)
     return tagged(Response(text, headers={"content-type": prometheus.CONTENT_TYPE}))
 
 
 def overview(_call: Call, held: Held[Snapshot]) -> Response:
     """The overview."""
-    return _answer(held, encode.overview(held.answer.overview))
+    return _answer(held, encode.overview(_by_now(held).answer.overview))
 
 
 def tasks(call: Call, held: Held[Snapshot]) -> Response:
@@ -148,6 +149,16 @@ def origin(held: Held[Any]) -> shapes.Origin:
 def about(window: Window, held: Held[Any]) -> shapes.About:
     """What answers about a window begin with."""
     return {"window": encode.window(window), **origin(held)}
+
+
+def _by_now(held: Held[_O]) -> Held[_O]:
+    """The same with what says how long ago something was as it is now, however old the reading: the rest stays of its moment."""
+    if held.stale_seconds is None:
+        return held
+    overview = held.answer.overview
+    last = overview.drainer_age_seconds
+    overview = replace(overview, collector=held.collector, drainer_age_seconds=None if last is None else last + held.stale_seconds)
+    return replace(held, answer=replace(held.answer, overview=overview))
 
 
 def _answer(held: Held[Snapshot], body: Mapping[str, Any]) -> Response:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 from http import HTTPStatus
 from typing import Any
-from urllib.parse import quote
+from urllib.parse import quote, unquote
 
 from starlette.concurrency import run_in_threadpool
 from starlette.responses import Response
@@ -122,7 +122,7 @@ class Application:
             )
         try:
             if route.question is None:
-                return await run_in_threadpool(route.answer, call)
+                return route.answer(call)  # waits for nobody, whoever waits for the store
             held = await self._reading.get(route.question(call))
             return await run_in_threadpool(_answered, route, call, held)
         except NothingToShow as error:
@@ -155,10 +155,9 @@ def _paths(scope: Scope) -> tuple[str, str]:
     root = scope.get("root_path", "").rstrip("/")
     raw = scope.get("raw_path")
     path = quote(scope["path"], safe="/%") if raw is None else raw.decode("latin-1")
-    encoded = quote(root)
-    if encoded and path.startswith(encoded):
-        path = path[len(encoded) :]
-    return encoded, path or "/"
+    # The root is told decoded, and who asks may encode of it what he likes, as `@`: it ends where what is decoded so far is the root.
+    ends = (end for end in (*(at for at, sign in enumerate(path) if sign == "/"), len(path)) if unquote(path[:end]) == root)
+    return quote(root), path[next(ends, 0) :] or "/"
 
 
 def _address(scope: Scope) -> str:

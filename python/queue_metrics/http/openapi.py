@@ -18,7 +18,7 @@ _PROBLEMS: Mapping[str, str] = {
     "404": "nothing of this name was ever recorded",
     "421": "this server does not answer to that Host",
     "422": "a parameter is unknown, given twice or out of bounds; says which bounds hold",
-    "503": "the store cannot be read, and never could; come again after Retry-After seconds",
+    "503": "the store cannot be read, and no earlier answer is kept; come again after Retry-After seconds",
 }
 
 

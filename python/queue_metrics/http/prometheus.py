@@ -235,6 +235,11 @@ def _own_families(scrape: Scrape, stale_seconds: float | None) -> Iterator[Famil
     if overview.collector.last_pass_seconds is not None:
         age = overview.collector.last_pass_seconds
         yield "collector_age_seconds", "Since its last pass; absent when there was none.", "gauge", [("", age)]
+    yield from of_the_store(stale_seconds)
+    yield "build_info", "Version of this package.", "gauge", [(labels((("version", _core.__version__),)), 1)]
+
+
+def of_the_store(stale_seconds: float | None) -> Iterator[Family]:
+    """Whether it was read for a scrape, or how old what is told has become meanwhile."""
     yield "stale_seconds", "Age of these numbers if the store cannot be read now, else 0.", "gauge", [("", stale_seconds or 0)]
     yield "store_up", "1 when the store was read for these numbers.", "gauge", [("", int(stale_seconds is None))]
-    yield "build_info", "Version of this package.", "gauge", [(labels((("version", _core.__version__),)), 1)]

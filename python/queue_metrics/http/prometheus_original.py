@@ -7,11 +7,12 @@ from operator import attrgetter
 
 from queue_metrics.http.original.jobs import ended_per
 from queue_metrics.http.original.workers import brought_to_an_end, count
-from queue_metrics.http.prometheus import Family, Sample, labels, rendered
+from queue_metrics.http.prometheus import Family, Sample, labels, of_the_store, rendered
 from queue_metrics.insights.everything import Everything
 from queue_metrics.insights.figures import TaskFigures
 from queue_metrics.model import (
     Baseline,
+    CollectorAnswer,
     Counts,
     EfficiencyTrend,
     NoTrend,
@@ -26,13 +27,15 @@ MEGABYTE = 1 << 20
 _COLLECTOR = "1 when a collector passed in the last two minutes; at 0 run queue-metrics record-trends each minute."
 
 
-def text(everything: Everything, namespace: str) -> bytes:
+def text(everything: Everything, namespace: str, collector: CollectorAnswer, stale_seconds: float | None) -> bytes:
     """
     The text of a scrape, UTF-8.
 
     Args:
         everything: what is told.
         namespace: stands before every name but those of servers, which never had one.
+        collector: whether one runs.
+        stale_seconds: age of what is told if the store cannot be read now.
     """
     families = (
         *_queues(everything.queues),
@@ -42,7 +45,8 @@ def text(everything: Everything, namespace: str) -> bytes:
         *_baselines(everything.baselines.values()),
         *_depth_trends(everything),
         *_efficiency_trend(everything.efficiency_trend),
-        ("collector_up", _COLLECTOR, "gauge", [("", int(everything.overview.collector.running))]),
+        ("collector_up", _COLLECTOR, "gauge", [("", int(collector.running))]),
+        *of_the_store(stale_seconds),
     )
     return rendered(f"{namespace}_", families) + rendered("", _servers(everything.servers))
 

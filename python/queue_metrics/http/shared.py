@@ -4,15 +4,17 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections import OrderedDict
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
+from functools import partial
 from typing import Any, Generic, TypeVar
 
-from starlette.concurrency import run_in_threadpool
+from anyio import CapacityLimiter, to_thread
 
 from queue_metrics.errors import QueueMetricsError, StoreError, StoreUnavailable
+from queue_metrics.http.kept import Kept, weigh
 from queue_metrics.insights import Metrics, UnknownName
+from queue_metrics.insights.collecting import aged
 from queue_metrics.insights.everything import Everything
 from queue_metrics.insights.scrape import Scrape
 from queue_metrics.model import CollectorAnswer, Snapshot
@@ -23,8 +25,8 @@ T = TypeVar("T")
 FRESH_SECONDS = 1.0
 PATIENCE_SECONDS = 5.0
 """How long a request waits for the store; a reading that takes longer goes on and serves the next one."""
-KEPT_ANSWERS = 16
-"""Different questions whose last answer is kept: those of the page, the scrapes and some; each may be large."""
+READERS = 40
+"""Threads that wait for the store, apart from those that write answers: of a store that hangs nobody else is to hear."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,7 +44,7 @@ class Held(Generic[T]):
 
     answer: T
     collector: CollectorAnswer
-    """Whether one keeps what only shows over time, read together with the answer."""
+    """Whether one keeps what only shows over time, read together with the answer; as old by now as what was read."""
     stale_seconds: float | None = None
     """None: as fresh as it gets."""
 
@@ -51,18 +53,19 @@ class NothingToShow(Exception):
     """The store cannot be read, and there is no earlier answer; the text may be shown to anybody."""
 
 
-@dataclass(frozen=True, slots=True)
-class _Kept:
-    held: Held[Any]
-    at: float
-
-
 class SharedReading:
     """Asks in threads, once for all who ask the same together. For one event loop."""
 
-    def __init__(self, metrics: Metrics) -> None:
+    def __init__(self, metrics: Metrics, *, clock: Callable[[], float] = time.monotonic) -> None:
+        """
+        Args:
+            metrics: of an open store.
+            clock: seconds that only grow.
+        """
         self._metrics = metrics
-        self._kept: OrderedDict[Question[Any], _Kept] = OrderedDict()
+        self._clock = clock
+        self._kept: Kept[Question[Any], Held[Any]] = Kept()
+        self._readers: CapacityLimiter | None = None
         self._running: dict[Question[Any], asyncio.Task[Held[Any]]] = {}
         self._trouble = f"reading {self.store}"
 
@@ -76,12 +79,12 @@ class SharedReading:
         The answer, at most a second old; an older one, marked, when the store cannot be read.
 
         Raises:
-            NothingToShow: it cannot be read, and never could.
+            NothingToShow: it cannot be read, and no earlier answer is kept.
             UnknownName: nothing of the name that is asked for was ever recorded.
         """
-        kept = self._kept.get(question)
-        if kept is not None and time.monotonic() - kept.at < FRESH_SECONDS:
-            return kept.held
+        kept = self._kept.asked(question)
+        if kept is not None and self._clock() - kept.at < FRESH_SECONDS:
+            return kept.answer
         try:
             # Shielded, since others wait for the same reading.
             held = await asyncio.wait_for(asyncio.shield(self._read(question)), PATIENCE_SECONDS)
@@ -92,10 +95,11 @@ class SharedReading:
         except (QueueMetricsError, TimeoutError) as error:
             why = f"no answer in {PATIENCE_SECONDS:g} s" if isinstance(error, TimeoutError) else shown(error, self.store)
             warner.warn(self._trouble, f"the store {self.store} cannot be read ({why}); `queue-metrics doctor` says what to do")
-            kept = self._kept.get(question)
+            kept = self._kept.asked(question)
             if kept is None:
                 raise NothingToShow(_said(error)) from error
-            return replace(kept.held, stale_seconds=time.monotonic() - kept.at)
+            age = self._clock() - kept.at
+            return replace(kept.answer, collector=aged(kept.answer.collector, age), stale_seconds=age)
 
     def _read(self, question: Question[T]) -> asyncio.Task[Held[T]]:
         running = self._running.get(question)
@@ -106,11 +110,11 @@ class SharedReading:
         return running
 
     async def _keep(self, question: Question[T]) -> Held[T]:
-        held = await run_in_threadpool(_asked, question, self._metrics)
-        self._kept[question] = _Kept(held, time.monotonic())
-        self._kept.move_to_end(question)
-        while len(self._kept) > KEPT_ANSWERS:
-            self._kept.popitem(last=False)
+        if self._readers is None:  # can only be made where the loop runs
+            self._readers = CapacityLimiter(READERS)
+        asking = partial(_asked, question, self._metrics, self._kept.unweighed(question, self._clock()))
+        held, weight = await to_thread.run_sync(asking, limiter=self._readers)
+        self._kept.keep(question, held, self._clock(), weight)
         return held
 
     def _finished(self, question: Question[Any], task: asyncio.Task[Any]) -> None:
@@ -123,11 +127,12 @@ class SharedReading:
         self._metrics.close()
 
 
-def _asked(question: Question[T], metrics: Metrics) -> Held[T]:
-    """The answer, and whether a collector runs: as the answer has it, so that they agree, else by one look more."""
+def _asked(question: Question[T], metrics: Metrics, weighed: bool) -> tuple[Held[T], int | None]:
+    """The answer, and whether a collector runs: as the answer has it, so that they agree, else by one look more. And its weight."""
     answer = question.ask(metrics)
     collector = answer.overview.collector if isinstance(answer, (Snapshot, Everything, Scrape)) else metrics.collector()
-    return Held(answer, collector)
+    held = Held(answer, collector)
+    return held, weigh((question.arguments, held)) if weighed else None
 
 
 def _said(error: BaseException) -> str:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from queue_metrics.insights.wording import duration
 from queue_metrics.model.collector import CollectorAnswer
 from queue_metrics.model.events import EventsAnswer
@@ -27,10 +29,28 @@ def collector_answer(state: CollectorState, now: float) -> CollectorAnswer:
         )
         return CollectorAnswer(running=False, last_pass_seconds=age, message=text)
     if age > GAP_SECONDS:
-        text = f"No collector has run for {duration(age)}, so baselines, events and the history of workers stand still: {WHAT_TO_DO}."
-        return CollectorAnswer(running=False, last_pass_seconds=age, message=text)
+        return _stopped(age)
     off = f" Switched off there: {', '.join(f'`duties.{name}`' for name in state.off)}." if state.off else ""
     return CollectorAnswer(running=True, last_pass_seconds=age, message=f"A collector runs; it passed {duration(age)} ago.{off}")
+
+
+def _stopped(age: float) -> CollectorAnswer:
+    text = f"No collector has run for {duration(age)}, so baselines, events and the history of workers stand still: {WHAT_TO_DO}."
+    return CollectorAnswer(running=False, last_pass_seconds=age, message=text)
+
+
+def aged(answer: CollectorAnswer, seconds: float) -> CollectorAnswer:
+    """What an answer says so many seconds later, in which the store could not be asked anew."""
+    last = answer.last_pass_seconds
+    if last is None or (not answer.running and last <= GAP_SECONDS):
+        return answer  # there was no pass, or its age is not known
+    age = last + seconds
+    if not answer.running:
+        return _stopped(age)
+    if age <= GAP_SECONDS:
+        return replace(answer, last_pass_seconds=age, message=answer.message.replace(f"{duration(last)} ago", f"{duration(age)} ago"))
+    text = f"The last pass of a collector that is known was {duration(age)} ago: whether one runs shows once the store can be read again."
+    return CollectorAnswer(running=False, last_pass_seconds=age, message=text)
 
 
 def uncounted(state: CollectorState, now: float) -> str:

@@ -1,0 +1,217 @@
+"""A store that is away while it is served: the last answers stay, are marked, and age; who asks nothing of it waits for nobody."""
+
+from __future__ import annotations
+
+import asyncio
+import http.client
+import threading
+from collections.abc import Iterator
+from contextlib import closing
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
+
+import pytest
+from starlette.concurrency import run_in_threadpool
+
+import queue_metrics as qm
+from queue_metrics.errors import StoreUnavailable
+from queue_metrics.http.app import Application
+from queue_metrics.http.kept import KEPT_BYTES, WEIGHED_SECONDS, Kept, weigh
+from queue_metrics.http.shared import READERS
+from queue_metrics.insights import connect
+from queue_metrics.storage.base import StorageDriver
+from queue_metrics.storage.collector import CollectorState, write_state
+from queue_metrics.storage.manager import StorageManager
+from queue_metrics.storage.memory import MemoryStorageDriver
+from queue_metrics.storage.view import View
+from tests.http.asking import HTML, Flaky, app_of, ask, ask_async, small_fleet
+from tests.http.everything import everything
+from tests.http.test_prometheus import samples
+from tests.support.fleet import NOW
+from tests.support.patience import PATIENCE
+from tests.support.servers import RedisServer
+
+
+@pytest.fixture(params=["sqlite", "redis"])
+def store(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[StorageDriver]:
+    with RedisServer(tmp_path) as server:
+        driver = StorageManager().open(server.url if request.param == "redis" else f"sqlite:///{tmp_path}/metrics.db")
+        yield driver
+        driver.close()
+
+
+def at(app: Application, seconds: float) -> None:
+    """Set the clock by which answers are kept."""
+    app._reading._clock = lambda: seconds
+
+
+def test_every_answer_given_stays_whatever_else_was_asked_since() -> None:
+    """A board has a trend for each queue, and a hundred tasks are looked at one after the other."""
+    driver = Flaky()
+    app = app_of(small_fleet(), driver)
+    at(app, 0.0)
+    asked = ["/v1/tasks/app.send", "/trends/queue-depth/broker/default?period=7200"]
+    asked += [f"/v1/tasks?minutes={minutes}" for minutes in range(1, 100)]
+    for path in asked:
+        assert ask(app, path).status == 200
+    driver.error = StoreUnavailable("away")
+    at(app, 60.0)
+    assert {path: ask(app, path)["queue-metrics-stale"] for path in asked} == dict.fromkeys(asked, "60")
+    refused = ask(app, "/v1/tasks?minutes=100")
+    assert (refused.status, refused["retry-after"]) == (503, "5")
+
+
+def test_what_is_kept_is_bounded_by_its_bytes_and_those_that_nobody_asked_for_longest_go_first() -> None:
+    kept: Kept[str, str] = Kept(100)
+    for name in "abcd":
+        kept.keep(name, name, 0.0, 25)
+    assert kept.asked("a") is not None
+    kept.keep("e", "e", 1.0, 25)
+    assert [name for name in "abcde" if kept.asked(name)] == ["a", "c", "d", "e"]
+    kept.keep("a", "again", 2.0, 50)
+    assert [name for name in "acde" if kept.asked(name)] == ["a", "d", "e"], "it has become heavier"
+    kept.keep("all", "of it", 3.0, 101)
+    assert [name for name in ("a", "d", "e", "all") if kept.asked(name)] == ["all"], "the newest is kept however heavy it is"
+
+
+def test_an_answer_is_weighed_now_and_then_and_the_next_ones_are_taken_to_be_as_heavy() -> None:
+    kept: Kept[str, str] = Kept(100)
+    assert kept.unweighed("a", 0.0)
+    kept.keep("a", "a", 0.0, 60)
+    assert not kept.unweighed("a", WEIGHED_SECONDS - 1)
+    kept.keep("a", "a", WEIGHED_SECONDS - 1, None)
+    assert kept.unweighed("a", WEIGHED_SECONDS)
+    kept.keep("b", "b", WEIGHED_SECONDS, 41)
+    assert len(kept) == 1
+
+
+def test_an_answer_is_as_heavy_as_all_that_it_holds(store: StorageDriver) -> None:
+    everything(store)
+    metrics = connect(store, now=lambda: NOW)
+    trend, task, snapshot = metrics.trend("broker", "mail"), metrics.task("app.mail"), metrics.snapshot()
+    assert 500 < weigh(trend) < weigh(task) < weigh(snapshot) < KEPT_BYTES / 10
+    assert weigh(snapshot) == weigh((snapshot, snapshot)) - weigh((0, 0)) + weigh(0), "each object once"
+    assert weigh(metrics.everything()) > 10_000
+    assert weigh("x" * 1000) > 1000
+
+
+@pytest.mark.parametrize(("seconds", "up"), [(100.0, 1), (111.0, 0), (219.0, 0)])
+def test_what_is_told_of_a_store_that_is_away_ages(seconds: float, up: int) -> None:
+    """The last pass was 10 s before the last reading; two minutes later nobody knows of a collector that runs."""
+    driver = Flaky()
+    everything(driver)
+    app = app_of(driver=driver)
+    at(app, 0.0)
+    routes = {path: samples(ask(app, path).text) for path in ("/metrics", "/prometheus")}
+    ours, theirs = "queue_metrics_", "laravel_queue_"
+    assert [numbers(routes[path], prefix) for path, prefix in (("/metrics", ours), ("/prometheus", theirs))] == [(1, 1, 0)] * 2
+    age, heartbeat = (routes["/metrics"][ours + name][0].value for name in ("collector_age_seconds", "drainer_age_seconds"))
+    for path, accept in (("/v1/overview", ()), ("/jobs", ()), ("/", (HTML,))):
+        assert not ask(app, path, *accept).has("queue-metrics-collector")
+    driver.error = StoreUnavailable("away")
+    at(app, seconds)
+    found = samples(ask(app, "/metrics").text)
+    assert numbers(found, ours) == (up, 0, seconds)
+    assert found[ours + "collector_age_seconds"][0].value == age + seconds
+    assert found[ours + "drainer_age_seconds"][0].value == heartbeat + seconds
+    assert numbers(samples(ask(app, "/prometheus").text), theirs) == (up, 0, seconds)
+    overview = ask(app, "/v1/overview").json()
+    assert (overview["collector"]["running"], overview["collector"]["last_pass_seconds"]) == (bool(up), age + seconds)
+    for path, accept in (("/v1/overview", ()), ("/jobs", ()), ("/", (HTML,))):
+        answer = ask(app, path, *accept)
+        assert answer.has("queue-metrics-collector") == (not up), path
+        if not up:
+            assert "whether one runs shows once the store can be read again" in answer["queue-metrics-collector"]
+
+
+def numbers(found: dict[str, list[Any]], prefix: str) -> tuple[float, float, float]:
+    """Whether a collector runs, whether the store was read, and the age of all."""
+    return tuple(found[prefix + name][0].value for name in ("collector_up", "store_up", "stale_seconds"))
+
+
+def test_a_collector_that_had_stopped_before_goes_on_being_missed() -> None:
+    driver = Flaky()
+    everything(driver)
+    write_state(driver, CollectorState(NOW - 3600, NOW - 7200, "web-1", 0))
+    app = app_of(driver=driver)
+    at(app, 0.0)
+    assert "for 1 h" in ask(app, "/jobs")["queue-metrics-collector"]
+    driver.error = StoreUnavailable("away")
+    at(app, 3600.0)
+    answer = ask(app, "/jobs")
+    assert "for 2 h" in answer["queue-metrics-collector"]
+    assert "record-trends" in answer["queue-metrics-collector"]
+
+
+def test_who_asks_nothing_of_the_store_waits_for_nobody_who_does(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Nor do answers that are kept, nor the functions of an app around, which run in the same threads."""
+    full, release = threading.Event(), threading.Event()
+
+    class Mute(MemoryStorageDriver):
+        hangs, reads = False, 0
+
+        def read_view(self, *ranges: Any, **more: Any) -> View:
+            if self.hangs:
+                self.reads += 1
+                if self.reads == READERS:
+                    full.set()
+                release.wait(2 * PATIENCE)
+            return super().read_view(*ranges, **more)
+
+    driver = Mute()
+    app = app_of(small_fleet(), driver)
+    at(app, 0.0)
+
+    async def asked_together() -> None:
+        assert (await ask_async(app, "/v1/tasks")).status == 200
+        driver.hangs = True
+        monkeypatch.setattr("queue_metrics.http.shared.PATIENCE_SECONDS", 0.2)
+        at(app, 60.0)
+        many = [asyncio.create_task(ask_async(app, f"/v1/tasks?minutes={minutes}")) for minutes in range(1, 2 * READERS + 1)]
+        assert await asyncio.to_thread(full.wait, PATIENCE)
+        async with asyncio.timeout(PATIENCE):
+            for path in ("/ready", "/openapi.json", "/docs", "/style.css", "/"):
+                assert (await ask_async(app, path)).status == 200
+            assert (await ask_async(app, "/v1/tasks"))["queue-metrics-stale"] == "60"
+            assert await run_in_threadpool(lambda: "of an app around") == "of an app around"
+        assert {answer.status for answer in await asyncio.gather(*many)} <= {200, 503}
+
+    try:
+        asyncio.run(asked_together())
+    finally:
+        release.set()
+
+
+def test_a_304_of_a_store_that_is_away_says_so_too(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A Redis that stands still, over a real socket; no collector runs either."""
+    paths = ("/jobs", "/queues/all", "/workers/all", "/trends/queue-depth/broker/default", "/overview")
+    with RedisServer(tmp_path) as redis:
+        driver = StorageManager().open(redis.url)
+        small_fleet().store(driver)
+        with qm.serve_in_thread(redis.url, port=0) as server, closing(connection_to(server.url)) as connection:
+            tags = {path: got(connection, path)[1]["etag"] for path in paths}
+            monkeypatch.setattr("queue_metrics.http.shared.PATIENCE_SECONDS", 0.3)
+            redis.pause()
+            try:
+                for path in paths:
+                    status, headers = got(connection, path, tags[path])
+                    while "queue-metrics-stale" not in headers:  # it was read less than a second ago
+                        status, headers = got(connection, path, tags[path])
+                    assert (status, headers["etag"]) == (304, tags[path]), path
+                    assert "record-trends" in headers["queue-metrics-collector"], path
+            finally:
+                redis.resume()
+        driver.close()
+
+
+def connection_to(url: str) -> http.client.HTTPConnection:
+    return http.client.HTTPConnection(urlsplit(url).netloc, timeout=PATIENCE)
+
+
+def got(connection: http.client.HTTPConnection, path: str, tag: str = "") -> tuple[int, dict[str, str]]:
+    """Status and headers."""
+    connection.request("GET", path, headers={"If-None-Match": tag} if tag else {})
+    response = connection.getresponse()
+    response.read()
+    return response.status, {name.lower(): value for name, value in response.getheaders()}
