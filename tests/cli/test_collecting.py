@@ -182,6 +182,13 @@ def test_cleanup_removes_what_has_expired(store: StorageDriver, capsys: pytest.C
     assert told(capsys, "cleanup", "--store", store.url) == {"expired": 0, "baselines": 0}
 
 
+def test_what_looks_after_a_store_makes_none(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    file = tmp_path / "new.db"
+    for command in ("record-trends", "calculate-baselines", "detect-stale-workers", "cleanup-stale-workers", "cleanup"):
+        assert main([command, "--store", f"sqlite:///{file}"]) == 0, command
+        assert not file.exists(), command
+
+
 @pytest.mark.parametrize("command", [["serve", "--port", "0"], ["agent"]], ids=["serve", "agent"])
 def test_a_server_and_an_agent_collect(store: StorageDriver, command: list[str]) -> None:
     program = [sys.executable, "-c", "import sys; from queue_metrics.cli import main; sys.exit(main())"]

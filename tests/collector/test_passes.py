@@ -49,6 +49,27 @@ def test_a_pass_keeps_servers_workers_baselines_and_its_moment(driver: StorageDr
     assert (state.last_pass, state.settled_since, state.owner) == (NOW - 60, NOW - 120, "test")
 
 
+def test_a_process_with_the_pid_of_one_that_is_gone_inherits_nothing_of_it(driver: StorageDriver) -> None:
+    """L20: within the minute between two passes a worker died, and its pid went to the next one, which has a start time of its own."""
+    mail().store(driver)
+    crew(driver, NOW, other=(0.0, 0.0))
+    old: dict[str, Any] = {"host": "web", "queue": "mail", "busy": 5000.0, "idle": 100.0, "finished": 900, "process_started": NOW - 9000}
+    driver.heartbeat_many([("web:100:77", heartbeat(**old, written=NOW - 60, seen=NOW - 60))], 600.0)
+    assert collect(driver, "test", now=NOW - 60).done
+    new: dict[str, Any] = {"host": "web", "queue": "mail", "busy": 10.0, "idle": 15.0, "finished": 3, "process_started": NOW - 25}
+    pages = [("web:100:77", heartbeat(**old, state="lost", seen=NOW)), ("web:100:78", heartbeat(**new, written=NOW, seen=NOW))]
+    driver.heartbeat_many(pages, 600.0)
+    assert collect(driver, "test", now=NOW).done
+    (row,) = fleet_minutes(driver.get_sorted_set_by_rank(ALL_KEY))
+    assert (row.crew.spent.busy_seconds, row.crew.spent.idle_seconds) == (10.0, 15.0)
+    found = {each.id: each for each in connect(driver, now=lambda: NOW).workers() if each.host == "web"}
+    assert {id: (each.state, each.pid, each.jobs) for id, each in found.items()} == {
+        "web:100:77": ("lost", 100, 900),
+        "web:100:78": ("idle", 100, 3),
+    }
+    assert (found["web:100:78"].busy_seconds, found["web:100:78"].uptime_seconds) == (10.0, 25.0)
+
+
 def test_a_second_pass_of_a_minute_changes_nothing(driver: StorageDriver) -> None:
     mail(ready=500).store(driver)
     assert passed(driver, 2, web=(0.0, 0.0))

@@ -113,12 +113,16 @@ def test_live_workers_and_heartbeats_by_connection_and_queue(seed: int) -> None:
 
 
 @pytest.mark.parametrize("threshold", [30, 60, 200])
-def test_who_went_silent_is_counted_and_nothing_is_written(seed: int, threshold: int) -> None:
+def test_who_went_silent_or_was_seen_to_be_gone_is_counted_and_nothing_is_written(seed: int, threshold: int) -> None:
     known, driver, _ = world(seed)
     before = driver.read_view((), heartbeats=True)
     data = told(seed, f"/workers/detect-stale?threshold={threshold}")["data"]
-    silent = [each for each in known.workers.values() if each["state"] != "stopped" and each["age"] > threshold]
-    assert data == {"threshold_seconds": threshold, "workers_marked_crashed": len(silent)}
+    old = [each for each in known.workers.values() if each["state"] in ("idle", "busy") and each["age"] > threshold]
+    gone = [each for each in known.workers.values() if each["state"] == "lost"]
+    assert data == {"threshold_seconds": threshold, "workers_marked_crashed": len(old) + len(gone)}
+    if threshold == 60:
+        crashed = [each for each in told(seed, "/workers/status")["data"] if each["state"] == "crashed"]
+        assert len(crashed) == len(old) + len(gone), "as their heartbeats say"
     assert driver.read_view((), heartbeats=True) == before
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 
-from queue_metrics.insights.workers import workers
+from queue_metrics.insights.workers import silent
 from queue_metrics.model import WorkerAnswer
 from queue_metrics.storage.base import StorageDriver
 from queue_metrics.storage.baselines import BASELINES, READ_BASELINES, forgotten
@@ -28,8 +28,8 @@ def silent_workers(driver: StorageDriver, threshold: float, lost_seconds: float)
     state = state_for_reader(view.answers[0], view.beats, now)
     back = back_since(view.beats, view.uptime_seconds, now, threshold)
     settled = settled_for_readers(state, back, now, lost_seconds=lost_seconds)
-    answers, _ = workers(worker_beats(view.beats), now, stale_seconds=threshold, lost_seconds=threshold, settled_since=settled)
-    return sorted((each for each in answers if each.state in ("stale", "lost")), key=lambda each: -each.last_seen_seconds)
+    found = silent(worker_beats(view.beats), now, threshold, settled_since=settled)
+    return sorted(found, key=lambda each: -each.last_seen_seconds)
 
 
 def remove_silent(driver: StorageDriver, threshold: float, lost_seconds: float, *, dry_run: bool = False) -> list[WorkerAnswer]:
@@ -58,4 +58,4 @@ def sweep(driver: StorageDriver, *, chunk: int = 1000, progress: Callable[[str],
         if gone < chunk:
             break
     stale = forgotten(driver.execute([READ_BASELINES])[0] or {}, time.time(), driver.lifetimes.baseline)
-    return {"expired": expired, "baselines": driver.delete_hash_field(BASELINES, *stale)}
+    return {"expired": expired, "baselines": driver.delete_hash_field(BASELINES, *stale) if stale else 0}

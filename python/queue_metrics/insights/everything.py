@@ -22,7 +22,7 @@ from queue_metrics.insights.task_details import Everywhere, by_name, detail_of, 
 from queue_metrics.insights.tasks import named, tasks
 from queue_metrics.insights.trend_question import question
 from queue_metrics.insights.window import Span
-from queue_metrics.insights.workers import Serving, ages_decide, lifetime_ratio
+from queue_metrics.insights.workers import Serving, ages_decide, lifetime_ratio, silent
 from queue_metrics.model import (
     Baseline,
     DepthTrend,
@@ -130,6 +130,11 @@ class Everything:
     def ages_decide(self, stale_seconds: float) -> bool:
         """Whether a worker not heard of for so long may be called so: not until all had time to beat after the store was away."""
         return ages_decide(settled_in(self._reading, stale_seconds, self._limits["lost_seconds"]), self.now, stale_seconds)
+
+    def silent(self, threshold: float) -> tuple[WorkerAnswer, ...]:
+        """Every process that went without goodbye: not heard of for so many seconds, or seen to be gone."""
+        settled = settled_in(self._reading, threshold, self._limits["lost_seconds"])
+        return silent(self._reading.beats, self.now, threshold, settled_since=settled)
 
     @cached_property
     def summary(self) -> WorkerSummary:

@@ -66,6 +66,15 @@ def workers(
     return tuple(answers), unreadable
 
 
+def silent(beats: Iterable[Beat], now: float, threshold: float, *, settled_since: float | None) -> tuple[WorkerAnswer, ...]:
+    """
+    Processes that said no goodbye and have not been heard of for so many seconds, or whose death was seen. While ages say nothing, see
+    `workers`, only the latter.
+    """
+    answers, _ = workers(beats, now, stale_seconds=threshold, lost_seconds=threshold, settled_since=settled_since)
+    return tuple(each for each in answers if each.state in ("stale", "lost"))
+
+
 def _served(decoded: Iterable[tuple[Beat, dict[str, Any]]]) -> dict[_Process, str]:
     """
     The queues of each main process, as it was told them; of several with one pid, as in a container that starts again, the newest.

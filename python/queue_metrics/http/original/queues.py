@@ -101,7 +101,7 @@ def depth(everything: Everything, connection: str, name: str) -> OriginalDepthRe
         "pending_jobs": answer.ready,
         "reserved_jobs": answer.reserved,
         "delayed_jobs": answer.scheduled,
-        "oldest_pending_job_age": _waiting_since(answer, everything.now) if answer.ready != 0 else None,
+        "oldest_pending_job_age": _waiting_since(answer, everything.now),
         "oldest_delayed_job_age": _due_at(answer, everything.now),
         "measured_at": iso_if_known(_asked_at(answer, everything.now)),
     }
@@ -166,5 +166,6 @@ def _due_at(answer: QueueAnswer, now: float) -> str | None:
 
 
 def _waiting_since(answer: QueueAnswer, now: float) -> str | None:
-    asked = _asked_at(answer, now)
-    return None if asked is None or answer.latency_seconds is None else iso_if_known(asked - answer.latency_seconds)
+    """The moment; None: not known, or nothing waits, whatever age that was told with."""
+    asked, age = _asked_at(answer, now), None if answer.ready == 0 else answer.latency_seconds
+    return None if asked is None or age is None else iso_if_known(asked - age)

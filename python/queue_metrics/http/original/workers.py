@@ -76,12 +76,11 @@ def status_of(everything: Everything, id: str) -> OriginalStatusOfReply:
 
 def detect_stale(everything: Everything, threshold: int) -> OriginalStaleReply:
     """
-    `/workers/detect-stale`: how many, by this threshold, went silent without saying good-bye. Ages decide, so nothing is written; after
-    a gap of the collector they decide once all had time to beat.
+    `/workers/detect-stale`: how many, by this threshold, went silent without saying good-bye, or were seen to be gone. Nothing is written;
+    after a gap of the collector ages decide once all had time to beat.
     """
-    people = _of(everything) if everything.ages_decide(threshold) else ()
-    silent = [each for each in people if each.state != "stopped" and each.last_seen_seconds > threshold]
-    return {"data": {"threshold_seconds": threshold, "workers_marked_crashed": len(silent)}}
+    crashed = [each for each in everything.silent(threshold) if each.role == "worker"]
+    return {"data": {"threshold_seconds": threshold, "workers_marked_crashed": len(crashed)}}
 
 
 def summary(everything: Everything) -> OriginalWorkersSummary:

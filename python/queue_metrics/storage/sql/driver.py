@@ -162,6 +162,8 @@ class DatabaseStorageDriver(TransactionalDriver):
         return self._write(lambda session: Headers(session).take(LEASE, name, owner, seconds))
 
     def sweep(self, limit: int = 1000) -> int:
+        if not self._read(lambda _: True, False):
+            return 0  # of a store that nobody made nothing can be removed, and it is not made for that
         removed = 0
         for bite in (_sweep_points, _sweep_headers):
             while removed < limit:
