@@ -29,13 +29,7 @@ from tests.support.patience import PATIENCE
 COMMAND = [sys.executable, "-c", "import sys; from queue_metrics.cli import main; sys.exit(main())"]
 
 
-@pytest.fixture(autouse=True)
-def alone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """No setting of whoever runs the tests."""
-    for name in [name for name in os.environ if name.startswith("QUEUE_METRICS_")]:
-        monkeypatch.delenv(name)
-    monkeypatch.setenv("QUEUE_METRICS_STATE_DIR", str(tmp_path / "state"))
-    monkeypatch.chdir(tmp_path)
+pytestmark = pytest.mark.usefixtures("of_the_fleets")
 
 
 @pytest.fixture
