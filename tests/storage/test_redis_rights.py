@@ -12,11 +12,12 @@ from typing import Any
 import pytest
 import redis
 
+from queue_metrics.collector import Collector, once
 from queue_metrics.errors import StoreRefused
 from queue_metrics.storage import RedisStorageDriver
 from queue_metrics.storage.base import shard_of
 from queue_metrics.storage.redis_reshard import Reshard
-from tests.storage.batches import SPOOL, A, everything, ones, send, series, starts
+from tests.storage.batches import SPOOL, A, eventually, everything, ones, send, series, starts
 from tests.support.redis_servers import RedisCluster, client_of
 from tests.support.servers import RedisServer
 
@@ -98,6 +99,24 @@ def test_a_reader_who_may_not_ask_for_the_start_of_the_server_reads_all_the_same
     client.execute_command("ACL", "SETUSER", "qm-reader", "-info")
     client.close()
     assert (reader.read_view().beats, reader.read_view().uptime_seconds) == ([], None)
+    reader.close()
+
+
+def test_who_may_only_read_collects_nothing_and_is_told_what_to_do(place: str, caplog: pytest.LogCaptureFixture) -> None:
+    """As `serve` does with the rights of the page's reader; a worker's rights are all that a collector needs."""
+    worker, reader = (RedisStorageDriver(f"redis://qm-{name}:SECRET@{place}") for name in ("worker", "reader"))
+    send(worker, everything(A, ones()))
+    advice = "needs the rights of a worker: give them to this user, or set `collector = false`"
+    with pytest.raises(StoreRefused, match=advice):
+        once(reader)
+    with Collector(reader, turn_seconds=0.01) as running:
+        eventually(lambda: running.errors > 0)
+    assert advice in str(running.last_error)
+    assert any("the collector did not pass" in text and advice in text for text in caplog.messages)
+    answer = once(worker)
+    assert answer is not None
+    assert answer.done
+    worker.close()
     reader.close()
 
 

@@ -10,6 +10,7 @@ import psycopg
 import pymysql
 import pytest
 
+from queue_metrics.collector import once
 from queue_metrics.errors import SchemaMismatch, StoreError, StoreRefused, StoreUnavailable
 from queue_metrics.storage import DatabaseStorageDriver, Mark
 from queue_metrics.storage.sql import migrations
@@ -105,6 +106,11 @@ def test_each_role_may_do_its_part_and_no_more(sql_server: SQLServer, sql_kind: 
         ):
             with pytest.raises(StoreRefused):
                 call()
+        with pytest.raises(StoreRefused, match="needs the rights of a worker"):
+            once(reader)
+        answer = once(writer)
+        assert answer is not None
+        assert answer.done
         assert starts(writer, series(A)) == 1
 
 

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any, Self
 from queue_metrics.collector.asking import Asked, Asking
 from queue_metrics.collector.passes import AGES, DUTIES, Ages, collect, used
 from queue_metrics.config import Duties
-from queue_metrics.errors import QueueMetricsError
+from queue_metrics.errors import QueueMetricsError, StoreRefused
 from queue_metrics.model.collector import PassAnswer
 from queue_metrics.recording.trouble import shown, warner
 from queue_metrics.storage.base import MINUTE, StorageDriver
@@ -64,7 +64,7 @@ def once(
     owner = new_owner()
     if dry_run or not used(driver):
         return collect(driver, owner, now=now, ages=ages, dry_run=True, **more)
-    if not driver.lease(LEASE, owner, LEASE_SECONDS):
+    if not _led(driver, owner, LEASE_SECONDS):
         return None
     asking = None if settings is None else Asking(settings, driver, owner)
     try:
@@ -74,6 +74,15 @@ def once(
         if asking is not None:
             asking.close()
         driver.lease(LEASE, owner, _RELEASE)
+
+
+def _led(driver: StorageDriver, owner: str, seconds: float) -> bool:
+    """Whether the lease is ours: the first that a collector writes, where one shows that may only read."""
+    try:
+        return driver.lease(LEASE, owner, seconds)
+    except StoreRefused as error:
+        advice = "give them to this user, or set `collector = false` and collect elsewhere"
+        raise StoreRefused(f"{str(error).rstrip('.')}; who collects writes, and needs the rights of a worker: {advice}") from error
 
 
 def _asked(driver: StorageDriver, asking: Asking | None, now: float) -> Asked:
@@ -183,7 +192,7 @@ class Collector:
     def _turn(self) -> None:
         if not self._worth and not self._anything():
             return
-        self._leading = self._driver.lease(LEASE, self.owner, self._lease_seconds)
+        self._leading = _led(self._driver, self.owner, self._lease_seconds)
         self._reach()
         now = self._now()
         minute = int(now) // MINUTE

@@ -265,7 +265,7 @@ class Settings:
         default=True,
         metadata=setting(
             SWITCH,
-            "`serve` and `agent` collect each minute what `duties` says, see [collector.md](collector.md)",
+            "`serve` and `agent` collect each minute what `duties` says, with the rights of a worker, see [collector.md](collector.md)",
             original=("scheduling.enabled",),
         ),
     )

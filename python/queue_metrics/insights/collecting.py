@@ -11,7 +11,10 @@ from queue_metrics.storage.base import StorageDriver
 from queue_metrics.storage.collector import GAP_SECONDS, READ_COLLECTOR, CollectorState, state_for_reader, state_of
 from queue_metrics.storage.events import READ_OLDEST, events_of, reading_events
 
-WHAT_TO_DO = "run `queue-metrics serve` or `queue-metrics agent`, or `queue-metrics record-trends` each minute"
+WHAT_TO_DO = (
+    "run `queue-metrics serve` or `queue-metrics agent`, or `queue-metrics record-trends` each minute; "
+    "one that runs and cannot pass says why in its log"
+)
 
 CLOCKS = f"set both clocks, and if none runs, {WHAT_TO_DO}"
 
