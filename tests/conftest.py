@@ -8,6 +8,8 @@ from collections.abc import Generator
 import pytest
 from hypothesis import HealthCheck, settings
 
+from tests.support import moment  # noqa: F401  read before the processes that run the tests begin
+
 IN_CI = bool(os.environ.get("CI"))
 
 # Hypothesis would fail an example that takes 200 ms, which on a busy machine any may.

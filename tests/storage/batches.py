@@ -15,15 +15,14 @@ from typing import Any
 from queue_metrics import _core
 from queue_metrics.storage import DatabaseStorageDriver
 from queue_metrics.storage.base import DAY, EXCEPTION, HOUR, MINUTE, TASK, TOTAL, StorageDriver
+from tests.support.moment import MOMENT
 from tests.support.patience import PATIENCE
 
 SPOOL = "5" * 32
 ROOT = Path(__file__).parents[2]
 A, B = ("conn", "queue", "task.a"), ("conn", "queue", "task.b")
 STEPS = (MINUTE, HOUR, DAY)
-NOW_NAME = "QM_TESTS_NOW"
-# Processes that `python` starts have the moment of the tests that look at what they stored: an hour may begin in between.
-NOW = int(os.environ.get(NOW_NAME) or time.time())
+NOW = MOMENT  # also of processes that `python` starts: an hour may begin before the tests look at what they stored
 
 Row = tuple[int, bytes, int, int, bytes]
 
@@ -126,7 +125,7 @@ def python(code: str, *arguments: object) -> subprocess.Popen[str]:
     return subprocess.Popen(
         [sys.executable, "-c", textwrap.dedent(code), *map(str, arguments)],
         cwd=ROOT,
-        env={**os.environ, "PYTHONPATH": path, NOW_NAME: str(NOW)},
+        env={**os.environ, "PYTHONPATH": path},
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import bisect
 import struct
-import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 from queue_metrics import _core
 from queue_metrics.storage.base import DAY, HOUR, MINUTE, QUEUE, RETENTION, SERVER, TASK, TOTAL, StorageDriver
+from tests.support.moment import MOMENT
 
-NOW = float(int(time.time()) // 60 * 60 + 30)
+NOW = float(MOMENT // 60 * 60 + 30)
 """30 s into the minute in which the tests began: stores expire points by their own clock, so it must be near."""
 SPOOL = "0123456789abcdef0123456789abcdef"
 
