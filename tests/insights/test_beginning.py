@@ -93,6 +93,18 @@ def test_recording_that_went_on_before_the_window_fills_it(counting: StorageDriv
     assert counting.requests - before == 2 * one_look, "nothing more is looked for"
 
 
+@pytest.mark.parametrize("back", [5, 5 * HOURS + 7, 30 * HOURS, 10 * DAYS])
+@pytest.mark.parametrize("window", [BY_MINUTE, BY_HOUR, BY_DAY])
+def test_it_costs_one_request_at_most(counting: StorageDriver, window: Asked, back: int) -> None:
+    one_a_second(Fleet(), 1, back).store(counting)
+    metrics, taken = connect(counting, now=lambda: NOW), []
+    for _ in range(4):
+        before = counting.requests
+        metrics.overview(**window)
+        taken.append(counting.requests - before)
+    assert max(taken) <= taken[-1] + 1
+
+
 def test_it_is_looked_for_once_and_again_when_more_of_that_hour_arrives(counting: StorageDriver) -> None:
     one_a_second(Fleet(), 1, 5 * HOURS).store(counting)
     metrics = connect(counting, now=lambda: NOW)

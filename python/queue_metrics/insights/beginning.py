@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import replace
 
 from queue_metrics._core import series_id
 from queue_metrics.insights import layout
 from queue_metrics.insights.reading import Reading, SeriesReading, Step
-from queue_metrics.insights.recency import times, whole_steps
+from queue_metrics.insights.recency import times
+from queue_metrics.insights.window import whole_steps
 from queue_metrics.storage.base import DAY, HOUR, MINUTE, QUEUE, StorageDriver
 
 _FINER = {HOUR: MINUTE, DAY: HOUR}
@@ -18,40 +18,52 @@ class Beginnings:
     """Completes readings of one store; keeps what it found for as long as nothing is recorded later of the same step."""
 
     def __init__(self) -> None:
-        self._found: dict[Step, tuple[int, int]] = {}
+        self._found: dict[Step, tuple[int, Step]] = {}
 
     def completed(self, driver: StorageDriver, reading: Reading) -> Reading:
         """
         The reading with the minute in which recording began, where that was within its window or the last day, and not known by minutes.
 
-        One request more for each hour in which it did, two for a day, until that step is over: so none of a store that recorded before.
-        What is not kept any more by minutes is known by hours, or by days.
+        One request more at most, until the step is over in which it did: so none of a store that recorded before. What began days ago is
+        known by hours first, and by minutes to the next reading; what is not kept any more by minutes is known by hours, or by days.
         """
         wanted = {step for span in (reading.span, whole_steps(DAY, reading.span.now)) if (step := reading.began_in(span)) is not None}
         return replace(reading, began={step: self._began(driver, reading, step) for step in wanted}) if wanted else reading
 
     def _began(self, driver: StorageDriver, reading: Reading, step: Step) -> int:
-        length, bucket = step
-        queues = [series for series in reading.queues if bucket in series.by_step.get(length, ())]
-        recorded = sum(times(series.by_step[length][bucket], (layout.STARTED, layout.ARRIVALS)) for series in queues)
-        if self._found.get(step, (-1, 0))[0] != recorded:
-            self._found[step] = recorded, _first(driver, queues, step, reading.span.now)
-        return self._found[step][1]
+        within = _within(reading, step)
+        recorded = _recorded(reading, within)
+        before, found = self._found.get(within, (-1, within))
+        if before != recorded or found[0] != MINUTE:
+            self._found[within] = recorded, _finer(driver, reading, within, found if before == recorded else within)
+        return self._found[within][1][1]
 
 
-def _first(driver: StorageDriver, queues: list[SeriesReading], step: Step, now: float) -> int:
-    """The first of the finest steps in which any of these queues recorded; the beginning of the step itself where none is kept."""
+def _within(reading: Reading, step: Step) -> Step:
+    """The hour in which a day began to be recorded, where that is among the hours that were read, as those of the last day are."""
     length, bucket = step
-    for finer in _finer(length):
-        if now - bucket > driver.retention.get((QUEUE, finer), 0):
-            break
-        found = driver.read_series([series_id(QUEUE, series.labels) for series in queues], finer, bucket, bucket + length)
-        bucket = min((points[0][0] for points in found.values() if points), default=bucket)
-        length = finer
-    return bucket
+    hours = {at for series in reading.queues for at in series.by_step.get(HOUR, ()) if bucket <= at < bucket + length}
+    if length == DAY and hours and sum(_recorded(reading, (HOUR, at)) for at in hours) == _recorded(reading, step):
+        return HOUR, min(hours)
+    return step
 
 
-def _finer(length: int) -> Iterator[int]:
-    while (finer := _FINER.get(length)) is not None:
-        yield finer
-        length = finer
+def _recorded(reading: Reading, step: Step) -> int:
+    length, bucket = step
+    return sum(times(series.by_step[length][bucket], (layout.STARTED, layout.ARRIVALS)) for series in _queues(reading, step))
+
+
+def _queues(reading: Reading, step: Step) -> list[SeriesReading]:
+    length, bucket = step
+    return [series for series in reading.queues if bucket in series.by_step.get(length, ())]
+
+
+def _finer(driver: StorageDriver, reading: Reading, within: Step, found: Step) -> Step:
+    """The first of the next finer steps in which a queue recorded; the step itself where none is kept."""
+    length, bucket = found
+    finer = _FINER.get(length)
+    if finer is None or reading.span.now - bucket > driver.retention.get((QUEUE, finer), 0):
+        return found
+    ids = [series_id(QUEUE, series.labels) for series in _queues(reading, within)]
+    points = driver.read_series(ids, finer, bucket, bucket + length)
+    return finer, min((each[0][0] for each in points.values() if each), default=bucket)

@@ -8,9 +8,8 @@ from queue_metrics._core import Value
 from queue_metrics.insights import layout
 from queue_metrics.insights.measures import counts, distribution, merged
 from queue_metrics.insights.reading import Reading, SeriesReading
-from queue_metrics.insights.recency import whole_steps
 from queue_metrics.insights.task_details import exception_span
-from queue_metrics.insights.window import Span
+from queue_metrics.insights.window import Span, whole_steps
 from queue_metrics.model import Counts, Distribution
 from queue_metrics.storage.base import HOUR, MINUTE
 

@@ -10,9 +10,9 @@ from typing import Any, TypeAlias
 from queue_metrics._core import Value
 from queue_metrics.config import BaselineRules, TimeToLive
 from queue_metrics.insights.measures import merged
-from queue_metrics.insights.window import Span
+from queue_metrics.insights.window import Span, whole_steps
 from queue_metrics.model import Window
-from queue_metrics.storage.base import EXCEPTION, MINUTE, QUEUE, TASK, Beat, Series, StorageDriver
+from queue_metrics.storage.base import DAY, EXCEPTION, MINUTE, QUEUE, TASK, Beat, Series, StorageDriver
 from queue_metrics.storage.general import Call
 from queue_metrics.storage.spools import SpoolReport, goodbye_age, spool_reports, worker_beats
 from queue_metrics.storage.view import Points, Range, Totals
@@ -208,9 +208,10 @@ def read(
         StoreError: as the driver says.
         DecodeError: a stored value is damaged or newer than this package.
     """
-    # Whether recording began within the first hour or day of a window is seen by the one before it.
+    # Whether recording began within the first hour or day of a window is seen by the one before it, and in which hour of today by these.
     window = Part(span if span.step == MINUTE else replace(span, start=span.start - span.step), tuple(kinds))
-    parts = _joined([window, *further] if window.kinds else further)
+    today = [Part(whole_steps(DAY, span.now), (QUEUE,))] if span.step == DAY and QUEUE in window.kinds else []
+    parts = _joined([window, *today, *further] if window.kinds else further)
     summed = (window.kinds if totals else ()) if isinstance(totals, bool) else tuple(totals)
     ranges = [Range(part.kinds, part.span.step, part.span.start, part.span.end, part.where) for part in parts]
     calls = tuple(dict.fromkeys(calls))

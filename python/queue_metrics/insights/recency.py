@@ -9,7 +9,7 @@ from queue_metrics._core import Value
 from queue_metrics.insights import layout
 from queue_metrics.insights.measures import counts, distribution, failure_share, merged, rate
 from queue_metrics.insights.reading import Part, Reading, SeriesReading
-from queue_metrics.insights.window import MINUTES_MAX, Span, at_least
+from queue_metrics.insights.window import MINUTES_MAX, Span, at_least, whole_steps
 from queue_metrics.model import Moment, Outcome, WindowStatistics
 from queue_metrics.storage.base import DAY, HOUR, MINUTE, QUEUE, Series
 
@@ -43,19 +43,6 @@ def last_day(now: float) -> Span:
 def all_days(now: float) -> Span:
     """Every day that is kept."""
     return at_least(MINUTES_MAX * 60 - DAY, now, DAY)
-
-
-def whole_steps(seconds: int, now: float) -> Span:
-    """
-    The steps that come nearest to the last `seconds`, and never hold more time.
-
-    Whole minutes up to the open one: exactly as long. Of more than an hour, hours with the open one, so less than an hour less.
-    """
-    if seconds > HOUR:
-        end = (int(now) // HOUR + 1) * HOUR
-        return Span(end - seconds, end, HOUR, now)
-    end = int(now) // MINUTE * MINUTE
-    return Span(end - seconds, end, MINUTE, now)
 
 
 def parts(now: float, kinds: tuple[int, ...], where: Callable[[Series], bool] | None = None, *, days: bool = True) -> list[Part]:

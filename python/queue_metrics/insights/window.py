@@ -182,3 +182,16 @@ def finest_step(age: float, kind: int = TASK, retention: Retention = RETENTION) 
     """
     steps = [step for step in STEPS if (kind, step) in retention]
     return next((step for step in steps if age <= retention[kind, step]), steps[-1])
+
+
+def whole_steps(seconds: int, now: float) -> Span:
+    """
+    The steps that come nearest to the last `seconds`, and never hold more time.
+
+    Whole minutes up to the open one: exactly as long. Of more than an hour, hours with the open one, so less than an hour less.
+    """
+    if seconds > HOUR:
+        end = (int(now) // HOUR + 1) * HOUR
+        return Span(end - seconds, end, HOUR, now)
+    end = int(now) // MINUTE * MINUTE
+    return Span(end - seconds, end, MINUTE, now)
