@@ -123,7 +123,6 @@ def test_status_is_one_screen_with_what_is_wrong_first(url: str, capsys: pytest.
     assert "\x1b" not in told  # neither colour without a terminal, nor what names would do to one
 
 
-@pytest.mark.usefixtures("of_the_fleets")
 def test_status_of_a_fleet_that_is_well_is_0(url: str, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["status", "--store", filled(url, small_fleet())]) == 0
     assert capsys.readouterr().out.startswith("✓ healthy 100")
