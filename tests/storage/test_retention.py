@@ -15,7 +15,7 @@ from tests.storage.batches import A, bucket, ones, plain, row, send, series
 
 Open = Callable[..., StorageDriver]
 
-SHORT = TimeToLive(raw=HOUR, aggregated=2 * HOUR, servers=3 * HOUR, hours=DAY, days=2 * DAY)
+SHORT = TimeToLive(raw=2 * HOUR, aggregated=3 * HOUR, servers=4 * HOUR, hours=DAY, days=2 * DAY)
 LONG = TimeToLive(raw=3 * DAY, aggregated=20 * DAY, servers=9 * DAY, hours=30 * DAY, days=200 * DAY)
 
 PLACES = [
@@ -75,7 +75,7 @@ def test_every_place_has_its_setting_and_the_defaults_are_those_of_the_design() 
 def test_a_sweep_removes_what_a_shorter_time_let_expire_in_small_bites(open_driver: Open) -> None:
     driver = open_driver()
     driver.retention = retention_of(SHORT)
-    old = [row(A, ones(), at=bucket(MINUTE, back)) for back in range(70, 270)]  # by default all of these live for two hours more
+    old = [row(A, ones(), at=bucket(MINUTE, back)) for back in range(130, 330)]  # by default all of these live on
     fresh = [row(A, ones(), at=bucket(MINUTE, back)) for back in range(30)]
     send(driver, [*old, *fresh])
     before, size = seen(driver, TASK, MINUTE), driver.size()
@@ -108,6 +108,6 @@ def test_the_manager_hands_the_setting_to_the_driver_it_has() -> None:
     driver = manager.open("memory://kept")
     assert driver.retention is RETENTION
     assert manager.open("memory://kept", ttl=SHORT) is driver
-    assert driver.retention[TASK, MINUTE] == 3600
+    assert driver.retention[TASK, MINUTE] == SHORT.raw
     assert manager.open("memory://kept") is driver
-    assert driver.retention[TASK, MINUTE] == 3600, "who says nothing changes nothing"
+    assert driver.retention[TASK, MINUTE] == SHORT.raw, "who says nothing changes nothing"
