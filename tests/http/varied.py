@@ -29,6 +29,7 @@ SEEDS = range(8)
 """As many as there are things of two or four kinds that must come together in some store and not in others."""
 
 
+@StorageDriver.register
 class Store:
     """A driver whose heartbeats are as old as was said, since a real one needs minutes for that; and which can be sent away."""
 
