@@ -97,12 +97,13 @@ def test_recording_that_went_on_before_the_window_fills_it(counting: StorageDriv
 @pytest.mark.parametrize("window", [BY_MINUTE, BY_HOUR, BY_DAY])
 def test_it_costs_one_request_at_most(counting: StorageDriver, window: Asked, back: int) -> None:
     one_a_second(Fleet(), 1, back).store(counting)
-    metrics, taken = connect(counting, now=lambda: NOW), []
+    metrics, taken, told = connect(counting, now=lambda: NOW), [], set()
     for _ in range(4):
         before = counting.requests
-        metrics.overview(**window)
+        told.add(metrics.overview(**window).window.observed_from)
         taken.append(counting.requests - before)
     assert max(taken) <= taken[-1] + 1
+    assert len(told) == 1, "the first answer is no other than the next"
 
 
 def test_it_is_looked_for_once_and_again_when_more_of_that_hour_arrives(counting: StorageDriver) -> None:

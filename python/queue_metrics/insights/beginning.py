@@ -18,14 +18,15 @@ class Beginnings:
     """Completes readings of one store; keeps what it found for as long as nothing is recorded later of the same step."""
 
     def __init__(self) -> None:
-        self._found: dict[Step, tuple[int, Step]] = {}
+        self._found: dict[Step, tuple[int, int]] = {}
 
     def completed(self, driver: StorageDriver, reading: Reading) -> Reading:
         """
-        The reading with the minute in which recording began, where that was within its window or the last day, and not known by minutes.
+        The reading with the step in which recording began, a finer one where that was within its window or the last day.
 
-        One request more at most, until the step is over in which it did: so none of a store that recorded before. What began days ago is
-        known by hours first, and by minutes to the next reading; what is not kept any more by minutes is known by hours, or by days.
+        Of an hour it is the minute. So it is of a day that has begun not longer than a day ago, else the hour: a few per cent of such a
+        window at most. What is not kept any more by minutes is known by hours, or by days. One request more at most, until the step is
+        over in which it did: so none of a store that recorded before.
         """
         wanted = {step for span in (reading.span, whole_steps(DAY, reading.span.now)) if (step := reading.began_in(span)) is not None}
         return replace(reading, began={step: self._began(driver, reading, step) for step in wanted}) if wanted else reading
@@ -33,10 +34,9 @@ class Beginnings:
     def _began(self, driver: StorageDriver, reading: Reading, step: Step) -> int:
         within = _within(reading, step)
         recorded = _recorded(reading, within)
-        before, found = self._found.get(within, (-1, within))
-        if before != recorded or found[0] != MINUTE:
-            self._found[within] = recorded, _finer(driver, reading, within, found if before == recorded else within)
-        return self._found[within][1][1]
+        if self._found.get(within, (-1, 0))[0] != recorded:
+            self._found[within] = recorded, _first(driver, reading, within)
+        return self._found[within][1]
 
 
 def _within(reading: Reading, step: Step) -> Step:
@@ -58,12 +58,11 @@ def _queues(reading: Reading, step: Step) -> list[SeriesReading]:
     return [series for series in reading.queues if bucket in series.by_step.get(length, ())]
 
 
-def _finer(driver: StorageDriver, reading: Reading, within: Step, found: Step) -> Step:
-    """The first of the next finer steps in which a queue recorded; the step itself where none is kept."""
-    length, bucket = found
-    finer = _FINER.get(length)
-    if finer is None or reading.span.now - bucket > driver.retention.get((QUEUE, finer), 0):
-        return found
-    ids = [series_id(QUEUE, series.labels) for series in _queues(reading, within)]
-    points = driver.read_series(ids, finer, bucket, bucket + length)
-    return finer, min((each[0][0] for each in points.values() if each), default=bucket)
+def _first(driver: StorageDriver, reading: Reading, step: Step) -> int:
+    """The first of the next finer steps in which a queue recorded; the beginning of the step itself where none is kept."""
+    length, bucket = step
+    finer = _FINER[length]
+    if reading.span.now - bucket > driver.retention.get((QUEUE, finer), 0):
+        return bucket
+    points = driver.read_series([series_id(QUEUE, series.labels) for series in _queues(reading, step)], finer, bucket, bucket + length)
+    return min((each[0][0] for each in points.values() if each), default=bucket)
