@@ -114,7 +114,7 @@ def test_only_what_is_asked_for_is_answered(driver: StorageDriver) -> None:
 def test_a_server_tells_for_how_long_it_has_been_up_with_the_heartbeats_and_a_file_does_not(driver: StorageDriver) -> None:
     filled(driver)
     uptime = driver.read_view().uptime_seconds
-    assert (uptime is not None) == (driver.capabilities()["name"] in ("redis", "valkey", "postgresql"))
+    assert (uptime is not None) == (driver.capabilities()["name"] in ("redis", "valkey", "postgresql", "mariadb", "mysql"))
     assert uptime is None or 0 < uptime < 1e7
     assert driver.read_view(heartbeats=False).uptime_seconds is None
 
