@@ -118,6 +118,35 @@ def test_a_depth_is_of_now_for_as_long_as_it_is_fresh_whatever_the_window(
     assert metrics.everything().overview.ready == ready
 
 
+WINDOWS: list[Asked] = [
+    *(Asked(minutes=each) for each in (1, 60, 361, 20_161)),
+    *(Asked(start=NOW - first, end=NOW - last) for first, last in ((9_000, 6_600), (86_400, 3_600), (20 * 86_400, 3_600))),
+]
+"""By minute, hour and day; up to now, and over."""
+
+
+@pytest.mark.parametrize("off", [0.0, 360.0, 1200.0, 2400.0])
+@pytest.mark.parametrize("ago", [20.0, 600.0, 7260.0])
+@pytest.mark.parametrize("host", [True, False])
+def test_depth_its_age_and_health_are_of_now_whatever_the_window(driver: StorageDriver, off: float, ago: float, host: bool) -> None:
+    """Asked lately, a while and two hours ago, by a clock that is right, and by one that is ahead by more than is read."""
+    told(driver, off, ago=ago, host=host)
+    metrics = connect(driver, now=lambda: NOW)
+    usual, whole = metrics.queue(*QUEUE), metrics.health()
+    for window in WINDOWS:
+        queue = metrics.queue(*QUEUE, **window)
+        assert (queue.ready, queue.depth_reason) == (usual.ready, usual.depth_reason)
+        assert (queue.depth_age_seconds, queue.health) == (usual.depth_age_seconds, usual.health)
+        assert metrics.health(**window).reasons == whole.reasons
+
+
+def test_a_broker_that_was_asked_two_hours_ago_was_not_in_the_last_one(driver: StorageDriver) -> None:
+    told(driver, 0.0, ago=7260.0)
+    queue = connect(driver, now=lambda: NOW).queue(*QUEUE, start=NOW - 9_000, end=NOW - 6_600)
+    assert queue.depth_age_seconds is None
+    assert "in the last hour" in str(queue.depth_reason)
+
+
 def test_the_youngest_heartbeat_tells_the_clock_of_a_host_and_an_agent_may_ask_for_all() -> None:
     beats = [
         Beat("a", heartbeat(host="web", connection="c", seen=NOW - 400), 100.0),

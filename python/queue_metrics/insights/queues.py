@@ -121,8 +121,7 @@ def _queue(
     counted, failure, seconds = counts(value), failure_share(counts(value)), when.observed_seconds
     # How a queue is, is of now, whatever the window: what was known of one that is over may be long gone.
     near, hour = series.over(_near(reading.span.now, believed_seconds)), _hour(reading, series)
-    lately, told = counts(hour), _gauges(hour, merged(near.values()))
-    gauges = _gauges(value, hour, merged(near.values()))
+    lately, gauges = counts(hour), _gauges(hour, merged(near.values()))
     asked = _asked(gauges, series.labels[0], clocks)
     fresh = asked is not None and asked <= believed_seconds
     ready, reserved, scheduled, running, age, due = (_last(gauges, gauge) if fresh else None for gauge in layout.GAUGES)
@@ -162,7 +161,7 @@ def _queue(
                 serves,
                 _starting(near, reading.span.now),
                 0 if lately.started else lately.arrivals,
-                why if told else None,
+                why if gauges else None,
             ),
             age_seconds=asked,
         ),
@@ -183,7 +182,7 @@ def _gauges(*values: Value) -> Mapping[int, _Gauge]:
 
 
 def _asked(gauges: Mapping[int, _Gauge], connection: str, clocks: Clocks) -> float | None:
-    """Seconds since the broker was asked last; None: never in this window."""
+    """Seconds since the broker was asked last; None: not in the last hour."""
     moments = [found[5] for found in gauges.values()]
     return clocks.age(connection, max(moments) / layout.MICROSECONDS) if moments else None
 
@@ -203,7 +202,7 @@ def _reason(asked: float | None, ahead: float) -> str:
         return f"the broker was last asked {duration(asked)} ago"
     if ahead > _NEAR:
         return f"the clock of a host of this connection is {duration(ahead)} ahead of the one here, so what it asked is not read yet"
-    return "nobody has asked the broker in this window: no instrumented main process, agent or configured connection"
+    return "nobody has asked the broker in the last hour: no instrumented main process, agent or configured connection"
 
 
 def _starting(minutes: Mapping[int, Value], now: float) -> bool:

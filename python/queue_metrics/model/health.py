@@ -32,5 +32,5 @@ class Health:
     age_seconds: float | None = None
     """
     How old the newest is that it rests on: of the whole the youngest heartbeat, of a queue the last question to its broker. None: there is
-    none; then it rests on what was recorded in the window alone.
+    none in the last hour; then it rests on what was recorded alone.
     """

@@ -33,7 +33,7 @@ class QueueAnswer(Sampled):
     due_seconds: float | None
     """In how long the first of the scheduled jobs may run, when it was asked; None when not known, or nothing is scheduled."""
     depth_age_seconds: float | None
-    """How long ago the broker was asked, seconds; None: never."""
+    """How long ago the broker was asked, seconds, whatever the window; None: not in the last hour."""
     depth_reason: str | None
     """Why depth is not known; None when it is."""
     counts: Counts

@@ -179,7 +179,7 @@ RULES: Mapping[type, Mapping[str, Rule]] = MappingProxyType(
         },
         Health: {
             "score": lambda answer: answer.reasons[0].text,
-            "age_seconds": "nobody has reported, or been asked, in the time that is kept",
+            "age_seconds": "no heartbeat is kept, or the broker was not asked in the last hour",
         },
         WorkerAnswer: {
             **_all("task job_id elapsed_seconds", _running),
