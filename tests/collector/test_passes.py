@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 
 from queue_metrics.collector import Ages, collect, once
+from queue_metrics.collector.baselines import calculate_now
 from queue_metrics.errors import StoreUnavailable
 from queue_metrics.insights import connect
 from queue_metrics.storage.base import Commit, StorageDriver
@@ -111,14 +112,16 @@ def test_baselines_are_made_by_the_schedule_of_each_queue(driver: StorageDriver)
     assert done == [2, 0, 0, 2]
 
 
+def ended(driver: StorageDriver, number: int, back: int, seconds: float) -> None:
+    """Ten executions of a task, in one minute, as the batch of this number."""
+    fleet = Fleet()
+    costs = {0: [round(seconds * 1e6)] * 10, 2: [1000] * 10, 3: [1 << 20] * 10}
+    fleet.task(("broker", "mail", "app.mail"), minute(back), counts={"started": 10, "succeeded": 10}, measures=costs)
+    fleet.store(driver, sequence=number)
+
+
 def test_a_queue_of_which_a_task_deviates_is_calculated_within_five_minutes(driver: StorageDriver) -> None:
     """From the second minute on executions take ten times as long; until then a pass reads what every pass reads."""
-
-    def ended(number: int, back: int, seconds: float) -> None:
-        fleet = Fleet()
-        costs = {0: [round(seconds * 1e6)] * 10, 2: [1000] * 10, 3: [1 << 20] * 10}
-        fleet.task(("broker", "mail", "app.mail"), minute(back), counts={"started": 10, "succeeded": 10}, measures=costs)
-        fleet.store(driver, sequence=number)
 
     def passing(number: int) -> tuple[int, int]:
         answer = collect(driver, "test", now=NOW - 60 * (20 - number))
@@ -127,19 +130,55 @@ def test_a_queue_of_which_a_task_deviates_is_calculated_within_five_minutes(driv
         return answer.baselines, answer.requests
 
     for number in range(60):
-        ended(number, 80 - number, 0.1)
+        ended(driver, number, 80 - number, 0.1)
     passing(0)
     quiet = {}
     for number in (1, 2, 3, 4, 5, 6):
-        ended(59 + number, 21 - number, 0.1)
+        ended(driver, 59 + number, 21 - number, 0.1)
         quiet[number] = passing(number)
     assert {baselines for baselines, _ in quiet.values()} == {0}
     assert quiet[5] == quiet[4], "it is looked after, by what is read anyway"
     done = []
     for number in range(7, 17):
-        ended(59 + number, 21 - number, 1.0)
+        ended(driver, 59 + number, 21 - number, 1.0)
         done.append(passing(number)[0])
     assert done == [0, 0, 0, 2, 0, 0, 0, 0, 2, 0], "at 10 and at 15 minutes, not after an hour"
+
+
+@pytest.mark.parametrize(
+    ("passes", "done"),
+    [((0, 5, 9, 11, 12, 16), (11, 16)), ((0, 2, 4, 6, 8, 10, 12, 14, 16), (10, 16)), ((0, 8, 9), ()), ((0, 3, 19), (19,))],
+    ids=["one is missing", "each other one is", "it is not looked twice", "many are"],
+)
+def test_a_deviation_is_seen_by_the_pass_after_one_that_is_missing(
+    driver: StorageDriver, passes: Sequence[int], done: Sequence[int]
+) -> None:
+    """Executions take ten times as long from the ninth minute on."""
+    found = []
+    for number in range(-59, 20):
+        ended(driver, number + 59, 21 - number, 0.1 if number < 9 else 1.0)
+        if number in passes and collect(driver, "test", now=NOW - 60 * (20 - number)).baselines:
+            found.append(number)
+    assert found == [0, *done]
+
+
+def test_when_the_next_queue_is_due_heeds_a_deviation_of_now(driver: StorageDriver) -> None:
+    """Executions take ten times as long from the second minute after the calculation on; nothing of it is stored."""
+    told = []
+    for number in range(-59, 8):
+        now = NOW - 60 * (20 - number)
+        ended(driver, number + 59, 21 - number, 0.1 if number < 2 else 1.0)
+        if number == 0:
+            assert collect(driver, "test", now=now).baselines
+        if number >= 0:
+            told.append([calculate_now(driver, connection=each, dry_run=True, now=now) for each in (None, "other")])
+    assert [(len(all_due.calculated), all_due.next_minutes) for all_due, _ in told] == [
+        (0, 60),
+        (0, 59),
+        *[(0, 3), (0, 2), (0, 1)],
+        *[(2, 5)] * 3,
+    ]
+    assert [other.next_minutes for _, other in told] == [60, 59, 3, 2, 1, 0, 4, 3], "a pass looks each five minutes"
 
 
 def test_a_clock_that_was_far_ahead_stops_nobody(driver: StorageDriver) -> None:

@@ -177,7 +177,8 @@ def _find(
     people, _ = workers_in(reading, stale_seconds=ages.stale_seconds, lost_seconds=ages.lost_seconds, settled_since=settled)
     queues = queue_answers.queues(reading, people, stale_seconds=ages.stale_seconds)
     row, counters = _spent(reading, state, now, ages) if duties.workers else (None, None)
-    calculated = recalculated(driver, reading, now) if duties.baselines else ()
+    watched_at = None if "baselines" in state.off else state.last_pass
+    calculated = recalculated(driver, reading, now, watched_at=watched_at) if duties.baselines else ()
     events = changes.baseline_events(calculated, now)
     told, silent = healths_of(reading.answers[READ_HEALTH]), dict(reading.answers[READ_SILENT] or {})
     told_now, silent_now = told, silent

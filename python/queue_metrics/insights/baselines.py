@@ -187,15 +187,38 @@ def due(of_whole_queue: Baseline | None, now: float, rules: BaselineRules = RULE
     return passed < 0 or passed >= interval_minutes(of_whole_queue, rules)
 
 
-def to_be_watched(of_whole_queue: Baseline | None, now: float, rules: BaselineRules = RULES) -> bool:
+def to_be_watched(of_whole_queue: Baseline | None, now: float, watched_at: float | None = None, rules: BaselineRules = RULES) -> bool:
     """
     Whether a queue that is not due would be, if one of its tasks deviated now: asked as often as it would then be calculated, since
     to know it the executions of days are read.
+
+    Args:
+        of_whole_queue: its baseline.
+        now: seconds since 1970.
+        watched_at: the same, of the pass before; one that did not come is made up for by the next. None: it is asked for once.
+        rules: the intervals.
     """
     if of_whole_queue is None or due(of_whole_queue, now, rules):
         return False
-    passed = _minutes_since(of_whole_queue, now)
-    return passed > 0 and passed % interval_minutes(of_whole_queue, rules, deviates=True) == 0
+    every, passed = interval_minutes(of_whole_queue, rules, deviates=True), _minutes_since(of_whole_queue, now)
+    return passed >= every and (watched_at is None or passed // every != _minutes_since(of_whole_queue, watched_at) // every)
+
+
+def minutes_left(of_whole_queue: Baseline | None, now: float, rules: BaselineRules = RULES, *, deviates: bool) -> int:
+    """
+    Minutes until a queue is calculated, by passes that come each minute.
+
+    Args:
+        of_whole_queue, now, rules: as `due`.
+        deviates: whether one of its tasks does now, which passes see when they watch the queue.
+    """
+    if of_whole_queue is None:
+        return interval_minutes(None, rules)
+    if due(of_whole_queue, now, rules):
+        return 0
+    passed = int(_minutes_since(of_whole_queue, now))
+    every = interval_minutes(of_whole_queue, rules, deviates=deviates)
+    return min(every - passed if passed < every else -passed % every, interval_minutes(of_whole_queue, rules) - passed)
 
 
 def _minutes_since(baseline: Baseline, now: float) -> float:
