@@ -282,20 +282,22 @@ def test_while_passes_settle_nobody_is_lost_for_age_alone_and_who_beats_again_is
         assert time.monotonic() < deadline
         time.sleep(0.02)
     impatient, patient = Ages(0.05, 0.1), Ages(60.0, 300.0)
-    heard = []
-    for number, ages in enumerate((impatient, impatient, impatient, impatient, patient, patient)):
-        if number == 4:
-            driver.heartbeat_many([beat], 600.0)
+
+    def heard(number: int, ages: Ages) -> set[str]:
         answer = collect(driver, "test", now=NOW + 60 * number, ages=ages)
-        heard.append({kind for kind in answer.events if kind.startswith("worker_")})
-    assert heard == [set(), set(), {"worker_lost"}, set(), {"worker_revived"}, set()]
+        return {kind for kind in answer.events if kind.startswith("worker_")}
+
+    assert [heard(number, impatient) for number in range(4)] == [set(), set(), {"worker_lost"}, set()]
+    assert [heard(number, impatient) for number in (7, 8, 9)] == [set()] * 3, "after a gap it has not beaten, and is not lost once more"
+    driver.heartbeat_many([beat], 600.0)
+    assert [heard(number, patient) for number in (10, 11)] == [{"worker_revived"}, set()]
     assert driver.get_hash(SILENT) == {}
     events = [event for event in events_of(driver.get_sorted_set_by_rank(EVENTS)) if event.kind.startswith("worker_")]
     assert [(event.data["worker_id"], event.data["hostname"], event.data["state"]) for event in events] == [
         ("web-9:1:77", "web-9", "lost"),
         ("web-9:1:77", "web-9", "idle"),
     ]
-    (worker,) = connect(driver, now=lambda: NOW + 300).workers()
+    (worker,) = connect(driver, now=lambda: NOW + 660).workers()
     assert (worker.jobs, worker.busy_seconds) == (12, 5.0)
 
 

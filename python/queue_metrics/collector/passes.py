@@ -183,7 +183,7 @@ def _find(
     told, silent = healths_of(reading.answers[READ_HEALTH]), dict(reading.answers[READ_SILENT] or {})
     told_now, silent_now = told, silent
     if duties.silence:
-        of_workers, silent_now = changes.worker_events(people, silent, now)
+        of_workers, silent_now = changes.worker_events(people, silent, now, stale_seconds=ages.stale_seconds)
         events = [*of_workers, *events]
     if duties.events:
         of_health, told_now = changes.health_events(queues, told, now)

@@ -108,8 +108,14 @@ def advice(busy_percent: float, active: int, idle: int) -> str:
     return "scale_down" if busy_percent < QUIET_PERCENT and idle > IDLE_PER_ACTIVE * active else "maintain"
 
 
-def worker_events(people: Iterable[WorkerAnswer], silent: Mapping[str, str], now: float) -> tuple[list[Event], dict[str, str]]:
-    """One for each worker that went quiet, was lost or came back; and who is silent from now on: not who stopped or is forgotten."""
+def worker_events(
+    people: Iterable[WorkerAnswer], silent: Mapping[str, str], now: float, *, stale_seconds: float
+) -> tuple[list[Event], dict[str, str]]:
+    """
+    One for each worker that went quiet, was lost or came back; and who is silent from now on: not who stopped or is forgotten.
+
+    While ages do not decide, whoever was told silent has the state of its page again: it came back once a heartbeat is not stale.
+    """
     events, after = [], {}
     for worker in people:
         if worker.role != "worker":
@@ -119,6 +125,8 @@ def worker_events(people: Iterable[WorkerAnswer], silent: Mapping[str, str], now
             after[worker.id] = worker.state
             if before != worker.state:
                 events.append(Event(0, _SILENT[worker.state], now, _worker(worker)))
+        elif before is not None and worker.last_seen_seconds > stale_seconds and worker.state != "stopped":
+            after[worker.id] = before
         elif before is not None and worker.state != "stopped":
             events.append(Event(0, WORKER_REVIVED, now, _worker(worker)))
     return events, after
