@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import signal
+import socket
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -12,7 +13,7 @@ from pathlib import Path
 
 import pytest
 
-from queue_metrics import _core
+from queue_metrics import _core, connect
 from queue_metrics.recording.runtime import Runtime
 from queue_metrics.storage.base import QUEUE
 from queue_metrics.storage.manager import StorageManager
@@ -124,6 +125,18 @@ def test_where_no_directory_can_be_it_does_not_wait_but_says_so_and_exits_with_2
     told = refused(tmp_path, settings_for(tmp_path).store)
     assert f"{file} is no directory" in told
     assert "QUEUE_METRICS_STATE_DIR" in told
+
+
+def test_a_host_on_which_nothing_was_ever_recorded_is_shown_all_the_same(tmp_path: Path) -> None:
+    """One with brokers or a store alone: its agent has no spool to drain."""
+    store = settings_for(tmp_path).store
+    with agent(tmp_path, "--store", store, "--namespace", "test") as found:
+        eventually(lambda: connect(store).servers(), "its server is told of")
+        assert "no spool yet" in found.said()
+        (server,) = connect(store).servers()
+    assert server.hostname == socket.gethostname()
+    assert server.sample is not None
+    assert server.sample.memory.total_bytes
 
 
 def test_one_that_fails_over_its_configuration_leaves_nothing_in_the_store(tmp_path: Path) -> None:

@@ -47,7 +47,7 @@ class Beats:
 
     def send(self, *, last: bool = False) -> None:
         """
-        Of the spool, all its workers and their server when this process drains; of this one when no drainer can see it.
+        Of the spool and all its workers when this process drains; of this one when no drainer can see it; of the server by who attends.
 
         The last one of a process is sent by itself: another drainer would look at it some seconds after it is gone.
 
@@ -61,8 +61,8 @@ class Beats:
         beats.update(self._shared_drops())
         if self._drain.elected:
             beats.update([goodbye_beat(said=False)])
-            if not last:  # a file system that hangs would hold up the exit
-                beats.update([server_beat(socket.gethostname(), self._server.sample())])
+        if self._drain.attends and not last:  # a file system that hangs would hold up the exit
+            beats.update([server_beat(socket.gethostname(), self._server.sample())])
         # Workers that stopped in good order are of no interest soon; with one job a child they would fill the store.
         stopped = {name: beat for name, beat in beats.items() if beat[2:3] == _STOPPED and not name.startswith(ID_PREFIX)}
         others = [(name, beat) for name, beat in beats.items() if name not in stopped]

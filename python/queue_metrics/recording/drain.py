@@ -98,6 +98,11 @@ class Drain:
         return self._lock.held_by(self)
 
     @property
+    def attends(self) -> bool:
+        """Whether this process tells of the host: who drains, and an agent where nothing was recorded yet that anybody could drain."""
+        return self.elected or (self._agent and spool_id(self.spool) is None)
+
+    @property
     def orphaned(self) -> bool:
         """Whether there is a spool that nobody drains."""
         return spool_id(self.spool) is not None and self._lock.holder() is None and self._agent_lock.holder() is None
