@@ -90,8 +90,8 @@ def test_why_there_is_no_efficiency_is_told_and_the_command_only_where_none_runs
 
 
 def test_efficiency_of_a_range_is_of_its_minutes_alone() -> None:
-    """The hour before the last was busy for nine tenths, the last one for one."""
-    rows = by_column([(row[0] + 1.5, *row[1:]) for row in efficiency([0.9] * 60 + [0.1] * 60)])
+    """The hour before the last was busy for nine tenths, as the first pass behind it tells of its last minute too; the last one for one."""
+    rows = by_column([(row[0] + 1.5, *row[1:]) for row in efficiency([0.9] * 61 + [0.1] * 59)])
     found = trends.efficiency_trend(question(NOW, start=minute(119), end=minute(59)), rows, RUNS)
     assert found.statistics is not None
     assert (found.statistics.average, found.statistics.min, found.data_points) == (90.0, 90.0, 60)
@@ -113,6 +113,42 @@ def test_of_a_row_after_a_gap_only_the_time_within_the_period_counts() -> None:
     assert found.statistics is not None
     assert found.statistics.average == round(25 / 60 * 100, 2)
     assert (found.data_points, found.statistics.min) == (36, 0.0)
+
+
+@pytest.mark.parametrize(
+    ("first", "last", "busy"),
+    [(240, 180, 1.0), (350, 250, 0.5), (350, 110, 0.75), (180, 60, 0.5), (60, 30, 0.0), (121, 120, 1.0)],
+)
+@pytest.mark.parametrize("late", [0.0, 1.5])
+def test_a_range_that_ends_within_a_gap_knows_of_it_by_the_first_pass_behind(
+    driver: StorageDriver, first: int, last: int, busy: float, late: float
+) -> None:
+    """A worker was busy while nobody passed from 5 to 2 hours ago, and idle else; by the same rows `worker_summary` is."""
+
+    def passed(back: int, minutes: int, share: float) -> None:
+        crew = Crew(Spent(60.0 * minutes * share, 60.0 * minutes * (1 - share)), 2.0**20, 0.5, 1, 0, 1)
+        add_efficiency(driver, EfficiencyRow(minute(back) + late, 60.0 * minutes, crew, {}, {}))
+
+    for back in (*range(420, 299, -1), *range(119, -1, -1)):
+        passed(back, 1, 0.0)
+    passed(120, 180, 1.0)
+    metrics, start, end = connect(driver, now=lambda: NOW), minute(first), minute(last)
+    found, workers = metrics.efficiency(start=start, end=end), metrics.worker_summary(start=start, end=end)
+    assert found.statistics is not None
+    assert workers.window_ratio is not None
+    assert found.statistics.average == pytest.approx(100 * workers.window_ratio, abs=0.006)
+    # A pass that is late has as much of the time before it.
+    assert found.statistics.average == pytest.approx(100 * busy, abs=100 * late / 60 / (first - last) + 0.006)
+    assert all(start <= at < end for at in found.times)
+
+
+def test_what_the_first_pass_behind_a_range_saw_is_not_of_it(driver: StorageDriver) -> None:
+    add_efficiency(driver, EfficiencyRow(NOW - 60, 7200.0, Crew(Spent(3600.0, 3600.0), 2.0**20, 0.5, 1, 0, 1), {}, {}))
+    found = connect(driver, now=lambda: NOW).efficiency(start=minute(60), end=minute(30))
+    assert found.statistics is not None
+    assert (found.values, found.times) == ((50.0,), (minute(31),))
+    assert (found.statistics.avg_memory_mb, found.statistics.avg_cpu_percent) == (None, None)
+    assert not connect(driver, now=lambda: NOW).efficiency(start=minute(300), end=minute(200)).available
 
 
 def test_a_row_after_a_gap_outweighs_no_interval() -> None:

@@ -9,7 +9,7 @@ from queue_metrics.insights.reading import Reading
 from queue_metrics.insights.trend_question import Question
 from queue_metrics.storage.base import MINUTE, QUEUE, StorageDriver
 from queue_metrics.storage.collector import READ_COLLECTOR, CollectorState, state_for_reader
-from queue_metrics.storage.efficiency import ALL_KEY, FleetRows, fleet_rows, reading_rows
+from queue_metrics.storage.efficiency import ALL_KEY, FleetRows, fleet_rows, reading_next_row, reading_rows
 from queue_metrics.storage.view import Range
 
 
@@ -37,9 +37,12 @@ def efficiency_rows(driver: StorageDriver, asked: Question) -> tuple[FleetRows, 
     """
     What all workers did in the time that a question is about, oldest first, and what the last pass of the collector left.
 
+    With the first row behind, since it may tell of the end of that time.
+
     Raises:
         StoreError: as the driver says.
     """
-    view = driver.read_view(calls=(reading_rows(ALL_KEY, asked.until - asked.period, asked.until), READ_COLLECTOR))
-    members, state = view.answers
-    return fleet_rows(members), state_for_reader(state, view.beats, asked.now)
+    rows, following = reading_rows(ALL_KEY, asked.until - asked.period, asked.until), reading_next_row(ALL_KEY, asked.until)
+    view = driver.read_view(calls=(rows, following, READ_COLLECTOR))
+    members, behind, state = view.answers
+    return fleet_rows([*members, *behind]), state_for_reader(state, view.beats, asked.now)

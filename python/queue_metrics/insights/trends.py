@@ -220,7 +220,8 @@ def efficiency_trend(asked: Question, rows: FleetRows, collector: CollectorAnswe
 
     Args:
         asked: of `question`.
-        rows: oldest first; what lies outside of the period is left out, also of a row that is longer, as after a gap.
+        rows: oldest first, the first behind the period too; what lies outside of it is left out, also of a row that is longer, as after
+            a gap.
         collector: whether one runs, for the reason where nothing is known.
     """
     counted = rows.between(asked.until - asked.period, asked.until, before=asked.told_until)
@@ -253,7 +254,8 @@ def _efficiencies(asked: Question, rows: FleetRows) -> _Points:
     """
     Busy time by all time of each interval, %, at its start; intervals end with the open minute, or the range.
 
-    A row stands in the interval of its pass, with the time since then and a minute before: of a gap it tells of no more.
+    A row stands in the interval of its pass, that of the pass behind the period in the last one, with the time since its start and a minute
+    before: of a gap it tells of no more.
     """
     origin, long = asked.told_until, asked.interval
     if (Moments(rows.seconds).max or 0.0) > _GAP:

@@ -110,7 +110,7 @@ def _busy(answer: WorkerAnswer) -> str:
 
 
 def _mean_of_minutes(_: EfficiencyStatistics) -> str:
-    return f"no pass of the collector could read it of any worker; where none runs, {_COLLECT}"
+    return f"no pass of the collector in that time could read it of any worker; where none runs, {_COLLECT}"
 
 
 def _score(answer: DeviationAnswer) -> str:

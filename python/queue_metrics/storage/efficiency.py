@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 import math
-from bisect import bisect_left, bisect_right
+from bisect import bisect_right
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from operator import itemgetter
@@ -158,10 +158,14 @@ class FleetRows:
         return zip(self.at, self.seconds, self.busy_seconds, self.idle_seconds, strict=True)
 
     def between(self, start: float, end: float, *, before: float) -> FleetRows:
-        """Those after `start`, up to `end` and earlier than `before`; of the first that part of its time alone which is after `start`."""
-        first, last = bisect_right(self.at, start), min(bisect_right(self.at, end), bisect_left(self.at, before))
-        found = self._each(itemgetter(slice(first, last)))
-        return found.cut({0: start}) if found.at else found
+        """
+        What they tell of the time from `start` to `end`: of the first and the last that part alone which is in it.
+
+        A pass behind the end stands at it, and always earlier than `before`.
+        """
+        until = min(end, math.nextafter(before, -math.inf))
+        found = self._each(itemgetter(slice(bisect_right(self.at, start), bisect_right(self.at, until) + 1)))
+        return found.cut({0: start})._until(until) if found.at else found
 
     def cut(self, starts: Mapping[int, float]) -> FleetRows:
         """With that part alone of the time of some rows, by their place, which is not before a moment; as if it was spent evenly."""
@@ -181,6 +185,18 @@ class FleetRows:
             return self
         places = [place for place, seconds in enumerate(worked) if seconds > 0]
         return self._each(lambda numbers: numbers.take(places))
+
+    def _until(self, end: float) -> FleetRows:
+        """With the last as if it passed at a moment, where it passed later and tells of time before; what it saw then is of later."""
+        at, seconds = self.at[-1], self.seconds[-1]
+        if at <= end:
+            return self
+        rows = self._each(itemgetter(slice(-1)))
+        part = 1 - (at - end) / seconds if seconds > at - end else 0.0
+        if not part:
+            return rows
+        last = (end, part * self.busy_seconds[-1], part * self.idle_seconds[-1], math.nan, math.nan, part * seconds)
+        return FleetRows(*(Series([*getattr(rows, name), number]) for name, number in zip(self.__slots__, last, strict=True)))
 
     def _each(self, part: Callable[[Series], Series]) -> FleetRows:
         return FleetRows(*(part(getattr(self, name)) for name in self.__slots__))
@@ -226,6 +242,11 @@ def reading_counters() -> Call:
 def reading_rows(key: str, start: float, end: float) -> Call:
     """The call whose answer holds the rows of a key that tell of the time from `start` to `end`, seconds since 1970."""
     return Call("get_sorted_set_by_score", (key, float(int(start) // MINUTE * MINUTE), float(end), False, 0, None))
+
+
+def reading_next_row(key: str, end: float) -> Call:
+    """The call whose answer holds the first row behind those of `reading_rows`, which may tell of the time before `end`, as after a gap."""
+    return Call("get_sorted_set_by_score", (key, float(int(end) + 1), math.inf, False, 0, 1))
 
 
 LAST_ROW = Call("get_sorted_set_by_rank", (ALL_KEY, -1, -1, False))
