@@ -40,6 +40,7 @@ def answers() -> Iterator[list[Case]]:
 
     from queue_metrics import _core
     from queue_metrics.insights import trend_question, trends
+    from queue_metrics.insights.clocks import Clocks
     from queue_metrics.insights.collecting import collector_answer
     from queue_metrics.insights.minutes import minutes
     from queue_metrics.storage import MemoryStorageDriver
@@ -61,7 +62,7 @@ def answers() -> Iterator[list[Case]]:
     end = int(now) + 60
 
     def depth_of(workers: int | None) -> object:
-        return trends.depth_trend(question, "c", "q", minutes(points, end), workers)
+        return trends.depth_trend(question, "c", "q", minutes(points, end), workers, Clocks(now, {}))
 
     def throughput() -> object:
         return trends.throughput_trend(question, "c", "q", minutes(points, end))

@@ -198,4 +198,6 @@ def test_efficiency_comes_out_of_the_store_as_the_collector_wrote_it(driver: Sto
         }
         assert found.verdict.direction is Direction.DRAINING
     assert metrics.efficiency(period_seconds=300).data_points == 4
+    ages = {metrics.efficiency(interval_seconds=interval).age_seconds for interval in (60, 600, 3600)}
+    assert ages == {NOW - (minute(1) + 1.5)}, "of the last pass, not of the interval that it is in"
     assert not connect(driver, now=lambda: NOW + 9_000).efficiency().available

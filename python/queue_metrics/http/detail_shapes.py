@@ -203,6 +203,7 @@ class DepthTrendReply(TrendObject):
     message: str | None
     connection: str
     queue: str
+    age_seconds: float
     statistics: DepthStatistics
     trend: TrendLine
     forecast: Forecast
@@ -215,6 +216,7 @@ class ThroughputTrendReply(TrendObject):
     message: str | None
     connection: str
     queue: str
+    age_seconds: float
     statistics: ThroughputStatistics
     trend: TrendLine
     forecast: None
@@ -227,6 +229,7 @@ class EfficiencyTrendReply(TrendObject):
     message: str | None
     connection: None
     queue: None
+    age_seconds: float
     statistics: EfficiencyStatistics
     trend: TrendLine
     forecast: None
@@ -239,6 +242,7 @@ class NoTrendReply(TrendObject):
     message: str
     connection: str | None
     queue: str | None
+    age_seconds: None
     statistics: None
     trend: None
     forecast: None

@@ -17,7 +17,7 @@ from queue_metrics.insights.wording import duration
 from queue_metrics.model.baselines import Baseline, BaselineAnswer, CapacityEstimate, DeviationAnswer
 from queue_metrics.storage.base import DAY
 from queue_metrics.storage.baselines import READ_BASELINES, decode
-from queue_metrics.storage.collector import READ_COLLECTOR, state_for_reader
+from queue_metrics.storage.collector import READ_COLLECTOR, clock_behind, state_for_reader
 
 RELIABLE_SAMPLES, RELIABLE_CONFIDENCE = 50, 0.7
 ENOUGH_SAMPLES = 100
@@ -34,9 +34,9 @@ def needs_more_samples(baseline: Baseline) -> bool:
     return baseline.sample_count < ENOUGH_SAMPLES
 
 
-def is_recent(baseline: Baseline, now: float) -> bool:
+def is_recent(age_seconds: float) -> bool:
     """Calculated in the last 24 hours."""
-    return now - baseline.calculated_at <= RECENT_SECONDS
+    return age_seconds <= RECENT_SECONDS
 
 
 def capacity(
@@ -89,7 +89,12 @@ def answer(
 
 
 def answers(reading: Reading) -> tuple[BaselineAnswer, ...]:
-    """Every stored baseline of a reading, judged now; those first from which the newest executions are farthest, then by executions."""
+    """
+    Every stored baseline of a reading, judged now; those first from which the newest executions are farthest, then by executions.
+
+    Args:
+        reading: as of `answer`.
+    """
     stored = decode(reading.answers[READ_BASELINES], reading.span.now, reading.kept)
     by_queue: dict[tuple[str, ...], list[SeriesReading]] = {}
     for series in reading.tasks:
@@ -119,7 +124,7 @@ def _judged(
     deviations: Mapping[tuple[str, ...], DeviationAnswer],
 ) -> BaselineAnswer:
     """One baseline, with the deviations of all tasks of its queue."""
-    now, rules, kept = reading.span.now, reading.rules, reading.kept
+    rules, kept = reading.rules, reading.kept
     baseline, of_whole_queue = stored.get(labels), stored.get(labels[:2])
     next_interval = interval_minutes(of_whole_queue, rules, deviates=any(each.deviates for each in deviations.values()))
     if baseline is None:
@@ -137,19 +142,27 @@ def _judged(
             capacity=None,
             capacity_reason="there is no baseline",
         )
+    age = _age(baseline, reading)
     return BaselineAnswer(
         available=True,
         message=f"made of {baseline.sample_count} executions, confidence {baseline.confidence}",
         baseline=baseline,
-        age_seconds=now - baseline.calculated_at,
+        age_seconds=age,
         reliable=is_reliable(baseline),
         needs_more_samples=needs_more_samples(baseline),
-        recent=is_recent(baseline, now),
+        recent=is_recent(age),
         next_interval_minutes=next_interval,
         deviation=_deviation(baseline, deviations, rules),
         capacity=None,
         capacity_reason=_no_capacity(baseline, None, None),
     )
+
+
+def _age(baseline: Baseline, reading: Reading) -> float:
+    """By the store's clock, as far as it tells: a baseline bears the moment of the collector, whose clock may be another."""
+    now = reading.span.now
+    behind = clock_behind(reading.answers.get(READ_COLLECTOR), reading.every_beat, now)
+    return max(now - behind - baseline.calculated_at, 0.0)
 
 
 def _deviation(asked: Baseline, deviations: Mapping[tuple[str, ...], DeviationAnswer], rules: BaselineRules) -> DeviationAnswer:

@@ -9,6 +9,7 @@ from itertools import chain
 from queue_metrics.insights import layout, trends
 from queue_metrics.insights import overview as overviews
 from queue_metrics.insights import queues as queue_answers
+from queue_metrics.insights.clocks import Clocks
 from queue_metrics.insights.crews import crew_summary
 from queue_metrics.insights.figures import TaskFigures, task_figures
 from queue_metrics.insights.fleet import server_calls, servers_in, settled_in, worker_parts
@@ -146,6 +147,10 @@ class Everything:
         return lifetime_ratio(self._serving.of(connection, queue))
 
     @cached_property
+    def _clocks(self) -> Clocks:
+        return Clocks.of(self._reading.beats, self.now)
+
+    @cached_property
     def _serving(self) -> Serving:
         return Serving(self.workers)
 
@@ -184,7 +189,8 @@ class Everything:
         """
         asked = question(self.now)
         workers = dedicated(self.workers, connection, queue)
-        return trends.depth_trend(asked, connection, queue, minutes(self._minutes(connection, queue), asked.told_until), workers)
+        found = minutes(self._minutes(connection, queue), asked.told_until)
+        return trends.depth_trend(asked, connection, queue, found, workers, self._clocks)
 
     def throughput_trend(self, connection: str, queue: str) -> ThroughputTrend | NoTrend:
         """Where the executions of a queue were heading in the last hour; raises as `depth_trend`."""

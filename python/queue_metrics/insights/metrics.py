@@ -14,6 +14,7 @@ from queue_metrics.insights import queues as queue_answers
 from queue_metrics.insights import series as series_answers
 from queue_metrics.insights import tasks as task_answers
 from queue_metrics.insights.beginning import Beginnings
+from queue_metrics.insights.clocks import Clocks
 from queue_metrics.insights.crews import Whose, crew_in
 from queue_metrics.insights.everything import Everything, read_everything
 from queue_metrics.insights.fleet import server_calls, servers_in, worker_calls, worker_parts, workers_in
@@ -226,7 +227,7 @@ class Metrics:
         """Every baseline there is, of tasks and of whole queues: those first from which the newest executions are farthest."""
         now = self._now()
         further = parts(now, self._driver.retention, lambda _: True, self._driver.baselines)
-        reading = read(self._driver, span_of(now, 1), kinds=(), further=further, totals=False, heartbeats=False, calls=(READ_BASELINES,))
+        reading = read(self._driver, span_of(now, 1), kinds=(), further=further, totals=False, calls=(READ_BASELINES, READ_COLLECTOR))
         return baseline_answers.answers(reading)
 
     # Workers
@@ -311,7 +312,7 @@ class Metrics:
         reading = self._read(span_of(asked.now, 1), kinds=(), totals=False, packed=packed)
         minutes = queue_minutes(reading, connection, queue, asked)
         workers = dedicated(self._workers(reading), connection, queue) if asked.past is None else None
-        return trends.depth_trend(asked, connection, queue, minutes, workers)
+        return trends.depth_trend(asked, connection, queue, minutes, workers, Clocks.of(reading.beats, asked.now))
 
     def throughput(self, connection: str, queue: str, **when: Unpack[AskedTrend]) -> ThroughputTrend | NoTrend:
         """Where the number of executions of a queue that end is heading; raises as `trend`."""

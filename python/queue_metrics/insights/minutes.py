@@ -48,6 +48,14 @@ class Minutes:
     asked_at: Series
     """When the last question was, seconds since 1970."""
 
+    @property
+    def stored_until(self) -> int:
+        """The end of the last that was stored; where no broker was asked, those in which nothing is taken to have happened were not."""
+        if self.ready.known():
+            return self.starts[-1] + MINUTE
+        happened = self.started + self.ended + self.discarded + self.arrivals
+        return max((start + MINUTE for start, count in zip(self.starts, happened, strict=True) if count), default=self.starts[0])
+
     def between(self, start: int, end: int) -> Minutes:
         """Those that begin at `start` or later, and before `end`."""
         first = bisect_left(self.starts, start)

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from typing import TypedDict
 
 from queue_metrics._core import Moments, Series, fit, intervals
+from queue_metrics.insights.clocks import Clocks
 from queue_metrics.insights.flow import flow_case
 from queue_metrics.insights.minutes import Minutes
 from queue_metrics.insights.trend_question import Question
@@ -94,7 +95,9 @@ def _about(asked: Question, points: _Points, verdict: Verdict) -> _About:
     }
 
 
-def depth_trend(asked: Question, connection: str, queue: str, minutes: Minutes, workers: int | None) -> DepthTrend | NoTrend:
+def depth_trend(
+    asked: Question, connection: str, queue: str, minutes: Minutes, workers: int | None, clocks: Clocks
+) -> DepthTrend | NoTrend:
     """
     Where the depth of a queue is heading.
 
@@ -104,6 +107,7 @@ def depth_trend(asked: Question, connection: str, queue: str, minutes: Minutes, 
         minutes: from `asked.start` on, the open one too.
         workers: live workers that serve this queue and no other; None when others share them, or it is not known, as of a range that is
             over: who lives now says nothing of who did then.
+        clocks: of those who may have asked, for the age.
     """
     points = _depths(asked, minutes.between(asked.told_until - asked.minutes * MINUTE, asked.told_until))
     about = _about(asked, points, _depth_verdict(asked, minutes, points, workers))
@@ -130,6 +134,7 @@ def depth_trend(asked: Question, connection: str, queue: str, minutes: Minutes, 
         statistics=statistics,
         trend=TrendLine(round(line.slope, 4), direction, round(line.r_squared, 3)),
         forecast=_forecast(line, points, asked.interval),
+        age_seconds=clocks.age(connection, points.times[-1]),
         **about,
     )
 
@@ -185,6 +190,7 @@ def throughput_trend(asked: Question, connection: str, queue: str, minutes: Minu
         queue=queue,
         statistics=statistics,
         trend=TrendLine(round(line.slope, 4), _by_sign(line.slope), None),
+        age_seconds=max(asked.now - whole.stored_until, 0.0),
         **_about(asked, points, line_verdict(points.times, points.values, asked.period)),
     )
 
@@ -246,6 +252,7 @@ def efficiency_trend(asked: Question, rows: FleetRows, collector: CollectorAnswe
         message=asked.note,
         statistics=statistics,
         trend=TrendLine(round(slope, 4), _by_sign(slope), None),
+        age_seconds=max(asked.now - inside.at[-1], 0.0),
         **_about(asked, points, line_verdict(points.times, points.values, asked.period)),
     )
 

@@ -167,11 +167,11 @@ class TrendAnswer:
     """None where the original tells none, as of throughput."""
     time_window: TimeWindow
     verdict: Verdict
-
-    @property
-    def age_seconds(self) -> float | None:
-        """How old the last point is: the freshness of all of this. None: there is none."""
-        return self.time_window.analyzed_at - self.times[-1] if self.times else None
+    age_seconds: float | None
+    """
+    How old the newest evidence is: since the broker was asked, since the end of the last minute that was recorded, since the last pass in
+    which a worker had lived. None: there is none.
+    """
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -181,6 +181,7 @@ class DepthTrend(TrendAnswer):
     available: Literal[True] = True
     connection: str
     queue: str
+    age_seconds: float
     statistics: DepthStatistics
     trend: TrendLine
     forecast: Forecast
@@ -193,6 +194,7 @@ class ThroughputTrend(TrendAnswer):
     available: Literal[True] = True
     connection: str
     queue: str
+    age_seconds: float
     statistics: ThroughputStatistics
     trend: TrendLine
     forecast: None = None
@@ -205,6 +207,7 @@ class EfficiencyTrend(TrendAnswer):
     available: Literal[True] = True
     connection: None = None
     queue: None = None
+    age_seconds: float
     statistics: EfficiencyStatistics
     trend: TrendLine
     forecast: None = None
@@ -216,6 +219,7 @@ class NoTrend(TrendAnswer):
 
     available: Literal[False] = False
     message: str
+    age_seconds: None = None
     statistics: None = None
     trend: None = None
     forecast: None = None

@@ -71,24 +71,29 @@ def pass_beat(last_pass: float) -> tuple[str, bytes]:
     return _PASS_BEAT, f"{last_pass:.3f}".encode()
 
 
-def state_for_reader(answer: Mapping[str, str] | None, beats: Iterable[Beat], now: float) -> CollectorState:
+def clock_behind(answer: Mapping[str, str] | None, beats: Iterable[Beat], now: float) -> float:
     """
-    The state by the clock of who reads: the collector's may be minutes off, so its pass is as old as the store says.
+    By how many seconds the collector's clock is behind that of who reads: its last pass is as old as the store says.
 
-    By the collector's own clock where the store does not say: the last pass was by an older version, or longer ago than a day.
+    0 where the store does not say: the last pass was by an older version, or longer ago than a day.
 
     Args:
         answer: to `READ_COLLECTOR`.
         beats: whatever travels as a heartbeat, of the same look.
         now: seconds since 1970 by the reader's clock.
     """
-    state = state_of(answer)
+    last_pass = state_of(answer).last_pass
     told = next((beat for beat in beats if beat.worker_id == _PASS_BEAT), None)
-    if told is None or state.last_pass is None or _moment(told.payload.decode("ascii", "replace")) != state.last_pass:
-        return state
-    off = now - told.age - state.last_pass
-    settled = state.settled_since
-    return replace(state, last_pass=state.last_pass + off, settled_since=None if settled is None else settled + off)
+    if told is None or last_pass is None or _moment(told.payload.decode("ascii", "replace")) != last_pass:
+        return 0.0
+    return now - told.age - last_pass
+
+
+def state_for_reader(answer: Mapping[str, str] | None, beats: Iterable[Beat], now: float) -> CollectorState:
+    """The state by the clock of who reads, since the collector's may be minutes off; takes what `clock_behind` takes."""
+    state, behind = state_of(answer), clock_behind(answer, beats, now)
+    last_pass, settled = (None if each is None else each + behind for each in (state.last_pass, state.settled_since))
+    return replace(state, last_pass=last_pass, settled_since=settled)
 
 
 def settled_for_readers(state: CollectorState, back: float | None, now: float, *, lost_seconds: float) -> float | None:
