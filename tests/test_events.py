@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import dataclasses
+import functools
 import json
 import os
 import signal
@@ -269,10 +270,29 @@ async def _never_run(event: object) -> None:
     """What cannot be a callback."""
 
 
-@pytest.mark.parametrize("callback", [None, "print", _never_run])
+def _never_begun(event: object) -> Iterator[object]:
+    """Nor can this: it is a generator."""
+    yield event
+
+
+class _NeverRun:
+    async def __call__(self, event: object) -> None:
+        """Nor an object like this."""
+
+
+NEVER_RUN = [_never_run, _never_begun, _NeverRun(), _NeverRun().__call__, functools.partial(_NeverRun()), functools.partial(_never_run)]
+
+
+@pytest.mark.parametrize("callback", [None, "print", *NEVER_RUN])
 def test_a_callback_must_be_a_plain_function(callback: Any) -> None:
     with pytest.raises(TypeError, match="plain function"):
         qm.on("job_completed", callback)
+
+
+@pytest.mark.parametrize("callback", [functools.partial(print, "heard"), _NeverRun, [].append])
+def test_whatever_runs_at_once_can_be_a_callback(callback: Any) -> None:
+    """A class, too: its call makes an object."""
+    qm.on("job_completed", callback)()
 
 
 def test_an_unknown_kind_is_answered_with_the_known_ones() -> None:

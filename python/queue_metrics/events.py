@@ -7,6 +7,7 @@ Job events are raised in the process that executes, see `hooks.job_events`; thos
 
 from __future__ import annotations
 
+import functools
 import inspect
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, Literal, overload
@@ -56,10 +57,10 @@ def on(
 
     Raises:
         ValueError: there is no such kind, or it is a job event and a store was named.
-        TypeError: the callback cannot be called, or is a coroutine function, which would never run.
+        TypeError: the callback cannot be called, or its call makes a coroutine or a generator, which would never run.
         ConfigurationError: the URL of the store, or a setting, is wrong.
     """
-    if not callable(callback) or inspect.iscoroutinefunction(callback):
+    if not callable(callback) or _never_runs(callback):
         raise TypeError(f"{callback!r} cannot be called with an event: give a plain function of one argument")
     if kind in JOB_EVENT_KINDS:
         if store is not None or poll_seconds is not None:
@@ -72,3 +73,11 @@ def on(
     from queue_metrics.collector.listening import POLL_SECONDS, listen
 
     return listen(kind, callback, store=store, every=POLL_SECONDS if poll_seconds is None else poll_seconds)
+
+
+def _never_runs(callback: Callable[[Any], object]) -> bool:
+    """Whether a call of it, or of what it is a `partial` of, only makes a coroutine or a generator."""
+    while isinstance(callback, functools.partial):
+        callback = callback.func
+    kinds = (inspect.iscoroutinefunction, inspect.isgeneratorfunction, inspect.isasyncgenfunction)
+    return any(kind(each) for kind in kinds for each in (callback, type(callback).__call__))
