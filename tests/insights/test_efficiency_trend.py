@@ -17,6 +17,7 @@ from queue_metrics.model import Direction
 from queue_metrics.storage.base import StorageDriver
 from queue_metrics.storage.collector import CollectorState
 from queue_metrics.storage.efficiency import Crew, EfficiencyRow, FleetRows, Spent, add_efficiency
+from queue_metrics.storage.memory import MemoryStorageDriver
 from tests.support.fleet import NOW, heartbeat, minute
 
 Row = tuple[float, float, float, float, float]
@@ -173,6 +174,24 @@ def test_a_gap_of_the_collector_leaves_all_workers_as_busy_as_those_of_the_serve
     assert workers is not None
     assert workers.window_ratio is not None
     assert found.statistics.average == pytest.approx(100 * workers.window_ratio, abs=1.0)
+
+
+@pytest.mark.parametrize("interval", [60, 1200, 2400, 3540])
+def test_points_of_efficiency_lie_in_the_period_and_tell_of_all_of_it(interval: int) -> None:
+    """Two thirds busy, whatever is left of the period in front of whole intervals."""
+    driver = MemoryStorageDriver()
+    for back in range(300, 0, -1):
+        add_efficiency(driver, EfficiencyRow(minute(back) + 45.0, 60.0, Crew(Spent(40.0, 20.0), None, None, 1, 0, 1), {}, {}))
+    found = connect(driver, now=lambda: NOW).efficiency(interval_seconds=interval)
+    assert found.values == pytest.approx([100 * 2 / 3] * found.data_points)
+    assert found.data_points in (-(-3600 // interval), -(-3600 // interval) - 1)  # nobody passed in the open minute yet
+    assert all(NOW - 3600 <= at < NOW for at in found.times)
+
+
+def test_that_an_interval_was_shortened_is_said_without_an_answer_too() -> None:
+    found = connect(MemoryStorageDriver(), now=lambda: NOW).efficiency(period_seconds=600, interval_seconds=1200)
+    assert not found.available
+    assert "An interval of 1200 s is answered as 600 s: the period is no longer." in str(found.message)
 
 
 def test_efficiency_comes_out_of_the_store_as_the_collector_wrote_it(driver: StorageDriver) -> None:

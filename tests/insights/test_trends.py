@@ -19,6 +19,7 @@ from queue_metrics.insights.trend_question import question
 from queue_metrics.model import DepthTrend, Direction, NoTrend, ThroughputTrend
 from queue_metrics.storage.base import MINUTE, RETENTION, StorageDriver
 from queue_metrics.storage.base import QUEUE as QUEUE_KIND
+from queue_metrics.storage.efficiency import Crew, EfficiencyRow, Spent, add_efficiency
 from queue_metrics.storage.manager import StorageManager
 from queue_metrics.storage.memory import MemoryStorageDriver
 from tests.support.fleet import HOSTILE, NOW, Fleet, minute
@@ -160,7 +161,7 @@ def test_an_interval_below_what_is_stored_is_raised_and_said(driver: StorageDriv
     depths(fleet, [1, 2, 3])
     metrics = reading(driver, fleet)
     for asked, answered in ((10, 60), (59, 60), (61, 120), (14_400, 14_400)):
-        found = metrics.trend(*QUEUE, interval_seconds=asked)
+        found = metrics.trend(*QUEUE, period_seconds=14_400, interval_seconds=asked)
         assert (found.interval_seconds, found.time_window.sample_interval_seconds, found.available) == (answered, answered, True)
         assert (found.message is None) == (asked == answered)
         assert found.message is None or f"{asked} s is answered as {answered} s" in found.message
@@ -275,15 +276,31 @@ def test_an_interval_that_was_recorded_in_part_counts_as_a_whole_one_or_not_at_a
 
 @pytest.mark.parametrize(
     ("period", "interval", "answered"),
-    [(3600, 3600, 3600), (3600, 7200, 3600), (3600, 14_400, 3600), (600, 3600, 600), (60, 14_400, 60), (3601, 14_400, 3660)],
+    [(3600, 3600, 3600), (3600, 7200, 3600), (3600, 14_400, 3600), (600, 3600, 600), (60, 14_400, 60), (3601, 14_400, 3660), (90, 61, 120)],
 )
-def test_an_interval_that_is_longer_than_the_period_is_answered_as_the_period_and_said(period: int, interval: int, answered: int) -> None:
+@pytest.mark.parametrize("seconds", [1.5, 45.0])
+def test_an_interval_that_is_longer_than_the_period_is_answered_as_the_period_and_said(
+    period: int, interval: int, answered: int, seconds: float
+) -> None:
+    """Of all three: one point within the period, one forecast as far ahead as that is long; passes are before or behind the half minute."""
     fleet, driver = Fleet(), MemoryStorageDriver()
     ended(fleet, [10] * 300)
-    found = reading(fleet=fleet, driver=driver).throughput(*QUEUE, period_seconds=period, interval_seconds=interval)
-    assert (found.available, found.values, found.interval_seconds) == (True, (answered / 6,), answered)
-    assert (found.message is None) == (interval == answered)
-    assert found.message is None or f"{interval} s is answered as {answered} s" in found.message
+    depths(fleet, [7] * 300)
+    for back in range(300, -1, -1):
+        if minute(back) + seconds <= NOW:
+            add_efficiency(driver, EfficiencyRow(minute(back) + seconds, 60.0, Crew(Spent(15.0, 45.0), None, None, 1, 0, 1), {}, {}))
+    metrics = reading(fleet=fleet, driver=driver)
+    flow = metrics.throughput(*QUEUE, period_seconds=period, interval_seconds=interval)
+    depth = metrics.trend(*QUEUE, period_seconds=period, interval_seconds=interval)
+    busy = metrics.efficiency(period_seconds=period, interval_seconds=interval)
+    assert (flow.values, depth.values, busy.values) == ((answered / 6,), (7.0,), (25.0,))
+    assert isinstance(depth, DepthTrend)
+    assert depth.forecast.next_timestamp == int(depth.times[0]) + answered
+    assert NOW - period <= busy.times[0] <= NOW
+    for found in (flow, depth, busy):
+        assert (found.available, found.interval_seconds, found.time_window.sample_interval_seconds) == (True, answered, answered)
+        assert (found.message is None) == (interval == answered)
+        assert found.message is None or f"{interval} s is answered as {answered} s" in found.message
 
 
 def test_where_no_interval_was_recorded_by_half_it_is_said_what_to_ask(driver: StorageDriver) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import TypedDict
 
 from queue_metrics.insights.window import BadWindow, range_of
@@ -22,7 +22,7 @@ class Question:
 
     period: int
     interval: int
-    """Whole minutes."""
+    """Whole minutes, no more than the period touches."""
     note: str | None
     """What was changed of the question, or of what part of it nothing can be known."""
     now: float
@@ -61,13 +61,10 @@ class Question:
             return f"in the last {duration(self.period)}"
         return f"from {moment(self.until - self.period)} to {moment(self.until)}"
 
-    def of_whole_intervals(self) -> Question:
-        """With at least one interval in it: one that is longer than the period has what the period has, and no more was asked for."""
-        whole = self.minutes * MINUTE
-        if self.interval <= whole:
-            return self
-        message = f"An interval of {self.interval} s is answered as {whole} s: the period is no longer."
-        return replace(self, interval=whole, note=self.with_note(message))
+    @property
+    def intervals(self) -> int:
+        """As many as hold its minutes, one at least; the first may begin before it."""
+        return -(-self.minutes * MINUTE // self.interval)
 
     def with_note(self, message: str) -> str:
         """A message of its own, and the note."""
@@ -83,7 +80,8 @@ class AskedTrend(TypedDict, total=False):
     How every trend is told its time: the last hour by minutes, unless a period or a range is given, or another interval.
 
     A range is seconds since 1970; without `end` it reaches until now, as a period does. One that is over has the whole minutes that hold
-    it. What a period and a range may be long is the same, 60 to 604,800 s; an interval is 10 to 14,400 s, answered as whole minutes.
+    it. What a period and a range may be long is the same, 60 to 604,800 s; an interval is 10 to 14,400 s, answered as whole minutes,
+    and as the period where it is longer.
     """
 
     period_seconds: int
@@ -128,10 +126,12 @@ def question(
             # The open minute is in it: as a period, which reaches to now.
             period_seconds = min(int(now - first), PERIOD_MOST)
     _within("interval_seconds", interval_seconds, INTERVAL_LEAST, INTERVAL_MOST)
-    interval = -(-interval_seconds // MINUTE) * MINUTE
+    whole, longest = (-(-seconds // MINUTE) * MINUTE for seconds in (interval_seconds, period_seconds))
+    interval = min(whole, longest)
     notes = []
     if interval != interval_seconds:
-        notes.append(f"An interval of {interval_seconds} s is answered as {interval} s: minutes are the finest that is stored.")
+        why = "minutes are the finest that is stored" if interval == whole else "the period is no longer"
+        notes.append(f"An interval of {interval_seconds} s is answered as {interval} s: {why}.")
     if kept is not None and kept < period_seconds + (0 if past is None else now - past):
         rest = f"the rest of {duration(period_seconds)}" if past is None else "what was before"
         notes.append(f"Minutes of queues are kept for {duration(kept)} (ttl.aggregated): nothing is known of {rest}.")

@@ -168,7 +168,6 @@ def throughput_trend(asked: Question, connection: str, queue: str, minutes: Minu
         connection, queue: its name.
         minutes: from `asked.start` on; the open one is left out, since it would look like a fall.
     """
-    asked = asked.of_whole_intervals()
     whole = minutes.between(asked.start, asked.end)
     points = _per_interval(asked, whole.starts, whole.ended)
     if not points.values:
@@ -236,7 +235,7 @@ def efficiency_trend(asked: Question, rows: FleetRows, collector: CollectorAnswe
     points = _efficiencies(asked, inside)
     if not points.values:
         missing = "worker lived from one pass of the collector to the next" if counted.at else "collector passed twice"
-        message = f"No efficiency is known: no {missing} {asked.words}. {collector.message}"
+        message = asked.with_note(f"No efficiency is known: no {missing} {asked.words}. {collector.message}")
         return NoTrend(message=message, connection=None, queue=None, **_about(asked, points, unknown(message)))
     moments = Moments(points.values)
     statistics = EfficiencyStatistics(
@@ -259,18 +258,25 @@ def efficiency_trend(asked: Question, rows: FleetRows, collector: CollectorAnswe
 
 def _efficiencies(asked: Question, rows: FleetRows) -> _Points:
     """
-    Busy time by all time of each interval, %, at its start; intervals end with the open minute, or the range.
+    Busy time by all time of each interval, %, at its start within the period; intervals end with the open minute, or the range.
 
-    A row stands in the interval of its pass, that of the pass behind the period in the last one, with the time since its start and a minute
-    before: of a gap it tells of no more.
+    A row stands in the interval of its pass, with the time since its start and a minute before: of a gap it tells of no more. One that is
+    behind the period stands in the last, and one that is before all of them, by less than a minute, in the first.
     """
     origin, long = asked.told_until, asked.interval
     if (Moments(rows.seconds).max or 0.0) > _GAP:
         gaps = [place for place, seconds in enumerate(rows.seconds) if seconds > _GAP]
         rows = rows.cut({place: rows.at[place] - (rows.at[place] - origin) % long - MINUTE for place in gaps})
-    places, _, busy, _ = intervals(rows.at, rows.busy_seconds, origin, long)
-    _, _, worked, _ = intervals(rows.at, rows.busy_seconds + rows.idle_seconds, origin, long)
-    return _Points(places * long + origin, busy / worked * 100)
+    at = _not_before(origin - asked.intervals * long, rows.at)
+    places, _, busy, _ = intervals(at, rows.busy_seconds, origin, long)
+    _, _, worked, _ = intervals(at, rows.busy_seconds + rows.idle_seconds, origin, long)
+    return _Points(_not_before(asked.until - asked.period, places * long + origin), busy / worked * 100)
+
+
+def _not_before(start: float, times: Series) -> Series:
+    """Ascending moments, with that one in place of each that is before it."""
+    early = bisect_left(times, start)
+    return Series([*[start] * early, *times[early:]]) if early else times
 
 
 def _by_sign(slope: float) -> DirectionWord:
@@ -281,7 +287,3 @@ def _rounded_mean(values: Series) -> float | None:
     """Of those that are known."""
     known = values.known()
     return round(known.sum() / len(known), 2) if known else None
-
-
-def _interval(asked: Question) -> str:
-    return "minute" if asked.interval == MINUTE else f"interval of {duration(asked.interval)}"
