@@ -12,10 +12,11 @@ import pytest
 
 from queue_metrics.collector import once
 from queue_metrics.errors import SchemaMismatch, StoreError, StoreRefused, StoreUnavailable
+from queue_metrics.insights import connect
 from queue_metrics.storage import DatabaseStorageDriver, Mark
 from queue_metrics.storage.sql import migrations
 from tests.storage.batches import ROOT, SPOOL, A, B, batch, eventually, everything, ones, opened, send, series, starts
-from tests.support.sql_servers import SQLServer
+from tests.support.sql_servers import PostgreSQLServer, SQLServer
 
 
 def test_a_newer_or_unknown_schema_is_refused_and_left_as_it_is(sql_driver: DatabaseStorageDriver, shared_sql: SQLServer) -> None:
@@ -65,6 +66,10 @@ def roles(kind: str) -> list[str]:
 
 def as_role(server: SQLServer, kind: str, role: str) -> str:
     return server.url.replace("postgres@" if kind == "postgresql" else "root@", f"qm_{role}:SECRET@")
+
+
+def as_user(server: SQLServer, role: str) -> str:
+    return server.url.replace("postgres@", f"{role}@")
 
 
 @pytest.fixture
@@ -165,6 +170,49 @@ def refused(call: Callable[[], object]) -> type[Exception] | None:
     except StoreError as error:
         return type(error)
     return None
+
+
+def test_tables_in_a_schema_that_a_role_may_not_use_are_no_empty_store(shared_postgresql: PostgreSQLServer, prefix: str) -> None:
+    """PostgreSQL says of them that they do not exist; who does what the refusal says can read."""
+    owner, reader, schema = f"{prefix}_owner", f"{prefix}_reader", f'"{prefix} Metrics"'
+    shared_postgresql.execute(
+        f"CREATE ROLE {owner} LOGIN",
+        f"CREATE ROLE {reader} LOGIN",
+        f"CREATE SCHEMA {schema} AUTHORIZATION {owner}",
+        *(f'ALTER ROLE {role} SET search_path = "$user", {schema}' for role in (owner, reader)),
+    )
+    with opened(as_user(shared_postgresql, owner), prefix) as writer, opened(as_user(shared_postgresql, reader), prefix) as driver:
+        assert driver.get_key("a") is None  # there are no tables yet
+        writer.set_key("a", "1")
+        shared_postgresql.execute(f"GRANT SELECT ON ALL TABLES IN SCHEMA {schema} TO {reader}")
+        advice = f"GRANT USAGE ON SCHEMA {schema} TO {reader}"
+        for call in (
+            lambda: driver.get_key("a"),
+            lambda: connect(driver).overview(),
+            lambda: driver.set_key("a", "2"),
+            lambda: once(driver),
+            lambda: driver.migrate(dry_run=True),
+            driver.migrate,
+        ):
+            with pytest.raises(StoreRefused, match=advice):
+                call()
+        shared_postgresql.execute(advice)
+        assert driver.get_key("a") == "1"
+
+
+def test_a_store_out_of_reach_hinders_nobody_to_make_one_in_a_schema_of_their_own(shared_postgresql: PostgreSQLServer, prefix: str) -> None:
+    role, other = f"{prefix}_role", f"{prefix}_other"
+    shared_postgresql.execute(
+        f"CREATE SCHEMA {other}",
+        f"CREATE TABLE {other}.{prefix}_keys (id bytea)",
+        f"CREATE ROLE {role} LOGIN",
+        f"CREATE SCHEMA AUTHORIZATION {role}",
+        f'ALTER ROLE {role} SET search_path = "$user", {other}',
+    )
+    with opened(as_user(shared_postgresql, role), prefix) as driver:
+        driver.set_key("a", "1")
+        assert driver.get_key("a") == "1"
+    assert shared_postgresql.execute(f"SELECT count(*) FROM {role}.{prefix}_keys WHERE type = 'v'") == [(1,)]
 
 
 # Whose errors become which of ours
