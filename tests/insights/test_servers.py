@@ -10,7 +10,7 @@ from queue_metrics.collector import collect
 from queue_metrics.insights import Metrics, UnknownName, connect
 from queue_metrics.insights.efficiency import efficiency
 from queue_metrics.insights.workers import summary
-from queue_metrics.model import Advice, Gauge, ServerSample, ServerStatus, Window
+from queue_metrics.model import Advice, CountedWindow, Gauge, ServerSample, ServerStatus
 from queue_metrics.model.servers import CpuUse, DiskUse, Load, MemoryUse
 from queue_metrics.storage.base import DAY, StorageDriver
 from queue_metrics.storage.efficiency import Spent, add_counters, add_efficiency
@@ -167,6 +167,6 @@ def test_without_a_name_it_is_the_machine_that_asks_or_the_only_one(driver: Stor
 
 
 def test_nobody_together_is_nobody() -> None:
-    nobody = summary([], Window(0.0, 1.0, 60, None, None), Spent(0.0, 0.0))
+    nobody = summary([], CountedWindow(0.0, 1.0, 60, None, None, "nobody counted"), Spent(0.0, 0.0))
     assert (nobody.now_ratio, nobody.lifetime_ratio, nobody.window_ratio, nobody.jobs_per_worker) == (None,) * 4
     assert (nobody.counts.live, nobody.jobs) == (0, 0)

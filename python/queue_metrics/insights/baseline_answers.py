@@ -76,7 +76,7 @@ def answer(
     if not any(series.labels[: len(labels)] == labels for series in reading.tasks):
         kind, known = ("queue", 1) if len(labels) == 2 else ("task", 2)
         raise UnknownName(unknown(kind, labels[-1], [series.labels[known] for series in reading.tasks]))
-    stored = decode(reading.answers[READ_BASELINES], reading.span.now, reading.kept)
+    stored = decode(reading.answers[READ_BASELINES], reading.span.now, reading.lifetimes.baseline)
     of_queue = [series for series in reading.tasks if series.labels[:2] == labels[:2]]
     judged = _judged(labels, reading, stored, _deviations(of_queue, reading, stored))
     if judged.baseline is None:
@@ -95,7 +95,7 @@ def answers(reading: Reading) -> tuple[BaselineAnswer, ...]:
     Args:
         reading: as of `answer`.
     """
-    stored = decode(reading.answers[READ_BASELINES], reading.span.now, reading.kept)
+    stored = decode(reading.answers[READ_BASELINES], reading.span.now, reading.lifetimes.baseline)
     by_queue: dict[tuple[str, ...], list[SeriesReading]] = {}
     for series in reading.tasks:
         by_queue.setdefault(series.labels[:2], []).append(series)
@@ -124,7 +124,7 @@ def _judged(
     deviations: Mapping[tuple[str, ...], DeviationAnswer],
 ) -> BaselineAnswer:
     """One baseline, with the deviations of all tasks of its queue."""
-    rules, kept = reading.rules, reading.kept
+    rules, kept = reading.rules, reading.lifetimes.baseline
     baseline, of_whole_queue = stored.get(labels), stored.get(labels[:2])
     next_interval = interval_minutes(of_whole_queue, rules, deviates=any(each.deviates for each in deviations.values()))
     if baseline is None:

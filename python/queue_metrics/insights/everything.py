@@ -10,7 +10,7 @@ from queue_metrics.insights import layout, trends
 from queue_metrics.insights import overview as overviews
 from queue_metrics.insights import queues as queue_answers
 from queue_metrics.insights.clocks import Clocks
-from queue_metrics.insights.crews import crew_summary
+from queue_metrics.insights.crews import crew_summary, uncounted_time
 from queue_metrics.insights.figures import TaskFigures, task_figures
 from queue_metrics.insights.fleet import server_calls, servers_in, settled_in, worker_parts
 from queue_metrics.insights.flow import dedicated
@@ -140,7 +140,7 @@ class Everything:
     @cached_property
     def summary(self) -> WorkerSummary:
         """All workers together, and how busy they were in the last hour."""
-        return crew_summary(self.workers, self._reading.window, self._passes.times)
+        return crew_summary(self.workers, self._reading.window, self._passes.times, uncounted_time(self._reading))
 
     def lifetime_ratio(self, connection: str, queue: str) -> float | None:
         """The busy share of the live workers of a queue over their whole lives, 0-1; None: there are none."""
@@ -162,7 +162,7 @@ class Everything:
     @cached_property
     def baselines(self) -> Mapping[tuple[str, ...], Baseline]:
         """What tasks usually cost by connection, queue and task; and what executions on a queue do, by connection and queue."""
-        return decode(self._reading.answers[READ_BASELINES], self.now, self._reading.kept)
+        return decode(self._reading.answers[READ_BASELINES], self.now, self._reading.lifetimes.baseline)
 
     @cached_property
     def jobs(self) -> tuple[JobAnswer, ...]:

@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 
 from queue_metrics._core import Value
 from queue_metrics.insights.collecting import uncounted
+from queue_metrics.insights.crews import uncounted_time
 from queue_metrics.insights.measures import merged
 from queue_metrics.insights.reading import Part, Reading
 from queue_metrics.insights.servers import servers
@@ -87,7 +88,9 @@ def servers_in(reading: Reading, people: Sequence[WorkerAnswer], *, stale_second
     crews: Mapping[str, Sequence[CrewMinute]] = server_crews(rows)
     window = reading.window
     reports = server_reports(reading.every_beat)
-    return servers(reports, people, window, stale_seconds=stale_seconds, crews=crews, jobs=reading.of(SERVER))
+    return servers(
+        reports, people, window, stale_seconds=stale_seconds, crews=crews, uncounted=uncounted_time(reading), jobs=reading.of(SERVER)
+    )
 
 
 def _lately(now: float) -> Span:

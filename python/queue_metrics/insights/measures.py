@@ -6,11 +6,13 @@ import math
 from collections.abc import Iterable
 from functools import reduce
 from itertools import accumulate
+from typing import TypeVar
 
 from queue_metrics._core import Value
 from queue_metrics.insights import layout
-from queue_metrics.model import Counts, Distribution, Histogram, Lifetime, Outcome, Share
+from queue_metrics.model import Counts, Distribution, Histogram, Lifetime, Outcome, Share, Sums, Total
 
+_Kind = TypeVar("_Kind", bound=Distribution)
 _SECONDS, _BYTES = "seconds", "bytes"
 _Z95 = 1.959963984540054
 """Quantile 0.975 of the normal distribution."""
@@ -35,21 +37,35 @@ def counts(value: Value) -> Counts:
 
 
 def distribution(value: Value, measure: int) -> Distribution:
-    """A measure of a value, in seconds or bytes."""
+    """A measure of a window, in seconds or bytes."""
+    return _distribution(Distribution, value, measure)
+
+
+def memory_change(value: Value) -> Sums:
+    """How the resident memory changed in a window, bytes."""
+    return _distribution(Sums, value, layout.MEMORY_CHANGE)
+
+
+def total(value: Value, measure: int) -> Total:
+    """A measure of a stored total, in seconds or bytes."""
+    return _distribution(Total, value, measure)
+
+
+def _distribution(kind: type[_Kind], value: Value, measure: int) -> _Kind:
     memory = measure in (layout.MEMORY_PEAK, layout.MEMORY_CHANGE)
     unit, scale = (_BYTES, 1) if memory else (_SECONDS, layout.MICROSECONDS)
     found = value.measure(measure)
     if found is None or found[0] == 0:
-        return Distribution(unit, 0, 0.0, *(None,) * 8)
-    n, total, low, high = found
+        return kind(unit, 0, 0.0, *(None,) * 8)
+    n, whole, low, high = found
     quantiles = value.quantiles(measure, (0.5, 0.95, 0.99))
     p50, p95, p99 = (None, None, None) if quantiles is None else (each / scale for each in quantiles)
     deviation = value.deviation(measure)
-    return Distribution(
+    return kind(
         unit=unit,
         n=n,
-        sum=total / scale,
-        mean=total / n / scale,
+        sum=whole / scale,
+        mean=whole / n / scale,
         p50=p50,
         p95=p95,
         p99=p99,
@@ -102,15 +118,15 @@ def rate(count: int, seconds: float | None) -> float | None:
     return None if seconds is None else count / seconds
 
 
-def lifetime(total: Value) -> Lifetime:
+def lifetime(value: Value) -> Lifetime:
     """A stored total."""
     return Lifetime(
-        counts=counts(total),
-        runtime=_histogram(total, layout.RUNTIME, layout.RUNTIME_BOUNDS),
-        wait=_histogram(total, layout.WAIT, layout.WAIT_BOUNDS),
-        cpu=distribution(total, layout.CPU),
-        memory_peak=distribution(total, layout.MEMORY_PEAK),
-        memory_change=distribution(total, layout.MEMORY_CHANGE),
+        counts=counts(value),
+        runtime=_histogram(value, layout.RUNTIME, layout.RUNTIME_BOUNDS),
+        wait=_histogram(value, layout.WAIT, layout.WAIT_BOUNDS),
+        cpu=total(value, layout.CPU),
+        memory_peak=total(value, layout.MEMORY_PEAK),
+        memory_change=total(value, layout.MEMORY_CHANGE),
     )
 
 

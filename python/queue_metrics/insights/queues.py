@@ -26,6 +26,8 @@ _URGENCY = (Status.CRITICAL, Status.WARNING, Status.HEALTHY, Status.UNKNOWN)
 _LATELY = 2 * MINUTE
 _NEAR = 5 * MINUTE
 """A depth by a clock that is off by so much is found; what is further ahead, or further back than it is fresh, is not read."""
+_NOBODY = "nobody has asked the broker in the last hour: no instrumented main process, agent or configured connection"
+_OTHERS = "nobody has asked the broker for this queue in the last hour, only for others of its connection"
 _Gauge: TypeAlias = tuple[int, int, int, int, int, int]
 
 
@@ -48,6 +50,10 @@ def queues(reading: Reading, workers: Sequence[WorkerAnswer], *, stale_seconds: 
     answers = [
         _queue(reading, series, measured.get(series.labels), crews.of(*series.labels[:2]), believed(series.labels[0]), clocks)
         for series in reading.queues
+    ]
+    asked = {each.connection for each in answers if each.depth_age_seconds is not None}
+    answers = [
+        replace(each, depth_reason=_OTHERS) if each.depth_reason == _NOBODY and each.connection in asked else each for each in answers
     ]
     answers.sort(key=lambda each: (*_order(each.health), -(each.ready or 0), -each.counts.ended, each.connection, each.queue))
     return tuple(answers)
@@ -202,7 +208,7 @@ def _reason(asked: float | None, ahead: float) -> str:
         return f"the broker was last asked {duration(asked)} ago"
     if ahead > _NEAR:
         return f"the clock of a host of this connection is {duration(ahead)} ahead of the one here, so what it asked is not read yet"
-    return "nobody has asked the broker in the last hour: no instrumented main process, agent or configured connection"
+    return _NOBODY
 
 
 def _starting(minutes: Mapping[int, Value], now: float) -> bool:

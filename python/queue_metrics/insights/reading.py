@@ -75,8 +75,8 @@ class Reading:
     """To general calls."""
     rules: BaselineRules = RULES
     """What baselines are made of where this was read."""
-    kept: int = TimeToLive().baseline
-    """Seconds that a baseline is kept there."""
+    lifetimes: TimeToLive = field(default_factory=TimeToLive)
+    """How long it is kept there what a collector calculates and counts."""
     uptime_seconds: float | None = None
     """For how long the store's server has been up; None: it does not tell."""
     packed: tuple[Points, ...] = ()
@@ -238,7 +238,7 @@ def read(
         every_beat=tuple(view.beats),
         answers=dict(zip(calls, view.answers, strict=True)),
         rules=driver.baselines,
-        kept=driver.lifetimes.baseline,
+        lifetimes=driver.lifetimes,
         uptime_seconds=view.uptime_seconds,
         packed=view.points[len(ranges) :],
         parts=tuple(parts),

@@ -63,7 +63,7 @@ def scrape(reading: Reading, *, stale_seconds: float, lost_seconds: float) -> Sc
     overview, queues, workers = without_tasks(reading, stale_seconds=stale_seconds, lost_seconds=lost_seconds)
     servers = sorted(servers_in(reading, workers, stale_seconds=stale_seconds), key=lambda each: each.hostname)
     present = {(server.hostname,) for server in servers}
-    stored = decode(reading.answers[READ_BASELINES], reading.span.now, reading.kept)
+    stored = decode(reading.answers[READ_BASELINES], reading.span.now, reading.lifetimes.baseline)
     return Scrape(
         overview=overview,
         queues=queues,

@@ -8,7 +8,7 @@ from types import MappingProxyType
 
 from queue_metrics._core import Value
 from queue_metrics.insights import layout
-from queue_metrics.insights.measures import counts, distribution
+from queue_metrics.insights.measures import counts, distribution, memory_change
 from queue_metrics.insights.names import UnknownName, unknown
 from queue_metrics.insights.reading import Part, Reading, read
 from queue_metrics.insights.window import Span
@@ -101,7 +101,7 @@ def _point(bucket: int, value: Value, sampled: Mapping[str, Gauge]) -> SeriesPoi
         wait=distribution(value, layout.WAIT),
         cpu=distribution(value, layout.CPU),
         memory_peak=distribution(value, layout.MEMORY_PEAK),
-        memory_change=distribution(value, layout.MEMORY_CHANGE),
+        memory_change=memory_change(value),
         gauges=gauges | times | dict(sampled),
     )
 

@@ -23,6 +23,7 @@ def servers(
     *,
     stale_seconds: float,
     crews: Mapping[str, Sequence[CrewMinute]],
+    uncounted: str,
     jobs: Iterable[SeriesReading] = (),
 ) -> tuple[ServerAnswer, ...]:
     """
@@ -36,6 +37,7 @@ def servers(
         window: what the busy share and the rates are about.
         stale_seconds: a sample older than this says nothing about now.
         crews: of each server, its workers' busy and idle time, as the collector counted it.
+        uncounted: why there is none of it in the window, where there is none.
         jobs: the series of the servers.
     """
     sampled = {report.hostname: report for report in reports}
@@ -45,7 +47,7 @@ def servers(
             people.setdefault(worker.host, []).append(worker)
     done = {series.labels[0]: series for series in jobs}
     answers = [
-        _server(host, sampled.get(host), people.get(host, []), window, stale_seconds, crews.get(host, ()), done.get(host))
+        _server(host, sampled.get(host), people.get(host, []), window, stale_seconds, crews.get(host, ()), uncounted, done.get(host))
         for host in {*sampled, *people}
     ]
     answers.sort(key=lambda each: (each.health.score, each.hostname))
@@ -59,10 +61,11 @@ def _server(
     window: Window,
     stale_seconds: float,
     crew: Sequence[CrewMinute],
+    uncounted: str,
     jobs: SeriesReading | None,
 ) -> ServerAnswer:
     sample, age = (None, None) if report is None else (report.sample, report.age)
-    together = crew_summary(workers, window, (row.time for row in crew))
+    together = crew_summary(workers, window, (row.time for row in crew), uncounted)
     busy = together.now_ratio if together.window_ratio is None else together.window_ratio
     return ServerAnswer(
         hostname=hostname,

@@ -7,7 +7,7 @@ from dataclasses import dataclass, fields, replace
 from typing import TypeAlias
 
 from queue_metrics.insights import layout
-from queue_metrics.insights.measures import counts, distribution, failure_share, merged, success_share
+from queue_metrics.insights.measures import counts, failure_share, merged, success_share, total
 from queue_metrics.insights.reading import Part, Reading, SeriesReading
 from queue_metrics.insights.recency import ENDED, HAPPENINGS, WINDOWS, all_days, last, last_day, newest, parts, statistics
 from queue_metrics.insights.tasks import busy_seconds, named, task, tasks
@@ -148,14 +148,14 @@ def _servers(series: Sequence[SeriesReading], now: float) -> tuple[ServerTask, .
         by_server.setdefault(one.labels[0], []).append(one)
     found = []
     for server, those in by_server.items():
-        total = merged(one.total for one in those)
-        counted = counts(total)
+        ever = merged(one.total for one in those)
+        counted = counts(ever)
         found.append(
             ServerTask(
                 server=server,
                 counts=counted,
                 failure=failure_share(counted),
-                runtime=distribution(total, layout.RUNTIME),
+                runtime=total(ever, layout.RUNTIME),
                 last_ended=last(now, those, ENDED),
             )
         )

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Mapping, Sequence
 
 from queue_metrics._core import Value
 from queue_metrics.insights import layout
-from queue_metrics.insights.measures import counts, distribution, failure_share, lifetime, merged, rate
+from queue_metrics.insights.measures import counts, distribution, failure_share, lifetime, memory_change, merged, rate
 from queue_metrics.insights.names import UnknownName, unknown
 from queue_metrics.insights.reading import Reading, SeriesReading
 from queue_metrics.insights.window import Span
@@ -86,7 +86,7 @@ def _task(reading: Reading, series: Sequence[SeriesReading], window: Value, labe
         wait=distribution(window, layout.WAIT),
         cpu=distribution(window, layout.CPU),
         memory_peak=distribution(window, layout.MEMORY_PEAK),
-        memory_change=distribution(window, layout.MEMORY_CHANGE),
+        memory_change=memory_change(window),
         busy_workers=None if when.observed_seconds is None else runtime.sum / when.observed_seconds,
         capacity_ratio=runtime.sum / busy if busy > 0 else None,
         history=history(reading.span, reading.observed_from, points_together(series)),

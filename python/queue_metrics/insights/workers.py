@@ -11,7 +11,7 @@ from queue_metrics._core import Value, decode_heartbeat
 from queue_metrics.errors import DecodeError
 from queue_metrics.insights.layout import MICROSECONDS
 from queue_metrics.insights.stuck import stuck
-from queue_metrics.model import Window, WorkerAnswer, WorkerCounts, WorkerSummary
+from queue_metrics.model import CountedWindow, WorkerAnswer, WorkerCounts, WorkerSummary
 from queue_metrics.storage.base import Beat
 from queue_metrics.storage.efficiency import Counters, Spent
 
@@ -115,8 +115,8 @@ def _worker(
     running = page["running"] if state in (*_ALIVE, "stale") else 0
     elapsed = _since(page["job_started"], seen) if running else None
     share, why = _cpu_share(page, state)
-    utilised, over = _utilisation(beat.worker_id, page, (busy, idle), counters) if executes else (None, None)
-    unknown = (uncounted if executes else "it executes nothing") if utilised is None else None
+    spent = _spent(beat.worker_id, page, (busy, idle), counters) if executes else None
+    unknown = _unknown_utilisation(state, spent, uncounted) if executes else "it executes nothing"
     labels = (page["connection"], page["queue"], page["task"])
     hangs, because = stuck(elapsed, page["task"], lambda: usual(labels) if usual else None, running) if running else (False, None)
     return WorkerAnswer(
@@ -148,8 +148,8 @@ def _worker(
         since_state_seconds=_in_state(page, seen, beat.age, silent),
         busy_seconds=busy if executes else None,
         idle_seconds=idle if executes else None,
-        utilisation_ratio=utilised,
-        utilisation_seconds=over,
+        utilisation_ratio=None if spent is None else spent.ratio,
+        utilisation_seconds=spent.seconds or None if spent is not None else None,
         utilisation_reason=unknown,
         stuck=hangs,
         stuck_reason=because,
@@ -164,17 +164,20 @@ def _in_state(page: dict[str, Any], seen: float, age: float, silent: float | Non
     return None if changed is None else changed + age
 
 
-def _utilisation(
-    worker: str, page: dict[str, Any], now: tuple[float, float], counters: Counters | None
-) -> tuple[float | None, float | None]:
-    """The busy share since the collector's pass before the last, and over how many seconds."""
-    if counters is None:
-        return None, None
-    then = counters.earlier(worker, (page["process_started"] or 0) / MICROSECONDS)
-    if then is None:
-        return None, None
-    busy, idle = (max(after - before, 0.0) for after, before in zip(now, then, strict=True))
-    return (busy / (busy + idle), busy + idle) if busy + idle > 0 else (None, None)
+def _spent(worker: str, page: dict[str, Any], now: tuple[float, float], counters: Counters | None) -> Spent | None:
+    """Busy and idle seconds since the collector's pass before the last; None: it did not count them, or once and nothing came since."""
+    then = None if counters is None else counters.earlier(worker, (page["process_started"] or 0) / MICROSECONDS)
+    if counters is None or then is None:
+        return None
+    spent = Spent(*(max(after - before, 0.0) for after, before in zip(now, then, strict=True)))
+    return spent if spent.seconds or counters.twice(worker) else None
+
+
+def _unknown_utilisation(state: str, spent: Spent | None, uncounted: str) -> str | None:
+    """Why there is no busy share of a worker that executes; None: there is."""
+    if spent is None:
+        return uncounted
+    return None if spent.seconds else f"it is {state}: its busy and idle seconds have not changed since a collector counted them"
 
 
 def _accounts(page: dict[str, Any], seen: float) -> tuple[float, float]:
@@ -208,7 +211,7 @@ def by_state(answers: Iterable[WorkerAnswer]) -> WorkerCounts:
     return WorkerCounts(**{state: states[state] for state in ("starting", "idle", "busy", "stopped", "stale", "lost")})
 
 
-def summary(answers: Iterable[WorkerAnswer], window: Window, spent: Spent) -> WorkerSummary:
+def summary(answers: Iterable[WorkerAnswer], window: CountedWindow, spent: Spent) -> WorkerSummary:
     """
     Workers together.
 

@@ -7,7 +7,7 @@ from queue_metrics.model.footprint import Footprint
 from queue_metrics.model.health import Health, Reason
 from queue_metrics.model.history import History, QueueHistory, TaskHistory
 from queue_metrics.model.jobs import JobAnswer
-from queue_metrics.model.measures import Counts, Distribution, Histogram, Lifetime, Share, Window
+from queue_metrics.model.measures import CountedWindow, Counts, Distribution, Histogram, Lifetime, Share, Sums, Total, Window
 from queue_metrics.model.outcomes import Discard, Outcome, Status
 from queue_metrics.model.overview import Overview, Snapshot
 from queue_metrics.model.queues import QueueAnswer
@@ -51,6 +51,7 @@ __all__ = [
     "Capacity",
     "CapacityEstimate",
     "CollectorAnswer",
+    "CountedWindow",
     "Counts",
     "DepthStatistics",
     "DepthTrend",
@@ -92,12 +93,14 @@ __all__ = [
     "Share",
     "Snapshot",
     "Status",
+    "Sums",
     "TaskAnswer",
     "TaskDetail",
     "TaskHistory",
     "ThroughputStatistics",
     "ThroughputTrend",
     "TimeWindow",
+    "Total",
     "TrendAnswer",
     "TrendLine",
     "Verdict",

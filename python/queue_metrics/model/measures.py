@@ -46,6 +46,14 @@ class Window:
 
 
 @dataclass(frozen=True, slots=True)
+class CountedWindow(Window):
+    """A stretch of time whose observed part is what a collector counted of it."""
+
+    reason: str | None
+    """Why it counted nothing of it; None where it did."""
+
+
+@dataclass(frozen=True, slots=True)
 class Distribution:
     """Measured numbers summed up. Without a measurement n and sum are 0 and all else is None."""
 
@@ -65,6 +73,16 @@ class Distribution:
     """Standard deviation, from the sketch; None below two measurements."""
     error_ratio: float | None
     """Bound of the relative error of p50, p95 and p99; None: no quantiles, or the lowest of them were joined and have no bound."""
+
+
+@dataclass(frozen=True, slots=True)
+class Sums(Distribution):
+    """Without quantiles and deviation in any window: a measure that may be below zero has no sketch."""
+
+
+@dataclass(frozen=True, slots=True)
+class Total(Sums):
+    """Of everything ever measured: n, sum and mean alone."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -129,10 +147,10 @@ class Lifetime:
     counts: Counts
     runtime: Histogram
     wait: Histogram
-    cpu: Distribution
-    """CPU time, seconds; of this and the next two only n, sum and mean are known."""
-    memory_peak: Distribution  # the larger of the resident memory before and after, bytes
-    memory_change: Distribution
+    cpu: Total
+    """CPU time, seconds."""
+    memory_peak: Total  # the larger of the resident memory before and after, bytes
+    memory_change: Total
 
 
 class Sampled:

@@ -13,7 +13,7 @@ from queue_metrics.model.health import Health
 from queue_metrics.model.history import QueueHistory, TaskHistory
 from queue_metrics.model.job_events import JobFailed, JobMeasured, JobRetried
 from queue_metrics.model.jobs import JobAnswer
-from queue_metrics.model.measures import Distribution, Share, Window
+from queue_metrics.model.measures import CountedWindow, Distribution, Share, Sums, Total, Window
 from queue_metrics.model.overview import Overview
 from queue_metrics.model.queues import QueueAnswer
 from queue_metrics.model.reasons_of_servers import SERVER_RULES
@@ -35,7 +35,6 @@ _SEVERAL = "it is about several of them together"
 _COLLECT = "`queue-metrics record-trends` each minute does it"
 _UNMEASURED_EVER = "it was measured of no execution"
 _OLDER_BASELINE = "it was calculated by an older version of this package"
-_NO_TREND = "nothing was recorded, for the reason that `message` says"
 
 
 def why(answer: object, field: str) -> str | None:
@@ -71,8 +70,12 @@ def _quantile(answer: Distribution) -> str:
     return _UNMEASURED if not answer.n else "only sums are kept at this step; longer windows, or shorter ones, may have it"
 
 
-def _extreme(answer: Distribution) -> str:
-    return _UNMEASURED if not answer.n else "totals keep sums, no extremes"
+def _summed(answer: Sums) -> str:
+    return _UNMEASURED if not answer.n else "only sums and extremes are kept of it, whatever the window: it may be below zero"
+
+
+def _totalled(answer: Total) -> str:
+    return _UNMEASURED_EVER if not answer.n else "of everything ever measured only the sum is kept; a window may have it"
 
 
 def _spread(answer: Distribution) -> str:
@@ -88,7 +91,7 @@ def _depth(answer: QueueAnswer) -> str:
 
 
 def _latency(answer: QueueAnswer) -> str:
-    return answer.depth_reason or "the oldest message does not say since when it waits"
+    return answer.depth_reason or ("no job waits" if answer.ready == 0 else "the oldest message does not say since when it waits")
 
 
 def _due(answer: QueueAnswer) -> str:
@@ -106,7 +109,17 @@ def _running(answer: WorkerAnswer) -> str:
 def _busy(answer: WorkerAnswer) -> str:
     if answer.role != "worker":
         return "it executes nothing"
-    return "of a lost worker nobody knows how long it did what it did last" if answer.state == "lost" else "it has just begun"
+    if answer.state == "lost":
+        return "of a lost worker nobody knows how long it did what it did last"
+    return "it has just begun" if answer.state in ("idle", "busy") else f"it is {answer.state}, and was seen neither busy nor idle"
+
+
+def _window_ratio(answer: WorkerSummary) -> str:
+    return answer.window.reason or "no worker lived from one pass of the collector to the next in the window"
+
+
+def _no_trend(answer: TrendAnswer) -> str:
+    return answer.message or ""
 
 
 def _mean_of_minutes(_: EfficiencyStatistics) -> str:
@@ -126,13 +139,18 @@ def _baseline_error(answer: Baseline, of: float | None) -> str:
 RULES: Mapping[type, Mapping[str, Rule]] = MappingProxyType(
     {
         Window: _all("observed_from observed_until observed_seconds age_seconds", _UNRECORDED),
+        CountedWindow: {
+            **_all("observed_from observed_until observed_seconds age_seconds", lambda answer: answer.reason or ""),
+            "reason": "a collector counted",
+        },
         Distribution: {
-            "mean": _UNMEASURED,
+            **_all("mean min max", _UNMEASURED),
             **_all("p50 p95 p99", _quantile),
-            **_all("min max", _extreme),
             "deviation": _spread,
             "error_ratio": _error,
         },
+        Sums: _all("p50 p95 p99 deviation", _summed),
+        Total: _all("mean min max p50 p95 p99 deviation", _totalled),
         Share: _all("ratio low high", "there is nothing that it could be a share of"),
         WindowStatistics: {**_all("throughput_per_second busy_workers", _UNRECORDED), "mean_runtime_seconds": _UNMEASURED},
         TaskHistory: {
@@ -199,9 +217,7 @@ RULES: Mapping[type, Mapping[str, Rule]] = MappingProxyType(
         },
         WorkerSummary: {
             **_all("now_ratio lifetime_ratio", "no worker is live"),
-            **_all(
-                "window_ratio window_seconds", f"no collector counted the time of these workers in the window; where none runs, {_COLLECT}"
-            ),
+            **_all("window_ratio window_seconds", _window_ratio),
             "jobs_per_worker": "no worker is known",
         },
         CollectorAnswer: {"last_pass_seconds": lambda answer: answer.message},
@@ -222,11 +238,11 @@ RULES: Mapping[type, Mapping[str, Rule]] = MappingProxyType(
         TrendAnswer: {
             "message": "there is nothing to say",
             **_all("connection queue", "it is about all queues"),
-            "trend": _NO_TREND,
+            "trend": _no_trend,
             "forecast": "there is a forecast of depths only",
-            "age_seconds": _NO_TREND,
+            "age_seconds": _no_trend,
         },
-        NoTrend: _all("statistics forecast", _NO_TREND),
+        NoTrend: _all("statistics forecast", _no_trend),
         TrendLine: {"confidence": "it is told of depths only; the verdict says how sure a trend is"},
         Verdict: {
             **_all("probability slope_per_second slope_low slope_high margin_per_second", lambda answer: answer.reason),

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from types import MappingProxyType
 
-from queue_metrics.model.measures import Counts, Distribution, Window
+from queue_metrics.model.measures import Counts, Distribution, Sums, Window
 
 GAUGES: Mapping[str, tuple[str, ...]] = MappingProxyType(
     {
@@ -42,7 +42,7 @@ class SeriesPoint:
     wait: Distribution
     cpu: Distribution
     memory_peak: Distribution
-    memory_change: Distribution
+    memory_change: Sums
     gauges: Mapping[str, Gauge]
     """
     If answered in the step. Of queues by the broker: `ready`, `reserved`, `scheduled`, `running`, `latency_seconds`, `due_seconds`. Of

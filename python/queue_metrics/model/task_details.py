@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from queue_metrics.model.measures import Counts, Distribution, Share, Window
+from queue_metrics.model.measures import Counts, Share, Total, Window
 from queue_metrics.model.recency import Moment, WindowStatistics
 from queue_metrics.model.tasks import TaskAnswer
 
@@ -31,8 +31,7 @@ class ServerTask:
     counts: Counts
     """Without arrivals and discards, which have no server."""
     failure: Share
-    runtime: Distribution
-    """Only n, sum and mean are known."""
+    runtime: Total
     last_ended: Moment | None
     """None: longer than a day ago."""
 

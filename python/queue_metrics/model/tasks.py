@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from queue_metrics.model.history import TaskHistory
-from queue_metrics.model.measures import Counts, Distribution, Lifetime, Sampled, Share, Window
+from queue_metrics.model.measures import Counts, Distribution, Lifetime, Sampled, Share, Sums, Window
 
 UNHEALTHY_FROM = 0.05
 """The original's limit: from this failure ratio on a task is not healthy."""
@@ -34,7 +34,7 @@ class TaskAnswer(Sampled):
     """CPU time, seconds; quantiles only in windows of hours and days."""
     memory_peak: Distribution
     """Peak resident memory of the process during the execution, bytes; quantiles as for `cpu`."""
-    memory_change: Distribution
+    memory_change: Sums
     """Resident memory of the process after less before, bytes; never with quantiles."""
     busy_workers: float | None
     """How many workers it keeps busy on average: sum of run times / observed seconds."""

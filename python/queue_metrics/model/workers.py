@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from types import MappingProxyType
 from typing import Literal
 
-from queue_metrics.model.measures import Window
+from queue_metrics.model.measures import CountedWindow
 
 OriginalState = Literal["idle", "busy", "stopped", "crashed", "unknown"]
 ORIGINAL_STATES: Mapping[str, OriginalState] = MappingProxyType(
@@ -40,7 +40,7 @@ class WorkerAnswer:
     elapsed_seconds: float | None
     """How long that job has been running when last seen."""
     busy_ratio: float | None
-    """Share of its life spent executing, 0-1; None: it does not execute, or has just begun."""
+    """Share of its life spent executing, 0-1; None: it does not execute, or was neither busy nor idle yet."""
     rss_bytes: int | None
     rss_peak_bytes: int | None
     """Resident memory, now and at its highest."""
@@ -108,8 +108,8 @@ class WorkerCounts:
 class WorkerSummary:
     """Workers together: all, those of a server or those of a queue. Ratios 0-1; None where nothing is known."""
 
-    window: Window
-    """What `window_ratio` is about; observed is what the collector counted of it."""
+    window: CountedWindow
+    """What `window_ratio` is about."""
     counts: WorkerCounts
     now_ratio: float | None
     """Busy ones among those that are live."""

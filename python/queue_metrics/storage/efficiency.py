@@ -123,6 +123,11 @@ class Counters:
         spent = known.before or known.spent
         return spent.busy_seconds, spent.idle_seconds
 
+    def twice(self, worker: str) -> bool:
+        """Whether a worker was seen at both passes."""
+        known = self.workers.get(worker)
+        return known is not None and known.before is not None
+
 
 @dataclass(frozen=True, slots=True)
 class CrewMinute:
