@@ -18,8 +18,9 @@ from queue_metrics.errors import QueueMetricsError
 from queue_metrics.insights import baseline_answers as judgements
 from queue_metrics.insights import baselines as formulas
 from queue_metrics.insights import connect
+from queue_metrics.insights.deviation import deviation
 from queue_metrics.insights.reading import read
-from queue_metrics.insights.samples import parts
+from queue_metrics.insights.samples import parts, samples
 from queue_metrics.insights.weighted import Part, estimate
 from queue_metrics.insights.window import span_of
 from queue_metrics.model.baselines import Baseline, BaselineAnswer, CapacityEstimate
@@ -112,6 +113,30 @@ def test_a_baseline_is_as_old_as_the_store_says_whatever_the_clock_of_the_collec
     ages = [answer.age_seconds for answer in (metrics.baseline(*SEND), *metrics.baselines())]
     assert len(ages) == 3
     assert all(age is not None and 0 <= age < PATIENCE for age in ages), ages
+
+
+def test_an_hour_of_which_minutes_have_expired_is_the_others_and_the_rest(store: StorageDriver) -> None:
+    fleet, hour = Fleet(), int(NOW) // 3600 * 3600 - 7200
+    for at, n, runtime in ((hour + 300, 5, 100_000), (hour + 600, 1, 400_000), (hour + 2400, 20, 200_000)):
+        fleet.task(SEND, at, counts={"started": n, "succeeded": n}, measures={0: [runtime] * n, 2: [1000] * n, 3: [MIB] * n})
+    fleet.store(store)
+    now = hour + 5400.0
+    (task,) = read(store, span_of(now), kinds=(), further=parts(now), totals=False, heartbeats=False).tasks
+    minutes, hours = task.by_step[60], task.by_step[3600]
+    young = replace(task, by_step={60: {hour + 2400: minutes[hour + 2400]}, 3600: hours})
+    found = samples(young, now)
+    assert [(each.at - hour, each.step, each.runtime, each.cpu, each.memory) for each in found] == [
+        (2430.0, 60, (20, 4_000_000), (20, 20_000), (20, 20 * MIB)),
+        (1200.0, 3600, (6, 900_000), (6, 6_000), (6, 6 * MIB)),
+    ]
+    told = deviation(BASELINE, found, now)
+    assert (told.available, told.n, told.message) == (
+        True,
+        20,
+        "run time and CPU and memory of the newest 20 executions far from the baseline",
+    )
+    assert [each.step for each in samples(task, now)] == [60] * 3
+    assert [each.runtime for each in samples(replace(task, by_step={3600: hours}), now)] == [(26, 4_900_000)]
 
 
 def test_the_weight_is_of_the_time_and_not_of_the_place(store: StorageDriver) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from operator import attrgetter
 
 from queue_metrics._core import Value
 from queue_metrics.config import BaselineRules
@@ -20,7 +21,7 @@ class Sample:
     at: float
     """The middle of the step, seconds since 1970."""
     step: int
-    """Its length, seconds."""
+    """Its length, seconds; of the rest of an hour that of the hour."""
     runtime: tuple[int, int]
     cpu: tuple[int, int]
     """Numbers measured and their sum, µs."""
@@ -42,20 +43,35 @@ def parts(
 
 def samples(task: SeriesReading, now: float, rules: BaselineRules = RULES) -> tuple[Sample, ...]:
     """
-    The executions of the window, each once, newest first: an hour by its minutes if all of them are there, else as one.
-
-    Minutes and hours are counted in the same batch, so an hour whose minutes have not expired is their sum.
+    The executions of the window, each once, newest first: by minute as long as minutes are kept, and what an hour has beyond them as one.
     """
     by_hour: dict[int, list[Sample]] = {}
     for bucket, value in task.by_step.get(MINUTE, {}).items():
         by_hour.setdefault(bucket // HOUR * HOUR, []).append(_sample(bucket, MINUTE, value))
     found = []
     for bucket, value in task.by_step.get(HOUR, {}).items():
-        whole, of_minutes = _sample(bucket, HOUR, value), by_hour.get(bucket, [])
-        found += of_minutes if sum(each.runtime[0] for each in of_minutes) == whole.runtime[0] else [whole]
+        found += _of_hour(_sample(bucket, HOUR, value), by_hour.get(bucket, []))
     # A moment to come is of a clock that is ahead; what it measured is as good as new.
-    recent = [each for each in found if now - each.at <= rules.sliding_window_days * DAY and each.runtime[0]]
+    recent = [each for each in found if now - each.at <= rules.sliding_window_days * DAY and each.runtime[0] > 0]
     return tuple(sorted(recent, key=lambda each: each.at, reverse=True))
+
+
+def _of_hour(whole: Sample, minutes: list[Sample]) -> list[Sample]:
+    """
+    Its minutes, and in one what they do not hold.
+
+    Minutes and hours are counted in the same batch, so an hour is the sum of its minutes; those that have expired were before the others.
+    """
+    if not minutes:
+        return [whole]
+
+    def rest(of: Callable[[Sample], tuple[int, int]]) -> tuple[int, int]:
+        (n, total), parts = of(whole), [of(each) for each in minutes]
+        return n - sum(each[0] for each in parts), total - sum(each[1] for each in parts)
+
+    begin, kept = whole.at - HOUR / 2, min(each.at for each in minutes) - MINUTE / 2
+    expired = Sample((begin + kept) / 2, HOUR, *(rest(attrgetter(name)) for name in ("runtime", "cpu", "memory")))
+    return [*minutes, expired]
 
 
 def newest_minutes(task: SeriesReading) -> Iterator[Sample]:
