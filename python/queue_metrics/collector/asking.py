@@ -27,11 +27,11 @@ if TYPE_CHECKING:
     from queue_metrics.hooks.base import DepthProbe, QueueDepth
     from queue_metrics.storage.base import StorageDriver
 
-WAIT_SECONDS = 5.0
-"""For all brokers together: less than the lease of a collector holds, which waits meanwhile."""
-_IMPORT_SECONDS = 1.0
+IMPORT_SECONDS, WAIT_SECONDS = 12.0, 5.0
+"""For the imports of all apps, which cron needs in each pass, and then for all brokers: less than the lease of a collector holds."""
+_IMPORT_ALONE_SECONDS = 1.0
 """Where an app is imported the next one waits for so long: two of one project may need the same modules, each from its own end."""
-_LEASE_SECONDS = 15.0
+_LEASE_SECONDS = 25.0
 _RELEASE = 0.001  # the shortest lease there is
 
 
@@ -59,35 +59,35 @@ class _Question:
         self.depths: list[QueueDepth] | None = None
         self.why: str | None = None
         """What went wrong."""
-        self.hangs_in = "the import of its app"
+        self.imported = threading.Event()
+        """Set when the import of the app has ended, well or not."""
         self._opened = opened
         self._known = known
-        self._imported = threading.Event()
         self._thread = threading.Thread(target=self._run, name="queue-metrics-asking", daemon=True)
         self._thread.start()
 
     def join(self, until: float) -> None:
         self._thread.join(max(until - time.monotonic(), 0.0))
 
-    def join_import(self, seconds: float) -> None:
-        self._imported.wait(seconds)
-
     @property
     def runs(self) -> bool:
         return self._thread.is_alive()
+
+    @property
+    def hangs_in(self) -> str:
+        return "the question to its broker" if self.imported.is_set() else "the import of its app"
 
     def _run(self) -> None:
         probes: Sequence[DepthProbe] = ()
         try:
             probes = self._opened()
-            self.hangs_in = "the question to its broker"
-            self._imported.set()
+            self.imported.set()
             for probe in probes:
                 probe.known = self._known
             self.depths = [depth for probe in probes for depth in probe.ask()]
         except Exception as error:  # whatever an app, a broker or its library comes up with
             self.why = shown(error)
-            self._imported.set()
+            self.imported.set()
         for probe in probes:
             with suppress(Exception):
                 probe.close()
@@ -140,16 +140,20 @@ class Asking:
 
     def _ask(self, known: Mapping[str, Sequence[str]], away: dict[str, str]) -> Asked:
         kept = self._kept = self._kept or Kept(self._settings, self._store)
-        until = time.monotonic() + WAIT_SECONDS
+        imports_until = time.monotonic() + IMPORT_SECONDS
         for name, queues in known.items():
             self._running[name] = _Question(partial(self._probes_of, name, kept.recorder), queues)
-            self._running[name].join_import(min(_IMPORT_SECONDS, max(until - time.monotonic(), 0.0)))
+            self._running[name].imported.wait(min(_IMPORT_ALONE_SECONDS, max(imports_until - time.monotonic(), 0.0)))
+        imported = [name for name in known if self._running[name].imported.wait(max(imports_until - time.monotonic(), 0.0))]
+        until = time.monotonic() + WAIT_SECONDS
         told: list[QueueDepth] = []
         for name in known:
-            question = self._running[name]
-            question.join(until)
+            question, seconds = self._running[name], IMPORT_SECONDS
+            if name in imported:
+                question.join(until)
+                seconds = WAIT_SECONDS
             if question.depths is None:
-                away[name] = question.why or f"{question.hangs_in} has not ended in {WAIT_SECONDS:g} s"
+                away[name] = question.why or f"{question.hangs_in} has not ended in {seconds:g} s"
                 continue
             told += question.depths
         count, trouble = kept.put(told) if told else (0, None)
