@@ -254,6 +254,8 @@ def test_a_jump_after_no_variance_at_all_is_seen_and_soon_looked_at_again(store:
     assert answer.deviation.deviates
     assert answer.deviation.duration_score == pytest.approx(20.0), "0.1 s by the least spread, 5 % of 0.1 s"
     assert (answer.deviation.cpu_score, answer.deviation.memory_score, answer.deviation.n) == (0.0, 0.0, 10)
+    assert (answer.deviation.since, answer.deviation.until) == (minute(1), minute(0)), "of one minute, which is over"
+    assert answer.deviation.age_seconds == NOW - minute(0)
     assert "run time" in answer.deviation.message
     whole = connect(store, now=lambda: NOW).baseline("broker", "mail")
     assert whole.deviation.message.startswith("app.send: run time")

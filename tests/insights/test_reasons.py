@@ -282,10 +282,10 @@ def test_every_answer_says_how_fresh_it_is(store: tuple[str, Metrics]) -> None:
 def fresh(answer: Any) -> bool:
     if isinstance(getattr(answer, "window", None), Window):
         return True
-    ages = ("age_seconds", "last_seen_seconds", "last_pass_seconds", "asked_at", "events")
+    ages = ("age_seconds", "last_seen_seconds", "last_pass_seconds", "asked_at")
     if any(hasattr(answer, name) for name in ages):
         return True
-    return any(fresh(getattr(answer, name)) for name in ("detail", "overview", "snapshot") if hasattr(answer, name))
+    return any(fresh(getattr(answer, name)) for name in ("detail", "overview", "snapshot", "collector") if hasattr(answer, name))
 
 
 @pytest.mark.parametrize(("back", "minutes", "age"), [(0, 60, 0.0), (1, 60, 30.0), (25, 60, 1470.0), (25, 1000, None)])

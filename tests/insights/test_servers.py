@@ -64,7 +64,7 @@ def test_every_host_is_shown_with_its_own_sample_and_workers(driver: StorageDriv
     assert (first.workers.jobs, first.workers.jobs_per_worker) == (40, 20.0)
     processes = first.processes
     assert (processes.rss_mean_bytes, processes.rss_total_bytes, processes.rss_peak_bytes, processes.read) == (200.0, 400, 900, 2)
-    assert processes.cpu_mean_ratio == 0.5
+    assert (processes.cpu_mean_ratio, processes.cpu_read) == (0.5, 1), "of the other the CPU time was never read"
     assert first.capacity is not None
     assert (first.capacity.advice, first.capacity.busy_ratio) == (Advice.KEEP, 0.5)
     assert (tenth.workers.counts.lost, tenth.workers.counts.live, tenth.capacity) == (1, 0, None)

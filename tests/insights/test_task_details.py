@@ -83,6 +83,19 @@ def holds(moment: Moment | None, at: int | None) -> bool:
 
 
 @pytest.mark.parametrize("seed", SEEDS)
+def test_the_cost_of_a_job_is_of_the_hours_that_it_says(told: dict[int, tuple[Known, Metrics]], seed: int) -> None:
+    known, metrics = told[seed]
+    answer = metrics.everything().job(TASK)
+    hours = answer.cost_window
+    jobs = known.of(TASK, hours.start, NOW)
+    assert (hours.start % 3600, hours.step_seconds, hours.end) == (0, 3600, NOW)
+    assert hours.start <= answer.detail.window.start
+    assert (answer.cpu.n, answer.memory_peak.n) == (len(jobs), len(jobs))
+    assert answer.cpu.sum == pytest.approx(sum(job.cpu for job in jobs) / 1e6)
+    assert hours.age_seconds is not None
+
+
+@pytest.mark.parametrize("seed", SEEDS)
 def test_every_number_of_a_task_is_the_one_that_was_recorded(told: dict[int, tuple[Known, Metrics]], seed: int) -> None:
     known, metrics = told[seed]
     answer = metrics.task(TASK)

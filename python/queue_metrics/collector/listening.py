@@ -7,7 +7,7 @@ from collections.abc import Callable
 from typing import Any
 
 from queue_metrics.errors import StoreError
-from queue_metrics.insights.collecting import events, last_number
+from queue_metrics.insights.collecting import last_number, logged
 from queue_metrics.model.events import Event
 from queue_metrics.recording.trouble import shown, warner
 from queue_metrics.storage.base import StorageDriver
@@ -63,15 +63,15 @@ class Listening:
         if self._cursor is None:
             self._cursor = last_number(self._driver)
         while not self._stop.is_set():
-            answer = events(self._driver, self._cursor, _MOST)
-            self.missed += answer.missed
-            for event in answer.events:
+            events, cursor, missed = logged(self._driver, self._cursor, _MOST)
+            self.missed += missed
+            for event in events:
                 if event.kind == self._kind:
                     self._tell(event)
                 if self._stop.is_set():
                     return
-            self._cursor = answer.cursor
-            if not answer.events:
+            self._cursor = cursor
+            if not events:
                 return
 
     def _tell(self, event: Event) -> None:

@@ -6,7 +6,7 @@ from dataclasses import replace
 
 from queue_metrics.insights.wording import duration
 from queue_metrics.model.collector import CollectorAnswer
-from queue_metrics.model.events import EventsAnswer
+from queue_metrics.model.events import Event, EventsAnswer
 from queue_metrics.storage.base import StorageDriver
 from queue_metrics.storage.collector import GAP_SECONDS, READ_COLLECTOR, CollectorState, state_for_reader, state_of
 from queue_metrics.storage.events import READ_OLDEST, events_of, reading_events
@@ -63,19 +63,24 @@ def uncounted(state: CollectorState, now: float) -> str:
     return "`duties.workers` is switched off" if "workers" in state.off else "the collector has not seen it twice yet"
 
 
-def events(driver: StorageDriver, after: int, limit: int) -> EventsAnswer:
+def events(driver: StorageDriver, after: int, limit: int, now: float) -> EventsAnswer:
+    """What `logged` reads, and of when it is: the collector is asked first, so that its last pass is no younger than what is read."""
+    collector = collector_now(driver, now)
+    return EventsAnswer(*logged(driver, after, limit), collector)
+
+
+def logged(driver: StorageDriver, after: int, limit: int) -> tuple[tuple[Event, ...], int, int]:
     """
-    Events behind a number, oldest first.
+    Events behind a number, oldest first; the number to ask behind next time; and how many fell out of the log before.
 
     A number that the store has not reached yet is of a store that was emptied since: then the log is read from its beginning.
     """
     view = driver.read_view(heartbeats=False, calls=(READ_COLLECTOR, READ_OLDEST, reading_events(after, limit)))
     state, oldest, found = view.answers
     if after > state_of(state).events:
-        return events(driver, 0, limit) if oldest else EventsAnswer((), 0, 0)
+        return logged(driver, 0, limit) if oldest else ((), 0, 0)
     missed = max(int(oldest[0][1]) - after - 1, 0) if oldest else 0
-    answered = tuple(events_of(found))
-    return EventsAnswer(answered, int(found[-1][1]) if found else after, missed if after else 0)
+    return tuple(events_of(found)), int(found[-1][1]) if found else after, missed if after else 0
 
 
 def collector_now(driver: StorageDriver, now: float) -> CollectorAnswer:

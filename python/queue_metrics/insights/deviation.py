@@ -60,6 +60,8 @@ def deviation(baseline: Baseline, measured: Sequence[Sample], now: float, rules:
     scores = {name: score(*measure) for name, measure in _measures(baseline).items()}
     far = [name for name, each in scores.items() if each is not None and each > rules.deviation_threshold]
     n = sum(each.runtime[0] for each in newest)
+    # A moment to come is of a clock that is ahead.
+    until = min(newest[0].at + MINUTE / 2, now)
     usually = f"the newest {n} executions are as usual"
     return DeviationAnswer(
         available=True,
@@ -67,6 +69,9 @@ def deviation(baseline: Baseline, measured: Sequence[Sample], now: float, rules:
         deviates=bool(far),
         threshold=rules.deviation_threshold,
         n=n,
+        since=min(newest[-1].at - MINUTE / 2, until),
+        until=until,
+        age_seconds=now - until,
         duration_score=scores["run time"],
         cpu_score=scores["CPU"],
         memory_score=scores["memory"],
@@ -112,7 +117,17 @@ def _measures(baseline: Baseline) -> dict[str, tuple[_Mean, float | None, float]
 def no_deviation(why: str, rules: BaselineRules = RULES) -> DeviationAnswer:
     """Nothing to compare."""
     return DeviationAnswer(
-        False, why, deviates=False, threshold=rules.deviation_threshold, n=0, duration_score=None, cpu_score=None, memory_score=None
+        available=False,
+        message=why,
+        deviates=False,
+        threshold=rules.deviation_threshold,
+        n=0,
+        since=None,
+        until=None,
+        age_seconds=None,
+        duration_score=None,
+        cpu_score=None,
+        memory_score=None,
     )
 
 

@@ -226,6 +226,7 @@ class Everything:
             detail=detail_of(everywhere, series),
             cpu=distribution(value, layout.CPU),
             memory_peak=distribution(value, layout.MEMORY_PEAK),
+            cost_window=self._reading.window_of(hours),
             baseline=self.baselines.get(series[0].labels) if len(series) == 1 else None,
             by_queue=tuple(sorted(apart, key=lambda job: (*_order(job), job.detail.connection, job.detail.queue))),
         )

@@ -157,7 +157,7 @@ class Metrics:
         """
         if after < 0 or limit < 1:
             raise ValueError(f"a cursor is 0 or more and a limit 1 or more, not {after} and {limit}")
-        return collecting.events(self._driver, after, limit)
+        return collecting.events(self._driver, after, limit, self._now())
 
     # Tasks
 

@@ -100,5 +100,6 @@ def _processes(workers: Sequence[WorkerAnswer]) -> ServerProcesses:
         rss_mean_bytes=sum(sizes) / len(sizes) if sizes else None,
         rss_total_bytes=sum(sizes) if sizes else None,
         rss_peak_bytes=max((worker.rss_peak_bytes for worker in live if worker.rss_peak_bytes is not None), default=None),
+        cpu_read=len(shares),
         cpu_mean_ratio=sum(shares) / len(shares) if shares else None,
     )

@@ -55,6 +55,11 @@ class DeviationAnswer:
     threshold: float
     n: int
     """Executions that were compared."""
+    since: float | None
+    until: float | None
+    """The ends of the minutes that these ended in, seconds since 1970; None of these and the next: none was compared."""
+    age_seconds: float | None
+    """How long ago the last of these minutes ended; 0 of the open one."""
     duration_score: float | None
     cpu_score: float | None
     memory_score: float | None

@@ -7,6 +7,8 @@ from dataclasses import dataclass
 from types import MappingProxyType
 from typing import Any
 
+from queue_metrics.model.collector import CollectorAnswer
+
 DEPTH, HEALTH, EFFICIENCY, BASELINE, RECORDED = (
     "queue_depth_threshold_exceeded",
     "health_score_changed",
@@ -53,3 +55,5 @@ class EventsAnswer:
     """To be given next time."""
     missed: int
     """Events that fell out of the log before anybody asked behind this cursor."""
+    collector: CollectorAnswer
+    """Who raises them: all of this is as fresh as its last pass, or fresher."""

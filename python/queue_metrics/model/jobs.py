@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from queue_metrics.model.baselines import Baseline
-from queue_metrics.model.measures import Distribution
+from queue_metrics.model.measures import Distribution, Window
 from queue_metrics.model.task_details import TaskDetail
 
 
@@ -15,9 +15,10 @@ class JobAnswer:
 
     detail: TaskDetail
     cpu: Distribution
-    """CPU time, seconds, in the whole hours that hold the window: minutes keep no quantiles of it."""
     memory_peak: Distribution
-    """The same of the peak resident memory, bytes."""
+    """CPU time, seconds, and the peak resident memory, bytes, in `cost_window`."""
+    cost_window: Window
+    """The whole hours that hold the window of `detail`, since minutes keep no quantiles of these; of a window of hours or days itself."""
     baseline: Baseline | None
     """What it usually costs; None: nobody calculated it, or it runs on several queues, each of which has its own."""
     by_queue: tuple[JobAnswer, ...]

@@ -229,7 +229,10 @@ RULES: Mapping[type, Mapping[str, Rule]] = MappingProxyType(
             "cpu_error": lambda answer: _baseline_error(answer, answer.cpu_ratio),
             "memory_error_bytes": lambda answer: _baseline_error(answer, answer.memory_bytes),
         },
-        DeviationAnswer: _all("duration_score cpu_score memory_score score", _score),
+        DeviationAnswer: {
+            **_all("duration_score cpu_score memory_score score", _score),
+            **_all("since until age_seconds", lambda answer: answer.message),
+        },
         BaselineAnswer: {
             **_all("baseline age_seconds", lambda answer: answer.message),
             "capacity": lambda answer: answer.capacity_reason or "",

@@ -56,7 +56,10 @@ SERVER_RULES: dict[type, _Rules] = {
         "per_second": "nothing was recorded in the window",
         "runtime_mean_seconds": "nothing of it was measured in the window",
     },
-    ServerProcesses: dict.fromkeys(ServerProcesses.__dataclass_fields__, "no live worker here could be read"),
+    ServerProcesses: {
+        **dict.fromkeys(("rss_mean_bytes", "rss_total_bytes", "rss_peak_bytes"), "no live worker here could be read"),
+        "cpu_mean_ratio": "no live worker here was read twice, and a share needs two readings",
+    },
     ServerAnswer: {
         **dict.fromkeys(("sample", "age_seconds"), "nobody there reports a sample; only its workers are known"),
         "jobs": "nothing was counted for this server, as by older versions of this package",

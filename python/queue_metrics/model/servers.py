@@ -236,16 +236,19 @@ class ServerJobs:
 
 @dataclass(frozen=True, slots=True)
 class ServerProcesses:
-    """Memory and CPU of the live workers of a server. A sum holds only the workers that could be read: `read` of them."""
+    """Memory and CPU of the live workers of a server, as far as they could be read."""
 
     read: int
+    """Workers whose memory is known: of these are the sum and the mean."""
     rss_mean_bytes: float | None
     rss_total_bytes: int | None
     """Resident memory; pages that workers share count for each."""
     rss_peak_bytes: int | None
     """The highest that one of them ever had."""
+    cpu_read: int
+    """Workers whose share of CPU is known, which takes two readings."""
     cpu_mean_ratio: float | None
-    """Mean share of CPU of a worker; 1 is one core."""
+    """The mean of these; 1 is one core."""
 
 
 class Advice(StrEnum):
