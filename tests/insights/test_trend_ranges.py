@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
 from queue_metrics.insights.trend_question import AskedTrend
@@ -82,3 +84,30 @@ def test_a_range_that_cannot_be_is_refused_with_the_bounds(asked: dict[str, floa
     for ask in (metrics.efficiency, lambda **when: metrics.trend(*QUEUE, **when), lambda **when: metrics.throughput(*QUEUE, **when)):
         with pytest.raises(ValueError, match=words):
             ask(**asked)  # type: ignore[arg-type]
+
+
+def test_a_range_of_which_nothing_is_kept_any_more_blames_nobody() -> None:
+    """Passes and questions to the broker were made then; what is left says for how long they are kept, and by which setting."""
+    metrics = reading(MemoryStorageDriver(), two_hours())
+    asks = (
+        (lambda **range_: metrics.trend(*QUEUE, **range_), 8, "Minutes of queues are kept for 8 d 0 h (ttl.aggregated)"),
+        (lambda **range_: metrics.throughput(*QUEUE, **range_), 8, "Minutes of queues are kept for 8 d 0 h (ttl.aggregated)"),
+        (metrics.efficiency, 7, "Minutes of workers are kept for 7 d 0 h (ttl.workers)"),
+    )
+    for ask, days, words in asks:
+        over = minute() - days * 86_400
+        gone, partly = ask(start=over - 7200, end=over - 3600), ask(start=over - 3600, end=over + 3600)
+        assert gone.message == f"{words}: nothing is known of what was before."
+        assert not partly.available
+        assert partly.message is not None
+        assert partly.message.startswith("No")
+        assert words in partly.message
+        assert words not in str(ask(start=over + 3600, end=over + 7200).message)
+
+
+def test_efficiency_says_for_how_long_a_store_keeps_minutes_of_workers() -> None:
+    driver = MemoryStorageDriver()
+    driver.lifetimes = replace(driver.lifetimes, workers=7200)
+    metrics = reading(driver, two_hours())
+    assert "Minutes of workers are kept for 2 h 00 min (ttl.workers)" in str(metrics.efficiency(period_seconds=7260).message)
+    assert "ttl.workers" not in str(metrics.efficiency(period_seconds=7200).message)

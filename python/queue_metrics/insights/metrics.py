@@ -25,7 +25,7 @@ from queue_metrics.insights.older import Older
 from queue_metrics.insights.reading import Part, Reading, read
 from queue_metrics.insights.samples import parts
 from queue_metrics.insights.scrape import TOTALS, Scrape, scrape, scrape_calls
-from queue_metrics.insights.trend_question import AskedTrend, Question, question
+from queue_metrics.insights.trend_question import AskedTrend, Kept, Question, question
 from queue_metrics.insights.window import Asked, Span, between, span_of
 from queue_metrics.model import (
     BaselineAnswer,
@@ -323,7 +323,7 @@ class Metrics:
 
     def efficiency(self, **when: Unpack[AskedTrend]) -> EfficiencyTrend | NoTrend:
         """How busy all workers were, by the minutes of a collector, and where that is heading; raises ValueError as `trend`."""
-        asked = question(self._now(), **when)
+        asked = question(self._now(), **when, kept=Kept(self._driver.lifetimes.workers, "Minutes of workers", "ttl.workers"))
         rows, state = efficiency_rows(self._driver, asked)
         return trends.efficiency_trend(asked, rows, collecting.collector_answer(state, asked.now))
 
@@ -358,7 +358,8 @@ class Metrics:
     # How they are read
 
     def _asked(self, when: AskedTrend) -> Question:
-        return question(self._now(), **when, kept=self._driver.retention.get((QUEUE, MINUTE)))
+        kept = Kept(self._driver.retention[QUEUE, MINUTE], "Minutes of queues", "ttl.aggregated")
+        return question(self._now(), **when, kept=kept)
 
     def _span(self, window: Asked) -> Span:
         return span_of(self._now(), **window, retention=self._driver.retention)

@@ -17,6 +17,17 @@ INTERVAL_DEFAULT, INTERVAL_LEAST, INTERVAL_MOST = 60, 10, 14_400
 
 
 @dataclass(frozen=True, slots=True)
+class Kept:
+    """How long a store keeps the points that are asked about."""
+
+    seconds: int
+    points: str
+    """What they are, for people."""
+    setting: str
+    """What it is set by."""
+
+
+@dataclass(frozen=True, slots=True)
 class Question:
     """Over which time, and in which intervals."""
 
@@ -28,6 +39,8 @@ class Question:
     now: float
     past: int | None = None
     """End of a range of whole minutes that are over, seconds since 1970; None: it reaches to now."""
+    forgotten: bool = False
+    """Whether it is over for longer than anything of it is kept."""
 
     @property
     def until(self) -> float:
@@ -66,9 +79,9 @@ class Question:
         """As many as hold its minutes, one at least; the first may begin before it."""
         return -(-self.minutes * MINUTE // self.interval)
 
-    def with_note(self, message: str) -> str:
-        """A message of its own, and the note."""
-        return message if self.note is None else f"{message} {self.note}"
+    def why_nothing(self, reason: str) -> str:
+        """Why there is no answer: a reason, and the note, which says all where nothing is kept any more."""
+        return " ".join(filter(None, (self.note,) if self.forgotten else (reason, self.note)))
 
     def window(self, points: int) -> TimeWindow:
         """As it stands in answers."""
@@ -97,7 +110,7 @@ def question(
     interval_seconds: int = INTERVAL_DEFAULT,
     start: float | None = None,
     end: float | None = None,
-    kept: int | None = None,
+    kept: Kept | None = None,
 ) -> Question:
     """
     Check a question, and make of it one that can be answered.
@@ -105,7 +118,7 @@ def question(
     Args:
         now: seconds since 1970.
         period_seconds, interval_seconds, start, end: as asked, see `AskedTrend`.
-        kept: how long the store keeps the points that are asked about, seconds; None where as long as anybody may ask.
+        kept: for how long there are points; None where for as long as anybody may ask.
 
     Raises:
         BadWindow: out of the bounds, which it names.
@@ -132,10 +145,12 @@ def question(
     if interval != interval_seconds:
         why = "minutes are the finest that is stored" if interval == whole else "the period is no longer"
         notes.append(f"An interval of {interval_seconds} s is answered as {interval} s: {why}.")
-    if kept is not None and kept < period_seconds + (0 if past is None else now - past):
+    back = 0 if past is None else now - past
+    if kept is not None and kept.seconds < period_seconds + back:
         rest = f"the rest of {duration(period_seconds)}" if past is None else "what was before"
-        notes.append(f"Minutes of queues are kept for {duration(kept)} (ttl.aggregated): nothing is known of {rest}.")
-    return Question(period_seconds, interval, " ".join(notes) or None, now, past)
+        notes.append(f"{kept.points} are kept for {duration(kept.seconds)} ({kept.setting}): nothing is known of {rest}.")
+    forgotten = kept is not None and kept.seconds <= back
+    return Question(period_seconds, interval, " ".join(notes) or None, now, past, forgotten)
 
 
 def _within(name: str, value: int, least: int, most: int) -> None:

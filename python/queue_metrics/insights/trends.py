@@ -112,7 +112,7 @@ def depth_trend(
     points = _depths(asked, minutes.between(asked.told_until - asked.minutes * MINUTE, asked.told_until))
     about = _about(asked, points, _depth_verdict(asked, minutes, points, workers))
     if not points.values:
-        message = asked.with_note(
+        message = asked.why_nothing(
             f"No depth of {queue!r} was recorded {asked.words}: nobody asked the broker. Start an instrumented "
             f"worker, or name the connection in the configuration of an agent ([connections.NAME])."
         )
@@ -171,7 +171,7 @@ def throughput_trend(asked: Question, connection: str, queue: str, minutes: Minu
     whole = minutes.between(asked.start, asked.end)
     points = _per_interval(asked, whole.starts, whole.ended)
     if not points.values:
-        message = asked.with_note(_no_throughput(asked, queue, len(whole.starts)))
+        message = asked.why_nothing(_no_throughput(asked, queue, len(whole.starts)))
         return NoTrend(message=message, connection=connection, queue=queue, **_about(asked, points, unknown(message)))
     line, total, observed = _line(points, asked.interval), int(whole.ended.sum()), MINUTE * len(whole.starts)
     a_minute = total / asked.period * 60
@@ -235,7 +235,7 @@ def efficiency_trend(asked: Question, rows: FleetRows, collector: CollectorAnswe
     points = _efficiencies(asked, inside)
     if not points.values:
         missing = "worker lived from one pass of the collector to the next" if counted.at else "collector passed twice"
-        message = asked.with_note(f"No efficiency is known: no {missing} {asked.words}. {collector.message}")
+        message = asked.why_nothing(f"No efficiency is known: no {missing} {asked.words}. {collector.message}")
         return NoTrend(message=message, connection=None, queue=None, **_about(asked, points, unknown(message)))
     moments = Moments(points.values)
     statistics = EfficiencyStatistics(
