@@ -140,8 +140,8 @@ def of_every_window(metrics: Metrics) -> Health:
     """The health of the only queue, which is the same whatever window is asked about."""
     (health, *others) = (metrics.queue("broker", "mail", **window).health for window in WINDOWS)
     assert others == [health] * len(others)
-    overall, *others = (metrics.health(**window) for window in WINDOWS)
-    assert others == [overall] * len(others)
+    overall, *same = (metrics.health(**window) for window in WINDOWS)
+    assert same == [overall] * len(same)
     return health
 
 

@@ -60,6 +60,8 @@ def test_of_a_queue_that_nobody_asks_for_beside_others_that_are_asked_for() -> N
     metrics = opened(fleet)
     said = "nobody has asked the broker for this queue in the last hour, only for others of its connection"
     assert metrics.queue("broker", "old").depth_reason == said
+    assert qm.why(metrics.queue("broker", "old").health, "age_seconds") == "no question to its broker is known in the last hour"
+    assert qm.why(metrics.overview().health, "age_seconds") == "no heartbeat is kept"
     assert str(metrics.queue("other", "mail").depth_reason).endswith("no instrumented main process, agent or configured connection")
 
 

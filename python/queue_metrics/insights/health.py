@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
+from typing import TypeVar
 
 from queue_metrics.insights.wording import count, duration, name, ratio
-from queue_metrics.model import CollectorAnswer, Health, QueueAnswer, Reason, Share, Status, WorkerCounts
+from queue_metrics.model import CollectorAnswer, Health, QueueAnswer, QueueHealth, Reason, Share, Status, WorkerCounts
 
 # The original's limits: what of a backlog, an age and a failure share still counts as normal, and where their points end.
 DEPTH_NORMAL, DEPTH_PER_POINT, DEPTH_POINTS = 100, 10, 30
@@ -16,6 +17,7 @@ DEPTH_UNKNOWN, DEPTH_UNKNOWN_POINTS = "depth_unknown", 5
 """Ours: without it a backlog would look as healthy as none once nobody asks for it."""
 HEALTHY_FROM, WARNING_FROM = 80, 50
 
+_Kind = TypeVar("_Kind", bound=Health)
 _NO_WORKERS = WorkerCounts(starting=0, idle=0, busy=0, stopped=0, stale=0, lost=0)
 _URGENCY = (Status.CRITICAL, Status.WARNING, Status.UNKNOWN, Status.HEALTHY)
 FAILURES_FROM = 0.05
@@ -24,7 +26,7 @@ FAILURES_FROM = 0.05
 
 def queue_health(
     ready: int | None, age: float | None, failure: Share, workers: int, starting: bool, unstarted: int = 0, lapsed: str | None = None
-) -> Health:
+) -> QueueHealth:
     """
     The health of a queue; unknown, with the reason, when nothing about it is known.
 
@@ -63,8 +65,8 @@ def queue_health(
         reasons.append(Reason(Status.WARNING, DEPTH_UNKNOWN, text, DEPTH_UNKNOWN_POINTS))
     if not reasons and ready is None and failure.n == 0:
         text = "Nobody can say how many jobs wait, and none ended in the last hour."
-        return Health(Status.UNKNOWN, None, (Reason(Status.UNKNOWN, "unseen", text, 0),))
-    return _scored(reasons)
+        return QueueHealth(Status.UNKNOWN, None, (Reason(Status.UNKNOWN, "unseen", text, 0),))
+    return _scored(QueueHealth, reasons)
 
 
 def original_score(depth: int | None, age: float | None, failure_ratio: float | None, workers: int) -> float:
@@ -99,10 +101,10 @@ def _severity(points: int) -> Status:
     return Status.WARNING if points > 100 - HEALTHY_FROM else Status.HEALTHY
 
 
-def _scored(reasons: Sequence[Reason]) -> Health:
+def _scored(kind: type[_Kind], reasons: Sequence[Reason]) -> _Kind:
     score = max(100 - sum(reason.points for reason in reasons), 0)
     status = min((original_status(score), *(reason.severity for reason in reasons)), key=_URGENCY.index)
-    return Health(status, score, tuple(sorted(reasons, key=lambda reason: (_URGENCY.index(reason.severity), -reason.points))))
+    return kind(status, score, tuple(sorted(reasons, key=lambda reason: (_URGENCY.index(reason.severity), -reason.points))))
 
 
 def overall_health(
@@ -167,7 +169,7 @@ def overall_health(
         reasons.append(Reason(Status.WARNING, "failures", text, min(FAILURE_POINTS, round(failure.ratio * 100))))
     if not recorded and not reasons:
         return Health(Status.UNKNOWN, None, (Reason(Status.UNKNOWN, "empty", "Nothing was ever recorded in this store.", 0),))
-    return _scored(reasons)
+    return _scored(Health, reasons)
 
 
 def _lapsed(queues: Sequence[QueueAnswer]) -> str:

@@ -4,7 +4,7 @@ from queue_metrics.model.baselines import Baseline, BaselineAnswer, CapacityEsti
 from queue_metrics.model.collector import CollectorAnswer, PassAnswer
 from queue_metrics.model.events import Event, EventsAnswer
 from queue_metrics.model.footprint import Footprint
-from queue_metrics.model.health import Health, Reason
+from queue_metrics.model.health import Health, QueueHealth, Reason
 from queue_metrics.model.history import History, QueueHistory, TaskHistory
 from queue_metrics.model.jobs import JobAnswer
 from queue_metrics.model.measures import CountedWindow, Counts, Distribution, Histogram, Lifetime, Share, Sums, Total, Window
@@ -79,6 +79,7 @@ __all__ = [
     "Overview",
     "PassAnswer",
     "QueueAnswer",
+    "QueueHealth",
     "QueueHistory",
     "Reason",
     "SeriesAnswer",

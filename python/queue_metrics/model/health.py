@@ -30,7 +30,9 @@ class Health:
     reasons: tuple[Reason, ...]
     """Worst first; empty when all is well."""
     age_seconds: float | None = None
-    """
-    How old the newest is that it rests on: of the whole the youngest heartbeat, of a queue the last question to its broker. None: there is
-    none in the last hour; then it rests on what was recorded alone.
-    """
+    """How old the newest is that it rests on: the youngest heartbeat. None: there is none; then it rests on what was recorded alone."""
+
+
+@dataclass(frozen=True, slots=True)
+class QueueHealth(Health):
+    """Of a queue: the newest that it rests on is the last question to its broker, in the last hour."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from queue_metrics.model.health import Health
+from queue_metrics.model.health import QueueHealth
 from queue_metrics.model.history import QueueHistory
 from queue_metrics.model.measures import Counts, Distribution, Lifetime, Sampled, Share, Window
 from queue_metrics.model.recency import Moment, WindowStatistics
@@ -60,7 +60,7 @@ class QueueAnswer(Sampled):
     """The last minute, whatever the window."""
     last_processed: Moment | None
     """When an execution succeeded last; None: none did in the window."""
-    health: Health
+    health: QueueHealth
     history: QueueHistory
     lifetime: Lifetime
 

@@ -9,7 +9,7 @@ from typing import Any, TypeAlias
 from queue_metrics.model.baselines import Baseline, BaselineAnswer, DeviationAnswer
 from queue_metrics.model.collector import CollectorAnswer
 from queue_metrics.model.footprint import Footprint
-from queue_metrics.model.health import Health
+from queue_metrics.model.health import Health, QueueHealth
 from queue_metrics.model.history import QueueHistory, TaskHistory
 from queue_metrics.model.job_events import JobFailed, JobMeasured, JobRetried
 from queue_metrics.model.jobs import JobAnswer
@@ -197,8 +197,9 @@ RULES: Mapping[type, Mapping[str, Rule]] = MappingProxyType(
         },
         Health: {
             "score": lambda answer: answer.reasons[0].text,
-            "age_seconds": "no heartbeat is kept, or the broker was not asked in the last hour",
+            "age_seconds": "no heartbeat is kept",
         },
+        QueueHealth: {"age_seconds": "no question to its broker is known in the last hour"},
         WorkerAnswer: {
             **_all("task job_id elapsed_seconds", _running),
             "busy_ratio": _busy,
