@@ -15,7 +15,7 @@ from queue_metrics.model.servers import CpuUse, DiskUse, Load, MemoryUse
 from queue_metrics.storage.base import DAY, StorageDriver
 from queue_metrics.storage.efficiency import Spent, add_counters, add_efficiency
 from queue_metrics.storage.memory import MemoryStorageDriver
-from queue_metrics.storage.servers import server_beat
+from queue_metrics.storage.servers import add_server_minute, server_beat, server_minute
 from queue_metrics.storage.spools import worker_beats
 from tests.support.fleet import NOW, Fleet, heartbeat, minute
 
@@ -143,6 +143,16 @@ def test_a_series_of_a_server_has_the_samples_that_a_collector_kept(driver: Stor
     assert metrics.series("server", "db-1", start=minute(30), end=minute(20)).points == ()
     with pytest.raises(UnknownName, match="web-2"):
         metrics.series("server", "web-2")
+
+
+def test_of_a_server_with_samples_alone_the_name_is_near(driver: StorageDriver) -> None:
+    """Nothing is ever executed on any; of what was kept for too long nobody is told any more."""
+    for host, back in (("gone-1", 9 * 24 * 60), ("web-1", 1), ("web-1", 0)):
+        add_server_minute(driver, host, server_minute(minute(back), SAMPLE))
+    with pytest.raises(UnknownName, match=r"no series of kind 'server' 'web-2' was recorded; did you mean 'web-1'\?"):
+        connect(driver, now=lambda: NOW).series("server", "web-2")
+    with pytest.raises(UnknownName, match=r"known are 1, among them 'web-1'"):
+        connect(driver, now=lambda: NOW).series("server", "gone")
 
 
 def test_one_server_is_asked_for_by_its_exact_name(driver: StorageDriver) -> None:

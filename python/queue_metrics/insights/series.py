@@ -10,11 +10,11 @@ from queue_metrics._core import Value
 from queue_metrics.insights import layout
 from queue_metrics.insights.measures import counts, distribution, memory_change
 from queue_metrics.insights.names import UnknownName, unknown
-from queue_metrics.insights.reading import Part, Reading, read
+from queue_metrics.insights.reading import Part, read
 from queue_metrics.insights.window import Span
 from queue_metrics.model import GAUGES, Gauge, SeriesAnswer, SeriesPoint
 from queue_metrics.storage.base import EXCEPTION, QUEUE, SERVER, SERVER_TASK, TASK, StorageDriver
-from queue_metrics.storage.servers import ServerMinute, counting_minutes, reading_minutes, server_minutes
+from queue_metrics.storage.servers import READ_HOSTS, ServerMinute, counting_minutes, reading_minutes, server_minutes
 
 KINDS: Mapping[str, tuple[int, tuple[str, ...]]] = MappingProxyType(
     {
@@ -57,12 +57,12 @@ def series(driver: StorageDriver, name: str, labels: tuple[str, ...], span: Span
     """
     kind = kind_of(name, labels)
     part = Part(span, (kind,), lambda one: one.labels == labels)
-    calls = (reading_minutes(labels[0], span.start, span.end), counting_minutes(labels[0])) if kind == SERVER else ()
+    calls = (reading_minutes(labels[0], span.start, span.end), counting_minutes(labels[0]), READ_HOSTS) if kind == SERVER else ()
     reading = read(driver, span, kinds=(), further=[part], totals=False, heartbeats=False, calls=calls)
     found = next((one for one in reading.of(kind) if one.labels == labels), None)
-    members, kept = (reading.answers[call] for call in calls) if calls else ((), 0)
+    members, kept, hosts = (reading.answers[call] for call in calls) if calls else ((), 0, ())
     if found is None and not kept:
-        raise UnknownName(_unknown(name, labels, reading, kind))
+        raise UnknownName(_unknown(name, labels, [*(one.labels for one in reading.of(kind)), *((host,) for host, _ in hosts)]))
     values = {} if found is None else found.over(span)
     sampled = _sampled(server_minutes(members), span.step)
     points = [(bucket, values.get(bucket, _NOTHING), sampled.get(bucket, {})) for bucket in sorted({*values, *sampled})]
@@ -111,6 +111,6 @@ def _gauge(found: tuple[int, int, int, int, int, int], scale: int) -> Gauge:
     return Gauge(n, total / n / scale, low / scale, high / scale, last / scale, last_at / layout.MICROSECONDS)
 
 
-def _unknown(name: str, labels: tuple[str, ...], reading: Reading, kind: int) -> str:
+def _unknown(name: str, labels: tuple[str, ...], known: Iterable[tuple[str, ...]]) -> str:
     """Says which labels of the same kind are near."""
-    return unknown(f"series of kind {name!r}", " / ".join(labels), [" / ".join(one.labels) for one in reading.of(kind)])
+    return unknown(f"series of kind {name!r}", " / ".join(labels), map(" / ".join, known))

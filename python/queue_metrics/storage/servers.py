@@ -141,6 +141,9 @@ class ServerMinute:
     memory_total_bytes: int | None
 
 
+_HOSTS_KEY = "servers_with_minutes"
+
+
 def minutes_key(hostname: str) -> str:
     """The sorted set of a server's minutes."""
     return f"server_minutes:{hostname}"
@@ -161,11 +164,13 @@ def server_minute(minute: int, sample: ServerSample) -> ServerMinute:
 
 
 def add_server_minute(store: GeneralOperations, hostname: str, row: ServerMinute, kept: int = _WEEK) -> None:
-    """Put a minute in place of the same one, and let go of what is older than `kept` seconds; three operations, best in a pipeline."""
+    """Put a minute in place of the same one, and let go of what is older than `kept` seconds; five operations, best in a pipeline."""
     key = minutes_key(hostname)
     store.trim_sorted_set_by_score(key, row.minute, row.minute)
     store.add_to_sorted_set(key, {json.dumps(_short(asdict(row)), separators=(",", ":")): row.minute}, ttl=kept)
-    store.trim_sorted_set_by_score(key, 0, row.minute - kept)
+    store.add_to_sorted_set(_HOSTS_KEY, {hostname: row.minute}, ttl=kept)
+    for each in (key, _HOSTS_KEY):
+        store.trim_sorted_set_by_score(each, 0, row.minute - kept)
 
 
 def reading_minutes(hostname: str, start: float, end: float) -> Call:
@@ -176,6 +181,10 @@ def reading_minutes(hostname: str, start: float, end: float) -> Call:
 def counting_minutes(hostname: str) -> Call:
     """The call whose answer is how many minutes of a server are kept."""
     return Call("count_sorted_set", (minutes_key(hostname),))
+
+
+READ_HOSTS = Call("get_sorted_set_by_rank", (_HOSTS_KEY, 0, -1, False))
+"""The call whose answer are the names of the servers of which minutes are kept, each with the last of them."""
 
 
 def server_minutes(members: Iterable[tuple[str, float]]) -> list[ServerMinute]:
