@@ -196,12 +196,18 @@ class FleetRows:
         at, seconds = self.at[-1], self.seconds[-1]
         if at <= end:
             return self
-        rows = self._each(itemgetter(slice(-1)))
-        part = 1 - (at - end) / seconds if seconds > at - end else 0.0
-        if not part:
-            return rows
-        last = (end, part * self.busy_seconds[-1], part * self.idle_seconds[-1], math.nan, math.nan, part * seconds)
-        return FleetRows(*(Series([*getattr(rows, name), number]) for name, number in zip(self.__slots__, last, strict=True)))
+        if seconds <= at - end:
+            return self._each(itemgetter(slice(-1)))
+        others = len(self.at) - 1
+        parts, unknown = Series([*[1.0] * others, 1 - (at - end) / seconds]), Series([*[0.0] * others, math.nan])
+        return FleetRows(
+            at=self.at - Series([*[0.0] * others, at - end]),
+            busy_seconds=self.busy_seconds * parts,
+            idle_seconds=self.idle_seconds * parts,
+            rss_mean_bytes=self.rss_mean_bytes + unknown,
+            cpu_mean_ratio=self.cpu_mean_ratio + unknown,
+            seconds=self.seconds * parts,
+        )
 
     def _each(self, part: Callable[[Series], Series]) -> FleetRows:
         return FleetRows(*(part(getattr(self, name)) for name in self.__slots__))
