@@ -103,7 +103,11 @@ pub fn read(root: &Root, places: &Places, unread: &mut Unread) -> CpuSample {
 
 /// The answer of the first group on the way up that has one; the error of the first.
 pub fn nearest<T>(levels: &[String], read: impl Fn(&str) -> Result<T, String>) -> Result<T, String> {
-    let mut answers = levels.iter().map(|directory| read(directory));
+    first_of(levels.iter().map(|directory| read(directory)))
+}
+
+/// The first answer there is; the first error where there is none.
+pub fn first_of<T>(mut answers: impl Iterator<Item = Result<T, String>>) -> Result<T, String> {
     let first = answers.next().unwrap_or_else(|| Err("no control group".into()));
     first.or_else(|reason| answers.find_map(Result::ok).ok_or(reason))
 }

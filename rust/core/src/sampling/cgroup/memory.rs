@@ -1,6 +1,6 @@
 //! Memory of a group: limits, use, working set, swap, kills.
 
-use super::cpu::{nearest, optional};
+use super::cpu::{first_of, nearest, optional};
 use super::hierarchy::{Place, Version, join};
 use crate::sampling::root::{Root, malformed};
 use crate::sampling::text::{keyed, single};
@@ -58,21 +58,23 @@ pub fn read(root: &Root, place: Option<&Place>, unread: &mut Unread) -> MemorySa
     };
     let names = names(place.version);
     let directories = place.levels();
+    let mut used = Vec::with_capacity(directories.len());
     for directory in &directories {
         let limit = unread.keep(&["limit_bytes"], limit(root, directory, names.limit)).flatten();
-        let working_set = working_set(root, directory, names).ok().map(|(_, working_set)| working_set);
+        let of_group = working_set(root, directory, names);
         sample.levels.push(MemoryLevel {
             directory: directory.clone(),
             limit_bytes: limit,
-            working_set_bytes: working_set,
+            working_set_bytes: of_group.as_ref().ok().map(|(_, working_set)| *working_set),
         });
+        used.push(of_group);
     }
     let mut least = |field, name: &str| least(root, &directories, name, field, unread);
     sample.high_bytes = names.high.and_then(|name| least("high_bytes", name));
     sample.swap_limit_bytes = names.swap_limit.and_then(|name| least("swap_limit_bytes", name));
     sample.limit_bytes = sample.levels.iter().filter_map(|level| level.limit_bytes).min();
-    let used = nearest(&directories, |directory| working_set(root, directory, names));
-    if let Some((usage, working_set)) = unread.keep(&["usage_bytes", "working_set_bytes"], used) {
+    // The same readings as those of the groups: another one may be some pages off, and the room left would not be what is left.
+    if let Some((usage, working_set)) = unread.keep(&["usage_bytes", "working_set_bytes"], first_of(used.into_iter())) {
         (sample.usage_bytes, sample.working_set_bytes) = (Some(usage), Some(working_set));
     }
     let swap = nearest(&directories, |directory| number(root, directory, names.swap, names.swap_key));
