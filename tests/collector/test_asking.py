@@ -129,6 +129,23 @@ def test_an_app_that_is_none_or_goes_elsewhere_stops_neither_the_pass_nor_anothe
     assert "not in list" not in answer["away"]["leaves"]
 
 
+def test_an_app_that_ends_its_process_is_named_and_one_that_needs_the_main_thread_is_asked(
+    tmp_path: Path, store: StorageDriver, broker: RedisServer, jobs: Celery
+) -> None:
+    named(tmp_path, shop=broker.url)
+    (tmp_path / "ends.py").write_text("raise SystemExit('needs FOO')\n")
+    (tmp_path / "signals.py").write_text(
+        "import asyncio, signal\nfrom celery import Celery\nsignal.signal(signal.SIGUSR2, signal.SIG_IGN)\nasyncio.get_event_loop()\n"
+        f"app = Celery(broker={broker.url!r}, set_as_current=False)\n"
+    )
+    with (tmp_path / "queue-metrics.toml").open("a") as file:
+        file.writelines(f'[connections.{app}]\nlibrary = "celery"\napp = "{app}:app"\n' for app in ("ends", "signals"))
+    answer = record_trends(tmp_path, store)
+    assert (answer["done"], list(answer["away"])) == (True, ["ends"])
+    assert "SystemExit: needs FOO" in answer["away"]["ends"]
+    assert (ready(store)["signals/celery"], ready(store)["shop/mail"]) == (0, 3)
+
+
 def test_an_import_that_hangs_holds_up_neither_the_pass_nor_another_broker(
     tmp_path: Path, store: StorageDriver, broker: RedisServer, jobs: Celery
 ) -> None:

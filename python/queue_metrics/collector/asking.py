@@ -61,6 +61,8 @@ class _Question:
         """What went wrong."""
         self.imported = threading.Event()
         """Set when the import of the app has ended, well or not."""
+        self.wants_main_thread = False
+        """Whether the import ended as that of an app does that sets signal handlers, or asks for an event loop."""
         self._opened = opened
         self._known = known
         self._thread = threading.Thread(target=self._run, name="queue-metrics-asking", daemon=True)
@@ -85,8 +87,9 @@ class _Question:
             for probe in probes:
                 probe.known = self._known
             self.depths = [depth for probe in probes for depth in probe.ask()]
-        except Exception as error:  # whatever an app, a broker or its library comes up with
+        except BaseException as error:  # whatever an app, a broker or its library comes up with
             self.why = shown(error)
+            self.wants_main_thread = isinstance(error.__cause__, (ValueError, RuntimeError)) and not self.imported.is_set()
             self.imported.set()
         for probe in probes:
             with suppress(Exception):
@@ -145,6 +148,10 @@ class Asking:
             self._running[name] = _Question(partial(self._probes_of, name, kept.recorder), queues)
             self._running[name].imported.wait(min(_IMPORT_ALONE_SECONDS, max(imports_until - time.monotonic(), 0.0)))
         imported = [name for name in known if self._running[name].imported.wait(max(imports_until - time.monotonic(), 0.0))]
+        if threading.current_thread() is threading.main_thread():  # as under cron
+            for name in imported:
+                if self._running[name].wants_main_thread:
+                    self._running[name] = self._again(name, kept.recorder, known[name])
         until = time.monotonic() + WAIT_SECONDS
         told: list[QueueDepth] = []
         for name in known:
@@ -158,6 +165,12 @@ class Asking:
             told += question.depths
         count, trouble = kept.put(told) if told else (0, None)
         return Asked(count, away, trouble, () if trouble else [name for name in known if name not in away])
+
+    def _again(self, name: str, recorder: Recorder, known: Sequence[str]) -> _Question:
+        """Import in this thread, which is the main one, and ask; the import ended the first time, so this one will, too."""
+        with suppress(QueueMetricsError):  # the question says so once more
+            self._probes_of(name, recorder)
+        return _Question(partial(self._probes_of, name, recorder), known)
 
     def _probes_of(self, name: str, recorder: Recorder) -> Sequence[DepthProbe]:
         """Called by one question of this connection at a time, in its thread."""

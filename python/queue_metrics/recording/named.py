@@ -52,7 +52,7 @@ def _imported(name: str, path: str) -> Any:
         target: Any = import_module(module)
         for part in attribute.split("."):
             target = getattr(target, part)
-    except Exception as error:
+    except (Exception, SystemExit) as error:  # an app that misses a setting may end its process
         raise ConfigurationError(f"connection {name!r}: {path} cannot be imported: {type(error).__name__}: {error}") from error
     finally:
         sys.path.remove(here)
