@@ -13,7 +13,7 @@ import time
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from pathlib import Path
-from urllib.parse import quote
+from urllib.parse import quote, unquote
 
 import pytest
 from starlette.applications import Starlette
@@ -24,7 +24,7 @@ from queue_metrics.errors import ConfigurationError
 from queue_metrics.http.server import BackgroundServer, bound
 from queue_metrics.storage.manager import StorageManager
 from queue_metrics.storage.memory import MemoryStorageDriver
-from tests.http.asking import small_fleet
+from tests.http.asking import app_of, ask, small_fleet
 from tests.support.patience import PATIENCE
 from tests.test_docs import ROOT, blocks, page
 
@@ -139,6 +139,21 @@ def test_it_may_be_mounted_at_any_path_however_that_is_encoded(root: str) -> Non
             assert get(port, f"{at}/queues/broker/mail/depth")[0] == 200
         status, text = get(port, f"{quote(root)}/")
         assert (status, json.loads(text)["endpoints"]["jobs"]["list"]["url"]) == (200, f"{quote(root)}/jobs")
+
+
+@pytest.mark.parametrize("root", ["/metrics", "/metrics/a" + "/A" * 4000])
+@pytest.mark.parametrize("path", ["/metrics%2Fa" + "/%41" * 8000, "/metrics" + "/%61" * 8000])
+def test_no_path_is_decoded_more_than_once_however_long_it_is(monkeypatch: pytest.MonkeyPatch, root: str, path: str) -> None:
+    """It is done for everybody, before a token is looked at."""
+    decoded: list[str] = []
+
+    def decoding(text: str) -> str:
+        decoded.append(text)
+        return unquote(text)
+
+    monkeypatch.setattr("queue_metrics.http.app.unquote", decoding)
+    assert ask(app_of(token=TOKEN), path, root=root).status == 401
+    assert sum(map(len, decoded)) <= len(path)
 
 
 def test_a_program_serves_in_a_thread_until_it_stops() -> None:

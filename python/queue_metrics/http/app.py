@@ -155,9 +155,25 @@ def _paths(scope: Scope) -> tuple[str, str]:
     root = scope.get("root_path", "").rstrip("/")
     raw = scope.get("raw_path")
     path = quote(scope["path"], safe="/%") if raw is None else raw.decode("latin-1")
-    # The root is told decoded, and who asks may encode of it what he likes, as `@`: it ends where what is decoded so far is the root.
-    ends = (end for end in (*(at for at, sign in enumerate(path) if sign == "/"), len(path)) if unquote(path[:end]) == root)
-    return quote(root), path[next(ends, 0) :] or "/"
+    return quote(root), path[_end_of(root, path) :] or "/"
+
+
+def _end_of(root: str, path: str) -> int:
+    """
+    Where the root ends in a path as it was sent; 0: it is not in front of it.
+
+    The root is told decoded, and who asks may encode of it what he likes, as `@`. Each part is decoded once, and none behind the first that
+    differs: who has no token gets as far as this.
+    """
+    known = end = 0
+    while known < len(root):
+        slash = path.find("/", end + 1)
+        until = len(path) if slash < 0 else slash
+        part = unquote(path[end:until])
+        if not part or not root.startswith(part, known):
+            return 0
+        known, end = known + len(part), until
+    return end
 
 
 def _address(scope: Scope) -> str:
