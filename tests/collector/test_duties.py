@@ -140,6 +140,19 @@ def test_a_collector_in_an_app_does_what_is_configured(tmp_path: Path) -> None:
     driver.close()
 
 
+@pytest.mark.parametrize("opened", [True, False])
+def test_a_collector_collects_the_store_that_it_was_given_also_with_settings(tmp_path: Path, opened: bool) -> None:
+    url, other = (f"sqlite:///{tmp_path}/{name}.db" for name in ("given", "other"))
+    drivers = [StorageManager("ours").open(url), StorageManager().open(other)]
+    for driver in drivers:
+        mail(ready=500).store(driver)
+    with collector(drivers[0] if opened else url, prefix=None if opened else "ours", settings=load_settings(store=other)) as running:
+        eventually(lambda: running.passes, "a pass")
+    assert [bool(state_of(driver.get_hash(COLLECTOR)).last_pass) for driver in drivers] == [True, False]
+    for driver in drivers:
+        driver.close()
+
+
 def test_why_nobody_counted_the_time_of_a_worker(driver: StorageDriver) -> None:
     def told(now: float) -> str | None:
         (worker,) = (each for each in connect(driver, now=lambda: now).workers() if each.host == "web")

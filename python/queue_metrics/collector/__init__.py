@@ -231,14 +231,22 @@ def collector(
     Args:
         store: its URL, or a driver that is open; None: as configured, and so is everything else.
         prefix: of its keys or tables.
-        settings: in place of the configured ones.
+        settings: in place of the configured ones; a store or prefix that is given holds before theirs.
         asks: whether the connections of the configuration are asked for depth, each minute; not of a driver that is open.
 
     Raises:
         ConfigurationError: the URL is malformed or of an unknown kind, or a setting is unknown or wrong.
         MissingDependency: the library of this database is not installed.
     """
-    driver, chosen = configured(store, prefix=prefix) if settings is None else (open_store(settings), settings)
+    driver, chosen = configured(store, prefix=prefix) if settings is None else _settled(store, prefix, settings)
     asks = asks and not isinstance(store, StorageDriver)
     ages = Ages(chosen.stale_seconds, chosen.lost_seconds)
     return Collector(driver, ages=ages, duties=chosen.duties, settings=chosen if asks else None).start()
+
+
+def _settled(store: str | StorageDriver | None, prefix: str | None, settings: Settings) -> tuple[StorageDriver, Settings]:
+    """As `configured`, of settings that were made already."""
+    if isinstance(store, StorageDriver):
+        return store, settings
+    settings = replace(settings, store=store or settings.store, prefix=prefix or settings.prefix)
+    return open_store(settings), settings
