@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -12,6 +13,7 @@ from queue_metrics.insights.window import Asked
 from queue_metrics.model import Overview, QueueAnswer, ServerAnswer, TaskAnswer
 from queue_metrics.storage.base import StorageDriver
 from queue_metrics.storage.manager import StorageManager
+from queue_metrics.storage.memory import MemoryStorageDriver
 from tests.support.fleet import NOW, Fleet, minute
 
 QUEUE, TASK = ("broker", "mail"), ("broker", "mail", "send")
@@ -64,6 +66,19 @@ def test_a_store_that_is_five_minutes_old_has_the_rate_of_five_minutes(driver: S
     assert task.busy_workers == pytest.approx(150 / 330)
     assert task.throughput_per_day == pytest.approx(300 / 330 * 86400)
     assert metrics.everything().jobs[0].detail.windows[-1].throughput_per_second == pytest.approx(300 / 330)
+
+
+def test_requests_of_other_threads_are_not_taken_for_a_look_at_what_was_last() -> None:
+    """Which would leave none for the minute in which recording began."""
+    asked = itertools.count()
+
+    class Busy(MemoryStorageDriver):
+        requests = property(lambda _: next(asked))
+
+    driver = Busy()
+    one_a_second(Fleet(), *range(1, 6)).store(driver)
+    jobs = connect(driver, now=lambda: NOW).everything().jobs
+    assert jobs[0].detail.windows[-1].throughput_per_second == pytest.approx(300 / 330)
 
 
 def test_what_began_in_an_earlier_hour_or_day_is_known_to_the_minute_while_minutes_are_kept(driver: StorageDriver) -> None:

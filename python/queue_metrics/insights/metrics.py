@@ -124,9 +124,9 @@ class Metrics:
         One request more while it is not known what was last, longer ago than a day: of many tasks the next call knows more. Else while it
         is not known when within the day recording began.
         """
-        reading, before = read_everything(self._driver, self._span({}), self._stale_seconds), self._driver.requests
-        reading = self._older.completed(self._driver, reading, at_once=False)
-        if self._driver.requests == before:
+        reading = read_everything(self._driver, self._span({}), self._stale_seconds)
+        reading, asked = self._older.completed(self._driver, reading, at_once=False)
+        if not asked:
             reading = self._beginnings.completed(self._driver, reading)
         return Everything(reading, stale_seconds=self._stale_seconds, lost_seconds=self._lost_seconds, store=self.store)
 
@@ -169,7 +169,8 @@ class Metrics:
         """Every known task in full, all its queues together; a request or more besides once for what was last, longer ago than a day."""
         span = self._span(window)
         reading = self._read(span, heartbeats=False, further=task_details.wanted(span, None), totals=task_details.totals(None))
-        return task_details.details(self._older.completed(self._driver, reading, at_once=True))
+        reading, _ = self._older.completed(self._driver, reading, at_once=True)
+        return task_details.details(reading)
 
     def task(self, name: str, *, queue: str | None = None, connection: str | None = None, **window: Unpack[Asked]) -> TaskDetail:
         """

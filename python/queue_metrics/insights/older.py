@@ -42,9 +42,10 @@ class Older:
     def __init__(self) -> None:
         self._found: dict[_Key, _Found] = {}
 
-    def completed(self, driver: StorageDriver, reading: Reading, *, at_once: bool) -> Reading:
+    def completed(self, driver: StorageDriver, reading: Reading, *, at_once: bool) -> tuple[Reading, bool]:
         """
-        The reading with the day of the last success, failure, ... of each task, and of each exception, that was longer ago than a day.
+        The reading with the day of the last success, failure, ... of each task, and of each exception, that was longer ago than a day. And
+        whether the store was asked.
 
         One request more at most, unless `at_once`; none when nothing happened since the last time that did not happen within the day, too.
 
@@ -53,12 +54,13 @@ class Older:
             reading: of all tasks and exceptions over `last_day`, with their totals.
             at_once: look until everything is found, however many there are, and do not leave a part of it to the next readings.
         """
-        days, missing = all_days(reading.span.now), self._missing(reading)
+        days, missing, asked = all_days(reading.span.now), self._missing(reading), False
         while (look := self._next(missing, days)) is not None:
             self._look(driver, *look, missing)
+            asked = True
             if not at_once:
                 break
-        return _with_days(reading, {key: self._found[key] for key in missing if key in self._found})
+        return _with_days(reading, {key: self._found[key] for key in missing if key in self._found}), asked
 
     def _missing(self, reading: Reading) -> dict[_Key, int]:
         """What happened, but not within the day; and how often ever."""
