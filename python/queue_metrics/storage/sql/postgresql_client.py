@@ -102,7 +102,7 @@ class PostgreSQLSession(ServerSession):
                 self._leave()
             self._connection.execute("ROLLBACK")
             self._connection.schema = None
-            self._check_closed(write=write)
+            self._check_closed()
             return None
         found = _version(rows)
         self._connection.schema = found if found == migrations.CURRENT else None
@@ -113,13 +113,13 @@ class PostgreSQLSession(ServerSession):
         self._execute("migrate_alone", {})
         self._connection.schema = None
         if not self._execute("has_tables", {}).fetchall()[0][0]:
-            self._check_closed(write=True)
+            self._check_closed()
             return None
         return _version(self._execute("get_schema", {"id": migrations.SCHEMA_ID}).fetchall())
 
-    def _check_closed(self, *, write: bool) -> None:
+    def _check_closed(self) -> None:
         """Refuse tables that are there and out of reach, which PostgreSQL tells like tables that are not."""
-        for schema, role in self._execute("get_closed_schema", {"write": write}).fetchall():
+        for schema, role in self._execute("get_closed_schema", {}).fetchall():
             raise psycopg.errors.InsufficientPrivilege(
                 f"the tables are in the schema {schema}, which the role {role} may not use: GRANT USAGE ON SCHEMA {schema} TO {role}"
             )

@@ -16,12 +16,12 @@ SELECT to_regclass('"queue_metrics_keys"') IS NOT NULL;
 
 -- name: get_closed_schema
 -- Where our tables are that a role cannot see, since it may not use their schema: the first such of its search path, and the role. Whoever
--- writes makes tables in a schema that it may use, if it has one. A schema with a comma in its name is not found.
+-- may make tables of its own has a store there, if an empty one. A schema with a comma in its name is not found.
 SELECT quote_ident(n.nspname), quote_ident(current_user)
 FROM unnest(string_to_array(current_setting('search_path'), ',')) WITH ORDINALITY AS p (entry, place)
 JOIN pg_namespace n ON replace(trim(p.entry), '$user', current_user) IN (n.nspname, '"' || n.nspname || '"')
 JOIN pg_class c ON c.relnamespace = n.oid AND c.relname = 'queue_metrics_keys'
-WHERE NOT has_schema_privilege(n.oid, 'USAGE') AND (current_schema() IS NULL OR NOT :write)
+WHERE NOT has_schema_privilege(n.oid, 'USAGE') AND NOT coalesce(has_schema_privilege(current_schema(), 'CREATE'), false)
 ORDER BY p.place LIMIT 1;
 
 -- name: migrate_alone
