@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from queue_metrics.storage.base import Beat
-from queue_metrics.storage.spools import goodbye_age, goodbye_beat, returned_since, spool_beat, spool_reports, worker_beats
+from queue_metrics.storage.spools import back_since, goodbye_age, goodbye_beat, returned_since, spool_beat, spool_reports, worker_beats
 
 
 def test_what_a_drainer_told_is_what_is_read() -> None:
@@ -46,8 +46,35 @@ def test_that_the_store_was_away_is_what_the_drainer_says_that_it_answered_for_l
     assert returned_since(spool_reports(beats), 1000.0, 60.0) == since
 
 
+@pytest.mark.parametrize(("uptime", "since"), [(100.0, 900.0), (-3600.0, None), (float("nan"), None), (None, None)])
+def test_a_server_that_says_it_starts_in_the_future_tells_nothing(uptime: float | None, since: float | None) -> None:
+    """Its clock was set back since; nobody would be lost until that moment."""
+    assert back_since([Beat("web-1:1:2", b"", 400.0)], uptime, 1000.0, 60.0) == since
+
+
+def test_a_store_is_not_back_later_than_now() -> None:
+    assert back_since([Beat(*spool_beat("x", {}, (2.0, True)), -3600.0)], None, 1000.0, 60.0) == 1000.0
+
+
+@pytest.mark.parametrize("answered", [b"-3600", b"NaN", b"Infinity", b"1e999", b"-0.001"])
+def test_a_report_whose_answered_seconds_cannot_be_is_left_out(answered: bytes) -> None:
+    payload = b'{"v":1,"waiting":1,"drops":{},"damaged":0,"returned":true,"answered":%s}'
+    assert spool_reports([Beat("spool:x", payload % b"5", 0.0)])
+    assert spool_reports([Beat("spool:x", payload % answered, 0.0)]) == []
+
+
 @pytest.mark.parametrize(
-    "payload", [b"", b"{", b"[]", b"null", b'{"v":1}', b'{"v":2,"waiting":1,"drops":{},"damaged":0}', b'{"v":1,"drops":3}']
+    "payload",
+    [
+        b"",
+        b"{",
+        b"[]",
+        b"null",
+        b'{"v":1}',
+        b'{"v":2,"waiting":1,"drops":{},"damaged":0}',
+        b'{"v":1,"drops":3}',
+        b'{"v":1,"waiting":1e999,"drops":{},"damaged":0}',
+    ],
 )
 def test_a_damaged_or_newer_report_is_left_out(payload: bytes) -> None:
     assert spool_reports([Beat("spool:x", payload, 0.0)]) == []

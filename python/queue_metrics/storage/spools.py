@@ -7,6 +7,7 @@ Both travel as heartbeats whose ids begin with `spool:`: they expire like them, 
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -84,7 +85,8 @@ def back_since(beats: Iterable[Beat], uptime_seconds: float | None, now: float, 
     """
     Since when the store has been there again, as it or its drainers tell; None: as far as these know it was never away.
 
-    Its own start counts while there is a worker that has not been heard of since.
+    Its own start counts while there is a worker that has not been heard of since. By a clock that was set back it may lie in the future,
+    which says nothing.
 
     Args:
         beats: whatever travels as a heartbeat.
@@ -94,9 +96,9 @@ def back_since(beats: Iterable[Beat], uptime_seconds: float | None, now: float, 
     """
     beats = list(beats)
     since = [returned_since(spool_reports(beats), now, stale_seconds)]
-    if uptime_seconds is not None and any(beat.age > uptime_seconds for beat in worker_beats(beats)):
+    if uptime_seconds is not None and uptime_seconds >= 0 and any(beat.age > uptime_seconds for beat in worker_beats(beats)):
         since.append(now - uptime_seconds)
-    return max((moment for moment in since if moment is not None), default=None)
+    return max((min(moment, now) for moment in since if moment is not None), default=None)
 
 
 def goodbye_beat(*, said: bool) -> tuple[str, bytes]:
@@ -124,15 +126,17 @@ def _decoded(beat: Beat) -> SpoolReport | None:
         if told["v"] != _VERSION:
             return None
         drops = {str(reason): int(count) for reason, count in told["drops"].items()}
-        answered = told.get("answered")
+        answered = None if told.get("answered") is None else float(told["answered"])
+        if answered is not None and not 0 <= answered < math.inf:
+            return None
         return SpoolReport(
             spool_id=beat.worker_id.removeprefix(ID_PREFIX),
             age=beat.age,
             waiting=int(told["waiting"]),
             drops=drops,
             damaged=int(told["damaged"]),
-            answered_seconds=None if answered is None else float(answered),
+            answered_seconds=answered,
             returned=bool(told.get("returned")),
         )
-    except (ValueError, KeyError, TypeError, AttributeError):
+    except (ValueError, KeyError, TypeError, AttributeError, OverflowError):
         return None
