@@ -10,9 +10,9 @@ import pytest
 
 from queue_metrics.model.reasons import why
 from queue_metrics.model.reasons_of_servers import UNSAID
-from queue_metrics.model.servers import PARTS, DiskUse, Sampled, ServerSample
+from queue_metrics.model.servers import PARTS, DiskUse, Interface, Sampled, ServerSample
 from queue_metrics.recording.servers import ServerSampler
-from queue_metrics.recording.unread import nothing
+from queue_metrics.recording.unread import explained, nothing
 from queue_metrics.storage.base import Beat
 from queue_metrics.storage.servers import server_beat, server_reports
 from queue_metrics.testing import HostFiles
@@ -90,3 +90,22 @@ def test_a_reason_that_finds_no_room_is_not_taken_for_another() -> None:
     assert sample.cpu.unread == {"": "no /proc here"}
     assert sample.disks
     assert {why(disk, "total_bytes") for disk in sample.disks} == {UNSAID}
+
+
+class NeverWalked(dict[str, str]):
+    """What a sampler said, of which each look-up is of one path."""
+
+    def __iter__(self) -> Iterator[str]:
+        raise AssertionError("walked for one field")
+
+
+def test_the_nearest_group_says_why_and_of_a_thousand_interfaces_not_all_is_looked_through_for_each() -> None:
+    names = [f"tap[{number}].7" for number in range(1000)]
+    sample = replace(nothing(""), disks=(DiskUse("/srv/v1.2", "nfs"),), interfaces=tuple(Interface(name) for name in names))
+    each = {f"network[{name}].bytes_sent": f"counter of {name}" for name in names}
+    found = explained(sample, NeverWalked({"disks": "none", "disks[/srv/v1.2]": "it hangs", "network[tap[7].7]": "gone", **each}))
+    assert found.disks
+    assert found.interfaces
+    assert found.disks[0].unread == {"": "it hangs"}
+    assert found.interfaces[7].unread == {"": "gone", "bytes_sent": "counter of tap[7].7"}
+    assert found.interfaces[8].unread == {"": "counter of tap[8].7"}

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import replace
 from types import MappingProxyType
 from typing import Any, TypeVar
@@ -118,8 +118,10 @@ def _reasons(part: Sampled, paths: _Paths, place: str, said: Mapping[str, str]) 
 
 
 def _reason(paths: Iterable[str], said: Mapping[str, str]) -> str | None:
-    for path in paths:
-        covering = [named for named in said if path == named or path.startswith((f"{named}.", f"{named}["))]
-        if covering:
-            return said[max(covering, key=len)]
-    return said.get(_INTERVAL)
+    return next((said[each] for path in paths for each in _upwards(path) if each in said), said.get(_INTERVAL))
+
+
+def _upwards(path: str) -> Iterator[str]:
+    """A path, and the groups that it is in, the nearest first; since a name may have dots and brackets of its own, some are none."""
+    yield path
+    yield from (path[:at] for at in range(len(path) - 1, 0, -1) if path[at] in ".[")
