@@ -4,15 +4,17 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Iterator
+from contextlib import closing
 from pathlib import Path
 
 import pytest
 
+from queue_metrics.config import load_settings
 from queue_metrics.insights import Metrics, connect
 from queue_metrics.insights.window import Asked
 from queue_metrics.model import Overview, QueueAnswer, ServerAnswer, TaskAnswer
 from queue_metrics.storage.base import StorageDriver
-from queue_metrics.storage.manager import StorageManager
+from queue_metrics.storage.manager import StorageManager, open_store
 from queue_metrics.storage.memory import MemoryStorageDriver
 from tests.support.fleet import NOW, Fleet, minute
 
@@ -28,6 +30,11 @@ def counting(tmp_path: Path) -> Iterator[StorageDriver]:
     driver = StorageManager().open(f"sqlite:///{tmp_path}/counting.db")
     yield driver
     driver.close()
+
+
+def at(minute_of_hour: int) -> float:
+    """30 s into a minute of this hour: a clock that is ahead may be in the next."""
+    return int(NOW) // 3600 * 3600 + minute_of_hour * 60 + 30.0
 
 
 def one_a_second(fleet: Fleet, *minutes: int) -> Fleet:
@@ -79,6 +86,32 @@ def test_requests_of_other_threads_are_not_taken_for_a_look_at_what_was_last() -
     one_a_second(Fleet(), *range(1, 6)).store(driver)
     jobs = connect(driver, now=lambda: NOW).everything().jobs
     assert jobs[0].detail.windows[-1].throughput_per_second == pytest.approx(300 / 330)
+
+
+@pytest.mark.parametrize("window", [BY_HOUR, BY_DAY])
+@pytest.mark.parametrize("old", [1, 2, 4, 5, 20])
+@pytest.mark.parametrize("ahead", [1, 4, 5])
+@pytest.mark.parametrize("now", [at(1), at(30), at(57)], ids=["of a new hour", "half past", "of an old hour"])
+def test_a_clock_that_is_ahead_makes_no_rate_higher_than_it_was(
+    driver: StorageDriver, now: float, window: Asked, ahead: int, old: int
+) -> None:
+    """Its first minute may lie behind now, or so shortly before that what it counted since would be divided by a moment."""
+    open_minute = int(NOW - now) // 60
+    one_a_second(Fleet(), *(open_minute + back - ahead for back in range(old))).store(driver)
+    task = connect(driver, now=lambda: now).task("send", **window)
+    assert (task.throughput_per_second or 0.0) <= 1.0
+    if now == at(30):
+        assert task.window.observed_seconds == old * 60 + 30, "as by a clock that is right, to a minute"
+
+
+def test_a_clock_that_is_ahead_moves_no_beginning_out_of_the_window(tmp_path: Path) -> None:
+    """Which is of two hours here, as minutes are kept for one."""
+    now = at(1)
+    with closing(open_store(load_settings(store=f"sqlite:///{tmp_path}/m.db", ttl={"raw": 3600}))) as driver:
+        one_a_second(Fleet(), *(int(NOW - now) // 60 + back for back in range(-4, 62))).store(driver)
+        window = connect(driver, now=lambda: now).queue(*QUEUE, minutes=70).window
+        assert window.step_seconds == 3600
+        assert window.observed_from == window.start == now - 61.5 * 60
 
 
 def test_what_began_in_an_earlier_hour_or_day_is_known_to_the_minute_while_minutes_are_kept(driver: StorageDriver) -> None:

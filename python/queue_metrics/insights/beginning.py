@@ -59,10 +59,19 @@ def _queues(reading: Reading, step: Step) -> list[SeriesReading]:
 
 
 def _first(driver: StorageDriver, reading: Reading, step: Step) -> int:
-    """The first of the next finer steps in which a queue recorded; the beginning of the step itself where none is kept."""
+    """
+    The first of the next finer steps in which a queue recorded; the beginning of the step itself where none is kept.
+
+    Where one lies behind now, the clock of its host is ahead: the first is earlier by that much, so that what was counted is divided by no
+    less than the time that it took. Such a clock may be in the next step already.
+    """
     length, bucket = step
-    finer = _FINER[length]
-    if reading.span.now - bucket > driver.retention.get((QUEUE, finer), 0):
+    finer, now = _FINER[length], int(reading.span.now)
+    if now - bucket > driver.retention.get((QUEUE, finer), 0):
         return bucket
-    points = driver.read_series([series_id(QUEUE, series.labels) for series in _queues(reading, step)], finer, bucket, bucket + length)
-    return min((each[0][0] for each in points.values() if each), default=bucket)
+    points = driver.read_series([series_id(QUEUE, series.labels) for series in _queues(reading, step)], finer, bucket, bucket + 2 * length)
+    ends = [(each[0][0], each[-1][0]) for each in points.values() if each]
+    if not ends:
+        return bucket
+    first, last = min(first for first, _ in ends), max(last for _, last in ends)
+    return first if last <= now else first - (last + finer - now // finer * finer)

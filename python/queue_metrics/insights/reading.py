@@ -124,7 +124,8 @@ class Reading:
         if observed is None:
             return span.window(None)
         first = observed[0]
-        return replace(span.window(observed), observed_from=float(self.began.get((span.step, first), first)))
+        began = max(self.began.get((span.step, first), first), span.start)
+        return replace(span.window(observed), observed_from=float(began))
 
     def began_in(self, span: Span) -> Step | None:
         """
