@@ -17,9 +17,9 @@ from starlette.concurrency import run_in_threadpool
 import queue_metrics as qm
 from queue_metrics.errors import StoreUnavailable
 from queue_metrics.http.app import Application
-from queue_metrics.http.kept import KEPT_BYTES, WEIGHED_SECONDS, Kept, weigh
-from queue_metrics.http.shared import READERS
-from queue_metrics.insights import connect
+from queue_metrics.http.kept import KEPT_BYTES, WEIGHED_SECONDS, Entry, Kept, Weight, weigh, weighed
+from queue_metrics.http.shared import READERS, Held, Question
+from queue_metrics.insights import Metrics, connect
 from queue_metrics.storage.base import StorageDriver
 from queue_metrics.storage.collector import CollectorState, write_state
 from queue_metrics.storage.manager import StorageManager
@@ -65,25 +65,48 @@ def test_every_answer_given_stays_whatever_else_was_asked_since() -> None:
 def test_what_is_kept_is_bounded_by_its_bytes_and_those_that_nobody_asked_for_longest_go_first() -> None:
     kept: Kept[str, str] = Kept(100)
     for name in "abcd":
-        kept.keep(name, name, 0.0, 25)
+        kept.keep(name, name, 0.0, Weight(25, 0.0))
     assert kept.asked("a") is not None
-    kept.keep("e", "e", 1.0, 25)
+    kept.keep("e", "e", 1.0, Weight(25, 0.0))
     assert [name for name in "abcde" if kept.asked(name)] == ["a", "c", "d", "e"]
-    kept.keep("a", "again", 2.0, 50)
+    kept.keep("a", "again", 2.0, Weight(50, 0.0))
     assert [name for name in "acde" if kept.asked(name)] == ["a", "d", "e"], "it has become heavier"
-    kept.keep("all", "of it", 3.0, 101)
+    kept.keep("all", "of it", 3.0, Weight(101, 0.0))
     assert [name for name in ("a", "d", "e", "all") if kept.asked(name)] == ["all"], "the newest is kept however heavy it is"
 
 
-def test_an_answer_is_weighed_now_and_then_and_the_next_ones_are_taken_to_be_as_heavy() -> None:
-    kept: Kept[str, str] = Kept(100)
-    assert kept.unweighed("a", 0.0)
-    kept.keep("a", "a", 0.0, 60)
-    assert not kept.unweighed("a", WEIGHED_SECONDS - 1)
-    kept.keep("a", "a", WEIGHED_SECONDS - 1, None)
-    assert kept.unweighed("a", WEIGHED_SECONDS)
-    kept.keep("b", "b", WEIGHED_SECONDS, 41)
-    assert len(kept) == 1
+def test_an_answer_is_weighed_now_and_then_with_all_that_was_asked_of_it_and_the_next_ones_are_taken_to_be_as_heavy() -> None:
+    def kept(size: int, weight: Weight) -> Entry[str]:
+        return Entry("x" * size, 0.0, weight)
+
+    first = weighed((), "", None, 0.0)
+    second = weighed((), "", kept(1000, first), 1.0)
+    assert first.size + 1000 == second.size, "parts that are worked out when somebody asks for them are there by then"
+    assert weighed((), "", kept(5000, second), WEIGHED_SECONDS) == second
+    assert weighed((), "", kept(5000, second), WEIGHED_SECONDS + 1).size == first.size + 5000
+
+
+def test_an_answer_that_is_let_go_while_the_next_one_is_read_is_as_heavy_when_it_is_back() -> None:
+    app, crowd = app_of(small_fleet()), Question("a crowd", (), Metrics.snapshot)
+    reading, kept = app._reading, app._reading._kept
+    crowded = False
+
+    def asked_meanwhile(metrics: Metrics) -> object:
+        if crowded:
+            kept.keep(crowd, Held(None, metrics.collector()), 0.0, Weight(KEPT_BYTES, 0.0))
+            assert len(kept) == 1
+        return metrics.tasks()
+
+    question: Question[object] = Question("tasks", (), asked_meanwhile)
+    sizes = []
+    for seconds, crowded in ((0.0, False), (5.0, False), (10.0, True)):  # noqa: B007 - read by `asked_meanwhile`
+        at(app, seconds)
+        asyncio.run(reading.get(question))
+        entry = kept.asked(question)
+        assert entry is not None
+        sizes.append(entry.weight.size)
+    assert sizes[1:] == [sizes[0]] * 2
+    assert sizes[0] > 1000
 
 
 def test_an_answer_is_as_heavy_as_all_that_it_holds(store: StorageDriver) -> None:

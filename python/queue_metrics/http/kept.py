@@ -18,20 +18,27 @@ V = TypeVar("V")
 KEPT_BYTES = 64 << 20
 """Of all answers together. A trend takes 2 KB; all that `/v1` tells of 200 queues, 500 tasks and 1,000 workers, 5 MB."""
 WEIGHED_SECONDS = 60.0
-"""For so long the weight of an answer holds for the next ones to the same question: to weigh takes up to a tenth of reading it."""
+"""For so long the weight of an answer holds for the next ones to its question: to weigh takes up to a tenth of reading it."""
 
 _OF_THE_PROGRAM = (type, ModuleType, FunctionType, BuiltinFunctionType, MethodType)
 """What an answer points to and does not hold."""
 
 
 @dataclass(frozen=True, slots=True)
+class Weight:
+    """Of an answer, and until when the next ones to its question are taken to be as heavy."""
+
+    size: int
+    until: float
+
+
+@dataclass(frozen=True, slots=True)
 class Entry(Generic[V]):
-    """An answer, when it was given, and how heavy one to its question was when it was weighed."""
+    """An answer, when it was given, and how heavy it is taken to be."""
 
     answer: V
     at: float
-    weight: int
-    weighed_at: float
+    weight: Weight
 
 
 class Kept(Generic[K, V]):
@@ -56,21 +63,27 @@ class Kept(Generic[K, V]):
             self._entries.move_to_end(question)
         return entry
 
-    def unweighed(self, question: K, now: float) -> bool:
-        """Whether the next answer to a question is to be weighed; seconds of the clock by which answers are kept."""
-        entry = self._entries.get(question)
-        return entry is None or now - entry.weighed_at >= WEIGHED_SECONDS
-
-    def keep(self, question: K, answer: V, now: float, weight: int | None) -> None:
-        """Keep an answer in place of the last one, whose weight it has unless it was weighed itself."""
+    def keep(self, question: K, answer: V, now: float, weight: Weight) -> None:
+        """Keep an answer in place of the last one; seconds of the clock by which answers are kept."""
         last = self._entries.pop(question, None)
-        weighed_at = now if weight is not None or last is None else last.weighed_at
-        if weight is None:
-            weight = 0 if last is None else last.weight
-        self._entries[question] = Entry(answer, now, weight, weighed_at)
-        self._weight += weight - (0 if last is None else last.weight)
+        self._entries[question] = Entry(answer, now, weight)
+        self._weight += weight.size - (0 if last is None else last.weight.size)
         while self._weight > self._most and len(self._entries) > 1:
-            self._weight -= self._entries.popitem(last=False)[1].weight
+            self._weight -= self._entries.popitem(last=False)[1].weight.size
+
+
+def weighed(arguments: object, answer: V, last: Entry[V] | None, now: float) -> Weight:
+    """
+    How heavy an answer to a question is taken to be.
+
+    It is the last one that is weighed, since it is complete: what is worked out when somebody asks for it is not there in a new one. So the
+    weight of the first answer holds for no other.
+    """
+    if last is None:
+        return Weight(weigh((arguments, answer)), now)
+    if now < last.weight.until:
+        return last.weight
+    return Weight(weigh((arguments, last.answer)), now + WEIGHED_SECONDS)
 
 
 def weigh(answer: Any) -> int:

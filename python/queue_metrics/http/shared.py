@@ -12,7 +12,7 @@ from typing import Any, Generic, TypeVar
 from anyio import CapacityLimiter, to_thread
 
 from queue_metrics.errors import QueueMetricsError, StoreError, StoreUnavailable
-from queue_metrics.http.kept import Kept, weigh
+from queue_metrics.http.kept import Entry, Kept, Weight, weighed
 from queue_metrics.insights import Metrics, UnknownName
 from queue_metrics.insights.collecting import aged
 from queue_metrics.insights.everything import Everything
@@ -112,7 +112,8 @@ class SharedReading:
     async def _keep(self, question: Question[T]) -> Held[T]:
         if self._readers is None:  # can only be made where the loop runs
             self._readers = CapacityLimiter(READERS)
-        asking = partial(_asked, question, self._metrics, self._kept.unweighed(question, self._clock()))
+        # Looked up before it is read: by then it may have been let go.
+        asking = partial(_asked, question, self._metrics, self._kept.asked(question), self._clock())
         held, weight = await to_thread.run_sync(asking, limiter=self._readers)
         self._kept.keep(question, held, self._clock(), weight)
         return held
@@ -127,12 +128,12 @@ class SharedReading:
         self._metrics.close()
 
 
-def _asked(question: Question[T], metrics: Metrics, weighed: bool) -> tuple[Held[T], int | None]:
+def _asked(question: Question[T], metrics: Metrics, last: Entry[Held[T]] | None, now: float) -> tuple[Held[T], Weight]:
     """The answer, and whether a collector runs: as the answer has it, so that they agree, else by one look more. And its weight."""
     answer = question.ask(metrics)
     collector = answer.overview.collector if isinstance(answer, (Snapshot, Everything, Scrape)) else metrics.collector()
     held = Held(answer, collector)
-    return held, weigh((question.arguments, held)) if weighed else None
+    return held, weighed(question.arguments, held, last, now)
 
 
 def _said(error: BaseException) -> str:
