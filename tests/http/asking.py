@@ -114,9 +114,16 @@ class Flaky(MemoryStorageDriver):
 
     def read_view(self, *ranges: Any, **more: Any) -> View:
         self.reads += 1
+        self._fail()
+        return super().read_view(*ranges, **more)
+
+    def size(self) -> int:
+        self._fail()
+        return super().size()
+
+    def _fail(self) -> None:
         if self.error is not None:
             raise self.error
-        return super().read_view(*ranges, **more)
 
 
 def small_fleet() -> Fleet:

@@ -167,6 +167,39 @@ def test_a_collector_that_had_stopped_before_goes_on_being_missed() -> None:
     assert "record-trends" in answer["queue-metrics-collector"]
 
 
+def test_whether_a_collector_runs_is_read_once_for_all_that_is_asked_in_a_second() -> None:
+    driver = Flaky()
+    everything(driver)
+    app = app_of(driver=driver)
+
+    def reads(seconds: float, path: str) -> int:
+        before = driver.reads
+        at(app, seconds)
+        assert ask(app, path).status == 200
+        return driver.reads - before
+
+    assert [reads(0.0, path) for path in ("/v1/servers", "/v1/baselines", "/v1/tasks/app.mail")] == [2, 1, 1]
+    assert reads(1.0, "/v1/baselines") == 2
+    assert [reads(2.0, path) for path in ("/v1/overview", "/v1/baselines")] == [1, 1], "an answer may have it already"
+
+
+def test_an_answer_is_not_thrown_away_where_it_cannot_be_read_any_more_whether_a_collector_runs() -> None:
+    driver = Flaky()
+    everything(driver)
+    app = app_of(driver=driver)
+    at(app, 0.0)
+    last = ask(app, "/v1/overview").json()["collector"]["last_pass_seconds"]
+    at(app, 60.0)
+
+    def away_after(metrics: Metrics) -> str:
+        assert metrics.tasks()
+        driver.error = StoreUnavailable("away")
+        return "read"
+
+    held = asyncio.run(app._reading.get(Question("tasks", (), away_after)))
+    assert (held.answer, held.stale_seconds, held.collector.last_pass_seconds) == ("read", None, last + 60)
+
+
 def test_who_asks_nothing_of_the_store_waits_for_nobody_who_does(monkeypatch: pytest.MonkeyPatch) -> None:
     """Nor do answers that are kept, nor the functions of an app around, which run in the same threads."""
     full, release = threading.Event(), threading.Event()

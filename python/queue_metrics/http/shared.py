@@ -44,9 +44,17 @@ class Held(Generic[T]):
 
     answer: T
     collector: CollectorAnswer
-    """Whether one keeps what only shows over time, read together with the answer; as old by now as what was read."""
+    """Whether one keeps what only shows over time, read with the answer or a second before; as old by now as what was read."""
     stale_seconds: float | None = None
     """None: as fresh as it gets."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Known:
+    """What was read last of the collector, with whatever answer."""
+
+    collector: CollectorAnswer
+    at: float
 
 
 class NothingToShow(Exception):
@@ -65,6 +73,7 @@ class SharedReading:
         self._metrics = metrics
         self._clock = clock
         self._kept: Kept[Question[Any], Held[Any]] = Kept()
+        self._collector: _Known | None = None
         self._readers: CapacityLimiter | None = None
         self._running: dict[Question[Any], asyncio.Task[Held[Any]]] = {}
         self._trouble = f"reading {self.store}"
@@ -113,7 +122,7 @@ class SharedReading:
         if self._readers is None:  # can only be made where the loop runs
             self._readers = CapacityLimiter(READERS)
         # Looked up before it is read: by then it may have been let go.
-        asking = partial(_asked, question, self._metrics, self._kept.asked(question), self._clock())
+        asking = partial(self._asked, question, self._kept.asked(question), self._clock())
         held, weight = await to_thread.run_sync(asking, limiter=self._readers)
         self._kept.keep(question, held, self._clock(), weight)
         return held
@@ -123,17 +132,35 @@ class SharedReading:
         if not task.cancelled():
             task.exception()  # looked at: nobody may be waiting any more, and asyncio would complain
 
+    def _asked(self, question: Question[T], last: Entry[Held[T]] | None, now: float) -> tuple[Held[T], Weight]:
+        """In a thread: the answer, whether a collector runs, and the weight of both."""
+        answer = question.ask(self._metrics)
+        held = Held(answer, self._collecting(answer))
+        return held, weighed(question.arguments, held, last, now)
+
+    def _collecting(self, answer: object) -> CollectorAnswer:
+        """
+        Whether a collector runs: as the answer has it, so that they agree, else as was read in the last second with any other, else by one
+        look more. Where that fails, what was read before is told, aged: an answer is not thrown away for it.
+        """
+        known, now = self._collector, self._clock()  # once: other threads replace it
+        if isinstance(answer, (Snapshot, Everything, Scrape)):
+            collector = answer.overview.collector
+        elif known is not None and now - known.at < FRESH_SECONDS:
+            return known.collector
+        else:
+            try:
+                collector = self._metrics.collector()
+            except QueueMetricsError:
+                if known is None:
+                    raise
+                return aged(known.collector, now - known.at)
+        self._collector = _Known(collector, now)
+        return collector
+
     def close(self) -> None:
         """Let go of the store."""
         self._metrics.close()
-
-
-def _asked(question: Question[T], metrics: Metrics, last: Entry[Held[T]] | None, now: float) -> tuple[Held[T], Weight]:
-    """The answer, and whether a collector runs: as the answer has it, so that they agree, else by one look more. And its weight."""
-    answer = question.ask(metrics)
-    collector = answer.overview.collector if isinstance(answer, (Snapshot, Everything, Scrape)) else metrics.collector()
-    held = Held(answer, collector)
-    return held, weighed(question.arguments, held, last, now)
 
 
 def _said(error: BaseException) -> str:
