@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections import Counter
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,6 +13,7 @@ import jsonschema
 import pytest
 
 from queue_metrics.errors import StoreUnavailable
+from queue_metrics.http import openapi, reference
 from queue_metrics.http.headers import MEANINGS
 from queue_metrics.http.kept import Kept
 from queue_metrics.http.routes import Route, Table, Text
@@ -245,3 +247,20 @@ def test_a_path_finds_its_route(path: str, found: tuple[str, dict[str, str]] | N
     table = Table(map(route, ("/queues/{connection}/{queue}", "/queues/{connection}/{queue}/depth", "/queues/all")))
     got = table.find(path)
     assert (None if got is None else (got[0].path, got[1])) == found
+
+
+def test_it_is_made_once_and_its_page_once_for_each_root(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Both are open to everybody, and to make them holds up all others."""
+    app, made = app_of(small_fleet(), token=TOKEN), Counter[str]()
+
+    def counting(name: str, make: Any) -> Any:
+        return lambda *arguments: made.update([name]) or make(*arguments)
+
+    monkeypatch.setattr("queue_metrics.http.openapi.document", counting("document", openapi.document))
+    monkeypatch.setattr("queue_metrics.http.reference.render", counting("page", reference.render))
+    for _ in range(3):
+        assert ask(app, "/openapi.json", method="HEAD").body == b""
+        assert ask(app, "/openapi.json").json()["openapi"] == "3.1.0"
+        for root in ("", "/jobs"):
+            assert f'href="{root}/openapi.json"' in ask(app, f"{root}/docs", root=root).text
+    assert made == {"document": 1, "page": 2}

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import time
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from functools import cache
 from importlib.resources import files
@@ -12,9 +12,9 @@ from typing import Any, TypeVar
 
 from starlette.responses import Response
 
-from queue_metrics.http import encode, openapi, prometheus, prometheus_original, reference, shapes
+from queue_metrics.http import encode, prometheus, prometheus_original, shapes
 from queue_metrics.http.page import PageView, render
-from queue_metrics.http.routes import Call, Route
+from queue_metrics.http.routes import Call
 from queue_metrics.http.shared import Held
 from queue_metrics.insights.everything import Everything
 from queue_metrics.insights.scrape import Scrape
@@ -113,16 +113,6 @@ def style(_call: Call) -> Response:
 def icon(_call: Call) -> Response:
     """The icon."""
     return tagged(Response(_file("icon.svg"), media_type="image/svg+xml"))
-
-
-def interface(routes: Iterable[Route]) -> Response:
-    """The interface for programs."""
-    return as_json(openapi.document(routes))
-
-
-def interface_page(routes: Iterable[Route], call: Call) -> Response:
-    """The interface to read."""
-    return tagged(Response(reference.render(openapi.document(routes), call.root).encode(), media_type="text/html"))
 
 
 def as_json(body: Any, *, status: int = 200, headers: Mapping[str, str] | None = None) -> Response:

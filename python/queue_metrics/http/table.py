@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterable, Mapping
 
 from queue_metrics.http import answers, shapes
 from queue_metrics.http.details import own_details
+from queue_metrics.http.interface import Interface
 from queue_metrics.http.openapi_shapes import InterfaceReply
 from queue_metrics.http.original.overview_shapes import OriginalIndexReply
 from queue_metrics.http.original.routes import EVERYTHING, FAMILY, original_routes
@@ -81,18 +82,19 @@ def _prometheus(namespace: str) -> Iterable[Route]:
 
 
 def _documents(table: Callable[[], Table]) -> Iterable[Route]:
+    interface = Interface(table)
     yield Route(
         "/openapi.json",
         "this interface, as OpenAPI 3.1",
         InterfaceReply,
-        lambda _: answers.interface(table().routes.values()),
+        interface.for_programs,
         access=Access.OPEN,
     )
     yield Route(
         "/docs",
         "this interface, to read",
         Text("text/html"),
-        lambda call: answers.interface_page(table().routes.values(), call),
+        interface.for_people,
         access=Access.OPEN,
     )
 
