@@ -236,7 +236,11 @@ class PostgreSQLServer(SQLServer):
 
 
 class MariaDBServer(SQLServer):
-    """MariaDB. A commit reaches the kernel, not the disk: a crash of its process loses nothing."""
+    """
+    MariaDB. A commit reaches the kernel, not the disk: a crash of its process loses nothing.
+
+    Each has temporary files of its own: one that starts removes those of others from the directory that it has.
+    """
 
     kind = "mariadb"
     account = _account("mysql")
@@ -250,7 +254,7 @@ class MariaDBServer(SQLServer):
     def _template() -> Path:
         home = _directory("template", MariaDBServer.account) / "data"
         words = ["--no-defaults", f"--datadir={home}", "--auth-root-authentication-method=normal", "--skip-test-db"]
-        words += ["--innodb-log-file-size=8M", "--skip-name-resolve"]
+        words += ["--innodb-log-file-size=8M", "--skip-name-resolve", f"--tmpdir={home.parent}"]
         _run([binary("mariadb-install-db"), *words], MariaDBServer.account)
         (home / "metrics").mkdir()  # a database is a directory
         if MariaDBServer.account:
@@ -260,6 +264,7 @@ class MariaDBServer(SQLServer):
     def _command(self) -> list[str]:
         words = [shutil.which("mariadbd") or "/usr/sbin/mariadbd", "--no-defaults", f"--datadir={self.data}", f"--port={self.port}"]
         words += ["--bind-address=127.0.0.1", f"--socket={self.directory}/socket", f"--pid-file={self.directory}/pid"]
+        words += [f"--tmpdir={self.directory}"]
         words += ["--skip-name-resolve", "--innodb-flush-log-at-trx-commit=2", "--innodb-log-file-size=8M", "--innodb-buffer-pool-size=32M"]
         return [
             *words,
