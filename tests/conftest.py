@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Generator
+from pathlib import Path
 
 import pytest
 from hypothesis import HealthCheck, settings
@@ -16,6 +17,15 @@ IN_CI = bool(os.environ.get("CI"))
 BASE = settings.get_profile("ci" if IN_CI else "default")
 settings.register_profile("any machine", BASE, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 settings.load_profile("any machine")
+
+
+@pytest.fixture
+def unconfigured(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """No setting of whoever runs the tests, and a folder of its own."""
+    for name in [name for name in os.environ if name.startswith("QUEUE_METRICS_")]:
+        monkeypatch.delenv(name)
+    monkeypatch.setenv("QUEUE_METRICS_STATE_DIR", str(tmp_path / "state"))
+    monkeypatch.chdir(tmp_path)
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import signal
 import subprocess
 import sys
@@ -28,14 +27,7 @@ from tests.http.asking import ask
 from tests.support.fleet import NOW, Fleet
 from tests.support.patience import PATIENCE
 
-
-@pytest.fixture(autouse=True)
-def alone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """No setting of whoever runs the tests."""
-    for name in [name for name in os.environ if name.startswith("QUEUE_METRICS_")]:
-        monkeypatch.delenv(name)
-    monkeypatch.setenv("QUEUE_METRICS_STATE_DIR", str(tmp_path / "state"))
-    monkeypatch.chdir(tmp_path)
+pytestmark = pytest.mark.usefixtures("unconfigured")
 
 
 @pytest.fixture

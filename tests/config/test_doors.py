@@ -47,13 +47,7 @@ print(json.dumps({
 SAID = {"QUEUE_METRICS_TTL_RAW": "3600", "QUEUE_METRICS_PROMETHEUS_NAMESPACE": "mine", "QUEUE_METRICS_STALE_SECONDS": "77"}
 
 
-@pytest.fixture(autouse=True)
-def alone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """No setting of whoever runs the tests."""
-    for name in [name for name in os.environ if name.startswith("QUEUE_METRICS_")]:
-        monkeypatch.delenv(name)
-    monkeypatch.setenv("QUEUE_METRICS_STATE_DIR", str(tmp_path / "state"))
-    monkeypatch.chdir(tmp_path)
+pytestmark = pytest.mark.usefixtures("unconfigured")
 
 
 @pytest.mark.parametrize("kind", ["sqlite", "redis"])

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from pathlib import Path
 from typing import Any
 
@@ -13,14 +12,7 @@ from queue_metrics.errors import ConfigurationError
 from queue_metrics.storage.manager import StorageManager
 from tests.support.fleet import Fleet, minute
 
-
-@pytest.fixture(autouse=True)
-def alone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """No setting of whoever runs the tests."""
-    for name in [name for name in os.environ if name.startswith("QUEUE_METRICS_")]:
-        monkeypatch.delenv(name)
-    monkeypatch.setenv("QUEUE_METRICS_STATE_DIR", str(tmp_path / "state"))
-    monkeypatch.chdir(tmp_path)
+pytestmark = pytest.mark.usefixtures("unconfigured")
 
 
 def filled(url: str, prefix: str, task: str) -> None:
